@@ -1,2 +1,30 @@
-//! wip
-fn main() {}
+//! Developer tasks, run as `cargo xtask <task>`.
+
+mod schema;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer tasks of this workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write crates/ocsf/data/ocsf-<version>.txt from the compiled schemas in ../shared/data/ocsf
+    GenerateSchema(schema::GenerateSchema),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::GenerateSchema(task) => task.run(),
+    }
+}
+
+/// The workspace's root directory.
+fn workspace() -> &'static std::path::Path {
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}

@@ -1,1 +1,3 @@
 //! ocsf
+
+pub mod schema;
