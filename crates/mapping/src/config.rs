@@ -7,6 +7,7 @@
 
 use std::ops::{Deref, Range};
 
+use ocsf::schema::Version;
 use serde_json::Value as Json;
 
 /// A range of bytes of the config text, end exclusive.
@@ -76,8 +77,8 @@ pub struct Config {
     pub source_name: Spanned<String>,
     /// `description`, free text.
     pub description: Option<Spanned<String>>,
-    /// `ocsf_version` without a leading `v`; one of the embedded versions. Default 1.1.0.
-    pub ocsf_version: Spanned<String>,
+    /// `ocsf_version`, default 1.1.0.
+    pub ocsf_version: Spanned<Version>,
     /// `decode`: how bytes become raw events.
     pub decode: DecodeSpec,
     /// `absent`: texts that mean "no value". Default: the empty text.
