@@ -1,3 +1,19 @@
-//! ocsf
+//! The OCSF schema as data, and events as columns.
+//!
+//! [`schema`] holds the facts of the embedded versions. A [`Shape`] is the part of an event class that a source writes:
+//! it fixes the Arrow schema, completes a [`Record`] with what OCSF derives, and checks it. A [`TableBuilder`] turns
+//! records into record batches, [`rows_to_json`] turns them back into OCSF JSON. This crate knows nothing of AWS.
 
+mod columns;
+mod record;
+mod rows;
+mod rules;
 pub mod schema;
+mod shape;
+
+pub use columns::TableBuilder;
+pub use record::{Cell, Record, Scope};
+pub use rows::rows_to_json;
+pub use rules::Breach;
+pub use schema::{Schema, Version};
+pub use shape::{Node, NodeId, NodeKind, PathError, Shape, ShapeBuilder, arrow_type};
