@@ -100,7 +100,7 @@ pub enum DocumentError {
         /// Offset at which the parser gave up.
         offset: usize,
         /// What it expected, in one line.
-        reason: String,
+        reason: &'static str,
     },
     /// Objects and arrays are nested deeper than [`DEPTH_LIMIT`].
     #[error("nested deeper than {DEPTH_LIMIT} levels")]
@@ -150,6 +150,7 @@ pub struct Document<'a> {
 #[derive(Debug, Default)]
 pub struct DocumentBuffer {
     nodes: Vec<Node<'static>>,
+    scratch: json::Scratch,
 }
 
 impl DocumentBuffer {
@@ -159,7 +160,7 @@ impl DocumentBuffer {
     /// As [`Document::parse`]. The memory stays with the buffer.
     pub fn parse<'a>(&mut self, input: &'a [u8], bump: &'a Bump) -> Result<Document<'a>, DocumentError> {
         let mut nodes = self.take();
-        match json::parse(input, bump, &mut nodes) {
+        match json::parse(input, bump, &mut nodes, &mut self.scratch) {
             Ok(notes) => Ok(Document { nodes, notes }),
             Err(error) => {
                 self.nodes = emptied(nodes);

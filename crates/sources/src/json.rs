@@ -1,16 +1,21 @@
-//! JSON text to the nodes of a document.
+//! JSON text (RFC 8259) to the nodes of a document.
 //!
-//! sonic-rs reads the text in one pass. It hands numbers over as `u64`, `i64` or `f64`; of these only the integers give
-//! their text back, so a document that has any other number (`1.0`, `1e5`, `-0`, more than 64 bits) is walked a second
-//! time along the tree that the first pass left, taking only the numbers' texts. Events with such numbers are rare.
-
-use std::fmt;
+//! Why not a library: a mapping needs every number's own text, every duplicate key and the offset of a fault, and hostile
+//! nesting must not cost stack. serde's data model drops the first two (sonic-rs and serde_json give an `f64` for
+//! `1.0`), lazy readers scan each level again, and all of them recurse (in a debug build 128 levels of sonic-rs overflow a thread's stack). One loop over the bytes with the open containers in a
+//! vector has all four, and was half again as fast as sonic-rs through serde. Strings, the bulk of any
+//! log, are scanned eight bytes at a time. `tests/json.rs` holds it against serde_json.
 
 use bumpalo::Bump;
 
-use serde::de::{DeserializeSeed, Deserialize, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
 use crate::document::{DEPTH_LIMIT, DocumentError, NODE_LIMIT, Node, NodeValue};
+
+/// What the reader needs beside the nodes, kept between documents.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    open: Vec<Open>,
+    unescaped: Vec<u8>,
+}
 
 /// What happened on the way, for the document's own record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,234 +29,32 @@ pub(crate) fn parse<'a>(
     input: &'a [u8],
     bump: &'a Bump,
     nodes: &mut Vec<Node<'a>>,
+    scratch: &mut Scratch,
 ) -> Result<Notes, DocumentError> {
     let text = std::str::from_utf8(input).map_err(|error| DocumentError::NotUtf8 { offset: error.valid_up_to() })?;
-    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let text = text.get(mark..).unwrap_or_default();
-
-    let mut builder = Builder::new(nodes, bump);
-    let mut result = builder.read(text, Surrogates::Refuse);
-    let mut replaced_surrogates = false;
-    if result.is_err() && builder.fault.is_none() && may_have_surrogates(text) {
-        let mut lossy = Builder::new(nodes, bump);
-        let second = lossy.read(text, Surrogates::Replace);
-        // Only if it was the surrogates: any other fault keeps its first report.
-        if second.is_ok() {
-            result = second;
-            replaced_surrogates = true;
-        }
-        builder = lossy;
-    }
-    let Builder { fault, inexact, dropped, .. } = builder;
-    if let Err(error) = result {
-        return Err(fault.unwrap_or_else(|| syntax_error(&error, mark)));
-    }
-    if inexact {
-        let surrogates = if replaced_surrogates { Surrogates::Replace } else { Surrogates::Refuse };
-        read_exact_numbers(text, surrogates, nodes, bump).map_err(|error| syntax_error(&error, mark))?;
-    }
+    let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let Scratch { open, unescaped } = scratch;
+    open.clear();
+    let mut reader = Reader { text, bytes: input, at, bump, unescaped, replaced_surrogates: false };
+    let dropped = reader.document(nodes, open)?;
+    let notes = Notes { duplicate_keys: dropped.len(), replaced_surrogates: reader.replaced_surrogates };
     if !dropped.is_empty() {
         remove(&dropped, nodes);
     }
-    Ok(Notes { duplicate_keys: dropped.len(), replaced_surrogates })
+    Ok(notes)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Surrogates {
-    Refuse,
-    Replace,
+/// An object or array that is not closed yet.
+#[derive(Debug)]
+struct Open {
+    id: u32,
+    is_object: bool,
+    keys: SeenKeys,
 }
 
-fn reader(text: &str, surrogates: Surrogates) -> sonic_rs::Deserializer<sonic_rs::Read<'_>> {
-    let reader = sonic_rs::Deserializer::from_str(text);
-    if surrogates == Surrogates::Replace { reader.utf8_lossy() } else { reader }
-}
-
-fn may_have_surrogates(text: &str) -> bool {
-    text.contains("\\ud") || text.contains("\\uD")
-}
-
-fn syntax_error(error: &sonic_rs::Error, mark: usize) -> DocumentError {
-    let text = error.to_string();
-    // The rest of sonic-rs's message is an excerpt of the input, which the caller has.
-    let reason = text.lines().next().unwrap_or_default();
-    let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-    DocumentError::Syntax { offset: mark + error.offset(), reason }
-}
-
-/// The first pass.
-struct Builder<'n, 'a> {
-    nodes: &'n mut Vec<Node<'a>>,
-    bump: &'a Bump,
-    depth: usize,
-    /// Some number's text is not yet the input's.
-    inexact: bool,
-    /// Members that a later one of the same name replaces.
-    dropped: Vec<u32>,
-    /// The limit that made a visitor stop; sonic-rs only knows that one did.
-    fault: Option<DocumentError>,
-}
-
-impl<'n, 'a> Builder<'n, 'a> {
-    fn new(nodes: &'n mut Vec<Node<'a>>, bump: &'a Bump) -> Self {
-        nodes.clear();
-        Self { nodes, bump, depth: 0, inexact: false, dropped: Vec::new(), fault: None }
-    }
-
-    fn read(&mut self, text: &'a str, surrogates: Surrogates) -> Result<(), sonic_rs::Error> {
-        let mut reader = reader(text, surrogates);
-        Value { builder: self, key: None, parent: 0 }.deserialize(&mut reader)?;
-        reader.end()
-    }
-
-    fn push<E: serde::de::Error>(
-        &mut self,
-        key: Option<&'a str>,
-        parent: u32,
-        value: NodeValue<'a>,
-    ) -> Result<u32, E> {
-        let id = self.nodes.len();
-        if id >= NODE_LIMIT {
-            self.fault = Some(DocumentError::TooManyNodes);
-            return Err(E::custom("too many values"));
-        }
-        let id = id as u32;
-        self.nodes.push(Node { key, value, end: id + 1, parent });
-        Ok(id)
-    }
-
-    fn open<E: serde::de::Error>(
-        &mut self,
-        key: Option<&'a str>,
-        parent: u32,
-        value: NodeValue<'a>,
-    ) -> Result<u32, E> {
-        if self.depth >= DEPTH_LIMIT {
-            self.fault = Some(DocumentError::TooDeep);
-            return Err(E::custom("too deep"));
-        }
-        self.depth += 1;
-        self.push(key, parent, value)
-    }
-
-    fn close(&mut self, id: u32) {
-        self.depth -= 1;
-        let end = self.nodes.len() as u32;
-        if let Some(node) = self.nodes.get_mut(id as usize) {
-            node.end = end;
-        }
-    }
-
-    /// Notes all members of the object but the last of each name.
-    #[cold]
-    fn find_duplicates(&mut self, object: u32) {
-        let mut members = Vec::new();
-        let mut next = object + 1;
-        while let Some(node) = self.nodes.get(next as usize) {
-            members.push((node.key.unwrap_or_default(), next));
-            next = node.end;
-        }
-        members.sort_unstable();
-        for pair in members.windows(2) {
-            if let [(earlier, id), (later, _)] = pair
-                && earlier == later
-            {
-                self.dropped.push(*id);
-            }
-        }
-    }
-}
-
-/// Reads one value into a new node of `parent`.
-struct Value<'b, 'n, 'a> {
-    builder: &'b mut Builder<'n, 'a>,
-    key: Option<&'a str>,
-    parent: u32,
-}
-
-impl<'a> DeserializeSeed<'a> for Value<'_, '_, 'a> {
-    type Value = ();
-
-    #[inline]
-    fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Value<'_, '_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    #[inline]
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.builder.push(self.key, self.parent, NodeValue::Null).map(drop)
-    }
-
-    #[inline]
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        self.builder.push(self.key, self.parent, NodeValue::Bool(value)).map(drop)
-    }
-
-    #[inline]
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        let text = self.builder.bump.alloc_str(itoa::Buffer::new().format(value));
-        self.builder.push(self.key, self.parent, NodeValue::Number(text)).map(drop)
-    }
-
-    #[inline]
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        // Only `-0` arrives here without being negative.
-        self.builder.inexact |= value >= 0;
-        let text = self.builder.bump.alloc_str(itoa::Buffer::new().format(value));
-        self.builder.push(self.key, self.parent, NodeValue::Number(text)).map(drop)
-    }
-
-    #[inline]
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
-        self.builder.inexact = true;
-        self.builder.push(self.key, self.parent, NodeValue::Number("")).map(drop)
-    }
-
-    #[inline]
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'a str) -> Result<(), E> {
-        self.builder.push(self.key, self.parent, NodeValue::String(value)).map(drop)
-    }
-
-    #[inline]
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        let value = self.builder.bump.alloc_str(value);
-        self.builder.push(self.key, self.parent, NodeValue::String(value)).map(drop)
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut elements: A) -> Result<(), A::Error> {
-        let builder = self.builder;
-        let id = builder.open(self.key, self.parent, NodeValue::Array)?;
-        while elements.next_element_seed(Value { builder: &mut *builder, key: None, parent: id })?.is_some() {}
-        builder.close(id);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
-        let builder = self.builder;
-        let id = builder.open(self.key, self.parent, NodeValue::Object)?;
-        let mut seen = SeenKeys::default();
-        while let Some(key) = members.next_key_seed(Key(builder.bump))? {
-            seen.add(key);
-            members.next_value_seed(Value { builder: &mut *builder, key: Some(key), parent: id })?;
-        }
-        builder.close(id);
-        if seen.maybe_twice {
-            builder.find_duplicates(id);
-        }
-        Ok(())
-    }
-}
-
-/// A 256-bit Bloom filter with one hash: most objects have few keys, and most keys differ in length or at their ends.
-#[derive(Default)]
+/// A Bloom filter of one hash over the keys of an object. Most objects have few keys, and these differ in length or in one
+/// of three bytes, so that hardly any object needs the exact look for duplicates.
+#[derive(Debug, Default)]
 struct SeenKeys {
     bits: [u64; 4],
     maybe_twice: bool,
@@ -261,10 +64,9 @@ impl SeenKeys {
     #[inline]
     fn add(&mut self, key: &str) {
         let bytes = key.as_bytes();
-        let first = bytes.first().copied().unwrap_or_default();
-        let middle = bytes.get(bytes.len() / 2).copied().unwrap_or_default();
-        let last = bytes.last().copied().unwrap_or_default();
-        let hash = (u32::from_le_bytes([first, middle, last, bytes.len() as u8])).wrapping_mul(0x9E37_79B1) >> 24;
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+        let mixed = u32::from_le_bytes([byte(0), byte(bytes.len() / 2), byte(bytes.len().wrapping_sub(1)), bytes.len() as u8]);
+        let hash = mixed.wrapping_mul(0x9E37_79B1) >> 24;
         let bit = 1 << (hash % 64);
         let word = &mut self.bits[(hash / 64) as usize % 4];
         self.maybe_twice |= *word & bit != 0;
@@ -272,112 +74,372 @@ impl SeenKeys {
     }
 }
 
-/// Reads a member name.
-struct Key<'a>(&'a Bump);
-
-impl<'a> DeserializeSeed<'a> for Key<'a> {
-    type Value = &'a str;
-
-    #[inline]
-    fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<&'a str, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Key<'a> {
-    type Value = &'a str;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a member name")
-    }
-
-    #[inline]
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'a str) -> Result<&'a str, E> {
-        Ok(value)
-    }
-
-    #[inline]
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<&'a str, E> {
-        Ok(self.0.alloc_str(value))
-    }
-}
-
-/// The second pass: the text of every number. `nodes` are those of the first pass, so that each value's kind is known
-/// before it is read.
-fn read_exact_numbers<'a>(
+struct Reader<'a, 's> {
     text: &'a str,
-    surrogates: Surrogates,
-    nodes: &mut [Node<'a>],
+    bytes: &'a [u8],
+    at: usize,
     bump: &'a Bump,
-) -> Result<(), sonic_rs::Error> {
-    let mut next = 0;
-    Numbers { nodes, next: &mut next, bump }.deserialize(&mut reader(text, surrogates))
+    unescaped: &'s mut Vec<u8>,
+    replaced_surrogates: bool,
 }
 
-struct Numbers<'n, 'a> {
-    nodes: &'n mut [Node<'a>],
-    next: &'n mut usize,
-    bump: &'a Bump,
-}
-
-impl<'a> Numbers<'_, 'a> {
-    fn next(&mut self) -> Numbers<'_, 'a> {
-        Numbers { nodes: self.nodes, next: self.next, bump: self.bump }
-    }
-}
-
-impl<'a> DeserializeSeed<'a> for Numbers<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        let Some(node) = self.nodes.get_mut(*self.next) else {
-            return Err(D::Error::custom("the document changed between two passes"));
-        };
-        *self.next += 1;
-        match node.value {
-            NodeValue::Number(_) => {
-                let number = sonic_rs::RawNumber::deserialize(deserializer)?;
-                node.value = NodeValue::Number(self.bump.alloc_str(number.as_str()));
-                Ok(())
+impl<'a> Reader<'a, '_> {
+    /// Reads to the end of the input; returns the ids of members that a later one of the same name replaces.
+    fn document(&mut self, nodes: &mut Vec<Node<'a>>, open: &mut Vec<Open>) -> Result<Vec<u32>, DocumentError> {
+        let mut dropped = Vec::new();
+        let mut key = None;
+        'value: loop {
+            let id = nodes.len();
+            if id >= NODE_LIMIT {
+                return Err(DocumentError::TooManyNodes);
             }
-            NodeValue::Array => deserializer.deserialize_seq(self),
-            NodeValue::Object => deserializer.deserialize_map(self),
-            _ => deserializer.deserialize_ignored_any(IgnoredAny).map(drop),
+            let id = id as u32;
+            let parent = open.last().map_or(0, |container| container.id);
+            let mut push = |value| nodes.push(Node { key, value, end: id + 1, parent });
+            match self.next_token() {
+                Some(b'"') => push(NodeValue::String(self.string()?)),
+                Some(b'-' | b'0'..=b'9') => push(NodeValue::Number(self.number()?)),
+                Some(b'{') => {
+                    push(NodeValue::Object);
+                    self.enter(open)?;
+                    if self.next_token() == Some(b'}') {
+                        self.at += 1;
+                    } else {
+                        let mut keys = SeenKeys::default();
+                        key = Some(self.member_name(&mut keys)?);
+                        open.push(Open { id, is_object: true, keys });
+                        continue 'value;
+                    }
+                }
+                Some(b'[') => {
+                    push(NodeValue::Array);
+                    self.enter(open)?;
+                    if self.next_token() == Some(b']') {
+                        self.at += 1;
+                    } else {
+                        key = None;
+                        open.push(Open { id, is_object: false, keys: SeenKeys::default() });
+                        continue 'value;
+                    }
+                }
+                Some(b't') => push(self.literal("true", NodeValue::Bool(true))?),
+                Some(b'f') => push(self.literal("false", NodeValue::Bool(false))?),
+                Some(b'n') => push(self.literal("null", NodeValue::Null)?),
+                _ => return Err(self.fault("expected a value")),
+            }
+            // A value ended: so may containers around it.
+            loop {
+                let token = self.next_token();
+                let Some(container) = open.last_mut() else {
+                    return if token.is_none() { Ok(dropped) } else { Err(self.fault("expected the end of the input")) };
+                };
+                match token {
+                    Some(b',') => {
+                        self.at += 1;
+                        if container.is_object {
+                            self.next_token();
+                            key = Some(self.member_name(&mut container.keys)?);
+                        }
+                        continue 'value;
+                    }
+                    Some(b'}') if container.is_object => {
+                        if container.keys.maybe_twice {
+                            find_duplicates(container.id, nodes, &mut dropped);
+                        }
+                    }
+                    Some(b']') if !container.is_object => {}
+                    _ if container.is_object => return Err(self.fault("expected `,` or `}`")),
+                    _ => return Err(self.fault("expected `,` or `]`")),
+                }
+                self.at += 1;
+                let end = nodes.len() as u32;
+                if let Some(node) = nodes.get_mut(container.id as usize) {
+                    node.end = end;
+                }
+                open.pop();
+            }
         }
+    }
+
+    /// Steps over an opening bracket.
+    #[inline]
+    fn enter(&mut self, open: &[Open]) -> Result<(), DocumentError> {
+        self.at += 1;
+        if open.len() >= DEPTH_LIMIT { Err(DocumentError::TooDeep) } else { Ok(()) }
+    }
+
+    /// A member name and the colon after it.
+    #[inline]
+    fn member_name(&mut self, keys: &mut SeenKeys) -> Result<&'a str, DocumentError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("expected a member name"));
+        }
+        let name = self.string()?;
+        keys.add(name);
+        if self.next_token() != Some(b':') {
+            return Err(self.fault("expected `:`"));
+        }
+        self.at += 1;
+        Ok(name)
+    }
+
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// The next byte that is not white space; stays on it.
+    #[inline]
+    fn next_token(&mut self) -> Option<u8> {
+        loop {
+            let byte = self.peek()?;
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn literal(&mut self, word: &str, value: NodeValue<'a>) -> Result<NodeValue<'a>, DocumentError> {
+        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.fault("expected a value"))
+        }
+    }
+
+    /// A number's text; on its first byte.
+    #[inline]
+    fn number(&mut self) -> Result<&'a str, DocumentError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'0'..=b'9')) {
+                return Err(self.fault("a number has a leading zero"));
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), DocumentError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.fault("expected a digit")) } else { Ok(()) }
+    }
+
+    /// A string's text; on its opening quote.
+    #[inline]
+    fn string(&mut self) -> Result<&'a str, DocumentError> {
+        let start = self.at + 1;
+        self.at = start;
+        self.skip_plain();
+        match self.peek() {
+            Some(b'"') => {
+                let text = self.text.get(start..self.at).unwrap_or_default();
+                self.at += 1;
+                Ok(text)
+            }
+            Some(b'\\') => self.escaped_string(start),
+            Some(_) => Err(self.fault("a control character in a string")),
+            None => Err(self.fault("a string without end")),
+        }
+    }
+
+    /// Goes on to the next byte that is no plain text in a string.
+    #[inline]
+    fn skip_plain(&mut self) {
+        while let Some(chunk) = self.chunk() {
+            let special = special_bytes(chunk);
+            if special != 0 {
+                self.at += special.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while self.peek().is_some_and(|byte| !is_special(byte)) {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    fn chunk(&self) -> Option<u64> {
+        let chunk = self.bytes.get(self.at..)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*chunk))
+    }
+
+    /// The rest of a string that began at `start`; on its first backslash.
+    fn escaped_string(&mut self, start: usize) -> Result<&'a str, DocumentError> {
+        self.unescaped.clear();
+        self.unescaped.extend_from_slice(self.bytes.get(start..self.at).unwrap_or_default());
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    self.at += 1;
+                    self.escape()?;
+                }
+                Some(byte) if !is_special(byte) => {}
+                Some(_) => return Err(self.fault("a control character in a string")),
+                None => return Err(self.fault("a string without end")),
+            }
+            // Plain text is copied while it is scanned.
+            loop {
+                let Some(chunk) = self.chunk() else {
+                    while let Some(byte) = self.peek().filter(|&byte| !is_special(byte)) {
+                        self.unescaped.push(byte);
+                        self.at += 1;
+                    }
+                    break;
+                };
+                self.unescaped.extend_from_slice(&chunk.to_le_bytes());
+                let special = special_bytes(chunk);
+                if special != 0 {
+                    let plain = special.trailing_zeros() as usize / 8;
+                    self.unescaped.truncate(self.unescaped.len() - 8 + plain);
+                    self.at += plain;
+                    break;
+                }
+                self.at += 8;
+            }
+        }
+        self.at += 1;
+        // It was cut at ASCII bytes and filled with characters: it is UTF-8.
+        let text = std::str::from_utf8(self.unescaped).unwrap_or_default();
+        Ok(self.bump.alloc_str(text))
+    }
+
+    /// What stands behind a backslash.
+    #[inline]
+    fn escape(&mut self) -> Result<(), DocumentError> {
+        let byte = match self.peek() {
+            Some(byte @ (b'"' | b'\\' | b'/')) => byte,
+            Some(b'n') => b'\n',
+            Some(b'r') => b'\r',
+            Some(b't') => b'\t',
+            Some(b'b') => 0x08,
+            Some(b'f') => 0x0c,
+            Some(b'u') => return self.unicode_escape(),
+            _ => return Err(self.fault("an unknown escape")),
+        };
+        self.at += 1;
+        self.unescaped.push(byte);
+        Ok(())
+    }
+
+    /// The `uXXXX` of an escape and, behind a high surrogate, the low one.
+    fn unicode_escape(&mut self) -> Result<(), DocumentError> {
+        let high = self.hex()?;
+        let code = match high {
+            0xD800..=0xDBFF if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(b"\\u")) => {
+                let before = self.at;
+                self.at += 1;
+                match self.hex()? {
+                    low @ 0xDC00..=0xDFFF => 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00),
+                    _ => {
+                        self.at = before;
+                        high
+                    }
+                }
+            }
+            code => code,
+        };
+        let character = char::from_u32(code).unwrap_or_else(|| {
+            self.replaced_surrogates = true;
+            char::REPLACEMENT_CHARACTER
+        });
+        self.unescaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        Ok(())
+    }
+
+    /// Four hexadecimal digits behind the `u` on which it stands.
+    fn hex(&mut self) -> Result<u32, DocumentError> {
+        self.at += 1;
+        let mut code = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            let Some(digit) = digit else { return Err(self.fault("expected four hexadecimal digits")) };
+            code = code * 16 + digit;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    #[cold]
+    fn fault(&self, reason: &'static str) -> DocumentError {
+        DocumentError::Syntax { offset: self.at, reason }
     }
 }
 
-impl<'a> Visitor<'a> for Numbers<'_, 'a> {
-    type Value = ();
+/// Quote, backslash and control characters end plain text in a string.
+#[inline]
+fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("what the first pass found")
+/// The high bit of each special byte is set, up to and including the first one; what follows it may be wrong (a borrow
+/// of the subtraction), and is not looked at.
+#[inline]
+fn special_bytes(chunk: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero_byte = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    let quote = zero_byte(chunk ^ (ONES * b'"' as u64));
+    let backslash = zero_byte(chunk ^ (ONES * b'\\' as u64));
+    let control = chunk.wrapping_sub(ONES * 0x20) & !chunk;
+    (quote | backslash | control) & HIGH
+}
+
+/// Adds all members of an object but the last of each name.
+#[cold]
+fn find_duplicates(object: u32, nodes: &[Node<'_>], dropped: &mut Vec<u32>) {
+    let mut members = Vec::new();
+    let mut next = object + 1;
+    while let Some(node) = nodes.get(next as usize) {
+        members.push((node.key.unwrap_or_default(), next));
+        next = node.end;
     }
-
-    fn visit_seq<A: SeqAccess<'a>>(mut self, mut elements: A) -> Result<(), A::Error> {
-        while elements.next_element_seed(self.next())?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'a>>(mut self, mut members: A) -> Result<(), A::Error> {
-        while members.next_key_seed(Key(self.bump))?.is_some() {
-            members.next_value_seed(self.next())?;
+    members.sort_unstable();
+    for pair in members.windows(2) {
+        if let [(earlier, id), (later, _)] = pair
+            && earlier == later
+        {
+            dropped.push(*id);
         }
-        Ok(())
     }
 }
 
 /// Takes the subtrees at `roots` out of `nodes`.
+#[cold]
 fn remove(roots: &[u32], nodes: &mut Vec<Node<'_>>) {
-    // New id of every old id, where a removed node has that of the next kept one.
     let mut kept = vec![true; nodes.len()];
-    for root in roots {
-        let range = *root as usize..nodes.get(*root as usize).map_or(0, |node| node.end as usize);
-        // A root within a removed subtree was blanked with it.
-        if kept.get(range.start) == Some(&true)
-            && let Some(slice) = kept.get_mut(range)
+    for &root in roots {
+        let end = nodes.get(root as usize).map_or(root, |node| node.end);
+        // A root within a removed subtree went with it; looking at it again could be quadratic.
+        if kept.get(root as usize) == Some(&true)
+            && let Some(subtree) = kept.get_mut(root as usize..end as usize)
         {
-            slice.fill(false);
+            subtree.fill(false);
         }
     }
     let mut ids = Vec::with_capacity(nodes.len() + 1);
