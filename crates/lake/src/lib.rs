@@ -1,1 +1,7 @@
-//! lake
+//! Amazon Security Lake as a place to write to: object keys, Parquet objects that obey the lake's rules, the check of
+//! those rules, quarantine, and the stores (S3 or a folder) that hold it all.
+//!
+//! This is the last arrow of the flow: columns come in from the mapping, objects go out. Nothing here knows how the
+//! columns were made.
+
+pub mod key;

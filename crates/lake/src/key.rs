@@ -1,0 +1,900 @@
+//! Object keys of the lake, as types that cannot break Security Lake's rules.
+//!
+//! A [`Partition`] says where a group of rows belongs, an [`ObjectName`] says which input they came from, and together
+//! they are an [`ObjectKey`]:
+//!
+//! ```text
+//! ext/<source>/[<CLASS>/]region=<region>/accountId=<account>/eventDay=<YYYYMMDD>/<name>.zstd.parquet
+//! ```
+//!
+//! Every type here is checked when it is made and prints in exactly one way, so nothing has to be checked twice and
+//! `key.to_string().parse()` gives the key back. The grammar is that of "Collecting data from custom sources" in the
+//! Security Lake user guide; where the guide leaves a choice, the strictest reading is taken.
+//!
+//! ```
+//! use lake::key::{EventDay, Layout, ObjectKey, ObjectName, Partition};
+//!
+//! let partition = Partition {
+//!     source: "windows-sysmon-1007".parse()?,
+//!     class: Layout::SourcePerClass.class_prefix("process_activity")?,
+//!     region: "eu-central-1".parse()?,
+//!     account: "123456789012".parse()?,
+//!     day: EventDay::of_millis(1_700_000_000_000)?,
+//! };
+//! let key = partition.object(ObjectName::derive("shard-0", &["stream", "shard-0", "49590338", "49590399"], 0));
+//! assert_eq!(key.to_string().parse::<ObjectKey>()?, key);
+//! assert!(key.to_string().starts_with(
+//!     "ext/windows-sysmon-1007/region=eu-central-1/accountId=123456789012/eventDay=20231114/shard-0-00000-"
+//! ));
+//! # Ok::<(), lake::key::KeyError>(())
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not a part of a key, or not a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// A custom source's name is empty, longer than 20 characters or has a character that Security Lake refuses.
+    #[error("{text:?} is not a source name: {reason}")]
+    SourceName {
+        /// The text refused.
+        text: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// Not an upper-case event class, as `PROCESS_ACTIVITY`.
+    #[error("{0:?} is not an event class: upper-case letters, digits and '_', as PROCESS_ACTIVITY")]
+    ClassPrefix(String),
+    /// Not the name of an AWS Region.
+    #[error(
+        "{0:?} is not an AWS Region: lower-case words and a number joined by '-', as eu-central-1"
+    )]
+    Region(String),
+    /// Neither twelve digits nor `external` nor `external_<id>`.
+    #[error(
+        "{0:?} is not an account: twelve digits, `external`, or `external_` and up to {max} of A-Z a-z 0-9 . _ -",
+        max = AccountId::MAX_EXTERNAL_LEN
+    )]
+    AccountId(String),
+    /// Not a day as `YYYYMMDD`.
+    #[error("{0:?} is not a day: a date of the calendar as YYYYMMDD")]
+    EventDay(String),
+    /// A time outside the years that `YYYYMMDD` can name.
+    #[error("{0} ms since 1970 lies outside the years 0000 to 9999")]
+    Time(i64),
+    /// A name that would be hidden from Athena, leave its folder, or be unsafe in a key.
+    #[error("{text:?} is not an object name: {reason}")]
+    ObjectName {
+        /// The text refused.
+        text: String,
+        /// The rule that it breaks.
+        reason: &'static str,
+    },
+    /// A key whose segments are not those of the grammar.
+    #[error("segment {segment} of the key is {found:?}, expected {expected}")]
+    Segment {
+        /// Position of the segment between slashes, from 1.
+        segment: usize,
+        /// What stands there; empty if the key ended before.
+        found: String,
+        /// What the grammar wants there.
+        expected: &'static str,
+    },
+    /// A segment that names the right thing with a wrong value.
+    #[error("segment {segment} of the key: {error}")]
+    Value {
+        /// Position of the segment between slashes, from 1.
+        segment: usize,
+        /// What is wrong with its value.
+        #[source]
+        error: Box<KeyError>,
+    },
+}
+
+/// The name of a Security Lake custom source: 1 to 20 characters of `A-Z a-z 0-9 _ - : .`, not only dots.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SourceName(String);
+
+/// The event class of a key in the `prefix-per-class` layout, as `PROCESS_ACTIVITY`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClassPrefix(String);
+
+/// An AWS Region by its code, as `eu-central-1`. Only the form is checked, since AWS adds Regions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Region(String);
+
+/// The account that records pertain to: twelve digits, `external`, or `external_<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(String);
+
+/// A day of event time in UTC, from 0000-01-01 to 9999-12-31.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventDay {
+    /// Days since 1970-01-01.
+    days: i32,
+}
+
+/// How the classes of one source are told apart in the lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Each class is a custom source of its own (what Security Lake asks for).
+    #[default]
+    SourcePerClass,
+    /// One custom source whose classes are folders below it (crawler table level 4).
+    PrefixPerClass,
+}
+
+/// The last part of a key without its `.zstd.parquet`, derived from the input alone so that a retry writes over itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectName(String);
+
+/// Where rows belong in the lake. Rows of one object share all of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition {
+    /// The custom source.
+    pub source: SourceName,
+    /// The class folder, in the `prefix-per-class` layout only.
+    pub class: Option<ClassPrefix>,
+    /// The lake's Region (not the log's origin).
+    pub region: Region,
+    /// The account that the records pertain to.
+    pub account: AccountId,
+    /// The UTC day of the records' event time.
+    pub day: EventDay,
+}
+
+/// The full key of an object of the lake, without the bucket and the store's own prefix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Where the object's rows belong.
+    pub partition: Partition,
+    /// Which input they came from.
+    pub name: ObjectName,
+}
+
+/// What every key of a custom source begins with.
+const ROOT: &str = "ext";
+/// What every key of a lake object ends with.
+const SUFFIX: &str = ".zstd.parquet";
+const MILLIS_PER_DAY: i64 = 86_400_000;
+
+impl SourceName {
+    /// The longest name that `CreateCustomLogSource` takes, in characters.
+    pub const MAX_LEN: usize = 20;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SourceName {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let reason = if text.is_empty() {
+            "it is empty"
+        } else if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-:.".contains(&b))
+        {
+            "only A-Z a-z 0-9 _ - : . are allowed"
+        } else if text.len() > Self::MAX_LEN {
+            "Security Lake allows at most 20 characters"
+        } else if text.bytes().all(|b| b == b'.') {
+            // The pattern of the API allows it, but in a folder it would name the folder above.
+            "it has nothing but dots"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(KeyError::SourceName {
+            text: excerpt(text),
+            reason,
+        })
+    }
+}
+
+impl ClassPrefix {
+    /// The class as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClassPrefix {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let allowed = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(KeyError::ClassPrefix(excerpt(text)))
+        }
+    }
+}
+
+impl Region {
+    /// The Region's code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Region {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut words = text.split('-');
+        let number = words.next_back().unwrap_or_default();
+        let sound = text.len() <= 32
+            && (1..=2).contains(&number.len())
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && words.clone().count() >= 2
+            && words.all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
+        if sound {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(KeyError::Region(excerpt(text)))
+        }
+    }
+}
+
+impl AccountId {
+    /// The longest id that `external_` takes, in characters.
+    pub const MAX_EXTERNAL_LEN: usize = 64;
+
+    /// For records that pertain to no AWS account.
+    pub fn external() -> Self {
+        Self("external".to_owned())
+    }
+
+    /// The account as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let sound = match text.strip_prefix("external") {
+            Some("") => true,
+            Some(rest) => rest.strip_prefix('_').is_some_and(|id| {
+                (1..=Self::MAX_EXTERNAL_LEN).contains(&id.len()) && id.bytes().all(is_name_byte)
+            }),
+            None => text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()),
+        };
+        if sound {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(KeyError::AccountId(excerpt(text)))
+        }
+    }
+}
+
+impl EventDay {
+    /// The day that a time lies in, in UTC. `millis` counts milliseconds since 1970-01-01T00:00:00Z, as OCSF's `time`.
+    ///
+    /// # Errors
+    /// [`KeyError::Time`] outside the years 0000 to 9999, which `YYYYMMDD` cannot name.
+    pub fn of_millis(millis: i64) -> Result<Self, KeyError> {
+        // Floor, not truncation: one millisecond before 1970 is a day of 1969.
+        let days = millis.div_euclid(MILLIS_PER_DAY);
+        let (first, last) = (
+            days_since_epoch(Date::constant(0, 1, 1)),
+            days_since_epoch(Date::constant(9999, 12, 31)),
+        );
+        match i32::try_from(days) {
+            Ok(days) if (first..=last).contains(&days) => Ok(Self { days }),
+            _ => Err(KeyError::Time(millis)),
+        }
+    }
+
+    /// The first millisecond of the day, since 1970-01-01T00:00:00Z.
+    pub fn start_millis(self) -> i64 {
+        i64::from(self.days) * MILLIS_PER_DAY
+    }
+
+    /// Whether a time, in milliseconds since 1970, lies in this day.
+    pub fn contains_millis(self, millis: i64) -> bool {
+        millis.div_euclid(MILLIS_PER_DAY) == i64::from(self.days)
+    }
+
+    fn date(self) -> Date {
+        // Every day that can be made lies between the years 0000 and 9999, so the addition never saturates.
+        EPOCH.saturating_add(jiff::Span::new().days(self.days))
+    }
+}
+
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
+/// Days from 1970-01-01 to `date`.
+fn days_since_epoch(date: Date) -> i32 {
+    (date - EPOCH).get_days()
+}
+
+impl fmt::Display for EventDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let date = self.date();
+        write!(f, "{:04}{:02}{:02}", date.year(), date.month(), date.day())
+    }
+}
+
+impl FromStr for EventDay {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let date = || {
+            if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            Date::new(
+                text[..4].parse().ok()?,
+                text[4..6].parse().ok()?,
+                text[6..].parse().ok()?,
+            )
+            .ok()
+        };
+        match date() {
+            Some(date) => Ok(Self {
+                days: days_since_epoch(date),
+            }),
+            None => Err(KeyError::EventDay(excerpt(text))),
+        }
+    }
+}
+
+impl Layout {
+    /// The class folder of a key in this layout, from the class's OCSF name (`process_activity`,
+    /// `win/registry_key_activity`) or the name it is registered under (`FILE_SYSTEM_ACTIVITY`).
+    ///
+    /// # Errors
+    /// [`KeyError::ClassPrefix`] if the name cannot be a folder.
+    pub fn class_prefix(self, class: &str) -> Result<Option<ClassPrefix>, KeyError> {
+        match self {
+            Layout::SourcePerClass => Ok(None),
+            Layout::PrefixPerClass => {
+                let name = class
+                    .rsplit_once('/')
+                    .map_or(class, |(_extension, name)| name);
+                name.to_ascii_uppercase().parse().map(Some)
+            }
+        }
+    }
+}
+
+impl ObjectName {
+    /// The longest name, in characters.
+    pub const MAX_LEN: usize = 200;
+    /// How much of a label is kept, in characters.
+    const MAX_LABEL_LEN: usize = 120;
+
+    /// The name of part `part` of what `identity` names: `<label>-<part>-<hash of identity>`.
+    ///
+    /// The label is for people: what is unsafe in it becomes `_`, and it is cut after 120 characters. The hash (128 bits
+    /// of BLAKE3 over the length and bytes of each element) is what keeps different inputs apart.
+    ///
+    /// ```
+    /// use lake::key::ObjectName;
+    ///
+    /// let name = ObjectName::derive("logs/a b.gz", &["bucket", "logs/a b.gz", "version"], 3);
+    /// assert!(name.as_str().starts_with("logs_a_b.gz-00003-"));
+    /// assert_ne!(name, ObjectName::derive("logs/a b.gz", &["bucket", "logs/a b.g", "zversion"], 3));
+    /// ```
+    pub fn derive(label: &str, identity: &[&str], part: u32) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for element in identity {
+            hasher.update(&(element.len() as u64).to_le_bytes());
+            hasher.update(element.as_bytes());
+        }
+        let hash = hasher.finalize().to_hex();
+        let label: String = label
+            .chars()
+            .take(Self::MAX_LABEL_LEN)
+            .map(|c| {
+                if c.is_ascii() && is_name_byte(c as u8) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        // A leading '_' or '.' would hide the object from Athena.
+        let label = label.trim_start_matches(['_', '.']);
+        let label = if label.is_empty() { "object" } else { label };
+        Self(format!("{label}-{part:05}-{}", &hash[..32]))
+    }
+
+    /// The name as text, without the suffix.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ObjectName {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let reason = if text.is_empty() {
+            "it is empty"
+        } else if text.len() > Self::MAX_LEN {
+            "it is longer than 200 characters"
+        } else if text.starts_with(['_', '.']) {
+            "Athena ignores objects whose name begins with '_' or '.'"
+        } else if !text.bytes().all(is_name_byte) {
+            "only A-Z a-z 0-9 . _ - are allowed"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(KeyError::ObjectName {
+            text: excerpt(text),
+            reason,
+        })
+    }
+}
+
+/// The bytes that need no escaping in a key, a URL or a file name.
+fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"._-".contains(&b)
+}
+
+/// Enough of a refused text to recognise it. Keys come from notifications, so they may be anything.
+fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 100;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl Partition {
+    /// The key of an object in this partition.
+    pub fn object(self, name: ObjectName) -> ObjectKey {
+        ObjectKey {
+            partition: self,
+            name,
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    /// The folder of the partition, without a trailing slash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ROOT}/{}/", self.source)?;
+        if let Some(class) = &self.class {
+            write!(f, "{class}/")?;
+        }
+        write!(
+            f,
+            "region={}/accountId={}/eventDay={}",
+            self.region, self.account, self.day
+        )
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}{SUFFIX}", self.partition, self.name)
+    }
+}
+
+impl FromStr for ObjectKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut segments = Segments {
+            rest: Some(text),
+            position: 0,
+        };
+        segments.next_as("`ext`", |found| (found == ROOT).then_some(Ok(())))?;
+        let source = segments.next_as("a source name", |found| Some(found.parse()))?;
+        // A class has no '=', which the segment after it always has.
+        let class = match segments.peek() {
+            Some(found) if !found.contains('=') => Some(
+                segments.next_as("an event class or `region=<region>`", |found| {
+                    Some(found.parse())
+                })?,
+            ),
+            _ => None,
+        };
+        let region = segments.next_as("`region=<region>`", |found| {
+            found.strip_prefix("region=").map(str::parse)
+        })?;
+        let account = segments.next_as("`accountId=<account>`", |found| {
+            found.strip_prefix("accountId=").map(str::parse)
+        })?;
+        let day = segments.next_as("`eventDay=<YYYYMMDD>`", |found| {
+            found.strip_prefix("eventDay=").map(str::parse)
+        })?;
+        let name = segments.next_as("`<name>.zstd.parquet`", |found| {
+            found.strip_suffix(SUFFIX).map(str::parse)
+        })?;
+        segments.end()?;
+        Ok(ObjectKey {
+            partition: Partition {
+                source,
+                class,
+                region,
+                account,
+                day,
+            },
+            name,
+        })
+    }
+}
+
+/// The segments of a key between its slashes, with the position for errors.
+struct Segments<'a> {
+    rest: Option<&'a str>,
+    position: usize,
+}
+
+impl<'a> Segments<'a> {
+    fn peek(&self) -> Option<&'a str> {
+        self.rest
+            .map(|rest| rest.split_once('/').map_or(rest, |(head, _)| head))
+    }
+
+    /// Takes the next segment. `read` gives `None` if it is not of the `expected` form.
+    fn next_as<T>(
+        &mut self,
+        expected: &'static str,
+        read: impl FnOnce(&'a str) -> Option<Result<T, KeyError>>,
+    ) -> Result<T, KeyError> {
+        self.position += 1;
+        let segment = self.position;
+        let found = self.peek().unwrap_or_default();
+        self.rest = self
+            .rest
+            .and_then(|rest| rest.split_once('/'))
+            .map(|(_, tail)| tail);
+        match read(found) {
+            None => Err(KeyError::Segment {
+                segment,
+                found: excerpt(found),
+                expected,
+            }),
+            Some(value) => value.map_err(|error| KeyError::Value {
+                segment,
+                error: Box::new(error),
+            }),
+        }
+    }
+
+    fn end(&self) -> Result<(), KeyError> {
+        match self.rest {
+            None => Ok(()),
+            Some(rest) => Err(KeyError::Segment {
+                segment: self.position + 1,
+                found: excerpt(rest),
+                expected: "nothing after the object's name",
+            }),
+        }
+    }
+}
+
+macro_rules! text_forms {
+    ($($type:ty),+) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = KeyError;
+
+            fn try_from(text: String) -> Result<Self, KeyError> {
+                text.parse()
+            }
+        }
+    )+};
+}
+
+text_forms!(SourceName, ClassPrefix, Region, AccountId, ObjectName);
+
+impl From<EventDay> for String {
+    fn from(day: EventDay) -> Self {
+        day.to_string()
+    }
+}
+
+impl TryFrom<String> for EventDay {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn partitions() -> impl Strategy<Value = Partition> {
+        (
+            "[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,19}",
+            proptest::option::of("[A-Z_0-9]{1,30}"),
+            "[a-z]{2,4}(-[a-z]{2,9}){1,2}-[1-9]",
+            "[0-9]{12}|external|external_[A-Za-z0-9._-]{1,64}",
+            -719_528..=2_932_896_i32,
+        )
+            .prop_map(|(source, class, region, account, days)| Partition {
+                source: source.parse().unwrap(),
+                class: class.map(|class| class.parse().unwrap()),
+                region: region.parse().unwrap(),
+                account: account.parse().unwrap(),
+                day: EventDay { days },
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_reads_back_as_itself(
+            partition in partitions(),
+            label in ".{0,150}",
+            identity in proptest::collection::vec(".{0,20}", 0..4),
+            part: u32,
+        ) {
+            let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
+            let key = partition.object(ObjectName::derive(&label, &identity, part));
+            prop_assert_eq!(key.to_string().parse::<ObjectKey>(), Ok(key));
+        }
+
+        #[test]
+        fn whatever_parses_as_a_key_prints_as_it_was_written(
+            text in "(ext|Ext)/[a-z.]{0,3}/([A-Z]{1,3}/)?region=(us|u)-[a-z]{1,3}-[0-9]{1,3}/accountId=([0-9]{12,13}|external_?[a-z]?)\
+                /eventDay=[0-9]{4}[01][0-9][0-3][0-9]/[a-z._]{0,3}[.]zstd[.]parquet/?"
+        ) {
+            if let Ok(key) = text.parse::<ObjectKey>() {
+                prop_assert_eq!(key.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn the_event_day_is_the_utc_day_of_the_calendar(millis in -62_167_219_200_000_i64..253_402_207_200_000) {
+            let date = jiff::Timestamp::from_millisecond(millis).unwrap().to_zoned(jiff::tz::TimeZone::UTC).date();
+            let day = EventDay::of_millis(millis).unwrap();
+            prop_assert_eq!(day.to_string(), date.strftime("%Y%m%d").to_string());
+            prop_assert_eq!(day.to_string().parse::<EventDay>(), Ok(day));
+            prop_assert!(day.contains_millis(millis));
+            prop_assert!(day.start_millis() <= millis && millis < day.start_millis() + 86_400_000);
+        }
+
+        #[test]
+        fn any_time_has_a_day_or_an_error(millis: i64) {
+            if let Ok(day) = EventDay::of_millis(millis) {
+                prop_assert_eq!(day.to_string().len(), 8);
+            }
+        }
+    }
+
+    #[test]
+    fn the_event_day_changes_at_midnight_utc_also_before_1970() {
+        let day = |millis| EventDay::of_millis(millis).unwrap().to_string();
+        assert_eq!(day(0), "19700101");
+        assert_eq!(day(-1), "19691231");
+        assert_eq!(day(86_399_999), "19700101");
+        assert_eq!(day(86_400_000), "19700102");
+        assert_eq!(day(951_782_400_000), "20000229");
+        assert_eq!(day(-62_167_219_200_000), "00000101");
+        assert_eq!(day(253_402_300_799_999), "99991231");
+    }
+
+    #[test]
+    fn a_time_that_no_day_can_name_is_refused() {
+        for millis in [i64::MIN, i64::MAX, 253_402_300_800_000, -62_167_219_200_001] {
+            assert_eq!(EventDay::of_millis(millis), Err(KeyError::Time(millis)));
+        }
+    }
+
+    #[test]
+    fn only_real_days_are_days() {
+        for text in [
+            "20230229",
+            "20231301",
+            "2023-1-1",
+            "2023111",
+            "202311140",
+            "+2023114",
+            "",
+            "２０２３１１",
+        ] {
+            assert_eq!(
+                text.parse::<EventDay>(),
+                Err(KeyError::EventDay(text.to_owned())),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_source_name_cannot_be_longer_than_twenty_characters_or_leave_its_folder() {
+        assert!("a".repeat(20).parse::<SourceName>().is_ok());
+        assert!("win:sys_mon.v-1".parse::<SourceName>().is_ok());
+        for text in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "süd",
+            "a\0",
+            "a\n",
+            &"a".repeat(21),
+        ] {
+            assert!(text.parse::<SourceName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn accounts_are_twelve_digits_or_external() {
+        for text in ["123456789012", "external", "external_okta-7.x"] {
+            assert!(text.parse::<AccountId>().is_ok(), "{text}");
+        }
+        for text in [
+            "12345678901",
+            "1234567890123",
+            "12345678901a",
+            "external_",
+            "external-x",
+            "external_a/b",
+            "",
+            "External",
+        ] {
+            assert!(text.parse::<AccountId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn regions_have_the_form_of_regions() {
+        for text in [
+            "us-east-1",
+            "us-gov-west-1",
+            "ap-southeast-5",
+            "us-isob-east-1",
+            "eusc-de-east-1",
+        ] {
+            assert!(text.parse::<Region>().is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "us-1",
+            "us--1",
+            "US-EAST-1",
+            "us-east-",
+            "us-east-1/",
+            "us-east-1a",
+            "us-east-100",
+        ] {
+            assert!(text.parse::<Region>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_class_folder_appears_only_in_the_layout_that_has_it() {
+        assert_eq!(
+            Layout::SourcePerClass.class_prefix("process_activity"),
+            Ok(None)
+        );
+        let prefix = |class| {
+            Layout::PrefixPerClass
+                .class_prefix(class)
+                .map(|prefix| prefix.unwrap().to_string())
+        };
+        assert_eq!(
+            prefix("process_activity"),
+            Ok("PROCESS_ACTIVITY".to_owned())
+        );
+        assert_eq!(
+            prefix("win/registry_key_activity"),
+            Ok("REGISTRY_KEY_ACTIVITY".to_owned())
+        );
+        assert_eq!(
+            prefix("FILE_SYSTEM_ACTIVITY"),
+            Ok("FILE_SYSTEM_ACTIVITY".to_owned())
+        );
+        assert!(prefix("region=x").is_err());
+        assert!(prefix("").is_err());
+    }
+
+    #[test]
+    fn object_names_are_visible_to_athena_and_safe() {
+        for label in ["_hidden", ".hidden", "../..", "", "\0", "ä/ö"] {
+            let name = ObjectName::derive(label, &[label], 0);
+            assert_eq!(
+                name.as_str().parse::<ObjectName>().as_ref(),
+                Ok(&name),
+                "{label:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn different_inputs_never_share_a_name() {
+        let name = |identity: &[&str], part| ObjectName::derive("x", identity, part);
+        assert_ne!(name(&["ab", "c"], 0), name(&["a", "bc"], 0));
+        assert_ne!(name(&["ab"], 0), name(&["ab", ""], 0));
+        assert_ne!(name(&["ab"], 0), name(&["ab"], 1));
+        assert_eq!(name(&["ab"], 0), name(&["ab"], 0));
+    }
+
+    #[test]
+    fn a_wrong_key_is_told_which_segment_is_wrong() {
+        let good =
+            "ext/sysmon/region=us-east-1/accountId=123456789012/eventDay=20231114/a.zstd.parquet";
+        assert!(good.parse::<ObjectKey>().is_ok());
+        for (from, to, message) in [
+            (
+                "ext/",
+                "/ext/",
+                r#"segment 1 of the key is "", expected `ext`"#,
+            ),
+            (
+                "region=",
+                "Region=",
+                r#"segment 3 of the key is "Region=us-east-1", expected `region=<region>`"#,
+            ),
+            (
+                "accountId=",
+                "accountid=",
+                r#"segment 4 of the key is "accountid=123456789012", expected `accountId=<account>`"#,
+            ),
+            (
+                "20231114",
+                "20231131",
+                r#"segment 5 of the key: "20231131" is not a day: a date of the calendar as YYYYMMDD"#,
+            ),
+            (
+                ".zstd.parquet",
+                ".gz.parquet",
+                r#"segment 6 of the key is "a.gz.parquet", expected `<name>.zstd.parquet`"#,
+            ),
+            (
+                "/a.zstd.parquet",
+                "",
+                r#"segment 6 of the key is "", expected `<name>.zstd.parquet`"#,
+            ),
+            (
+                ".zstd.parquet",
+                ".zstd.parquet/",
+                r#"segment 7 of the key is "", expected nothing after the object's name"#,
+            ),
+            (
+                "sysmon/",
+                "sysmon/Process/",
+                r#"segment 3 of the key: "Process" is not an event class: upper-case letters, digits and '_', as PROCESS_ACTIVITY"#,
+            ),
+            (
+                "/a.zstd",
+                "/_a.zstd",
+                r#"segment 6 of the key: "_a" is not an object name: Athena ignores objects whose name begins with '_' or '.'"#,
+            ),
+        ] {
+            let error = good.replacen(from, to, 1).parse::<ObjectKey>().unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}
