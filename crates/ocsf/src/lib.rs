@@ -10,6 +10,7 @@ mod rows;
 mod rules;
 pub mod schema;
 mod shape;
+pub mod validate;
 
 pub use columns::TableBuilder;
 pub use record::{Cell, Record, Scope};
@@ -17,3 +18,4 @@ pub use rows::rows_to_json;
 pub use rules::Breach;
 pub use schema::{Schema, Version};
 pub use shape::{Node, NodeId, NodeKind, PathError, Shape, ShapeBuilder, arrow_type};
+pub use validate::{Violation, validate_event};
