@@ -1,3 +1,5 @@
 //! mapping
 
 pub mod config;
+pub mod diagnostic;
+mod syntax;
