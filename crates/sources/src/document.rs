@@ -279,6 +279,12 @@ impl<'a> Document<'a> {
         self.notes.replaced_surrogates
     }
 
+    /// How many lines of a rendered message named a field that had its line before; see [`TextFields`](crate::TextFields).
+    #[must_use]
+    pub fn repeated_fields(&self) -> usize {
+        self.notes.repeated_fields
+    }
+
     /// The subtree as JSON text. Numbers keep their text.
     #[must_use]
     pub fn to_json(&self, node: NodeId) -> String {
@@ -344,6 +350,10 @@ impl<'a> Document<'a> {
     pub(crate) fn from_nodes(nodes: Vec<Node<'a>>) -> Self {
         debug_assert!(!nodes.is_empty(), "a document has a root");
         Self { nodes, notes: json::Notes::default() }
+    }
+
+    pub(crate) fn notes_mut(&mut self) -> &mut json::Notes {
+        &mut self.notes
     }
 
     /// Puts an object with string members where the leaf `node` is; ids after it move up by the number of members.

@@ -22,6 +22,7 @@ pub(crate) struct Scratch {
 pub(crate) struct Notes {
     pub(crate) duplicate_keys: usize,
     pub(crate) replaced_surrogates: bool,
+    pub(crate) repeated_fields: usize,
 }
 
 /// Fills `nodes` (which is empty) with the one JSON document in `input`.
@@ -37,7 +38,8 @@ pub(crate) fn parse<'a>(
     open.clear();
     let mut reader = Reader { text, bytes: input, at, bump, unescaped, replaced_surrogates: false };
     let dropped = reader.document(nodes, open)?;
-    let notes = Notes { duplicate_keys: dropped.len(), replaced_surrogates: reader.replaced_surrogates };
+    let notes =
+        Notes { duplicate_keys: dropped.len(), replaced_surrogates: reader.replaced_surrogates, ..Notes::default() };
     if !dropped.is_empty() {
         remove(&dropped, nodes);
     }

@@ -5,5 +5,7 @@
 
 mod document;
 mod json;
+mod text_fields;
 
 pub use document::{Children, DEPTH_LIMIT, Document, DocumentBuffer, DocumentError, NODE_LIMIT, NodeId, NodeValue};
+pub use text_fields::{FIELD_LIMIT, FieldNames, FieldNamesError, TITLE_KEY, TextFields};
