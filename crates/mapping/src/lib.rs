@@ -3,3 +3,5 @@
 pub mod config;
 pub mod diagnostic;
 mod syntax;
+mod jsonpath;
+pub mod operators;

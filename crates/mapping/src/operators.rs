@@ -1,0 +1,456 @@
+//! The words of the mapping language, once: every operator, condition and key with its arguments.
+//!
+//! The parser takes from here what may stand where and what to suggest for a misspelt word, the JSON Schema is made
+//! from it, and a test holds the reference page to it.
+
+/// What a key, an argument or an item has to be.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Form {
+    /// Free text.
+    Text,
+    /// Text that is not empty.
+    Name,
+    /// Any JSON value, taken as it is.
+    Literal,
+    /// A text of exactly one character.
+    Character,
+    /// A regular expression.
+    Pattern,
+    /// An integer not below the bound.
+    Integer {
+        /// The smallest that is allowed, if there is a smallest.
+        at_least: Option<i64>,
+    },
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// A JSONPath that selects at most one value.
+    Path,
+    /// A VALUE: an expression that gives one JSON value or none.
+    Value,
+    /// A VALUE, or an object of attributes.
+    Assignment,
+    /// An object of attributes.
+    Attributes,
+    /// A COND.
+    Condition,
+    /// A time format, or a list of them.
+    TimeFormats,
+    /// Name or number of a capture group.
+    Group,
+    /// `10`, `16` or `"auto"`.
+    Base,
+    /// Text with paths in braces.
+    Template,
+    /// The name of a shipped list of fields, or lists of names by event id.
+    TextFieldNames,
+    /// An object with these keys.
+    Object(&'static ObjectForm),
+    /// An array of this.
+    List(&'static Form),
+    /// An array of this with at least one item.
+    NonEmptyList(&'static Form),
+    /// An array of exactly these.
+    Tuple(&'static [Form]),
+    /// An object whose keys are free and whose values are this.
+    Map(&'static Form),
+    /// Either of these.
+    Either(&'static Form, &'static Form),
+}
+
+/// An object with fixed keys.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ObjectForm {
+    /// What it is called in messages.
+    pub name: &'static str,
+    /// Its keys, in the order of the reference page.
+    pub keys: &'static [Key],
+}
+
+impl ObjectForm {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// A key of an object.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What its value has to be.
+    pub form: Form,
+    /// Whether the object must have it.
+    pub required: bool,
+    /// What it is for.
+    pub summary: &'static str,
+}
+
+const fn required(name: &'static str, form: Form, summary: &'static str) -> Key {
+    Key { name, form, required: true, summary }
+}
+
+const fn optional(name: &'static str, form: Form, summary: &'static str) -> Key {
+    Key { name, form, required: false, summary }
+}
+
+/// An operator: an object with one key, `{"$name": argument}`.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Operator {
+    /// With the `$`.
+    pub name: &'static str,
+    /// What its argument has to be.
+    pub argument: Form,
+    /// What it gives.
+    pub summary: &'static str,
+}
+
+/// Every operator, in the order of the reference page.
+pub static OPERATORS: &[Operator] = &[
+    Operator {
+        name: "$first",
+        argument: Form::NonEmptyList(&Form::Value),
+        summary: "the first alternative that has a value",
+    },
+    Operator {
+        name: "$enum",
+        argument: Form::Object(&ObjectForm {
+            name: "$enum",
+            keys: &[
+                required("evaluate", Form::Value, "the value whose text is looked up"),
+                required("values", Form::Map(&Form::Value), "text and result"),
+                optional("other", Form::Value, "the result for any other text; absent stays absent"),
+            ],
+        }),
+        summary: "the result listed under a value's text",
+    },
+    Operator {
+        name: "$lookup",
+        argument: Form::Object(&ObjectForm {
+            name: "$lookup",
+            keys: &[
+                required("table", Form::Name, "a key of `lookups`"),
+                required("key", Form::Value, "the value whose text is looked up"),
+                optional("default", Form::Value, "the result for any other text; absent stays absent"),
+            ],
+        }),
+        summary: "the entry of a table of the config",
+    },
+    Operator {
+        name: "$when",
+        argument: Form::Object(&ObjectForm {
+            name: "$when",
+            keys: &[
+                required("if", Form::Condition, "the condition"),
+                required("then", Form::Assignment, "what is assigned if it holds"),
+                optional("else", Form::Assignment, "what is assigned if it does not; default: nothing"),
+            ],
+        }),
+        summary: "a choice; in an attribute's place it may guard a whole object",
+    },
+    Operator {
+        name: "$each",
+        argument: Form::Object(&ObjectForm {
+            name: "$each",
+            keys: &[
+                required("in", Form::Value, "the array"),
+                optional("where", Form::Condition, "elements for which it fails are left out"),
+                required("as", Form::Assignment, "what an element becomes; `@` is the element"),
+            ],
+        }),
+        summary: "one item for each element of an array",
+    },
+    Operator {
+        name: "$template",
+        argument: Form::Template,
+        summary: "text with values in it; absent if one of them is",
+    },
+    Operator {
+        name: "$regex",
+        argument: Form::Object(&ObjectForm {
+            name: "$regex",
+            keys: &[
+                required("value", Form::Value, "the text"),
+                required("pattern", Form::Pattern, "syntax of the Rust `regex` crate"),
+                optional("group", Form::Group, "default: group 1 if there is one, else the whole match"),
+            ],
+        }),
+        summary: "a group of the first match; absent without a match",
+    },
+    Operator {
+        name: "$split",
+        argument: Form::Object(&ObjectForm {
+            name: "$split",
+            keys: &[
+                required("value", Form::Value, "the text"),
+                required("on", Form::Name, "what stands between the parts"),
+                optional("take", Form::Integer { at_least: None }, "which part, from 0, or from -1 at the end; default: all, as a list"),
+                optional("min_parts", Form::Integer { at_least: Some(1) }, "absent if there are fewer parts"),
+                optional("limit", Form::Integer { at_least: Some(1) }, "at most so many parts; the last keeps the rest"),
+            ],
+        }),
+        summary: "a part of a text, or the list of its parts",
+    },
+    Operator {
+        name: "$timestamp",
+        argument: Form::Object(&ObjectForm {
+            name: "$timestamp",
+            keys: &[
+                required("value", Form::Value, "the time as it is written"),
+                optional("format", Form::TimeFormats, "tried in order; default `auto`"),
+            ],
+        }),
+        summary: "a time, in milliseconds since 1970",
+    },
+    Operator {
+        name: "$int",
+        argument: Form::Object(&ObjectForm {
+            name: "$int",
+            keys: &[
+                required("value", Form::Value, "the number as text"),
+                optional("base", Form::Base, "default `auto`: hexadecimal after `0x`, else decimal"),
+            ],
+        }),
+        summary: "an integer",
+    },
+    Operator {
+        name: "$ip_version",
+        argument: Form::Value,
+        summary: "4 or 6; absent if the text is no IP address",
+    },
+    Operator { name: "$json", argument: Form::Value, summary: "the value as JSON text" },
+    Operator {
+        name: "$basename",
+        argument: Form::Value,
+        summary: "what follows the last `/` or `\\`",
+    },
+    Operator {
+        name: "$dirname",
+        argument: Form::Value,
+        summary: "what precedes the last `/` or `\\`; absent if there is none",
+    },
+    Operator {
+        name: "$strip_prefix",
+        argument: Form::Object(&ObjectForm {
+            name: "$strip_prefix",
+            keys: &[
+                required("value", Form::Value, "the text"),
+                required("prefix", Form::Name, "what is taken off"),
+            ],
+        }),
+        summary: "the text without a prefix, if it has it",
+    },
+    Operator { name: "$trim", argument: Form::Value, summary: "the text without white space at its ends" },
+    Operator { name: "$lower", argument: Form::Value, summary: "the text in lower case" },
+    Operator { name: "$upper", argument: Form::Value, summary: "the text in upper case" },
+    Operator {
+        name: "$literal",
+        argument: Form::Literal,
+        summary: "a constant as it is: text that starts with `$.`, an array, an object",
+    },
+];
+
+/// The operator of that name, with the `$`.
+pub fn operator(name: &str) -> Option<&'static Operator> {
+    OPERATORS.iter().find(|operator| operator.name == name)
+}
+
+/// A condition: an object with one key, `{"name": argument}`.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConditionForm {
+    /// The key.
+    pub name: &'static str,
+    /// What its argument has to be.
+    pub argument: Form,
+    /// When it holds.
+    pub summary: &'static str,
+}
+
+/// Every condition, in the order of the reference page.
+pub static CONDITIONS: &[ConditionForm] = &[
+    ConditionForm { name: "exists", argument: Form::Value, summary: "it has a value" },
+    ConditionForm {
+        name: "equals",
+        argument: Form::Tuple(&[Form::Value, Form::Value]),
+        summary: "both have a value and their texts are the same",
+    },
+    ConditionForm {
+        name: "in",
+        argument: Form::Tuple(&[Form::Value, Form::List(&Form::Literal)]),
+        summary: "its text is that of one of the constants",
+    },
+    ConditionForm {
+        name: "matches",
+        argument: Form::Tuple(&[Form::Value, Form::Pattern]),
+        summary: "the pattern is found in its text",
+    },
+    ConditionForm {
+        name: "starts_with",
+        argument: Form::Tuple(&[Form::Value, Form::Text]),
+        summary: "its text starts with this",
+    },
+    ConditionForm {
+        name: "ends_with",
+        argument: Form::Tuple(&[Form::Value, Form::Text]),
+        summary: "its text ends with this",
+    },
+    ConditionForm {
+        name: "contains",
+        argument: Form::Tuple(&[Form::Value, Form::Text]),
+        summary: "its text contains this",
+    },
+    ConditionForm { name: "all", argument: Form::List(&Form::Condition), summary: "every one holds" },
+    ConditionForm { name: "any", argument: Form::List(&Form::Condition), summary: "at least one holds" },
+    ConditionForm { name: "not", argument: Form::Condition, summary: "it does not hold" },
+];
+
+/// The condition of that name.
+pub fn condition(name: &str) -> Option<&'static ConditionForm> {
+    CONDITIONS.iter().find(|condition| condition.name == name)
+}
+
+/// The special values of a time format; any other is a strptime pattern.
+pub(crate) const TIME_FORMATS: &[&str] = &["epoch", "epoch_ms", "epoch_us", "epoch_ns", "iso8601", "auto"];
+/// The values of `decode.format`.
+pub(crate) const FORMATS: &[&str] = &["auto", "ndjson", "json", "json-array", "delimited"];
+/// The values of `destination.layout`.
+pub(crate) const LAYOUTS: &[&str] = &["source-per-class", "prefix-per-class"];
+/// The values of `unmapped`.
+pub(crate) const UNMAPPED_MODES: &[&str] = &["auto", "explicit"];
+
+/// The file itself.
+pub static FILE: ObjectForm = ObjectForm {
+    name: "the file",
+    keys: &[
+        optional("$schema", Form::Text, "for editors; not read"),
+        required("custom_source_events", Form::Object(&CONFIG), "the mapping config"),
+    ],
+};
+
+/// `custom_source_events`.
+pub static CONFIG: ObjectForm = ObjectForm {
+    name: "custom_source_events",
+    keys: &[
+        required("source_name", Form::Name, "name of the custom source, at most 20 characters"),
+        optional("description", Form::Text, "words for readers"),
+        optional("ocsf_version", Form::Choice(&["1.1.0", "1.3.0"]), "default 1.1.0"),
+        optional("decode", Form::Object(&DECODE), "how the input is cut into raw events"),
+        optional("absent", Form::List(&Form::Text), "texts that mean \"no value\"; default [\"\"]"),
+        optional("matched_field", Form::Path, "its text is the key of the event mapping"),
+        optional("select", Form::List(&Form::Object(&SELECT)), "rules tried before `matched_field`"),
+        optional("timestamp", Form::Object(&TIMESTAMP), "the time of the event"),
+        optional("account", Form::Value, "the accountId partition of the record"),
+        optional("region", Form::Value, "the Region the record names"),
+        optional("destination", Form::Object(&DESTINATION), "custom sources and layout in the lake"),
+        optional("lookups", Form::Map(&Form::Map(&Form::Literal)), "tables for `$lookup`"),
+        optional("profiles", Form::List(&Form::Name), "OCSF profiles of every event"),
+        optional("common", Form::Object(&FRAGMENT), "what every event shares"),
+        optional("fragments", Form::Map(&Form::Object(&FRAGMENT)), "what events share by `extends`"),
+        optional("unmapped", Form::Choice(UNMAPPED_MODES), "whether raw fields that nothing read are kept; default `auto`"),
+        optional(
+            "other",
+            Form::Either(&Form::Choice(&["quarantine"]), &Form::Object(&OTHER)),
+            "what becomes of an event that no mapping takes; default `quarantine`",
+        ),
+        required("ocsf_mapping", Form::Map(&Form::Object(&EVENT)), "the event mappings"),
+    ],
+};
+
+/// `decode`.
+pub static DECODE: ObjectForm = ObjectForm {
+    name: "decode",
+    keys: &[
+        optional("format", Form::Choice(FORMATS), "default `auto`"),
+        optional("at", Form::Path, "json-array: where the array of events is"),
+        optional("columns", Form::NonEmptyList(&Form::Name), "delimited: names of the columns"),
+        optional("separator", Form::Name, "delimited: what stands between columns; default one space"),
+        optional("quote", Form::Character, "delimited: stands around a column that may contain the separator"),
+        optional("text_fields", Form::Object(&TEXT_FIELDS), "a rendered message that becomes an object"),
+    ],
+};
+
+/// `decode.text_fields`.
+pub static TEXT_FIELDS: ObjectForm = ObjectForm {
+    name: "text_fields",
+    keys: &[
+        required("at", Form::Path, "where the text is"),
+        required("event_id", Form::Path, "where the id is that says which fields the text has"),
+        required("names", Form::TextFieldNames, "a shipped list, or field names by event id"),
+    ],
+};
+
+/// An item of `select`.
+pub static SELECT: ObjectForm = ObjectForm {
+    name: "select",
+    keys: &[
+        required("when", Form::Condition, "the condition"),
+        required("event", Form::Name, "a key of `ocsf_mapping`"),
+    ],
+};
+
+/// `timestamp`.
+pub static TIMESTAMP: ObjectForm = ObjectForm {
+    name: "timestamp",
+    keys: &[
+        required("field", Form::Value, "the time as it is written"),
+        optional("format", Form::TimeFormats, "tried in order; default `auto`"),
+    ],
+};
+
+/// `destination`.
+pub static DESTINATION: ObjectForm = ObjectForm {
+    name: "destination",
+    keys: &[
+        optional("layout", Form::Choice(LAYOUTS), "default `source-per-class`"),
+        optional("sources", Form::Map(&Form::Name), "class and name of its custom source; default `<source_name>-<class_uid>`"),
+    ],
+};
+
+/// `common` and each of `fragments`.
+pub static FRAGMENT: ObjectForm = ObjectForm {
+    name: "a fragment",
+    keys: &[
+        optional("profiles", Form::List(&Form::Name), "OCSF profiles"),
+        required("schema_mapping", Form::Attributes, "attributes"),
+    ],
+};
+
+/// `other`, when it names an event.
+pub static OTHER: ObjectForm = ObjectForm {
+    name: "other",
+    keys: &[required("event", Form::Name, "a key of `ocsf_mapping`")],
+};
+
+/// An entry of `ocsf_mapping`.
+pub static EVENT: ObjectForm = ObjectForm {
+    name: "an event mapping",
+    keys: &[
+        required("schema", Form::Name, "the OCSF class"),
+        optional("extends", Form::List(&Form::Name), "fragments, applied in order after `common`"),
+        optional("profiles", Form::List(&Form::Name), "OCSF profiles, beside those of the config and of its fragments"),
+        required("schema_mapping", Form::Attributes, "attributes; they win over those it extends"),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_is_there_twice() {
+        for names in [
+            OPERATORS.iter().map(|operator| operator.name).collect::<Vec<_>>(),
+            CONDITIONS.iter().map(|condition| condition.name).collect(),
+        ] {
+            for (index, name) in names.iter().enumerate() {
+                assert!(!names[..index].contains(name), "{name}");
+            }
+        }
+        assert!(OPERATORS.iter().all(|operator| operator.name.starts_with('$')));
+    }
+}

@@ -1,0 +1,184 @@
+//! The raw paths that a mapping reads, looked up all at once.
+//!
+//! Every singular JSONPath of a config is a slot. One walk over a document, guided by a tree of the paths, fills the
+//! slots with the nodes that they select; a field that no path names costs one hash lookup. Other queries go through
+//! [`Query`], which keeps RFC 9535's semantics by way of a JSON value.
+
+use std::cell::OnceCell;
+
+use jsonpath_rust::parser::model::JpQuery;
+use rustc_hash::FxHashMap;
+use serde_json::Value as Json;
+use sources::{Document, NodeId, NodeValue};
+
+use crate::config::Step;
+
+/// Number of a singular path in its [`PathTree`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Slot(u32);
+
+/// The nodes that the slots of a document select.
+#[derive(Debug)]
+pub(crate) struct Slots(Vec<Option<NodeId>>);
+
+impl Slots {
+    pub(crate) fn get(&self, slot: Slot) -> Option<NodeId> {
+        self.0[slot.0 as usize]
+    }
+}
+
+/// Singular paths that share their beginnings.
+#[derive(Debug, Default)]
+pub(crate) struct PathTree {
+    root: Branch,
+    slots: Vec<Vec<Step>>,
+}
+
+#[derive(Debug, Default)]
+struct Branch {
+    slot: Option<Slot>,
+    names: FxHashMap<Box<str>, Branch>,
+    items: Vec<(i64, Branch)>,
+}
+
+impl PathTree {
+    /// The slot of a path; the same path has the same slot.
+    pub(crate) fn slot(&mut self, steps: &[Step]) -> Slot {
+        let mut branch = &mut self.root;
+        for step in steps {
+            branch = match step {
+                Step::Name(name) => branch.names.entry(name.as_str().into()).or_default(),
+                Step::Index(index) => {
+                    let at = branch.items.iter().position(|(item, _)| item == index).unwrap_or_else(|| {
+                        branch.items.push((*index, Branch::default()));
+                        branch.items.len() - 1
+                    });
+                    &mut branch.items[at].1
+                }
+            };
+        }
+        *branch.slot.get_or_insert_with(|| {
+            self.slots.push(steps.to_vec());
+            Slot(self.slots.len() as u32 - 1)
+        })
+    }
+
+    /// Finds what the paths select in a document.
+    pub(crate) fn fill(&self, document: &Document<'_>) -> Slots {
+        let mut slots = Slots(vec![None; self.slots.len()]);
+        self.root.fill(document, document.root(), &mut slots);
+        slots
+    }
+}
+
+impl Branch {
+    fn fill(&self, document: &Document<'_>, node: NodeId, slots: &mut Slots) {
+        if let Some(slot) = self.slot {
+            slots.0[slot.0 as usize] = Some(node);
+        }
+        match document.value(node) {
+            NodeValue::Object if !self.names.is_empty() => {
+                for child in document.children(node) {
+                    if let Some(branch) = document.key(child).and_then(|key| self.names.get(key)) {
+                        branch.fill(document, child, slots);
+                    }
+                }
+            }
+            NodeValue::Array => {
+                for (index, branch) in &self.items {
+                    if let Some(child) = item(document, node, *index) {
+                        branch.fill(document, child, slots);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Follows singular steps from a node.
+pub(crate) fn descend(document: &Document<'_>, from: NodeId, steps: &[Step]) -> Option<NodeId> {
+    steps.iter().try_fold(from, |node, step| match step {
+        Step::Name(name) => document.get(node, name),
+        Step::Index(index) => item(document, node, *index),
+    })
+}
+
+fn item(document: &Document<'_>, array: NodeId, index: i64) -> Option<NodeId> {
+    if document.value(array) != NodeValue::Array {
+        return None;
+    }
+    let skip = match usize::try_from(index) {
+        Ok(from_start) => from_start,
+        Err(_) => document.children(array).count().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+    };
+    document.children(array).nth(skip)
+}
+
+/// A JSONPath that is not singular.
+#[derive(Debug)]
+pub(crate) struct Query(JpQuery);
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        jsonpath_rust::parser::parse_json_path(text).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// The nodes that the query selects below `from`, in the order of RFC 9535.
+    pub(crate) fn select(&self, document: &Document<'_>, tree: &JsonTree, from: NodeId) -> Vec<NodeId> {
+        let Some((value, node_of)) = tree.get(document, from) else { return Vec::new() };
+        let found = jsonpath_rust::query::js_path_process(&self.0, value).unwrap_or_default();
+        found.into_iter().filter_map(|found| node_of.get(&address(found.val())).copied()).collect()
+    }
+}
+
+/// A document as a JSON value, made when the first query needs it.
+#[derive(Debug, Default)]
+pub(crate) struct JsonTree(OnceCell<(Box<Json>, FxHashMap<usize, NodeId>)>);
+
+impl JsonTree {
+    fn get(&self, document: &Document<'_>, from: NodeId) -> Option<(&Json, &FxHashMap<usize, NodeId>)> {
+        let (root, node_of) = self.0.get_or_init(|| {
+            let root = Box::new(document.to_value(document.root()));
+            let mut node_of = FxHashMap::default();
+            pair(document, document.root(), &root, &mut node_of);
+            (root, node_of)
+        });
+        let value = find(root, node_of, from)?;
+        Some((value, node_of))
+    }
+}
+
+/// The value that was made from a node.
+fn find<'j>(value: &'j Json, node_of: &FxHashMap<usize, NodeId>, node: NodeId) -> Option<&'j Json> {
+    if node_of.get(&address(value)) == Some(&node) {
+        return Some(value);
+    }
+    match value {
+        Json::Array(items) => items.iter().find_map(|item| find(item, node_of, node)),
+        Json::Object(members) => members.values().find_map(|member| find(member, node_of, node)),
+        _ => None,
+    }
+}
+
+/// Notes which node each value was made from: the two trees have the same order.
+fn pair(document: &Document<'_>, node: NodeId, value: &Json, node_of: &mut FxHashMap<usize, NodeId>) {
+    node_of.insert(address(value), node);
+    match value {
+        Json::Array(items) => {
+            for (child, item) in document.children(node).zip(items) {
+                pair(document, child, item, node_of);
+            }
+        }
+        Json::Object(members) => {
+            for (child, member) in document.children(node).zip(members.values()) {
+                pair(document, child, member, node_of);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn address(value: &Json) -> usize {
+    std::ptr::from_ref(value).addr()
+}

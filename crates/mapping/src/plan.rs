@@ -1,0 +1,164 @@
+//! A mapping config compiled: what is left to do for each event, with every name resolved.
+
+use std::sync::Arc;
+
+use ocsf::schema::{Attribute, EventClass, ProfileSet, ScalarType};
+use ocsf::{NodeId, Shape};
+use regex::Regex;
+use rustc_hash::FxHashMap;
+
+use crate::config::{IntBase, Step as PathStep};
+use crate::paths::{Query, Slot};
+use crate::time::TimeReader;
+
+/// The objects that one (custom source, class) gets.
+#[derive(Debug)]
+pub struct Table {
+    /// Name of the custom source in Security Lake, at most 20 characters.
+    pub source: String,
+    /// The class's name in Security Lake (`PROCESS_ACTIVITY`) where the layout puts it below the source.
+    pub class_prefix: Option<String>,
+    /// Its columns.
+    pub shape: Arc<Shape>,
+}
+
+impl Table {
+    /// The event class of its records.
+    pub fn class(&self) -> &'static EventClass {
+        self.shape.class()
+    }
+}
+
+/// What one entry of `ocsf_mapping` does.
+#[derive(Debug)]
+pub(crate) struct EventPlan {
+    pub(crate) key: String,
+    pub(crate) table: usize,
+    pub(crate) profiles: ProfileSet,
+    pub(crate) steps: Vec<PlanStep>,
+    /// Keys and values of `unmapped` that the config names.
+    pub(crate) unmapped: Vec<(String, Expression)>,
+    /// The event's `time`.
+    pub(crate) time: NodeId,
+}
+
+#[derive(Debug)]
+pub(crate) enum PlanStep {
+    Assign(Assignment),
+    Objects(ObjectList),
+    When { condition: Condition, then: Vec<PlanStep>, otherwise: Vec<PlanStep> },
+    /// What has no place in OCSF goes to `unmapped` under the attribute path that was meant.
+    Misplaced { path: String, value: Expression },
+}
+
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) node: NodeId,
+    pub(crate) target: Target,
+    pub(crate) value: Expression,
+    /// The id that this text is the caption of (`activity_id` of `activity_name`); it is assigned before.
+    pub(crate) caption_of: Option<NodeId>,
+}
+
+/// What a value must become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) attribute: &'static Attribute,
+    pub(crate) scalar: ScalarType,
+    pub(crate) max_len: Option<u32>,
+    pub(crate) is_list: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct ObjectList {
+    pub(crate) node: NodeId,
+    pub(crate) items: Vec<ObjectItem>,
+}
+
+#[derive(Debug)]
+pub(crate) enum ObjectItem {
+    One(Vec<PlanStep>),
+    When { condition: Condition, then: Vec<ObjectItem>, otherwise: Vec<ObjectItem> },
+    Each { input: Expression, filter: Option<Condition>, body: Vec<PlanStep> },
+}
+
+#[derive(Debug)]
+pub(crate) enum Expression {
+    Absent,
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    /// An array or object that the config spells out, as JSON text.
+    JsonText(String),
+    Slot(Slot),
+    /// The slots of one field that can stand in several places; the first that is there.
+    Slots(Vec<Slot>),
+    Query(Box<Query>),
+    Element(Vec<PathStep>),
+    ElementQuery(Box<Query>),
+    List(Vec<Expression>),
+    Object(Vec<(String, Expression)>),
+    Enum(Box<EnumPlan>),
+    First(Vec<Expression>),
+    Timestamp(Box<(Expression, TimeReader)>),
+    Regex(Box<(Expression, Regex, usize)>),
+    Split(Box<SplitPlan>),
+    Template(Vec<Expression>),
+    Lookup(Box<LookupPlan>),
+    Each(Box<EachPlan>),
+    When(Box<(Condition, Expression, Expression)>),
+    Json(Box<Expression>),
+    Basename(Box<Expression>),
+    Dirname(Box<Expression>),
+    Lower(Box<Expression>),
+    Upper(Box<Expression>),
+    Trim(Box<Expression>),
+    Int(Box<(Expression, IntBase)>),
+    IpVersion(Box<Expression>),
+    StripPrefix(Box<(Expression, String)>),
+}
+
+#[derive(Debug)]
+pub(crate) struct EnumPlan {
+    pub(crate) evaluate: Expression,
+    pub(crate) values: FxHashMap<String, Expression>,
+    pub(crate) other: Option<Expression>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SplitPlan {
+    pub(crate) value: Expression,
+    pub(crate) on: String,
+    pub(crate) take: Option<i64>,
+    pub(crate) min_parts: usize,
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct LookupPlan {
+    pub(crate) table: Arc<FxHashMap<String, Expression>>,
+    pub(crate) key: Expression,
+    pub(crate) default: Option<Expression>,
+}
+
+#[derive(Debug)]
+pub(crate) struct EachPlan {
+    pub(crate) input: Expression,
+    pub(crate) filter: Option<Condition>,
+    pub(crate) body: Expression,
+}
+
+#[derive(Debug)]
+pub(crate) enum Condition {
+    Exists(Expression),
+    Equals(Expression, Expression),
+    In(Expression, Vec<String>),
+    Matches(Expression, Regex),
+    StartsWith(Expression, String),
+    EndsWith(Expression, String),
+    Contains(Expression, String),
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+}
