@@ -1,5 +1,6 @@
 //! Developer tasks, run as `cargo xtask <task>`.
 
+mod examples;
 mod schema;
 
 use clap::{Parser, Subcommand};
@@ -13,12 +14,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Write the small logs of examples/
+    GenerateExamples(examples::GenerateExamples),
     /// Write crates/ocsf/data/ocsf-<version>.txt from the compiled schemas in ../shared/data/ocsf
     GenerateSchema(schema::GenerateSchema),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
+        Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
     }
 }
