@@ -1,7 +1,18 @@
 //! mapping
 
+mod apply;
+mod coerce;
+mod compile;
 pub mod config;
 pub mod diagnostic;
-mod syntax;
+mod eval;
 mod jsonpath;
 pub mod operators;
+mod paths;
+mod plan;
+mod syntax;
+mod time;
+mod time_format;
+pub use apply::{Mapped, Mapping, Refusal};
+pub use eval::{Problem, ProblemKind, Written};
+pub use plan::Table;

@@ -49,10 +49,14 @@ impl PathTree {
             branch = match step {
                 Step::Name(name) => branch.names.entry(name.as_str().into()).or_default(),
                 Step::Index(index) => {
-                    let at = branch.items.iter().position(|(item, _)| item == index).unwrap_or_else(|| {
-                        branch.items.push((*index, Branch::default()));
-                        branch.items.len() - 1
-                    });
+                    let at = branch
+                        .items
+                        .iter()
+                        .position(|(item, _)| item == index)
+                        .unwrap_or_else(|| {
+                            branch.items.push((*index, Branch::default()));
+                            branch.items.len() - 1
+                        });
                     &mut branch.items[at].1
                 }
             };
@@ -110,7 +114,10 @@ fn item(document: &Document<'_>, array: NodeId, index: i64) -> Option<NodeId> {
     }
     let skip = match usize::try_from(index) {
         Ok(from_start) => from_start,
-        Err(_) => document.children(array).count().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+        Err(_) => document
+            .children(array)
+            .count()
+            .checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
     };
     document.children(array).nth(skip)
 }
@@ -121,61 +128,101 @@ pub(crate) struct Query(JpQuery);
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        jsonpath_rust::parser::parse_json_path(text).map(Self).map_err(|error| error.to_string())
+        jsonpath_rust::parser::parse_json_path(text)
+            .map(Self)
+            .map_err(|error| error.to_string())
     }
 
     /// The nodes that the query selects below `from`, in the order of RFC 9535.
-    pub(crate) fn select(&self, document: &Document<'_>, tree: &JsonTree, from: NodeId) -> Vec<NodeId> {
-        let Some((value, node_of)) = tree.get(document, from) else { return Vec::new() };
+    pub(crate) fn select(
+        &self,
+        document: &Document<'_>,
+        tree: &JsonTree,
+        from: NodeId,
+    ) -> Vec<NodeId> {
+        let Some((value, node_of)) = tree.get(document, from) else {
+            return Vec::new();
+        };
         let found = jsonpath_rust::query::js_path_process(&self.0, value).unwrap_or_default();
-        found.into_iter().filter_map(|found| node_of.get(&address(found.val())).copied()).collect()
+        found
+            .into_iter()
+            .filter_map(|found| node_of.get(&address(found.val())).copied())
+            .collect()
     }
 }
 
 /// A document as a JSON value, made when the first query needs it.
 #[derive(Debug, Default)]
-pub(crate) struct JsonTree(OnceCell<(Box<Json>, FxHashMap<usize, NodeId>)>);
+pub(crate) struct JsonTree(OnceCell<JsonCopy>);
+
+#[derive(Debug)]
+struct JsonCopy {
+    root: Box<Json>,
+    /// The node that the value at an address was made from.
+    node_of: FxHashMap<usize, NodeId>,
+    /// Each node's position among its siblings.
+    positions: Vec<u32>,
+}
 
 impl JsonTree {
-    fn get(&self, document: &Document<'_>, from: NodeId) -> Option<(&Json, &FxHashMap<usize, NodeId>)> {
-        let (root, node_of) = self.0.get_or_init(|| {
-            let root = Box::new(document.to_value(document.root()));
-            let mut node_of = FxHashMap::default();
-            pair(document, document.root(), &root, &mut node_of);
-            (root, node_of)
+    fn get(
+        &self,
+        document: &Document<'_>,
+        from: NodeId,
+    ) -> Option<(&Json, &FxHashMap<usize, NodeId>)> {
+        let copy = self.0.get_or_init(|| {
+            let mut copy = JsonCopy {
+                root: Box::new(document.to_value(document.root())),
+                node_of: FxHashMap::default(),
+                positions: vec![0; document.len()],
+            };
+            pair(
+                document,
+                document.root(),
+                &copy.root,
+                &mut copy.node_of,
+                &mut copy.positions,
+            );
+            copy
         });
-        let value = find(root, node_of, from)?;
-        Some((value, node_of))
+        Some((copy.find(document, from)?, &copy.node_of))
     }
 }
 
-/// The value that was made from a node.
-fn find<'j>(value: &'j Json, node_of: &FxHashMap<usize, NodeId>, node: NodeId) -> Option<&'j Json> {
-    if node_of.get(&address(value)) == Some(&node) {
-        return Some(value);
-    }
-    match value {
-        Json::Array(items) => items.iter().find_map(|item| find(item, node_of, node)),
-        Json::Object(members) => members.values().find_map(|member| find(member, node_of, node)),
-        _ => None,
+impl JsonCopy {
+    /// The value that was made from a node.
+    fn find(&self, document: &Document<'_>, node: NodeId) -> Option<&Json> {
+        let Some(parent) = document.parent(node) else {
+            return Some(&self.root);
+        };
+        let position = *self.positions.get(node.index())? as usize;
+        match self.find(document, parent)? {
+            Json::Array(items) => items.get(position),
+            Json::Object(members) => members.values().nth(position),
+            _ => None,
+        }
     }
 }
 
 /// Notes which node each value was made from: the two trees have the same order.
-fn pair(document: &Document<'_>, node: NodeId, value: &Json, node_of: &mut FxHashMap<usize, NodeId>) {
+fn pair(
+    document: &Document<'_>,
+    node: NodeId,
+    value: &Json,
+    node_of: &mut FxHashMap<usize, NodeId>,
+    positions: &mut [u32],
+) {
     node_of.insert(address(value), node);
-    match value {
-        Json::Array(items) => {
-            for (child, item) in document.children(node).zip(items) {
-                pair(document, child, item, node_of);
-            }
+    let values: Box<dyn Iterator<Item = &Json>> = match value {
+        Json::Array(items) => Box::new(items.iter()),
+        Json::Object(members) => Box::new(members.values()),
+        _ => return,
+    };
+    for (position, (child, value)) in document.children(node).zip(values).enumerate() {
+        if let Some(slot) = positions.get_mut(child.index()) {
+            *slot = position as u32;
         }
-        Json::Object(members) => {
-            for (child, member) in document.children(node).zip(members.values()) {
-                pair(document, child, member, node_of);
-            }
-        }
-        _ => {}
+        pair(document, child, value, node_of, positions);
     }
 }
 

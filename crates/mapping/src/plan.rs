@@ -46,9 +46,16 @@ pub(crate) struct EventPlan {
 pub(crate) enum PlanStep {
     Assign(Assignment),
     Objects(ObjectList),
-    When { condition: Condition, then: Vec<PlanStep>, otherwise: Vec<PlanStep> },
+    When {
+        condition: Condition,
+        then: Vec<PlanStep>,
+        otherwise: Vec<PlanStep>,
+    },
     /// What has no place in OCSF goes to `unmapped` under the attribute path that was meant.
-    Misplaced { path: String, value: Expression },
+    Misplaced {
+        path: String,
+        value: Expression,
+    },
 }
 
 #[derive(Debug)]
@@ -78,8 +85,16 @@ pub(crate) struct ObjectList {
 #[derive(Debug)]
 pub(crate) enum ObjectItem {
     One(Vec<PlanStep>),
-    When { condition: Condition, then: Vec<ObjectItem>, otherwise: Vec<ObjectItem> },
-    Each { input: Expression, filter: Option<Condition>, body: Vec<PlanStep> },
+    When {
+        condition: Condition,
+        then: Vec<ObjectItem>,
+        otherwise: Vec<ObjectItem>,
+    },
+    Each {
+        input: Expression,
+        filter: Option<Condition>,
+        body: Vec<PlanStep>,
+    },
 }
 
 #[derive(Debug)]

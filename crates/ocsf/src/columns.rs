@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMillisecondBuilder,
 };
 use arrow_array::{ArrayRef, ListArray, MapArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
@@ -38,7 +39,11 @@ enum Column {
     Object(NullBufferBuilder),
     List(ListColumn),
     ScalarList(ListColumn, Box<Column>),
-    Map { list: ListColumn, keys: StringBuilder, values: StringBuilder },
+    Map {
+        list: ListColumn,
+        keys: StringBuilder,
+        values: StringBuilder,
+    },
 }
 
 #[derive(Debug)]
@@ -49,7 +54,10 @@ struct ListColumn {
 
 impl ListColumn {
     fn new() -> Self {
-        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
+        Self {
+            offsets: vec![0],
+            nulls: NullBufferBuilder::new(0),
+        }
     }
 
     /// Ends a row of `len` elements.
@@ -61,15 +69,27 @@ impl ListColumn {
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<arrow_buffer::NullBuffer>) {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        (OffsetBuffer::new(ScalarBuffer::from(offsets)), self.nulls.finish())
+        (
+            OffsetBuffer::new(ScalarBuffer::from(offsets)),
+            self.nulls.finish(),
+        )
     }
 }
 
 impl TableBuilder {
     /// An empty table.
     pub fn new(shape: Arc<Shape>) -> Self {
-        let columns = shape.nodes().iter().map(|node| Column::new(node.kind)).collect();
-        Self { shape, columns, rows: 0, text_bytes: 0 }
+        let columns = shape
+            .nodes()
+            .iter()
+            .map(|node| Column::new(node.kind))
+            .collect();
+        Self {
+            shape,
+            columns,
+            rows: 0,
+            text_bytes: 0,
+        }
     }
 
     /// The shape of its records.
@@ -106,7 +126,9 @@ impl TableBuilder {
                 }
             }
             Column::List(list) => {
-                let Cell::List { start, len } = cell else { return list.push(0, false) };
+                let Cell::List { start, len } = cell else {
+                    return list.push(0, false);
+                };
                 list.push(len as usize, true);
                 for index in 0..len {
                     let element = record.element(shape, id, start, index);
@@ -116,7 +138,9 @@ impl TableBuilder {
                 }
             }
             Column::ScalarList(list, values) => {
-                let Cell::List { start, len } = cell else { return list.push(0, false) };
+                let Cell::List { start, len } = cell else {
+                    return list.push(0, false);
+                };
                 list.push(len as usize, true);
                 for value in record.scalars(start, len) {
                     self.text_bytes += values.append(*value);
@@ -155,47 +179,92 @@ impl TableBuilder {
         parent: NodeId,
         fields: &Fields,
     ) -> Result<Vec<ArrayRef>, ArrowError> {
-        shape.children(parent).zip(fields).map(|(id, field)| self.finish_node(shape, id, field)).collect()
+        shape
+            .children(parent)
+            .zip(fields)
+            .map(|(id, field)| self.finish_node(shape, id, field))
+            .collect()
     }
 
-    fn finish_node(&mut self, shape: &Shape, id: NodeId, field: &Field) -> Result<ArrayRef, ArrowError> {
+    fn finish_node(
+        &mut self,
+        shape: &Shape,
+        id: NodeId,
+        field: &Field,
+    ) -> Result<ArrayRef, ArrowError> {
         Ok(match (field.data_type(), &shape.node(id).kind) {
             (DataType::Struct(fields), _) => {
                 let children = self.finish_children(shape, id, fields)?;
-                let Column::Object(nulls) = &mut self.columns[id.index()] else { return Err(mismatch(field)) };
-                Arc::new(StructArray::try_new(fields.clone(), children, nulls.finish())?)
+                let Column::Object(nulls) = &mut self.columns[id.index()] else {
+                    return Err(mismatch(field));
+                };
+                Arc::new(StructArray::try_new(
+                    fields.clone(),
+                    children,
+                    nulls.finish(),
+                )?)
             }
             (DataType::List(element), NodeKind::ObjectList) => {
-                let DataType::Struct(fields) = element.data_type() else { return Err(mismatch(field)) };
+                let DataType::Struct(fields) = element.data_type() else {
+                    return Err(mismatch(field));
+                };
                 let children = self.finish_children(shape, id, fields)?;
                 let items = StructArray::try_new(fields.clone(), children, None)?;
-                let Column::List(list) = &mut self.columns[id.index()] else { return Err(mismatch(field)) };
+                let Column::List(list) = &mut self.columns[id.index()] else {
+                    return Err(mismatch(field));
+                };
                 let (offsets, nulls) = list.finish();
-                Arc::new(ListArray::try_new(Arc::clone(element), offsets, Arc::new(items), nulls)?)
+                Arc::new(ListArray::try_new(
+                    Arc::clone(element),
+                    offsets,
+                    Arc::new(items),
+                    nulls,
+                )?)
             }
             (DataType::List(element), _) => {
-                let Column::ScalarList(list, values) = &mut self.columns[id.index()] else { return Err(mismatch(field)) };
+                let Column::ScalarList(list, values) = &mut self.columns[id.index()] else {
+                    return Err(mismatch(field));
+                };
                 let values = values.finish().ok_or_else(|| mismatch(field))?;
                 let (offsets, nulls) = list.finish();
-                Arc::new(ListArray::try_new(Arc::clone(element), offsets, values, nulls)?)
+                Arc::new(ListArray::try_new(
+                    Arc::clone(element),
+                    offsets,
+                    values,
+                    nulls,
+                )?)
             }
             (DataType::Map(entry, sorted), _) => {
-                let DataType::Struct(fields) = entry.data_type() else { return Err(mismatch(field)) };
+                let DataType::Struct(fields) = entry.data_type() else {
+                    return Err(mismatch(field));
+                };
                 let Column::Map { list, keys, values } = &mut self.columns[id.index()] else {
                     return Err(mismatch(field));
                 };
                 let texts: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(values.finish())];
                 let entries = StructArray::try_new(fields.clone(), texts, None)?;
                 let (offsets, nulls) = list.finish();
-                Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted)?)
+                Arc::new(MapArray::try_new(
+                    Arc::clone(entry),
+                    offsets,
+                    entries,
+                    nulls,
+                    *sorted,
+                )?)
             }
-            _ => self.columns[id.index()].finish().ok_or_else(|| mismatch(field))?,
+            _ => self.columns[id.index()]
+                .finish()
+                .ok_or_else(|| mismatch(field))?,
         })
     }
 }
 
 fn mismatch(field: &Field) -> ArrowError {
-    ArrowError::SchemaError(format!("column `{}` is not built as {}", field.name(), field.data_type()))
+    ArrowError::SchemaError(format!(
+        "column `{}` is not built as {}",
+        field.name(),
+        field.data_type()
+    ))
 }
 
 impl Column {
@@ -203,10 +272,14 @@ impl Column {
         match kind {
             NodeKind::Object => Self::Object(NullBufferBuilder::new(0)),
             NodeKind::ObjectList => Self::List(ListColumn::new()),
-            NodeKind::Map => {
-                Self::Map { list: ListColumn::new(), keys: StringBuilder::new(), values: StringBuilder::new() }
+            NodeKind::Map => Self::Map {
+                list: ListColumn::new(),
+                keys: StringBuilder::new(),
+                values: StringBuilder::new(),
+            },
+            NodeKind::ScalarList(scalar) => {
+                Self::ScalarList(ListColumn::new(), Box::new(Self::scalar(scalar)))
             }
-            NodeKind::ScalarList(scalar) => Self::ScalarList(ListColumn::new(), Box::new(Self::scalar(scalar))),
             NodeKind::Scalar(scalar) => Self::scalar(scalar),
         }
     }
@@ -239,7 +312,9 @@ impl Column {
                 builder.append_value("");
             }
             (Self::Text(builder), _) => builder.append_null(),
-            (Self::Int32(builder), Cell::Integer(value)) => builder.append_option(i32::try_from(value).ok()),
+            (Self::Int32(builder), Cell::Integer(value)) => {
+                builder.append_option(i32::try_from(value).ok())
+            }
             (Self::Int32(builder), _) => builder.append_null(),
             (Self::Int64(builder), Cell::Integer(value)) => builder.append_value(value),
             (Self::Int64(builder), _) => builder.append_null(),
@@ -263,7 +338,9 @@ impl Column {
             Self::Float64(builder) => Arc::new(builder.finish()),
             Self::Boolean(builder) => Arc::new(builder.finish()),
             Self::Instant(builder) => Arc::new(builder.finish()),
-            Self::Object(_) | Self::List(_) | Self::ScalarList(..) | Self::Map { .. } => return None,
+            Self::Object(_) | Self::List(_) | Self::ScalarList(..) | Self::Map { .. } => {
+                return None;
+            }
         })
     }
 }

@@ -1,0 +1,249 @@
+//! A compiled mapping, applied: one raw event in, one checked OCSF record out, or the reason why not.
+
+use bumpalo::Bump;
+use ocsf::schema::Schema;
+use ocsf::{Breach, Cell, Record, Scope};
+use sources::Document;
+
+use crate::compile::{self, Plan};
+use crate::config::{Config, DecodeSpec, UnmappedMode};
+use crate::eval::{Evaluation, Problem, Written};
+use crate::plan::{EventPlan, Table};
+
+/// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
+#[derive(Debug)]
+pub struct Mapping {
+    source_name: String,
+    version: String,
+    schema: &'static Schema,
+    decode: DecodeSpec,
+    absent: Vec<String>,
+    automatic_unmapped: bool,
+    plan: Plan,
+}
+
+/// An event that is valid OCSF, ready for the lake.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Mapped<'a> {
+    /// The completed record.
+    pub record: Record<'a>,
+    /// Index of its table in [`Mapping::tables`].
+    pub table: usize,
+    /// The key of `ocsf_mapping` that made it.
+    pub event: &'a str,
+    /// `time` in milliseconds since the epoch.
+    pub time: i64,
+    /// The account that the record itself names.
+    pub account: Option<&'a str>,
+    /// Values that could not be written as the mapping wants; they are in `unmapped`.
+    pub problems: Vec<Problem>,
+    /// Every value written, in order; empty unless [`Mapping::explain`] made it.
+    pub written: Vec<Written>,
+}
+
+/// Why a raw event is not mapped; it belongs in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The config has no mapping for such an event.
+    #[error("no event mapping for {0}")]
+    NoMapping(String),
+    /// The event has no readable time.
+    #[error("no readable time: {0}")]
+    NoTime(String),
+    /// The mapped event would not be valid OCSF.
+    #[error("{0}")]
+    Invalid(Breach),
+}
+
+impl Refusal {
+    /// The reason code of quarantine: `no_mapping`, `no_time`, `invalid`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::NoMapping(_) => "no_mapping",
+            Refusal::NoTime(_) => "no_time",
+            Refusal::Invalid(_) => "invalid",
+        }
+    }
+}
+
+impl Mapping {
+    pub(crate) fn compile(
+        config: &Config,
+        schema: &'static Schema,
+        version: String,
+    ) -> Result<Self, compile::Fault> {
+        Ok(Self {
+            source_name: config.source_name.value.clone(),
+            version,
+            schema,
+            decode: config.decode.clone(),
+            absent: config
+                .absent
+                .iter()
+                .map(|text| text.value.clone())
+                .collect(),
+            automatic_unmapped: config.unmapped.value == UnmappedMode::Auto,
+            plan: compile::compile(config, schema)?,
+        })
+    }
+
+    /// `source_name` of the config.
+    pub fn source_name(&self) -> &str {
+        &self.source_name
+    }
+
+    /// The first 16 hexadecimal digits of the BLAKE3 hash of the config's text.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The OCSF version that its events state.
+    pub fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// How bytes become raw events.
+    pub fn decode(&self) -> &DecodeSpec {
+        &self.decode
+    }
+
+    /// The (custom source, class) pairs that it writes.
+    pub fn tables(&self) -> &[Table] {
+        &self.plan.tables
+    }
+
+    /// Maps one raw event.
+    ///
+    /// # Errors
+    /// [`Refusal`], if the event belongs in quarantine.
+    pub fn apply<'a>(
+        &'a self,
+        document: &Document<'a>,
+        bump: &'a Bump,
+    ) -> Result<Mapped<'a>, Refusal> {
+        self.evaluate(document, bump, false)
+    }
+
+    /// Maps one raw event and tells where each value came from.
+    ///
+    /// # Errors
+    /// [`Refusal`], if the event belongs in quarantine.
+    pub fn explain<'a>(
+        &'a self,
+        document: &Document<'a>,
+        bump: &'a Bump,
+    ) -> Result<Mapped<'a>, Refusal> {
+        self.evaluate(document, bump, true)
+    }
+
+    fn evaluate<'a>(
+        &'a self,
+        document: &Document<'a>,
+        bump: &'a Bump,
+        explain: bool,
+    ) -> Result<Mapped<'a>, Refusal> {
+        let plan = &self.plan;
+        // Selection reads values but writes none; any shape serves.
+        let Some(first) = plan.tables.first() else {
+            return Err(Refusal::NoMapping("any event".to_owned()));
+        };
+        let slots = plan.paths.fill(document);
+        let empty = Record::new(&first.shape, Default::default());
+        let mut evaluation =
+            Evaluation::new(document, bump, &self.absent, slots, &first.shape, empty);
+        let event = self.select(&mut evaluation)?;
+        let shape = &*plan.tables[event.table].shape;
+        evaluation.shape = shape;
+        evaluation.record = Record::new(shape, event.profiles);
+        evaluation.automatic_unmapped = self.automatic_unmapped;
+        evaluation.written = explain.then(Vec::new);
+        evaluation.run(&event.steps, Scope::EVENT);
+        for (key, value) in &event.unmapped {
+            evaluation.keep(key, value);
+        }
+        let time = self.time(&mut evaluation, event)?;
+        let account = plan
+            .account
+            .as_ref()
+            .and_then(|account| evaluation.peek_text(account));
+        if self.automatic_unmapped {
+            evaluation.collect_unmapped();
+        }
+        let Evaluation {
+            mut record,
+            problems,
+            written,
+            ..
+        } = evaluation;
+        shape.complete(&mut record);
+        shape.check(&record).map_err(Refusal::Invalid)?;
+        let written = written.unwrap_or_default();
+        Ok(Mapped {
+            record,
+            table: event.table,
+            event: &event.key,
+            time,
+            account,
+            problems,
+            written,
+        })
+    }
+
+    /// The event mapping that takes a raw event.
+    fn select<'a>(&'a self, evaluation: &mut Evaluation<'_, 'a>) -> Result<&'a EventPlan, Refusal> {
+        let plan = &self.plan;
+        let by_rule = plan
+            .rules
+            .iter()
+            .find(|(condition, _)| evaluation.holds(condition))
+            .map(|(_, event)| *event);
+        let key = match by_rule {
+            Some(_) => None,
+            None => plan
+                .matched_field
+                .as_ref()
+                .and_then(|field| evaluation.peek_text(field)),
+        };
+        let by_key = key.and_then(|key| plan.event_of_key.get(key).copied());
+        let event = by_rule.or(by_key).or(plan.other);
+        event.map(|event| &plan.events[event]).ok_or_else(|| {
+            Refusal::NoMapping(match key {
+                Some(key) => format!("event `{key}`"),
+                None => "an event that has no matched_field".to_owned(),
+            })
+        })
+    }
+
+    /// The time of the event: its `time` attribute, else `timestamp` of the config.
+    fn time<'a>(
+        &'a self,
+        evaluation: &mut Evaluation<'_, 'a>,
+        event: &EventPlan,
+    ) -> Result<i64, Refusal> {
+        if let Cell::Integer(time) = evaluation.record.get(Scope::EVENT, event.time) {
+            return Ok(time);
+        }
+        let fallback = self
+            .plan
+            .time
+            .as_ref()
+            .and_then(|time| evaluation.peek_instant(time));
+        let time = fallback.ok_or_else(|| {
+            let tried = evaluation
+                .problems
+                .iter()
+                .find(|problem| problem.attribute == "time");
+            Refusal::NoTime(
+                tried.map_or("the field is not there".to_owned(), |problem| {
+                    format!("`{}`", problem.value)
+                }),
+            )
+        })?;
+        evaluation
+            .record
+            .set(Scope::EVENT, event.time, Cell::Integer(time));
+        Ok(time)
+    }
+}
