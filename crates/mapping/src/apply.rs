@@ -69,21 +69,13 @@ impl Refusal {
 }
 
 impl Mapping {
-    pub(crate) fn compile(
-        config: &Config,
-        schema: &'static Schema,
-        version: String,
-    ) -> Result<Self, compile::Fault> {
+    pub(crate) fn compile(config: &Config, schema: &'static Schema, version: String) -> Result<Self, compile::Fault> {
         Ok(Self {
             source_name: config.source_name.value.clone(),
             version,
             schema,
             decode: config.decode.clone(),
-            absent: config
-                .absent
-                .iter()
-                .map(|text| text.value.clone())
-                .collect(),
+            absent: config.absent.iter().map(|text| text.value.clone()).collect(),
             automatic_unmapped: config.unmapped.value == UnmappedMode::Auto,
             plan: compile::compile(config, schema)?,
         })
@@ -118,11 +110,7 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Refusal`], if the event belongs in quarantine.
-    pub fn apply<'a>(
-        &'a self,
-        document: &Document<'a>,
-        bump: &'a Bump,
-    ) -> Result<Mapped<'a>, Refusal> {
+    pub fn apply<'a>(&'a self, document: &Document<'a>, bump: &'a Bump) -> Result<Mapped<'a>, Refusal> {
         self.evaluate(document, bump, false)
     }
 
@@ -130,20 +118,11 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Refusal`], if the event belongs in quarantine.
-    pub fn explain<'a>(
-        &'a self,
-        document: &Document<'a>,
-        bump: &'a Bump,
-    ) -> Result<Mapped<'a>, Refusal> {
+    pub fn explain<'a>(&'a self, document: &Document<'a>, bump: &'a Bump) -> Result<Mapped<'a>, Refusal> {
         self.evaluate(document, bump, true)
     }
 
-    fn evaluate<'a>(
-        &'a self,
-        document: &Document<'a>,
-        bump: &'a Bump,
-        explain: bool,
-    ) -> Result<Mapped<'a>, Refusal> {
+    fn evaluate<'a>(&'a self, document: &Document<'a>, bump: &'a Bump, explain: bool) -> Result<Mapped<'a>, Refusal> {
         let plan = &self.plan;
         // Selection reads values but writes none; any shape serves.
         let Some(first) = plan.tables.first() else {
@@ -151,8 +130,7 @@ impl Mapping {
         };
         let slots = plan.paths.fill(document);
         let empty = Record::new(&first.shape, Default::default());
-        let mut evaluation =
-            Evaluation::new(document, bump, &self.absent, slots, &first.shape, empty);
+        let mut evaluation = Evaluation::new(document, bump, &self.absent, slots, &first.shape, empty);
         let event = self.select(&mut evaluation)?;
         let shape = &*plan.tables[event.table].shape;
         evaluation.shape = shape;
@@ -164,47 +142,24 @@ impl Mapping {
             evaluation.keep(key, value);
         }
         let time = self.time(&mut evaluation, event)?;
-        let account = plan
-            .account
-            .as_ref()
-            .and_then(|account| evaluation.peek_text(account));
+        let account = plan.account.as_ref().and_then(|account| evaluation.peek_text(account));
         if self.automatic_unmapped {
             evaluation.collect_unmapped();
         }
-        let Evaluation {
-            mut record,
-            problems,
-            written,
-            ..
-        } = evaluation;
+        let Evaluation { mut record, problems, written, .. } = evaluation;
         shape.complete(&mut record);
         shape.check(&record).map_err(Refusal::Invalid)?;
         let written = written.unwrap_or_default();
-        Ok(Mapped {
-            record,
-            table: event.table,
-            event: &event.key,
-            time,
-            account,
-            problems,
-            written,
-        })
+        Ok(Mapped { record, table: event.table, event: &event.key, time, account, problems, written })
     }
 
     /// The event mapping that takes a raw event.
     fn select<'a>(&'a self, evaluation: &mut Evaluation<'_, 'a>) -> Result<&'a EventPlan, Refusal> {
         let plan = &self.plan;
-        let by_rule = plan
-            .rules
-            .iter()
-            .find(|(condition, _)| evaluation.holds(condition))
-            .map(|(_, event)| *event);
+        let by_rule = plan.rules.iter().find(|(condition, _)| evaluation.holds(condition)).map(|(_, event)| *event);
         let key = match by_rule {
             Some(_) => None,
-            None => plan
-                .matched_field
-                .as_ref()
-                .and_then(|field| evaluation.peek_text(field)),
+            None => plan.matched_field.as_ref().and_then(|field| evaluation.peek_text(field)),
         };
         let by_key = key.and_then(|key| plan.event_of_key.get(key).copied());
         let event = by_rule.or(by_key).or(plan.other);
@@ -217,33 +172,16 @@ impl Mapping {
     }
 
     /// The time of the event: its `time` attribute, else `timestamp` of the config.
-    fn time<'a>(
-        &'a self,
-        evaluation: &mut Evaluation<'_, 'a>,
-        event: &EventPlan,
-    ) -> Result<i64, Refusal> {
+    fn time<'a>(&'a self, evaluation: &mut Evaluation<'_, 'a>, event: &EventPlan) -> Result<i64, Refusal> {
         if let Cell::Integer(time) = evaluation.record.get(Scope::EVENT, event.time) {
             return Ok(time);
         }
-        let fallback = self
-            .plan
-            .time
-            .as_ref()
-            .and_then(|time| evaluation.peek_instant(time));
+        let fallback = self.plan.time.as_ref().and_then(|time| evaluation.peek_instant(time));
         let time = fallback.ok_or_else(|| {
-            let tried = evaluation
-                .problems
-                .iter()
-                .find(|problem| problem.attribute == "time");
-            Refusal::NoTime(
-                tried.map_or("the field is not there".to_owned(), |problem| {
-                    format!("`{}`", problem.value)
-                }),
-            )
+            let tried = evaluation.problems.iter().find(|problem| problem.attribute == "time");
+            Refusal::NoTime(tried.map_or("the field is not there".to_owned(), |problem| format!("`{}`", problem.value)))
         })?;
-        evaluation
-            .record
-            .set(Scope::EVENT, event.time, Cell::Integer(time));
+        evaluation.record.set(Scope::EVENT, event.time, Cell::Integer(time));
         Ok(time)
     }
 }

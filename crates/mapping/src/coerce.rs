@@ -78,12 +78,7 @@ impl<'a> Raw<'a> {
 }
 
 /// Makes a scalar the type of its target; none where that would need a guess.
-pub(crate) fn coerce<'a>(
-    raw: Raw<'a>,
-    target: &Target,
-    document: &Document<'a>,
-    bump: &'a Bump,
-) -> Option<Cell<'a>> {
+pub(crate) fn coerce<'a>(raw: Raw<'a>, target: &Target, document: &Document<'a>, bump: &'a Bump) -> Option<Cell<'a>> {
     match target.scalar {
         ScalarType::Boolean => match raw {
             Raw::Boolean(value) => Some(Cell::Boolean(value)),
@@ -111,13 +106,7 @@ pub(crate) fn coerce<'a>(
         ScalarType::Float => match raw {
             Raw::Float(value) => Some(Cell::Float(value)),
             Raw::Integer(value) => Some(Cell::Float(value as f64)),
-            other => other
-                .text(bump)?
-                .trim()
-                .parse()
-                .ok()
-                .filter(|value: &f64| value.is_finite())
-                .map(Cell::Float),
+            other => other.text(bump)?.trim().parse().ok().filter(|value: &f64| value.is_finite()).map(Cell::Float),
         },
         ScalarType::Json => raw.json_text(document, bump).map(Cell::Text),
         ScalarType::Ip => {
@@ -126,17 +115,15 @@ pub(crate) fn coerce<'a>(
         }
         _ => {
             let text = match raw {
-                Raw::Instant(value) => {
-                    bump.alloc_str(&jiff::Timestamp::from_millisecond(value).ok()?.to_string())
-                }
+                Raw::Instant(value) => bump.alloc_str(&jiff::Timestamp::from_millisecond(value).ok()?.to_string()),
                 other => other.text(bump)?,
             };
-            let too_long = target.max_len.is_some_and(|max| {
-                text.len() > max as usize && text.chars().count() > max as usize
-            });
-            let allowed = target.attribute.enumeration.is_none_or(|values| {
-                values.texts().is_empty() || values.caption_of_text(text).is_some()
-            });
+            let too_long =
+                target.max_len.is_some_and(|max| text.len() > max as usize && text.chars().count() > max as usize);
+            let allowed = target
+                .attribute
+                .enumeration
+                .is_none_or(|values| values.texts().is_empty() || values.caption_of_text(text).is_some());
             (allowed && !too_long).then_some(Cell::Text(text))
         }
     }
@@ -149,10 +136,7 @@ pub(crate) fn is_ip_address(text: &str) -> bool {
 }
 
 fn integer(raw: Raw<'_>, target: &Target) -> Option<i64> {
-    let values = target
-        .attribute
-        .enumeration
-        .filter(|values| !values.integers().is_empty());
+    let values = target.attribute.enumeration.filter(|values| !values.integers().is_empty());
     let value = match raw {
         Raw::Integer(value) | Raw::Instant(value) => Some(value),
         Raw::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => Some(value as i64),
@@ -161,9 +145,7 @@ fn integer(raw: Raw<'_>, target: &Target) -> Option<i64> {
             read_integer(text).or_else(|| values.and_then(|values| values.value(text)))
         }
     }?;
-    values
-        .is_none_or(|values| values.caption(value).is_some())
-        .then_some(value)
+    values.is_none_or(|values| values.caption(value).is_some()).then_some(value)
 }
 
 /// A whole number in decimal, in hexadecimal after `0x`, or with a zero fraction.
@@ -174,9 +156,7 @@ pub(crate) fn read_integer(text: &str) -> Option<i64> {
     }
     text.parse().ok().or_else(|| {
         let number: f64 = text.parse().ok()?;
-        (number.fract() == 0.0
-            && number.abs() < 9e15
-            && text.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
-        .then_some(number as i64)
+        (number.fract() == 0.0 && number.abs() < 9e15 && text.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
+            .then_some(number as i64)
     })
 }

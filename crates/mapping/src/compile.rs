@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ocsf::schema::{
-    Attribute, AttributeKind, Constraint, EventClass, Object, ProfileSet, Requirement, ScalarType,
-    Schema,
+    Attribute, AttributeKind, Constraint, EventClass, Object, ProfileSet, Requirement, ScalarType, Schema,
 };
 use ocsf::{NodeId, PathError, Shape};
 use regex::Regex;
@@ -16,13 +15,13 @@ use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
 use crate::config::{
-    Condition as AstCondition, Config, EachTree, EventMapping, JsonPath, Layout, ObjectTree,
-    PathRoot, RegexGroup, Span, Spanned, Step as PathStep, TemplatePart, Tree, Value,
+    Condition as AstCondition, Config, EachTree, EventMapping, JsonPath, Layout, ObjectTree, PathRoot, RegexGroup,
+    Span, Spanned, Step as PathStep, TemplatePart, Tree, Value,
 };
 use crate::paths::{PathTree, Query};
 use crate::plan::{
-    Assignment, Condition, EachPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem,
-    ObjectList, PlanStep, SplitPlan, Table, Target,
+    Assignment, Condition, EachPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem, ObjectList, PlanStep,
+    SplitPlan, Table, Target,
 };
 use crate::time::TimeReader;
 
@@ -70,11 +69,7 @@ pub(crate) fn is_derived(path: &str) -> bool {
 
 /// The custom source that the records of a class go to.
 pub(crate) fn source_name(config: &Config, class: &EventClass) -> String {
-    let named = config
-        .destination
-        .sources
-        .iter()
-        .find(|(name, _)| is_class(class, name));
+    let named = config.destination.sources.iter().find(|(name, _)| is_class(class, name));
     match (named, config.destination.layout.value) {
         (Some((_, source)), _) => source.value.clone(),
         (None, Layout::SourcePerClass) => format!("{}-{}", config.source_name.value, class.uid),
@@ -91,92 +86,42 @@ pub(crate) fn compile(config: &Config, schema: &'static Schema) -> Result<Plan, 
     let lookups = compile_lookups(config);
     let mut drafts = Vec::new();
     for event in &config.events {
-        drafts.push(
-            Compiler {
-                schema,
-                paths: &mut paths,
-                lookups: &lookups,
-                targets: Vec::new(),
-            }
-            .event(event)?,
-        );
+        drafts.push(Compiler { schema, paths: &mut paths, lookups: &lookups, targets: Vec::new() }.event(event)?);
     }
-    let mut compiler = Compiler {
-        schema,
-        paths: &mut paths,
-        lookups: &lookups,
-        targets: Vec::new(),
-    };
+    let mut compiler = Compiler { schema, paths: &mut paths, lookups: &lookups, targets: Vec::new() };
     let rules = config.selector.rules.iter().map(|rule| {
-        let event = config
-            .events
-            .iter()
-            .position(|event| event.key == rule.event)
-            .ok_or_else(|| Fault {
-                span: rule.event.span,
-                message: format!("no event `{}` in ocsf_mapping", rule.event.value),
-            })?;
+        let event = config.events.iter().position(|event| event.key == rule.event).ok_or_else(|| Fault {
+            span: rule.event.span,
+            message: format!("no event `{}` in ocsf_mapping", rule.event.value),
+        })?;
         Ok((compiler.condition(&rule.condition)?, event))
     });
     let rules = rules.collect::<Result<_, Fault>>()?;
-    let matched_field = config
-        .selector
-        .matched_field
-        .as_ref()
-        .map(|path| compiler.path(path))
-        .transpose()?;
-    let account = config
-        .account
-        .as_ref()
-        .map(|account| compiler.value(account))
-        .transpose()?;
+    let matched_field = config.selector.matched_field.as_ref().map(|path| compiler.path(path)).transpose()?;
+    let account = config.account.as_ref().map(|account| compiler.value(account)).transpose()?;
     let time = config.timestamp.as_ref().map(|timestamp| {
         let formats = timestamp.formats.iter().map(|format| format.value.clone());
-        Ok(Expression::Timestamp(Box::new((
-            compiler.value(&timestamp.field)?,
-            TimeReader::new(formats),
-        ))))
+        Ok(Expression::Timestamp(Box::new((compiler.value(&timestamp.field)?, TimeReader::new(formats)))))
     });
     let time = time.transpose()?;
-    let event_of_key = config
-        .events
-        .iter()
-        .enumerate()
-        .map(|(index, event)| (event.key.value.clone(), index))
-        .collect();
+    let event_of_key =
+        config.events.iter().enumerate().map(|(index, event)| (event.key.value.clone(), index)).collect();
     let other = match &config.other.value {
         crate::config::Other::Quarantine => None,
-        crate::config::Other::Event(key) => Some(
-            config
-                .events
-                .iter()
-                .position(|event| event.key.value == *key)
-                .ok_or_else(|| Fault {
-                    span: config.other.span,
-                    message: format!("no event `{key}` in ocsf_mapping"),
-                })?,
-        ),
+        crate::config::Other::Event(key) => {
+            Some(config.events.iter().position(|event| event.key.value == *key).ok_or_else(|| Fault {
+                span: config.other.span,
+                message: format!("no event `{key}` in ocsf_mapping"),
+            })?)
+        }
     };
     let (tables, events) = lay_out_tables(config, schema, drafts)?;
-    Ok(Plan {
-        paths,
-        events,
-        event_of_key,
-        rules,
-        matched_field,
-        other,
-        time,
-        account,
-        tables,
-    })
+    Ok(Plan { paths, events, event_of_key, rules, matched_field, other, time, account, tables })
 }
 
 fn compile_lookups(config: &Config) -> BTreeMap<String, Arc<FxHashMap<String, Expression>>> {
     let tables = config.lookups.iter().map(|lookup| {
-        let entries = lookup
-            .entries
-            .iter()
-            .map(|(key, value)| (key.value.clone(), literal(&value.value)));
+        let entries = lookup.entries.iter().map(|(key, value)| (key.value.clone(), literal(&value.value)));
         (lookup.name.value.clone(), Arc::new(entries.collect()))
     });
     tables.collect()
@@ -201,17 +146,10 @@ fn lay_out_tables(
     for (index, draft) in drafts.iter().enumerate() {
         let source = source_name(config, draft.class);
         if source.chars().count() > SOURCE_NAME_LIMIT {
-            let message =
-                format!("source name `{source}` has more than {SOURCE_NAME_LIMIT} characters");
-            return Err(Fault {
-                span: draft.key.span,
-                message,
-            });
+            let message = format!("source name `{source}` has more than {SOURCE_NAME_LIMIT} characters");
+            return Err(Fault { span: draft.key.span, message });
         }
-        match groups
-            .iter_mut()
-            .find(|(_, class, _)| class.uid == draft.class.uid)
-        {
+        match groups.iter_mut().find(|(_, class, _)| class.uid == draft.class.uid) {
             Some((_, _, members)) => members.push(index),
             None => groups.push((source, draft.class, vec![index])),
         }
@@ -220,57 +158,33 @@ fn lay_out_tables(
     let mut table_of = vec![0; drafts.len()];
     for (source, class, members) in groups {
         let prefix_per_class = config.destination.layout.value == Layout::PrefixPerClass;
-        if !prefix_per_class && let Some(clash) = tables.iter().find(|table| table.source == source)
-        {
-            let message = format!(
-                "source `{source}` would hold both {} and {}",
-                clash.class().name,
-                class.name
-            );
-            return Err(Fault {
-                span: config.destination.layout.span,
-                message,
-            });
+        if !prefix_per_class && let Some(clash) = tables.iter().find(|table| table.source == source) {
+            let message = format!("source `{source}` would hold both {} and {}", clash.class().name, class.name);
+            return Err(Fault { span: config.destination.layout.span, message });
         }
-        let profiles = members.iter().fold(ProfileSet::EMPTY, |all, index| {
-            all.union(drafts[*index].profiles)
-        });
+        let profiles = members.iter().fold(ProfileSet::EMPTY, |all, index| all.union(drafts[*index].profiles));
         let mut builder = Shape::builder(schema, class, profiles);
         for path in members.iter().flat_map(|index| &drafts[*index].targets) {
             match builder.add(path) {
                 // An array of objects is a target besides its elements' attributes, which make its columns.
                 Ok(()) | Err(PathError::Object { .. }) => {}
                 Err(error) => {
-                    return Err(Fault {
-                        span: config.span,
-                        message: error.to_string(),
-                    });
+                    return Err(Fault { span: config.span, message: error.to_string() });
                 }
             }
         }
         for index in members {
             table_of[index] = tables.len();
         }
-        let class_prefix =
-            prefix_per_class.then(|| class.caption.to_uppercase().replace([' ', '-'], "_"));
-        tables.push(Table {
-            source,
-            class_prefix,
-            shape: Arc::new(builder.build()),
-        });
+        let class_prefix = prefix_per_class.then(|| class.caption.to_uppercase().replace([' ', '-'], "_"));
+        tables.push(Table { source, class_prefix, shape: Arc::new(builder.build()) });
     }
     let mut events = Vec::new();
     for (mut draft, table) in drafts.into_iter().zip(table_of) {
         let shape = &tables[table].shape;
         let place = |node: NodeId| {
-            let found = draft
-                .targets
-                .get(node.0 as usize)
-                .and_then(|path| shape.find(path));
-            found.ok_or_else(|| Fault {
-                span: draft.key.span,
-                message: "a target path has no column".to_owned(),
-            })
+            let found = draft.targets.get(node.0 as usize).and_then(|path| shape.find(path));
+            found.ok_or_else(|| Fault { span: draft.key.span, message: "a target path has no column".to_owned() })
         };
         place_steps(&mut draft.steps, &place)?;
         let time = shape.find("time").ok_or_else(|| Fault {
@@ -290,10 +204,7 @@ fn lay_out_tables(
 }
 
 /// Replaces numbers of target paths by the nodes of the shape.
-fn place_steps(
-    steps: &mut [PlanStep],
-    place: &impl Fn(NodeId) -> Result<NodeId, Fault>,
-) -> Result<(), Fault> {
+fn place_steps(steps: &mut [PlanStep], place: &impl Fn(NodeId) -> Result<NodeId, Fault>) -> Result<(), Fault> {
     for step in steps {
         match step {
             PlanStep::Assign(assignment) => {
@@ -305,9 +216,7 @@ fn place_steps(
                 list.node = place(list.node)?;
                 place_items(&mut list.items, place)?;
             }
-            PlanStep::When {
-                then, otherwise, ..
-            } => {
+            PlanStep::When { then, otherwise, .. } => {
                 place_steps(then, place)?;
                 place_steps(otherwise, place)?;
             }
@@ -317,16 +226,11 @@ fn place_steps(
     Ok(())
 }
 
-fn place_items(
-    items: &mut [ObjectItem],
-    place: &impl Fn(NodeId) -> Result<NodeId, Fault>,
-) -> Result<(), Fault> {
+fn place_items(items: &mut [ObjectItem], place: &impl Fn(NodeId) -> Result<NodeId, Fault>) -> Result<(), Fault> {
     for item in items {
         match item {
             ObjectItem::One(body) | ObjectItem::Each { body, .. } => place_steps(body, place)?,
-            ObjectItem::When {
-                then, otherwise, ..
-            } => {
+            ObjectItem::When { then, otherwise, .. } => {
                 place_items(then, place)?;
                 place_items(otherwise, place)?;
             }
@@ -346,11 +250,7 @@ impl Compiler<'_> {
     fn event(mut self, event: &EventMapping) -> Result<Draft, Fault> {
         let class = self.schema.class(&event.schema).ok_or_else(|| Fault {
             span: event.schema.span,
-            message: format!(
-                "no class `{}` in OCSF {}",
-                event.schema.value,
-                self.schema.version()
-            ),
+            message: format!("no class `{}` in OCSF {}", event.schema.value, self.schema.version()),
         })?;
         let mut steps = Vec::new();
         self.object(&event.attributes, "", &class.attributes, &mut steps)?;
@@ -359,56 +259,32 @@ impl Compiler<'_> {
             unmapped.push((key.value.clone(), self.value(value)?));
         }
         let profiles = self.profiles(event, class);
-        Ok(Draft {
-            key: event.key.clone(),
-            class,
-            profiles,
-            steps,
-            unmapped,
-            targets: self.targets,
-        })
+        Ok(Draft { key: event.key.clone(), class, profiles, steps, unmapped, targets: self.targets })
     }
 
     /// The declared profiles that the class has and whose required attributes the event sets.
     fn profiles(&self, event: &EventMapping, class: &'static EventClass) -> ProfileSet {
-        let known = event
-            .profiles
-            .iter()
-            .filter_map(|name| self.schema.profile_id(name));
+        let known = event.profiles.iter().filter_map(|name| self.schema.profile_id(name));
         let kept = known.filter(|profile| {
-            let of_profile = class
-                .attributes
-                .iter()
-                .filter(|attribute| attribute.profiles.contains(*profile));
-            let mut required =
-                of_profile.filter(|attribute| attribute.requirement == Requirement::Required);
+            let of_profile = class.attributes.iter().filter(|attribute| attribute.profiles.contains(*profile));
+            let mut required = of_profile.filter(|attribute| attribute.requirement == Requirement::Required);
             class.profiles.contains(*profile) && required.all(|attribute| self.is_set(attribute))
         });
         kept.collect()
     }
 
     fn is_set(&self, attribute: &Attribute) -> bool {
-        let has_default = attribute
-            .enumeration
-            .is_some_and(|values| values.caption(0).is_some());
+        let has_default = attribute.enumeration.is_some_and(|values| values.caption(0).is_some());
         let below = format!("{}.", attribute.name);
-        has_default
-            || self
-                .targets
-                .iter()
-                .any(|path| path == attribute.name || path.starts_with(&below))
+        has_default || self.targets.iter().any(|path| path == attribute.name || path.starts_with(&below))
     }
 
     /// The number of a target path.
     fn target(&mut self, path: &str) -> NodeId {
-        let at = self
-            .targets
-            .iter()
-            .position(|target| target == path)
-            .unwrap_or_else(|| {
-                self.targets.push(path.to_owned());
-                self.targets.len() - 1
-            });
+        let at = self.targets.iter().position(|target| target == path).unwrap_or_else(|| {
+            self.targets.push(path.to_owned());
+            self.targets.len() - 1
+        });
         NodeId(at as u32)
     }
 
@@ -420,33 +296,19 @@ impl Compiler<'_> {
         attributes: &'static [Attribute],
         steps: &mut Vec<PlanStep>,
     ) -> Result<(), Fault> {
-        let id_of = |name: &str| {
-            attributes
-                .iter()
-                .find(|id| id.enumeration.is_some() && id.sibling == Some(name))
-        };
-        let (captions, others): (Vec<_>, Vec<_>) = object
-            .members
-            .iter()
-            .partition(|(name, _)| id_of(&name.value).is_some());
+        let id_of = |name: &str| attributes.iter().find(|id| id.enumeration.is_some() && id.sibling == Some(name));
+        let (captions, others): (Vec<_>, Vec<_>) =
+            object.members.iter().partition(|(name, _)| id_of(&name.value).is_some());
         for (name, tree) in others.into_iter().chain(captions) {
-            let path = if prefix.is_empty() {
-                name.value.clone()
-            } else {
-                format!("{prefix}.{}", name.value)
-            };
+            let path = if prefix.is_empty() { name.value.clone() } else { format!("{prefix}.{}", name.value) };
             if is_derived(&path) {
                 continue;
             }
-            let Some(attribute) = attributes
-                .iter()
-                .find(|attribute| attribute.name == name.value)
-            else {
+            let Some(attribute) = attributes.iter().find(|attribute| attribute.name == name.value) else {
                 self.misplaced(&path, tree, steps)?;
                 continue;
             };
-            let id = id_of(attribute.name)
-                .map(|id| path[..path.len() - attribute.name.len()].to_owned() + id.name);
+            let id = id_of(attribute.name).map(|id| path[..path.len() - attribute.name.len()].to_owned() + id.name);
             self.attribute(attribute, &path, id.as_deref(), tree, steps)?;
         }
         Ok(())
@@ -466,11 +328,7 @@ impl Compiler<'_> {
             if let Some(tree) = &when.otherwise {
                 self.attribute(attribute, path, caption_of, tree, &mut otherwise)?;
             }
-            steps.push(PlanStep::When {
-                condition: self.condition(&when.condition)?,
-                then,
-                otherwise,
-            });
+            steps.push(PlanStep::When { condition: self.condition(&when.condition)?, then, otherwise });
             return Ok(());
         }
         match attribute.kind {
@@ -504,20 +362,10 @@ impl Compiler<'_> {
         steps: &mut Vec<PlanStep>,
     ) {
         let max_len = self.schema.type_facts(scalar).max_len;
-        let target = Target {
-            attribute,
-            scalar,
-            max_len,
-            is_list: attribute.is_array,
-        };
+        let target = Target { attribute, scalar, max_len, is_list: attribute.is_array };
         let caption_of = caption_of.map(|id| self.target(id));
         let node = self.target(path);
-        steps.push(PlanStep::Assign(Assignment {
-            node,
-            target,
-            value,
-            caption_of,
-        }));
+        steps.push(PlanStep::Assign(Assignment { node, target, value, caption_of }));
     }
 
     fn one_object(
@@ -528,20 +376,11 @@ impl Compiler<'_> {
         steps: &mut Vec<PlanStep>,
     ) -> Result<(), Fault> {
         match tree {
-            Tree::Object(members) if !object.is_free_form() => {
-                self.object(members, path, &object.attributes, steps)
-            }
+            Tree::Object(members) if !object.is_free_form() => self.object(members, path, &object.attributes, steps),
             Tree::Value(value) => match name_of(object) {
                 Some((attribute, scalar)) => {
                     let value = self.value(value)?;
-                    self.assign(
-                        attribute,
-                        scalar,
-                        &format!("{path}.name"),
-                        None,
-                        value,
-                        steps,
-                    );
+                    self.assign(attribute, scalar, &format!("{path}.name"), None, value, steps);
                     Ok(())
                 }
                 None => self.misplaced(path, tree, steps),
@@ -564,12 +403,7 @@ impl Compiler<'_> {
         let before = self.targets.len();
         let mut items = Vec::new();
         self.object_items(object, path, tree, &mut items)?;
-        if self.targets.len() == before
-            && !self
-                .targets
-                .iter()
-                .any(|target| target.starts_with(&format!("{path}.")))
-        {
+        if self.targets.len() == before && !self.targets.iter().any(|target| target.starts_with(&format!("{path}."))) {
             return self.misplaced(path, tree, steps);
         }
         let node = self.target(path);
@@ -596,22 +430,14 @@ impl Compiler<'_> {
                 if let Some(tree) = &when.otherwise {
                     self.object_items(object, path, tree, &mut otherwise)?;
                 }
-                items.push(ObjectItem::When {
-                    condition: self.condition(&when.condition)?,
-                    then,
-                    otherwise,
-                });
+                items.push(ObjectItem::When { condition: self.condition(&when.condition)?, then, otherwise });
             }
             Tree::Each(each) => {
                 let input = self.value(&each.input)?;
                 let filter = self.filter(each)?;
                 let mut body = Vec::new();
                 self.one_object(object, path, &each.body, &mut body)?;
-                items.push(ObjectItem::Each {
-                    input,
-                    filter,
-                    body,
-                });
+                items.push(ObjectItem::Each { input, filter, body });
             }
             Tree::Object(_) => {
                 let mut body = Vec::new();
@@ -623,19 +449,8 @@ impl Compiler<'_> {
                 if let Some((attribute, scalar)) = name_of(object) {
                     let mut body = Vec::new();
                     let element = Expression::Element(Vec::new());
-                    self.assign(
-                        attribute,
-                        scalar,
-                        &format!("{path}.name"),
-                        None,
-                        element,
-                        &mut body,
-                    );
-                    items.push(ObjectItem::Each {
-                        input,
-                        filter: None,
-                        body,
-                    });
+                    self.assign(attribute, scalar, &format!("{path}.name"), None, element, &mut body);
+                    items.push(ObjectItem::Each { input, filter: None, body });
                 }
             }
         }
@@ -643,18 +458,10 @@ impl Compiler<'_> {
     }
 
     fn filter(&mut self, each: &EachTree) -> Result<Option<Condition>, Fault> {
-        each.filter
-            .as_ref()
-            .map(|filter| self.condition(filter))
-            .transpose()
+        each.filter.as_ref().map(|filter| self.condition(filter)).transpose()
     }
 
-    fn misplaced(
-        &mut self,
-        path: &str,
-        tree: &Tree,
-        steps: &mut Vec<PlanStep>,
-    ) -> Result<(), Fault> {
+    fn misplaced(&mut self, path: &str, tree: &Tree, steps: &mut Vec<PlanStep>) -> Result<(), Fault> {
         match tree {
             Tree::Object(object) => {
                 for (name, tree) in &object.members {
@@ -667,18 +474,11 @@ impl Compiler<'_> {
                 if let Some(tree) = &when.otherwise {
                     self.misplaced(path, tree, &mut otherwise)?;
                 }
-                steps.push(PlanStep::When {
-                    condition: self.condition(&when.condition)?,
-                    then,
-                    otherwise,
-                });
+                steps.push(PlanStep::When { condition: self.condition(&when.condition)?, then, otherwise });
             }
             Tree::Value(_) | Tree::Array(_) | Tree::Each(_) => {
                 let value = self.tree_value(tree)?;
-                steps.push(PlanStep::Misplaced {
-                    path: path.to_owned(),
-                    value,
-                });
+                steps.push(PlanStep::Misplaced { path: path.to_owned(), value });
             }
         }
         Ok(())
@@ -688,33 +488,19 @@ impl Compiler<'_> {
     fn tree_value(&mut self, tree: &Tree) -> Result<Expression, Fault> {
         Ok(match tree {
             Tree::Value(value) => self.value(value)?,
-            Tree::Array(array) => Expression::List(
-                array
-                    .items
-                    .iter()
-                    .map(|item| self.tree_value(item))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Tree::Array(array) => {
+                Expression::List(array.items.iter().map(|item| self.tree_value(item)).collect::<Result<_, _>>()?)
+            }
             Tree::Object(object) => {
-                let members = object
-                    .members
-                    .iter()
-                    .map(|(name, tree)| Ok((name.value.clone(), self.tree_value(tree)?)));
+                let members =
+                    object.members.iter().map(|(name, tree)| Ok((name.value.clone(), self.tree_value(tree)?)));
                 Expression::Object(members.collect::<Result<_, Fault>>()?)
             }
             Tree::When(when) => {
                 let condition = self.condition(&when.condition)?;
                 let then = self.tree_value(&when.then)?;
-                let otherwise = when
-                    .otherwise
-                    .as_ref()
-                    .map(|tree| self.tree_value(tree))
-                    .transpose()?;
-                Expression::When(Box::new((
-                    condition,
-                    then,
-                    otherwise.unwrap_or(Expression::Absent),
-                )))
+                let otherwise = when.otherwise.as_ref().map(|tree| self.tree_value(tree)).transpose()?;
+                Expression::When(Box::new((condition, then, otherwise.unwrap_or(Expression::Absent))))
             }
             Tree::Each(each) => Expression::Each(Box::new(EachPlan {
                 input: self.value(&each.input)?,
@@ -744,33 +530,23 @@ impl Compiler<'_> {
             Value::List(items) => Expression::List(self.values(items)?),
             Value::First(alternatives) => Expression::First(self.values(alternatives)?),
             Value::Enum(operator) => {
-                let values = operator
-                    .values
-                    .iter()
-                    .map(|(text, value)| Ok((text.value.clone(), self.value(value)?)));
+                let values = operator.values.iter().map(|(text, value)| Ok((text.value.clone(), self.value(value)?)));
                 let values = values.collect::<Result<_, Fault>>()?;
                 let evaluate = self.value(&operator.evaluate)?;
                 let other = self.optional(operator.other.as_ref())?;
-                Expression::Enum(Box::new(EnumPlan {
-                    evaluate,
-                    values,
-                    other,
-                }))
+                Expression::Enum(Box::new(EnumPlan { evaluate, values, other }))
             }
             Value::Timestamp(operator) => {
                 let formats = operator.formats.iter().map(|format| format.value.clone());
-                Expression::Timestamp(Box::new((
-                    self.value(&operator.value)?,
-                    TimeReader::new(formats),
-                )))
+                Expression::Timestamp(Box::new((self.value(&operator.value)?, TimeReader::new(formats))))
             }
             Value::Regex(operator) => {
                 let regex = pattern(&operator.pattern)?;
                 let group = match &operator.group.value {
                     RegexGroup::Index(index) => Some(*index),
-                    RegexGroup::Name(name) => regex
-                        .capture_names()
-                        .position(|candidate| candidate == Some(name.as_str())),
+                    RegexGroup::Name(name) => {
+                        regex.capture_names().position(|candidate| candidate == Some(name.as_str()))
+                    }
                 };
                 let group = group.ok_or_else(|| Fault {
                     span: operator.group.span,
@@ -793,37 +569,23 @@ impl Compiler<'_> {
                 Expression::Template(parts.collect::<Result<_, _>>()?)
             }
             Value::Lookup(operator) => {
-                let table = self
-                    .lookups
-                    .get(&operator.table.value)
-                    .cloned()
-                    .ok_or_else(|| Fault {
-                        span: operator.table.span,
-                        message: format!("no lookup table `{}`", operator.table.value),
-                    })?;
+                let table = self.lookups.get(&operator.table.value).cloned().ok_or_else(|| Fault {
+                    span: operator.table.span,
+                    message: format!("no lookup table `{}`", operator.table.value),
+                })?;
                 let key = self.value(&operator.key)?;
                 let default = self.optional(operator.default.as_ref())?;
-                Expression::Lookup(Box::new(LookupPlan {
-                    table,
-                    key,
-                    default,
-                }))
+                Expression::Lookup(Box::new(LookupPlan { table, key, default }))
             }
             Value::Each(operator) => Expression::Each(Box::new(EachPlan {
                 input: self.value(&operator.input)?,
-                filter: operator
-                    .filter
-                    .as_ref()
-                    .map(|filter| self.condition(filter))
-                    .transpose()?,
+                filter: operator.filter.as_ref().map(|filter| self.condition(filter)).transpose()?,
                 body: self.value(&operator.body)?,
             })),
             Value::When(operator) => {
                 let condition = self.condition(&operator.condition)?;
                 let then = self.value(&operator.then)?;
-                let otherwise = self
-                    .optional(operator.otherwise.as_ref())?
-                    .unwrap_or(Expression::Absent);
+                let otherwise = self.optional(operator.otherwise.as_ref())?.unwrap_or(Expression::Absent);
                 Expression::When(Box::new((condition, then, otherwise)))
             }
             Value::Json(value) => Expression::Json(self.boxed(value)?),
@@ -832,24 +594,17 @@ impl Compiler<'_> {
             Value::Lower(value) => Expression::Lower(self.boxed(value)?),
             Value::Upper(value) => Expression::Upper(self.boxed(value)?),
             Value::Trim(value) => Expression::Trim(self.boxed(value)?),
-            Value::Int(operator) => Expression::Int(Box::new((
-                self.value(&operator.value)?,
-                operator.base.value,
-            ))),
+            Value::Int(operator) => Expression::Int(Box::new((self.value(&operator.value)?, operator.base.value))),
             Value::IpVersion(value) => Expression::IpVersion(self.boxed(value)?),
-            Value::StripPrefix(operator) => Expression::StripPrefix(Box::new((
-                self.value(&operator.value)?,
-                operator.prefix.value.clone(),
-            ))),
+            Value::StripPrefix(operator) => {
+                Expression::StripPrefix(Box::new((self.value(&operator.value)?, operator.prefix.value.clone())))
+            }
         })
     }
 
     fn path(&mut self, path: &Spanned<JsonPath>) -> Result<Expression, Fault> {
         let query = || {
-            let query = Query::parse(&path.query()).map_err(|message| Fault {
-                span: path.span,
-                message,
-            })?;
+            let query = Query::parse(&path.query()).map_err(|message| Fault { span: path.span, message })?;
             Ok(Box::new(query))
         };
         Ok(match (path.root, &path.singular) {
@@ -868,9 +623,7 @@ impl Compiler<'_> {
     fn condition(&mut self, condition: &Spanned<AstCondition>) -> Result<Condition, Fault> {
         Ok(match &condition.value {
             AstCondition::Exists(value) => Condition::Exists(self.value(value)?),
-            AstCondition::Equals(left, right) => {
-                Condition::Equals(self.value(left)?, self.value(right)?)
-            }
+            AstCondition::Equals(left, right) => Condition::Equals(self.value(left)?, self.value(right)?),
             AstCondition::In(value, literals) => {
                 let texts = literals.iter().map(|literal| match &literal.value {
                     Json::String(text) => text.clone(),
@@ -878,40 +631,23 @@ impl Compiler<'_> {
                 });
                 Condition::In(self.value(value)?, texts.collect())
             }
-            AstCondition::Matches(value, text) => {
-                Condition::Matches(self.value(value)?, pattern(text)?)
-            }
-            AstCondition::StartsWith(value, text) => {
-                Condition::StartsWith(self.value(value)?, text.value.clone())
-            }
-            AstCondition::EndsWith(value, text) => {
-                Condition::EndsWith(self.value(value)?, text.value.clone())
-            }
-            AstCondition::Contains(value, text) => {
-                Condition::Contains(self.value(value)?, text.value.clone())
-            }
+            AstCondition::Matches(value, text) => Condition::Matches(self.value(value)?, pattern(text)?),
+            AstCondition::StartsWith(value, text) => Condition::StartsWith(self.value(value)?, text.value.clone()),
+            AstCondition::EndsWith(value, text) => Condition::EndsWith(self.value(value)?, text.value.clone()),
+            AstCondition::Contains(value, text) => Condition::Contains(self.value(value)?, text.value.clone()),
             AstCondition::All(conditions) => Condition::All(self.conditions(conditions)?),
             AstCondition::Any(conditions) => Condition::Any(self.conditions(conditions)?),
             AstCondition::Not(condition) => Condition::Not(Box::new(self.condition(condition)?)),
         })
     }
 
-    fn conditions(
-        &mut self,
-        conditions: &[Spanned<AstCondition>],
-    ) -> Result<Vec<Condition>, Fault> {
-        conditions
-            .iter()
-            .map(|condition| self.condition(condition))
-            .collect()
+    fn conditions(&mut self, conditions: &[Spanned<AstCondition>]) -> Result<Vec<Condition>, Fault> {
+        conditions.iter().map(|condition| self.condition(condition)).collect()
     }
 }
 
 fn pattern(text: &Spanned<String>) -> Result<Regex, Fault> {
-    Regex::new(text).map_err(|error| Fault {
-        span: text.span,
-        message: error.to_string(),
-    })
+    Regex::new(text).map_err(|error| Fault { span: text.span, message: error.to_string() })
 }
 
 fn literal(json: &Json) -> Expression {
@@ -938,15 +674,10 @@ pub(crate) fn name_of(object: &'static Object) -> Option<(&'static Attribute, Sc
         attribute.requirement != Requirement::Required
             || attribute.name == "name"
             || !attribute.profiles.is_empty()
-            || attribute
-                .enumeration
-                .is_some_and(|values| values.caption(0).is_some())
+            || attribute.enumeration.is_some_and(|values| values.caption(0).is_some())
     });
-    let allowed = object
-        .constraints
-        .iter()
-        .all(|constraint| match constraint {
-            Constraint::AtLeastOne(paths) | Constraint::JustOne(paths) => paths.contains(&"name"),
-        });
+    let allowed = object.constraints.iter().all(|constraint| match constraint {
+        Constraint::AtLeastOne(paths) | Constraint::JustOne(paths) => paths.contains(&"name"),
+    });
     (required_alone && allowed).then_some((name, scalar))
 }

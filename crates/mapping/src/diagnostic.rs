@@ -272,12 +272,13 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let primary = AnnotationKind::Primary.span(source.clamp(self.primary.span)).label(
-            Some(self.primary.text.as_str()).filter(|text| !text.is_empty()),
-        );
-        let context = self.secondary.iter().map(|label| {
-            AnnotationKind::Context.span(source.clamp(label.span)).label(label.text.as_str())
-        });
+        let primary = AnnotationKind::Primary
+            .span(source.clamp(self.primary.span))
+            .label(Some(self.primary.text.as_str()).filter(|text| !text.is_empty()));
+        let context = self
+            .secondary
+            .iter()
+            .map(|label| AnnotationKind::Context.span(source.clamp(label.span)).label(label.text.as_str()));
         let snippet =
             Snippet::source(source.text).path(source.name).annotation(primary).annotations(context.collect::<Vec<_>>());
         let mut group = level.primary_title(self.message.as_str()).id(self.code.number()).element(snippet);
@@ -514,7 +515,11 @@ error[E103]: unknown key `sorce_name`
         let source = SourceText::new("x.json", "{}");
         let diagnostic = Diagnostic::new(Code::NotJson, Span::new(7, 9), "odd");
         assert!(diagnostic.render(&source, false).starts_with("error[E101]: odd"));
-        assert!(Diagnostic::new(Code::NotJson, Span::new(0, 0), "x").render(&SourceText::new("e", ""), false).contains("E101"));
+        assert!(
+            Diagnostic::new(Code::NotJson, Span::new(0, 0), "x")
+                .render(&SourceText::new("e", ""), false)
+                .contains("E101")
+        );
     }
 
     #[test]

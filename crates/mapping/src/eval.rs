@@ -13,8 +13,7 @@ use crate::coerce::{Raw, coerce, is_ip_address, read_integer};
 use crate::config::IntBase;
 use crate::paths::{JsonTree, Slots, descend};
 use crate::plan::{
-    Assignment, Condition, EachPlan, EnumPlan, Expression, LookupPlan, ObjectItem, ObjectList,
-    PlanStep, SplitPlan,
+    Assignment, Condition, EachPlan, EnumPlan, Expression, LookupPlan, ObjectItem, ObjectList, PlanStep, SplitPlan,
 };
 
 /// A value that could not be written where the mapping wanted it; it is in `unmapped` instead.
@@ -109,16 +108,8 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             wrote |= match step {
                 PlanStep::Assign(assignment) => self.assign(assignment, scope),
                 PlanStep::Objects(list) => self.objects(list, scope),
-                PlanStep::When {
-                    condition,
-                    then,
-                    otherwise,
-                } => {
-                    let branch = if self.holds(condition) {
-                        then
-                    } else {
-                        otherwise
-                    };
+                PlanStep::When { condition, then, otherwise } => {
+                    let branch = if self.holds(condition) { then } else { otherwise };
                     self.run(branch, scope)
                 }
                 PlanStep::Misplaced { path, value } => {
@@ -146,12 +137,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             self.note_written(assignment, raw, before);
             self.consume(before);
         } else {
-            self.note_problem(
-                self.shape.path(assignment.node),
-                raw,
-                ProblemKind::Type,
-                before,
-            );
+            self.note_problem(self.shape.path(assignment.node), raw, ProblemKind::Type, before);
         }
         done
     }
@@ -165,11 +151,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             && id != Enumeration::OTHER
         {
             // The caption follows from the id; another text for it stays with the raw fields.
-            let caption = self
-                .shape
-                .node(assignment.node)
-                .attribute
-                .and_then(|_| self.caption(assignment, id));
+            let caption = self.shape.node(assignment.node).attribute.and_then(|_| self.caption(assignment, id));
             return caption.is_some_and(|caption| caption.eq_ignore_ascii_case(text));
         }
         self.record.set(scope, assignment.node, cell);
@@ -237,23 +219,11 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         for item in items {
             match item {
                 ObjectItem::One(body) => bodies.push((body, None, None)),
-                ObjectItem::When {
-                    condition,
-                    then,
-                    otherwise,
-                } => {
-                    let branch = if self.holds(condition) {
-                        then
-                    } else {
-                        otherwise
-                    };
+                ObjectItem::When { condition, then, otherwise } => {
+                    let branch = if self.holds(condition) { then } else { otherwise };
                     self.gather(branch, bodies);
                 }
-                ObjectItem::Each {
-                    input,
-                    filter,
-                    body,
-                } => {
+                ObjectItem::Each { input, filter, body } => {
                     let before = self.reads.len();
                     let elements = self.elements_of(input, filter.as_ref());
                     let held: Vec<NodeId> = self.reads.drain(before..).collect();
@@ -315,21 +285,11 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         if self.written.is_none() {
             return;
         }
-        let from = self.reads[before..]
-            .iter()
-            .map(|node| raw_path(self.document, *node))
-            .collect();
-        let value = raw
-            .json_text(self.document, self.bump)
-            .unwrap_or_default()
-            .to_owned();
+        let from = self.reads[before..].iter().map(|node| raw_path(self.document, *node)).collect();
+        let value = raw.json_text(self.document, self.bump).unwrap_or_default().to_owned();
         let attribute = self.shape.path(assignment.node);
         if let Some(written) = &mut self.written {
-            written.push(Written {
-                attribute,
-                from,
-                value,
-            });
+            written.push(Written { attribute, from, value });
         }
     }
 
@@ -339,14 +299,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         self.reads.truncate(before);
         let text = raw.json_text(self.document, self.bump).unwrap_or_default();
         if (!is_raw && kind == ProblemKind::Type) || (is_raw && !self.automatic_unmapped) {
-            self.record
-                .add_unmapped(self.bump.alloc_str(&attribute), text);
+            self.record.add_unmapped(self.bump.alloc_str(&attribute), text);
         }
-        self.problems.push(Problem {
-            attribute,
-            value: text.to_owned(),
-            kind,
-        });
+        self.problems.push(Problem { attribute, value: text.to_owned(), kind });
     }
 
     fn consume(&mut self, before: usize) {
@@ -389,20 +344,14 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             Expression::Float(value) => Raw::Float(*value),
             Expression::Boolean(value) => Raw::Boolean(*value),
             Expression::JsonText(text) => Raw::JsonText(text),
-            Expression::Slot(slot) => self
-                .slots
-                .get(*slot)
-                .map_or(Raw::Absent, |node| self.node_value(node)),
+            Expression::Slot(slot) => self.slots.get(*slot).map_or(Raw::Absent, |node| self.node_value(node)),
             Expression::Slots(slots) => {
                 let node = slots.iter().find_map(|slot| self.slots.get(*slot));
                 node.map_or(Raw::Absent, |node| self.node_value(node))
             }
             Expression::Query(_) | Expression::ElementQuery(_) => {
                 let nodes = self.nodes_of(expression).unwrap_or_default();
-                let values: Vec<_> = nodes
-                    .into_iter()
-                    .map(|node| self.node_value(node))
-                    .collect();
+                let values: Vec<_> = nodes.into_iter().map(|node| self.node_value(node)).collect();
                 self.list(values)
             }
             Expression::Element(steps) => match self.elements.last().copied() {
@@ -431,10 +380,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                 instant.map_or(Raw::Absent, Raw::Instant)
             }
             Expression::Regex(plan) => self.text_of(&plan.0).map_or(Raw::Absent, |text| {
-                let group = plan
-                    .1
-                    .captures(text)
-                    .and_then(|captures| captures.get(plan.2));
+                let group = plan.1.captures(text).and_then(|captures| captures.get(plan.2));
                 group.map_or(Raw::Absent, |group| self.part(group.as_str()))
             }),
             Expression::Split(plan) => self.split(plan),
@@ -442,23 +388,19 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             Expression::Lookup(plan) => self.look_up(plan),
             Expression::Each(plan) => self.each(plan),
             Expression::When(plan) => {
-                let branch = if self.holds(&plan.0) {
-                    &plan.1
-                } else {
-                    &plan.2
-                };
+                let branch = if self.holds(&plan.0) { &plan.1 } else { &plan.2 };
                 self.value(branch)
             }
             Expression::Json(value) => {
                 let text = self.value(value).json_text(self.document, self.bump);
                 text.map_or(Raw::Absent, Raw::JsonText)
             }
-            Expression::Basename(value) => self.map_text(value, |text| {
-                text.rfind(['/', '\\']).map_or(text, |at| &text[at + 1..])
-            }),
-            Expression::Dirname(value) => self.map_text(value, |text| {
-                text.rfind(['/', '\\']).map_or("", |at| &text[..at])
-            }),
+            Expression::Basename(value) => {
+                self.map_text(value, |text| text.rfind(['/', '\\']).map_or(text, |at| &text[at + 1..]))
+            }
+            Expression::Dirname(value) => {
+                self.map_text(value, |text| text.rfind(['/', '\\']).map_or("", |at| &text[..at]))
+            }
             Expression::Lower(value) => {
                 let bump = self.bump;
                 self.map_text(value, |text| bump.alloc_str(&text.to_lowercase()))
@@ -468,19 +410,16 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                 self.map_text(value, |text| bump.alloc_str(&text.to_uppercase()))
             }
             Expression::Trim(value) => self.map_text(value, str::trim),
-            Expression::Int(plan) => self
-                .text_of(&plan.0)
-                .and_then(|text| read_based(text, plan.1))
-                .map_or(Raw::Absent, Raw::Integer),
+            Expression::Int(plan) => {
+                self.text_of(&plan.0).and_then(|text| read_based(text, plan.1)).map_or(Raw::Absent, Raw::Integer)
+            }
             Expression::IpVersion(value) => match self.text_of(value) {
-                Some(text) if is_ip_address(text.trim()) => {
-                    Raw::Integer(if text.contains(':') { 6 } else { 4 })
-                }
+                Some(text) if is_ip_address(text.trim()) => Raw::Integer(if text.contains(':') { 6 } else { 4 }),
                 _ => Raw::Absent,
             },
-            Expression::StripPrefix(plan) => self.map_text(&plan.0, |text| {
-                text.strip_prefix(plan.1.as_str()).unwrap_or(text)
-            }),
+            Expression::StripPrefix(plan) => {
+                self.map_text(&plan.0, |text| text.strip_prefix(plan.1.as_str()).unwrap_or(text))
+            }
         }
     }
 
@@ -490,23 +429,15 @@ impl<'m, 'a> Evaluation<'m, 'a> {
 
     /// A derived text; an empty one is no value.
     fn part(&self, text: &'a str) -> Raw<'a> {
-        if text.is_empty() || self.is_absent_text(text) {
-            Raw::Absent
-        } else {
-            Raw::Text(text)
-        }
+        if text.is_empty() || self.is_absent_text(text) { Raw::Absent } else { Raw::Text(text) }
     }
 
     fn map_text(&mut self, value: &'a Expression, f: impl FnOnce(&'a str) -> &'a str) -> Raw<'a> {
-        self.text_of(value)
-            .map_or(Raw::Absent, |text| self.part(f(text)))
+        self.text_of(value).map_or(Raw::Absent, |text| self.part(f(text)))
     }
 
     fn list(&self, values: Vec<Raw<'a>>) -> Raw<'a> {
-        let present: Vec<_> = values
-            .into_iter()
-            .filter(|value| !value.is_absent())
-            .collect();
+        let present: Vec<_> = values.into_iter().filter(|value| !value.is_absent()).collect();
         match present.as_slice() {
             [] => Raw::Absent,
             [one] => *one,
@@ -518,11 +449,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     fn items(&mut self, raw: Raw<'a>) -> Vec<Raw<'a>> {
         match raw {
             Raw::List(items) => items.iter().flat_map(|item| self.items(*item)).collect(),
-            Raw::Node(node) if self.document.value(node) == NodeValue::Array => self
-                .document
-                .children(node)
-                .map(|child| Raw::of_node(self.document, child))
-                .collect(),
+            Raw::Node(node) if self.document.value(node) == NodeValue::Array => {
+                self.document.children(node).map(|child| Raw::of_node(self.document, child)).collect()
+            }
             other => vec![other],
         }
     }
@@ -531,16 +460,8 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     fn nodes_of(&mut self, expression: &Expression) -> Option<Vec<NodeId>> {
         match expression {
             Expression::Slot(slot) => Some(self.slots.get(*slot).into_iter().collect()),
-            Expression::Slots(slots) => Some(
-                slots
-                    .iter()
-                    .find_map(|slot| self.slots.get(*slot))
-                    .into_iter()
-                    .collect(),
-            ),
-            Expression::Query(query) => {
-                Some(query.select(self.document, &self.json, self.document.root()))
-            }
+            Expression::Slots(slots) => Some(slots.iter().find_map(|slot| self.slots.get(*slot)).into_iter().collect()),
+            Expression::Query(query) => Some(query.select(self.document, &self.json, self.document.root())),
             Expression::Element(steps) => match self.elements.last() {
                 Some(Element::Node(node) | Element::Value(Raw::Node(node))) => {
                     Some(descend(self.document, *node, steps).into_iter().collect())
@@ -559,21 +480,15 @@ impl<'m, 'a> Evaluation<'m, 'a> {
 
     /// What an `$each` goes over. Elements that are nodes are read by its body; of other values, what they were made
     /// from is noted as read here.
-    fn elements_of(
-        &mut self,
-        input: &'a Expression,
-        filter: Option<&'a Condition>,
-    ) -> Vec<Element<'a>> {
+    fn elements_of(&mut self, input: &'a Expression, filter: Option<&'a Condition>) -> Vec<Element<'a>> {
         let elements: Vec<Element<'a>> = match self.nodes_of(input) {
             Some(nodes) => {
-                let expanded = nodes
-                    .into_iter()
-                    .flat_map(|node| match self.document.value(node) {
-                        NodeValue::Array => self.document.children(node).collect(),
-                        NodeValue::Null => Vec::new(),
-                        NodeValue::String(text) if self.is_absent_text(text) => Vec::new(),
-                        _ => vec![node],
-                    });
+                let expanded = nodes.into_iter().flat_map(|node| match self.document.value(node) {
+                    NodeValue::Array => self.document.children(node).collect(),
+                    NodeValue::Null => Vec::new(),
+                    NodeValue::String(text) if self.is_absent_text(text) => Vec::new(),
+                    _ => vec![node],
+                });
                 expanded.map(Element::Node).collect()
             }
             None => match self.value(input) {
@@ -632,9 +547,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
         // `other` says nothing of the text itself, which therefore stays unmapped.
         self.reads.truncate(before);
-        plan.other
-            .as_ref()
-            .map_or(Raw::Absent, |other| self.value(other))
+        plan.other.as_ref().map_or(Raw::Absent, |other| self.value(other))
     }
 
     fn look_up(&mut self, plan: &'a LookupPlan) -> Raw<'a> {
@@ -646,9 +559,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             return self.value(value);
         }
         self.reads.truncate(before);
-        plan.default
-            .as_ref()
-            .map_or(Raw::Absent, |default| self.value(default))
+        plan.default.as_ref().map_or(Raw::Absent, |default| self.value(default))
     }
 
     fn split(&mut self, plan: &'a SplitPlan) -> Raw<'a> {
@@ -664,20 +575,13 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
         match plan.take {
             Some(take) => {
-                let index = usize::try_from(take).ok().or_else(|| {
-                    parts
-                        .len()
-                        .checked_sub(usize::try_from(take.unsigned_abs()).ok()?)
-                });
-                index
-                    .and_then(|index| parts.get(index))
-                    .map_or(Raw::Absent, |part| self.part(part))
+                let index = usize::try_from(take)
+                    .ok()
+                    .or_else(|| parts.len().checked_sub(usize::try_from(take.unsigned_abs()).ok()?));
+                index.and_then(|index| parts.get(index)).map_or(Raw::Absent, |part| self.part(part))
             }
             None => {
-                let parts = parts
-                    .into_iter()
-                    .map(|part| self.part(part))
-                    .filter(|part| !part.is_absent());
+                let parts = parts.into_iter().map(|part| self.part(part)).filter(|part| !part.is_absent());
                 Raw::List(self.bump.alloc_slice_copy(&parts.collect::<Vec<_>>()))
             }
         }
@@ -702,10 +606,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             let member = match raw {
                 Raw::Absent => continue,
                 Raw::Text(text) => serde_json::to_string(text).unwrap_or_default(),
-                other => other
-                    .json_text(self.document, self.bump)
-                    .unwrap_or("null")
-                    .to_owned(),
+                other => other.json_text(self.document, self.bump).unwrap_or("null").to_owned(),
             };
             if text.len() > 1 {
                 text.push(',');
@@ -730,21 +631,17 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                 let left = self.text_of(left);
                 left.is_some() && left == self.text_of(right)
             }
-            Condition::In(value, texts) => self
-                .text_of(value)
-                .is_some_and(|value| texts.iter().any(|text| text == value)),
-            Condition::Matches(value, regex) => {
-                self.text_of(value).is_some_and(|text| regex.is_match(text))
+            Condition::In(value, texts) => {
+                self.text_of(value).is_some_and(|value| texts.iter().any(|text| text == value))
             }
-            Condition::StartsWith(value, prefix) => self
-                .text_of(value)
-                .is_some_and(|text| text.starts_with(prefix.as_str())),
-            Condition::EndsWith(value, suffix) => self
-                .text_of(value)
-                .is_some_and(|text| text.ends_with(suffix.as_str())),
-            Condition::Contains(value, part) => self
-                .text_of(value)
-                .is_some_and(|text| text.contains(part.as_str())),
+            Condition::Matches(value, regex) => self.text_of(value).is_some_and(|text| regex.is_match(text)),
+            Condition::StartsWith(value, prefix) => {
+                self.text_of(value).is_some_and(|text| text.starts_with(prefix.as_str()))
+            }
+            Condition::EndsWith(value, suffix) => {
+                self.text_of(value).is_some_and(|text| text.ends_with(suffix.as_str()))
+            }
+            Condition::Contains(value, part) => self.text_of(value).is_some_and(|text| text.contains(part.as_str())),
             Condition::All(conditions) => conditions.iter().all(|condition| self.holds(condition)),
             Condition::Any(conditions) => conditions.iter().any(|condition| self.holds(condition)),
             Condition::Not(condition) => !self.holds(condition),
@@ -843,11 +740,7 @@ pub(crate) fn raw_path(document: &Document<'_>, node: NodeId) -> String {
     let mut steps = Vec::new();
     let mut at = node;
     while let Some(parent) = document.parent(at) {
-        steps.push(
-            document
-                .key(at)
-                .map_or_else(|| "[]".to_owned(), str::to_owned),
-        );
+        steps.push(document.key(at).map_or_else(|| "[]".to_owned(), str::to_owned));
         at = parent;
     }
     steps.reverse();
@@ -860,10 +753,7 @@ fn read_based(text: &str, base: IntBase) -> Option<i64> {
         IntBase::Decimal => text.trim().parse().ok(),
         IntBase::Hexadecimal => {
             let text = text.trim();
-            let digits = text
-                .strip_prefix("0x")
-                .or_else(|| text.strip_prefix("0X"))
-                .unwrap_or(text);
+            let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
             i64::from_str_radix(digits, 16).ok()
         }
     }

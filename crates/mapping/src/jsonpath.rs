@@ -50,7 +50,12 @@ pub(crate) fn parse_path(text: &str) -> Result<JsonPath, PathFault> {
     let query = format!("${}", text.get(1..).unwrap_or_default());
     if let Some(offset) = blank_in_name(text) {
         let message = format!("{} is not a JSONPath: white space inside a name", quote(text));
-        return Err(PathFault { code: Code::NotAJsonPath, message, help: in_brackets(text).map(did_you_mean), offset: Some(offset) });
+        return Err(PathFault {
+            code: Code::NotAJsonPath,
+            message,
+            help: in_brackets(text).map(did_you_mean),
+            offset: Some(offset),
+        });
     }
     let parsed = parse_json_path(&query).map_err(|error| not_a_path(text, &error))?;
     let singular: Option<Vec<Step>> = parsed.segments.iter().map(step).collect();
@@ -96,7 +101,9 @@ fn not_a_path(text: &str, error: &JsonPathError) -> PathFault {
                 "split the query, or select with `$when` and `$each`",
             );
         }
-        JsonPathError::InvalidJsonPath(reason) => format!("{} is not a JSONPath: {reason}", quote(text)),
+        JsonPathError::InvalidJsonPath(reason) => {
+            format!("{} is not a JSONPath: {reason}", quote(text))
+        }
         _ => format!("{} is not a JSONPath", quote(text)),
     };
     PathFault { code: Code::NotAJsonPath, message, help: in_brackets(text).map(did_you_mean), offset }
@@ -374,7 +381,18 @@ mod tests {
         assert_eq!(parse_path("$.0").unwrap_err().help.as_deref(), Some("did you mean `$['0']`?"));
         assert_eq!(parse_path("$.a.").unwrap_err().help, None);
         assert_eq!(parse_path("$.a b.c").unwrap_err().help.as_deref(), Some("did you mean `$['a b'].c`?"));
-        for text in ["$.", "$[", "$.a[", "$[?@.a b]", "$[1 2]", "$[01]", "$['a]", "$.a[?]", "$.a[?@.b=1]", "$[9007199254740992]"] {
+        for text in [
+            "$.",
+            "$[",
+            "$.a[",
+            "$[?@.a b]",
+            "$[1 2]",
+            "$[01]",
+            "$['a]",
+            "$.a[?]",
+            "$.a[?@.b=1]",
+            "$[9007199254740992]",
+        ] {
             assert_eq!(parse_path(text).unwrap_err().code, Code::NotAJsonPath, "{text}");
         }
     }

@@ -188,9 +188,17 @@ pub static OPERATORS: &[Operator] = &[
             keys: &[
                 required("value", Form::Value, "the text"),
                 required("on", Form::Name, "what stands between the parts"),
-                optional("take", Form::Integer { at_least: None }, "which part, from 0, or from -1 at the end; default: all, as a list"),
+                optional(
+                    "take",
+                    Form::Integer { at_least: None },
+                    "which part, from 0, or from -1 at the end; default: all, as a list",
+                ),
                 optional("min_parts", Form::Integer { at_least: Some(1) }, "absent if there are fewer parts"),
-                optional("limit", Form::Integer { at_least: Some(1) }, "at most so many parts; the last keeps the rest"),
+                optional(
+                    "limit",
+                    Form::Integer { at_least: Some(1) },
+                    "at most so many parts; the last keeps the rest",
+                ),
             ],
         }),
         summary: "a part of a text, or the list of its parts",
@@ -217,17 +225,9 @@ pub static OPERATORS: &[Operator] = &[
         }),
         summary: "an integer",
     },
-    Operator {
-        name: "$ip_version",
-        argument: Form::Value,
-        summary: "4 or 6; absent if the text is no IP address",
-    },
+    Operator { name: "$ip_version", argument: Form::Value, summary: "4 or 6; absent if the text is no IP address" },
     Operator { name: "$json", argument: Form::Value, summary: "the value as JSON text" },
-    Operator {
-        name: "$basename",
-        argument: Form::Value,
-        summary: "what follows the last `/` or `\\`",
-    },
+    Operator { name: "$basename", argument: Form::Value, summary: "what follows the last `/` or `\\`" },
     Operator {
         name: "$dirname",
         argument: Form::Value,
@@ -237,10 +237,7 @@ pub static OPERATORS: &[Operator] = &[
         name: "$strip_prefix",
         argument: Form::Object(&ObjectForm {
             name: "$strip_prefix",
-            keys: &[
-                required("value", Form::Value, "the text"),
-                required("prefix", Form::Name, "what is taken off"),
-            ],
+            keys: &[required("value", Form::Value, "the text"), required("prefix", Form::Name, "what is taken off")],
         }),
         summary: "the text without a prefix, if it has it",
     },
@@ -351,7 +348,11 @@ pub static CONFIG: ObjectForm = ObjectForm {
         optional("profiles", Form::List(&Form::Name), "OCSF profiles of every event"),
         optional("common", Form::Object(&FRAGMENT), "what every event shares"),
         optional("fragments", Form::Map(&Form::Object(&FRAGMENT)), "what events share by `extends`"),
-        optional("unmapped", Form::Choice(UNMAPPED_MODES), "whether raw fields that nothing read are kept; default `auto`"),
+        optional(
+            "unmapped",
+            Form::Choice(UNMAPPED_MODES),
+            "whether raw fields that nothing read are kept; default `auto`",
+        ),
         optional(
             "other",
             Form::Either(&Form::Choice(&["quarantine"]), &Form::Object(&OTHER)),
@@ -407,7 +408,11 @@ pub static DESTINATION: ObjectForm = ObjectForm {
     name: "destination",
     keys: &[
         optional("layout", Form::Choice(LAYOUTS), "default `source-per-class`"),
-        optional("sources", Form::Map(&Form::Name), "class and name of its custom source; default `<source_name>-<class_uid>`"),
+        optional(
+            "sources",
+            Form::Map(&Form::Name),
+            "class and name of its custom source; default `<source_name>-<class_uid>`",
+        ),
     ],
 };
 
@@ -421,10 +426,8 @@ pub static FRAGMENT: ObjectForm = ObjectForm {
 };
 
 /// `other`, when it names an event.
-pub static OTHER: ObjectForm = ObjectForm {
-    name: "other",
-    keys: &[required("event", Form::Name, "a key of `ocsf_mapping`")],
-};
+pub static OTHER: ObjectForm =
+    ObjectForm { name: "other", keys: &[required("event", Form::Name, "a key of `ocsf_mapping`")] };
 
 /// An entry of `ocsf_mapping`.
 pub static EVENT: ObjectForm = ObjectForm {

@@ -49,14 +49,10 @@ impl PathTree {
             branch = match step {
                 Step::Name(name) => branch.names.entry(name.as_str().into()).or_default(),
                 Step::Index(index) => {
-                    let at = branch
-                        .items
-                        .iter()
-                        .position(|(item, _)| item == index)
-                        .unwrap_or_else(|| {
-                            branch.items.push((*index, Branch::default()));
-                            branch.items.len() - 1
-                        });
+                    let at = branch.items.iter().position(|(item, _)| item == index).unwrap_or_else(|| {
+                        branch.items.push((*index, Branch::default()));
+                        branch.items.len() - 1
+                    });
                     &mut branch.items[at].1
                 }
             };
@@ -114,10 +110,7 @@ fn item(document: &Document<'_>, array: NodeId, index: i64) -> Option<NodeId> {
     }
     let skip = match usize::try_from(index) {
         Ok(from_start) => from_start,
-        Err(_) => document
-            .children(array)
-            .count()
-            .checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+        Err(_) => document.children(array).count().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
     };
     document.children(array).nth(skip)
 }
@@ -128,26 +121,16 @@ pub(crate) struct Query(JpQuery);
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        jsonpath_rust::parser::parse_json_path(text)
-            .map(Self)
-            .map_err(|error| error.to_string())
+        jsonpath_rust::parser::parse_json_path(text).map(Self).map_err(|error| error.to_string())
     }
 
     /// The nodes that the query selects below `from`, in the order of RFC 9535.
-    pub(crate) fn select(
-        &self,
-        document: &Document<'_>,
-        tree: &JsonTree,
-        from: NodeId,
-    ) -> Vec<NodeId> {
+    pub(crate) fn select(&self, document: &Document<'_>, tree: &JsonTree, from: NodeId) -> Vec<NodeId> {
         let Some((value, node_of)) = tree.get(document, from) else {
             return Vec::new();
         };
         let found = jsonpath_rust::query::js_path_process(&self.0, value).unwrap_or_default();
-        found
-            .into_iter()
-            .filter_map(|found| node_of.get(&address(found.val())).copied())
-            .collect()
+        found.into_iter().filter_map(|found| node_of.get(&address(found.val())).copied()).collect()
     }
 }
 
@@ -165,24 +148,14 @@ struct JsonCopy {
 }
 
 impl JsonTree {
-    fn get(
-        &self,
-        document: &Document<'_>,
-        from: NodeId,
-    ) -> Option<(&Json, &FxHashMap<usize, NodeId>)> {
+    fn get(&self, document: &Document<'_>, from: NodeId) -> Option<(&Json, &FxHashMap<usize, NodeId>)> {
         let copy = self.0.get_or_init(|| {
             let mut copy = JsonCopy {
                 root: Box::new(document.to_value(document.root())),
                 node_of: FxHashMap::default(),
                 positions: vec![0; document.len()],
             };
-            pair(
-                document,
-                document.root(),
-                &copy.root,
-                &mut copy.node_of,
-                &mut copy.positions,
-            );
+            pair(document, document.root(), &copy.root, &mut copy.node_of, &mut copy.positions);
             copy
         });
         Some((copy.find(document, from)?, &copy.node_of))

@@ -85,16 +85,8 @@ pub(crate) struct ObjectList {
 #[derive(Debug)]
 pub(crate) enum ObjectItem {
     One(Vec<PlanStep>),
-    When {
-        condition: Condition,
-        then: Vec<ObjectItem>,
-        otherwise: Vec<ObjectItem>,
-    },
-    Each {
-        input: Expression,
-        filter: Option<Condition>,
-        body: Vec<PlanStep>,
-    },
+    When { condition: Condition, then: Vec<ObjectItem>, otherwise: Vec<ObjectItem> },
+    Each { input: Expression, filter: Option<Condition>, body: Vec<PlanStep> },
 }
 
 #[derive(Debug)]

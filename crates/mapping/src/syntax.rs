@@ -24,7 +24,10 @@ pub(crate) enum NodeKind {
     Bool(bool),
     Number(serde_json::Number),
     /// A text; `plain` if it is written without escapes, so that its characters are where they seem to be.
-    String { text: String, plain: bool },
+    String {
+        text: String,
+        plain: bool,
+    },
     Array(Vec<Node>),
     Object(Vec<(Spanned<String>, Node)>),
 }
@@ -120,9 +123,8 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
 fn convert(text: &str, skipped: usize, value: ast::Value<'_>) -> Node {
     let range = value.range();
     let span = Span::new(skipped + range.start, skipped + range.end);
-    let plain = |range: jsonc_parser::common::Range| {
-        text.get(range.start..range.end).is_some_and(|raw| !raw.contains('\\'))
-    };
+    let plain =
+        |range: jsonc_parser::common::Range| text.get(range.start..range.end).is_some_and(|raw| !raw.contains('\\'));
     let kind = match value {
         ast::Value::NullKeyword(_) => NodeKind::Null,
         ast::Value::BooleanLit(literal) => NodeKind::Bool(literal.value),

@@ -44,11 +44,7 @@ fn lenient(format: TimeFormat) -> TimeFormat {
 /// its unit.
 pub(crate) fn read_any(text: &str) -> Option<i64> {
     let text = text.trim();
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-')
-        && !text.contains(':')
-    {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-') && !text.contains(':') {
         let magnitude = text.parse::<f64>().ok()?.abs();
         let unit = match magnitude {
             m if m < SECONDS_BELOW => EpochUnit::Seconds,
@@ -74,12 +70,7 @@ fn read_pattern(pattern: &str, text: &str) -> Option<i64> {
     if let Ok(instant) = parts.to_timestamp() {
         return Some(instant.as_millisecond());
     }
-    Some(
-        TimeZone::UTC
-            .to_timestamp(parts.to_datetime().ok()?)
-            .ok()?
-            .as_millisecond(),
-    )
+    Some(TimeZone::UTC.to_timestamp(parts.to_datetime().ok()?).ok()?.as_millisecond())
 }
 
 fn read_epoch(text: &str, unit: EpochUnit) -> Option<i64> {
@@ -92,10 +83,7 @@ fn read_epoch(text: &str, unit: EpochUnit) -> Option<i64> {
             EpochUnit::Nanoseconds => Some(whole.div_euclid(1_000_000)),
         };
     }
-    let number = text
-        .parse::<f64>()
-        .ok()
-        .filter(|number| number.is_finite())?;
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite())?;
     let milliseconds = match unit {
         EpochUnit::Seconds => number * 1e3,
         EpochUnit::Milliseconds => number,
@@ -131,15 +119,9 @@ mod tests {
     #[test]
     fn a_fraction_may_be_missing_where_the_format_names_one() {
         let reader = TimeReader::new([TimeFormat::Strptime("%Y-%m-%d %H:%M:%S.%f".into())]);
-        assert_eq!(
-            reader.read("2020-10-05 20:43:58.350"),
-            Some(1_601_930_638_350)
-        );
+        assert_eq!(reader.read("2020-10-05 20:43:58.350"), Some(1_601_930_638_350));
         assert_eq!(reader.read("2020-10-05 20:43:58"), Some(1_601_930_638_000));
         let zulu = TimeReader::new([TimeFormat::Strptime("%Y-%m-%dT%H:%M:%S.%fZ".into())]);
-        assert_eq!(
-            zulu.read("2020-10-05T20:43:58.3501234Z"),
-            Some(1_601_930_638_350)
-        );
+        assert_eq!(zulu.read("2020-10-05T20:43:58.3501234Z"), Some(1_601_930_638_350));
     }
 }

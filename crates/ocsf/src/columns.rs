@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
-    TimestampMillisecondBuilder,
+    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
 };
 use arrow_array::{ArrayRef, ListArray, MapArray, RecordBatch, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
@@ -39,11 +38,7 @@ enum Column {
     Object(NullBufferBuilder),
     List(ListColumn),
     ScalarList(ListColumn, Box<Column>),
-    Map {
-        list: ListColumn,
-        keys: StringBuilder,
-        values: StringBuilder,
-    },
+    Map { list: ListColumn, keys: StringBuilder, values: StringBuilder },
 }
 
 #[derive(Debug)]
@@ -54,10 +49,7 @@ struct ListColumn {
 
 impl ListColumn {
     fn new() -> Self {
-        Self {
-            offsets: vec![0],
-            nulls: NullBufferBuilder::new(0),
-        }
+        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
     }
 
     /// Ends a row of `len` elements.
@@ -69,27 +61,15 @@ impl ListColumn {
 
     fn finish(&mut self) -> (OffsetBuffer<i32>, Option<arrow_buffer::NullBuffer>) {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        (
-            OffsetBuffer::new(ScalarBuffer::from(offsets)),
-            self.nulls.finish(),
-        )
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), self.nulls.finish())
     }
 }
 
 impl TableBuilder {
     /// An empty table.
     pub fn new(shape: Arc<Shape>) -> Self {
-        let columns = shape
-            .nodes()
-            .iter()
-            .map(|node| Column::new(node.kind))
-            .collect();
-        Self {
-            shape,
-            columns,
-            rows: 0,
-            text_bytes: 0,
-        }
+        let columns = shape.nodes().iter().map(|node| Column::new(node.kind)).collect();
+        Self { shape, columns, rows: 0, text_bytes: 0 }
     }
 
     /// The shape of its records.
@@ -173,36 +153,18 @@ impl TableBuilder {
         RecordBatch::try_new(schema, arrays)
     }
 
-    fn finish_children(
-        &mut self,
-        shape: &Shape,
-        parent: NodeId,
-        fields: &Fields,
-    ) -> Result<Vec<ArrayRef>, ArrowError> {
-        shape
-            .children(parent)
-            .zip(fields)
-            .map(|(id, field)| self.finish_node(shape, id, field))
-            .collect()
+    fn finish_children(&mut self, shape: &Shape, parent: NodeId, fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
+        shape.children(parent).zip(fields).map(|(id, field)| self.finish_node(shape, id, field)).collect()
     }
 
-    fn finish_node(
-        &mut self,
-        shape: &Shape,
-        id: NodeId,
-        field: &Field,
-    ) -> Result<ArrayRef, ArrowError> {
+    fn finish_node(&mut self, shape: &Shape, id: NodeId, field: &Field) -> Result<ArrayRef, ArrowError> {
         Ok(match (field.data_type(), &shape.node(id).kind) {
             (DataType::Struct(fields), _) => {
                 let children = self.finish_children(shape, id, fields)?;
                 let Column::Object(nulls) = &mut self.columns[id.index()] else {
                     return Err(mismatch(field));
                 };
-                Arc::new(StructArray::try_new(
-                    fields.clone(),
-                    children,
-                    nulls.finish(),
-                )?)
+                Arc::new(StructArray::try_new(fields.clone(), children, nulls.finish())?)
             }
             (DataType::List(element), NodeKind::ObjectList) => {
                 let DataType::Struct(fields) = element.data_type() else {
@@ -214,12 +176,7 @@ impl TableBuilder {
                     return Err(mismatch(field));
                 };
                 let (offsets, nulls) = list.finish();
-                Arc::new(ListArray::try_new(
-                    Arc::clone(element),
-                    offsets,
-                    Arc::new(items),
-                    nulls,
-                )?)
+                Arc::new(ListArray::try_new(Arc::clone(element), offsets, Arc::new(items), nulls)?)
             }
             (DataType::List(element), _) => {
                 let Column::ScalarList(list, values) = &mut self.columns[id.index()] else {
@@ -227,12 +184,7 @@ impl TableBuilder {
                 };
                 let values = values.finish().ok_or_else(|| mismatch(field))?;
                 let (offsets, nulls) = list.finish();
-                Arc::new(ListArray::try_new(
-                    Arc::clone(element),
-                    offsets,
-                    values,
-                    nulls,
-                )?)
+                Arc::new(ListArray::try_new(Arc::clone(element), offsets, values, nulls)?)
             }
             (DataType::Map(entry, sorted), _) => {
                 let DataType::Struct(fields) = entry.data_type() else {
@@ -244,27 +196,15 @@ impl TableBuilder {
                 let texts: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(values.finish())];
                 let entries = StructArray::try_new(fields.clone(), texts, None)?;
                 let (offsets, nulls) = list.finish();
-                Arc::new(MapArray::try_new(
-                    Arc::clone(entry),
-                    offsets,
-                    entries,
-                    nulls,
-                    *sorted,
-                )?)
+                Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted)?)
             }
-            _ => self.columns[id.index()]
-                .finish()
-                .ok_or_else(|| mismatch(field))?,
+            _ => self.columns[id.index()].finish().ok_or_else(|| mismatch(field))?,
         })
     }
 }
 
 fn mismatch(field: &Field) -> ArrowError {
-    ArrowError::SchemaError(format!(
-        "column `{}` is not built as {}",
-        field.name(),
-        field.data_type()
-    ))
+    ArrowError::SchemaError(format!("column `{}` is not built as {}", field.name(), field.data_type()))
 }
 
 impl Column {
@@ -272,14 +212,10 @@ impl Column {
         match kind {
             NodeKind::Object => Self::Object(NullBufferBuilder::new(0)),
             NodeKind::ObjectList => Self::List(ListColumn::new()),
-            NodeKind::Map => Self::Map {
-                list: ListColumn::new(),
-                keys: StringBuilder::new(),
-                values: StringBuilder::new(),
-            },
-            NodeKind::ScalarList(scalar) => {
-                Self::ScalarList(ListColumn::new(), Box::new(Self::scalar(scalar)))
+            NodeKind::Map => {
+                Self::Map { list: ListColumn::new(), keys: StringBuilder::new(), values: StringBuilder::new() }
             }
+            NodeKind::ScalarList(scalar) => Self::ScalarList(ListColumn::new(), Box::new(Self::scalar(scalar))),
             NodeKind::Scalar(scalar) => Self::scalar(scalar),
         }
     }
@@ -290,9 +226,7 @@ impl Column {
             DataType::Int32 => Self::Int32(Int32Builder::new()),
             DataType::Int64 => Self::Int64(Int64Builder::new()),
             DataType::Float64 => Self::Float64(Float64Builder::new()),
-            DataType::Timestamp(_, zone) => {
-                Self::Instant(TimestampMillisecondBuilder::new().with_timezone_opt(zone))
-            }
+            DataType::Timestamp(_, zone) => Self::Instant(TimestampMillisecondBuilder::new().with_timezone_opt(zone)),
             _ => Self::Text(StringBuilder::new()),
         }
     }
@@ -312,9 +246,7 @@ impl Column {
                 builder.append_value("");
             }
             (Self::Text(builder), _) => builder.append_null(),
-            (Self::Int32(builder), Cell::Integer(value)) => {
-                builder.append_option(i32::try_from(value).ok())
-            }
+            (Self::Int32(builder), Cell::Integer(value)) => builder.append_option(i32::try_from(value).ok()),
             (Self::Int32(builder), _) => builder.append_null(),
             (Self::Int64(builder), Cell::Integer(value)) => builder.append_value(value),
             (Self::Int64(builder), _) => builder.append_null(),

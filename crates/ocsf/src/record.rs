@@ -60,11 +60,7 @@ impl<'a> Record<'a> {
         let nodes = shape.nodes().len();
         let mut cells = Vec::with_capacity(nodes * 2);
         cells.resize(nodes, Cell::Null);
-        Self {
-            cells,
-            unmapped: Vec::new(),
-            profiles,
-        }
+        Self { cells, unmapped: Vec::new(), profiles }
     }
 
     /// The profiles that are on.
@@ -91,8 +87,7 @@ impl<'a> Record<'a> {
     /// The array is there once [`Record::close_list`] has said how many of them were filled.
     pub fn open_list(&mut self, shape: &Shape, list: NodeId, capacity: usize) -> u32 {
         let start = self.cells.len();
-        self.cells
-            .resize(start + capacity * shape.element_width(list), Cell::Null);
+        self.cells.resize(start + capacity * shape.element_width(list), Cell::Null);
         start as u32
     }
 
@@ -103,21 +98,12 @@ impl<'a> Record<'a> {
 
     /// Sets an array of objects to its first `len` elements; an empty one stays absent.
     pub fn close_list(&mut self, scope: Scope, list: NodeId, start: u32, len: u32) {
-        let cell = if len == 0 {
-            Cell::Null
-        } else {
-            Cell::List { start, len }
-        };
+        let cell = if len == 0 { Cell::Null } else { Cell::List { start, len } };
         self.set(scope, list, cell);
     }
 
     /// Sets an array of scalars; an empty one stays absent.
-    pub fn set_scalars(
-        &mut self,
-        scope: Scope,
-        list: NodeId,
-        values: impl IntoIterator<Item = Cell<'a>>,
-    ) {
+    pub fn set_scalars(&mut self, scope: Scope, list: NodeId, values: impl IntoIterator<Item = Cell<'a>>) {
         let start = self.cells.len();
         self.cells.extend(values);
         let len = (self.cells.len() - start) as u32;

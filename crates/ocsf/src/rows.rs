@@ -16,31 +16,17 @@ use crate::schema::{Attribute, AttributeKind, ScalarType, Schema, find};
 ///
 /// # Errors
 /// [`ArrowError`] where a column has a type that no OCSF attribute has.
-pub fn rows_to_json(
-    schema: &'static Schema,
-    batch: &RecordBatch,
-) -> Result<Vec<Value>, ArrowError> {
-    let class_uids = batch
-        .column_by_name("class_uid")
-        .and_then(|column| column.as_primitive_opt::<Int32Type>());
+pub fn rows_to_json(schema: &'static Schema, batch: &RecordBatch) -> Result<Vec<Value>, ArrowError> {
+    let class_uids = batch.column_by_name("class_uid").and_then(|column| column.as_primitive_opt::<Int32Type>());
     (0..batch.num_rows())
         .map(|row| {
-            let uid = class_uids
-                .filter(|uids| uids.is_valid(row))
-                .map(|uids| uids.value(row));
+            let uid = class_uids.filter(|uids| uids.is_valid(row)).map(|uids| uids.value(row));
             let class = uid.and_then(|uid| schema.class_by_uid(u32::try_from(uid).ok()?));
             let attributes = class.map_or(&[][..], |class| &class.attributes);
             let mut event = Map::new();
             for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
                 let attribute = find(attributes, field.name());
-                insert(
-                    schema,
-                    &mut event,
-                    field.name(),
-                    attribute,
-                    column.as_ref(),
-                    row,
-                )?;
+                insert(schema, &mut event, field.name(), attribute, column.as_ref(), row)?;
             }
             Ok(Value::Object(event))
         })
@@ -76,8 +62,7 @@ fn value(
     Ok(match column.data_type() {
         DataType::Utf8 => {
             let text = column.as_string::<i32>().value(row);
-            let is_json = attribute
-                .is_some_and(|attribute| attribute.kind == AttributeKind::Scalar(ScalarType::Json));
+            let is_json = attribute.is_some_and(|attribute| attribute.kind == AttributeKind::Scalar(ScalarType::Json));
             if is_json && text.starts_with(['{', '[']) {
                 serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
             } else {
@@ -90,9 +75,8 @@ fn value(
         DataType::Boolean => Value::from(column.as_boolean().value(row)),
         DataType::Timestamp(..) => {
             let instant = column.as_primitive::<TimestampMillisecondType>().value(row);
-            Timestamp::from_millisecond(instant).map_or(Value::from(instant), |instant| {
-                Value::from(format!("{instant:.3}"))
-            })
+            Timestamp::from_millisecond(instant)
+                .map_or(Value::from(instant), |instant| Value::from(format!("{instant:.3}")))
         }
         DataType::Struct(fields) => {
             let attributes = match attribute.map(|attribute| attribute.kind) {
@@ -101,14 +85,7 @@ fn value(
             };
             let mut object = Map::new();
             for (field, child) in fields.iter().zip(column.as_struct().columns()) {
-                insert(
-                    schema,
-                    &mut object,
-                    field.name(),
-                    find(attributes, field.name()),
-                    child.as_ref(),
-                    row,
-                )?;
+                insert(schema, &mut object, field.name(), find(attributes, field.name()), child.as_ref(), row)?;
             }
             Value::Object(object)
         }
@@ -128,9 +105,7 @@ fn value(
             Value::Object(object)
         }
         other => {
-            return Err(ArrowError::NotYetImplemented(format!(
-                "no OCSF attribute is stored as {other}"
-            )));
+            return Err(ArrowError::NotYetImplemented(format!("no OCSF attribute is stored as {other}")));
         }
     })
 }

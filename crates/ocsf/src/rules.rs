@@ -6,8 +6,7 @@
 
 use crate::record::{Cell, Record, Scope};
 use crate::schema::{
-    Attribute, AttributeKind, Constraint, Enumeration, Primitive, ProfileSet, Requirement,
-    ScalarType,
+    Attribute, AttributeKind, Constraint, Enumeration, Primitive, ProfileSet, Requirement, ScalarType,
 };
 use crate::shape::{NodeId, NodeKind, Shape, unknown_id};
 
@@ -147,14 +146,9 @@ pub(crate) fn compile_rules(shape: &Shape) -> Rules {
     let class = shape.class();
     let mut rules = Rules::default();
     compile_scope(shape, NodeId::ROOT, &mut rules.scopes);
-    for (name, value) in [
-        ("class_uid", class.uid),
-        ("category_uid", class.category_uid),
-    ] {
+    for (name, value) in [("class_uid", class.uid), ("category_uid", class.category_uid)] {
         if let Some(node) = shape.find(name) {
-            rules
-                .constants
-                .push((node, Cell::Integer(i64::from(value))));
+            rules.constants.push((node, Cell::Integer(i64::from(value))));
         }
     }
     rules.version = shape.find("metadata.version");
@@ -163,38 +157,22 @@ pub(crate) fn compile_rules(shape: &Shape) -> Rules {
         rules.activity = Some((activity, type_uid, i64::from(class.uid) * 100));
     }
     if let (Some(list), Some(name)) = (shape.find("metadata.extensions"), class.extension)
-        && let Some(extension) = shape
-            .schema()
-            .extensions()
-            .iter()
-            .find(|extension| extension.name == name)
+        && let Some(extension) = shape.schema().extensions().iter().find(|extension| extension.name == name)
     {
         let cells = [
             ("name", extension.name.to_owned()),
             ("uid", extension.uid.to_string()),
             ("version", extension.version.to_owned()),
         ];
-        let cells = cells
-            .into_iter()
-            .filter_map(|(name, value)| Some((shape.child(list, name)?, value)))
-            .collect();
+        let cells = cells.into_iter().filter_map(|(name, value)| Some((shape.child(list, name)?, value))).collect();
         rules.extension = Some(ExtensionRule { list, cells });
     }
     if let Some(list) = shape.find("observables") {
         let child = |name| shape.child(list, name);
-        if let (Some(name), Some(caption), Some(type_id), Some(value)) = (
-            child("name"),
-            child("type"),
-            child("type_id"),
-            child("value"),
-        ) {
-            rules.observables = Some(ObservableColumns {
-                list,
-                name,
-                caption,
-                type_id,
-                value,
-            });
+        if let (Some(name), Some(caption), Some(type_id), Some(value)) =
+            (child("name"), child("type"), child("type_id"), child("value"))
+        {
+            rules.observables = Some(ObservableColumns { list, name, caption, type_id, value });
         }
     }
     rules
@@ -222,45 +200,22 @@ fn facts(shape: &Shape, node: NodeId) -> (&'static [Attribute], &'static [Constr
     }
 }
 
-fn compile_object(
-    shape: &Shape,
-    object: NodeId,
-    root: NodeId,
-    rules: &mut ScopeRules,
-    scopes: &mut Vec<ScopeRules>,
-) {
+fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut ScopeRules, scopes: &mut Vec<ScopeRules>) {
     let owner = (object != root).then_some(object);
     let (attributes, constraints) = facts(shape, object);
     for attribute in attributes {
-        let possible =
-            attribute.profiles.is_empty() || attribute.profiles.intersects(shape.profiles());
+        let possible = attribute.profiles.is_empty() || attribute.profiles.intersects(shape.profiles());
         if attribute.requirement == Requirement::Required && possible {
             let node = shape.child(object, attribute.name);
             if let (Some(id), Some(_)) = (node, unknown_id(attribute)) {
-                rules.unknowns.push(Unknown {
-                    owner,
-                    id,
-                    profiles: attribute.profiles,
-                });
+                rules.unknowns.push(Unknown { owner, id, profiles: attribute.profiles });
             }
-            rules.required.push(Required {
-                owner,
-                node,
-                name: attribute.name,
-                profiles: attribute.profiles,
-            });
+            rules.required.push(Required { owner, node, name: attribute.name, profiles: attribute.profiles });
         }
     }
     for constraint in constraints {
-        let members = paths(constraint)
-            .iter()
-            .filter_map(|path| descend(shape, object, path))
-            .collect();
-        rules.constraints.push(ConstraintRule {
-            owner,
-            members,
-            constraint,
-        });
+        let members = paths(constraint).iter().filter_map(|path| descend(shape, object, path)).collect();
+        rules.constraints.push(ConstraintRule { owner, members, constraint });
     }
     for id in shape.children(object) {
         let node = shape.node(id);
@@ -300,11 +255,7 @@ fn compile_scalar(
     {
         rules.enumerations.push((id, enumeration));
         if let Some(text) = attribute.sibling.and_then(sibling) {
-            rules.siblings.push(Sibling {
-                id,
-                text,
-                enumeration,
-            });
+            rules.siblings.push(Sibling { id, text, enumeration });
         }
     }
     if scalar == ScalarType::Timestamp
@@ -315,20 +266,12 @@ fn compile_scalar(
     compile_observable(shape, id, attribute, rules);
 }
 
-fn compile_observable(
-    shape: &Shape,
-    node: NodeId,
-    attribute: &'static Attribute,
-    rules: &mut ScopeRules,
-) {
+fn compile_observable(shape: &Shape, node: NodeId, attribute: &'static Attribute, rules: &mut ScopeRules) {
     let Some(type_id) = attribute.observable.map(i64::from) else {
         return;
     };
     let Some(types) = shape.schema().object("observable").and_then(|object| {
-        let type_id = object
-            .attributes
-            .iter()
-            .find(|attribute| attribute.name == "type_id")?;
+        let type_id = object.attributes.iter().find(|attribute| attribute.name == "type_id")?;
         type_id.enumeration
     }) else {
         return;
@@ -336,12 +279,7 @@ fn compile_observable(
     let Some(caption) = types.caption(type_id) else {
         return;
     };
-    rules.observables.push(Observable {
-        node,
-        reference: shape.reference(node),
-        type_id,
-        caption,
-    });
+    rules.observables.push(Observable { node, reference: shape.reference(node), type_id, caption });
 }
 
 /// The attributes that a constraint speaks of.
@@ -352,8 +290,7 @@ fn paths(constraint: &Constraint) -> &[&'static str] {
 }
 
 fn descend(shape: &Shape, from: NodeId, path: &str) -> Option<NodeId> {
-    path.split('.')
-        .try_fold(from, |at, name| shape.child(at, name))
+    path.split('.').try_fold(from, |at, name| shape.child(at, name))
 }
 
 impl Shape {
@@ -380,16 +317,8 @@ impl Shape {
         self.derive_scope(record, event, 0);
         if let Some(profiles) = rules.profiles {
             let on = record.profiles();
-            let names = self
-                .schema()
-                .profiles()
-                .iter()
-                .filter(|profile| on.contains(profile.id));
-            record.set_scalars(
-                event,
-                profiles,
-                names.map(|profile| Cell::Text(profile.name)),
-            );
+            let names = self.schema().profiles().iter().filter(|profile| on.contains(profile.id));
+            record.set_scalars(event, profiles, names.map(|profile| Cell::Text(profile.name)));
         }
         self.collect_observables(record);
         record.settle_unmapped();
@@ -422,20 +351,17 @@ impl Shape {
         for sibling in &rules.siblings {
             if record.get(scope, sibling.id).is_null()
                 && let Cell::Text(text) = record.get(scope, sibling.text)
-                && let Some(id) = sibling.enumeration.value(text).or(sibling
+                && let Some(id) = sibling
                     .enumeration
-                    .caption(Enumeration::OTHER)
-                    .map(|_| Enumeration::OTHER))
+                    .value(text)
+                    .or(sibling.enumeration.caption(Enumeration::OTHER).map(|_| Enumeration::OTHER))
             {
                 record.set(scope, sibling.id, Cell::Integer(id));
             }
         }
         for unknown in &rules.unknowns {
-            let owner_is_there = unknown
-                .owner
-                .is_none_or(|owner| !record.get(scope, owner).is_null());
-            let applies =
-                unknown.profiles.is_empty() || unknown.profiles.intersects(record.profiles());
+            let owner_is_there = unknown.owner.is_none_or(|owner| !record.get(scope, owner).is_null());
+            let applies = unknown.profiles.is_empty() || unknown.profiles.intersects(record.profiles());
             if owner_is_there && applies && record.get(scope, unknown.id).is_null() {
                 record.set(scope, unknown.id, Cell::Integer(0));
             }
@@ -457,10 +383,8 @@ impl Shape {
             }
         }
         for (instant, twin) in &rules.twins {
-            let twin_profiles = self
-                .node(*twin)
-                .attribute
-                .map_or(ProfileSet::default(), |attribute| attribute.profiles);
+            let twin_profiles =
+                self.node(*twin).attribute.map_or(ProfileSet::default(), |attribute| attribute.profiles);
             if twin_profiles.intersects(record.profiles()) {
                 record.set(scope, *twin, record.get(scope, *instant));
             }
@@ -503,12 +427,7 @@ impl Shape {
             match record.get(scope, observable.node) {
                 Cell::Text("") | Cell::Null => {}
                 Cell::List { start, len } => {
-                    found.extend(
-                        record
-                            .scalars(start, len)
-                            .iter()
-                            .map(|value| (observable, *value)),
-                    );
+                    found.extend(record.scalars(start, len).iter().map(|value| (observable, *value)));
                 }
                 value => found.push((observable, value)),
             }
@@ -533,27 +452,15 @@ impl Shape {
         self.check_scope(record, Scope::EVENT, &self.rules.scopes[0])
     }
 
-    fn check_scope(
-        &self,
-        record: &Record<'_>,
-        scope: Scope,
-        rules: &ScopeRules,
-    ) -> Result<(), Breach> {
-        let is_there =
-            |owner: Option<NodeId>| owner.is_none_or(|owner| !record.get(scope, owner).is_null());
+    fn check_scope(&self, record: &Record<'_>, scope: Scope, rules: &ScopeRules) -> Result<(), Breach> {
+        let is_there = |owner: Option<NodeId>| owner.is_none_or(|owner| !record.get(scope, owner).is_null());
         for required in &rules.required {
-            let applies =
-                required.profiles.is_empty() || required.profiles.intersects(record.profiles());
-            let missing = required
-                .node
-                .is_none_or(|node| record.get(scope, node).is_null());
+            let applies = required.profiles.is_empty() || required.profiles.intersects(record.profiles());
+            let missing = required.node.is_none_or(|node| record.get(scope, node).is_null());
             if missing && applies && is_there(required.owner) {
                 let owner = self.path(required.owner.unwrap_or(rules.root));
-                let path = if owner.is_empty() {
-                    required.name.to_owned()
-                } else {
-                    format!("{owner}.{}", required.name)
-                };
+                let path =
+                    if owner.is_empty() { required.name.to_owned() } else { format!("{owner}.{}", required.name) };
                 return Err(Breach::Missing { path });
             }
         }
@@ -561,37 +468,22 @@ impl Shape {
             if !is_there(rule.owner) {
                 continue;
             }
-            let set = rule
-                .members
-                .iter()
-                .filter(|member| !record.get(scope, **member).is_null())
-                .count();
+            let set = rule.members.iter().filter(|member| !record.get(scope, **member).is_null()).count();
             let (holds, demand) = match rule.constraint {
                 Constraint::AtLeastOne(_) => (set >= 1, "at least one"),
                 Constraint::JustOne(_) => (set == 1, "just one"),
             };
             if !holds {
                 let owner = self.path(rule.owner.unwrap_or(rules.root));
-                let path = if owner.is_empty() {
-                    "the event".to_owned()
-                } else {
-                    owner
-                };
-                return Err(Breach::Constraint {
-                    path,
-                    demand,
-                    members: paths(rule.constraint).join(", "),
-                });
+                let path = if owner.is_empty() { "the event".to_owned() } else { owner };
+                return Err(Breach::Constraint { path, demand, members: paths(rule.constraint).join(", ") });
             }
         }
         for (node, enumeration) in &rules.enumerations {
             if let Cell::Integer(value) = record.get(scope, *node)
                 && enumeration.caption(value).is_none()
             {
-                return Err(Breach::Enumeration {
-                    path: self.path(*node),
-                    value,
-                });
+                return Err(Breach::Enumeration { path: self.path(*node), value });
             }
         }
         for (list, inner) in &rules.lists {

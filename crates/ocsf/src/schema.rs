@@ -78,10 +78,7 @@ impl FromStr for Version {
     /// Reads `1.1.0`; a leading `v`, as git tags have it, is accepted.
     fn from_str(text: &str) -> Result<Self, UnknownVersion> {
         let number = text.strip_prefix('v').unwrap_or(text);
-        Self::ALL
-            .into_iter()
-            .find(|v| v.as_str() == number)
-            .ok_or_else(|| UnknownVersion(text.to_owned()))
+        Self::ALL.into_iter().find(|v| v.as_str() == number).ok_or_else(|| UnknownVersion(text.to_owned()))
     }
 }
 
@@ -110,7 +107,10 @@ impl Schema {
         };
         cell.get_or_init(|| match facts::parse(version, text) {
             Ok(schema) => schema,
-            #[expect(clippy::panic, reason = "the text is part of the program; every_shipped_version_is_readable tests it")]
+            #[expect(
+                clippy::panic,
+                reason = "the text is part of the program; every_shipped_version_is_readable tests it"
+            )]
             Err(error) => panic!("embedded facts of OCSF {version}: {error}"),
         })
     }
@@ -128,16 +128,12 @@ impl Schema {
     /// The class of that name. A class of an extension is found by both `registry_key_activity` and
     /// `win/registry_key_activity`.
     pub fn class(&self, name: &str) -> Option<&EventClass> {
-        self.class_by_name
-            .get(name)
-            .and_then(|&index| self.classes.get(usize::from(index)))
+        self.class_by_name.get(name).and_then(|&index| self.classes.get(usize::from(index)))
     }
 
     /// The class with that `class_uid`.
     pub fn class_by_uid(&self, uid: u32) -> Option<&EventClass> {
-        self.class_by_uid
-            .get(&uid)
-            .and_then(|&index| self.classes.get(usize::from(index)))
+        self.class_by_uid.get(&uid).and_then(|&index| self.classes.get(usize::from(index)))
     }
 
     /// Every object, ordered by name; [`Object::id`] is the position.
@@ -147,9 +143,7 @@ impl Schema {
 
     /// The object of that name; one of an extension is found by both `reg_key` and `win/reg_key`.
     pub fn object(&self, name: &str) -> Option<&Object> {
-        self.object_by_name
-            .get(name)
-            .map(|&id| self.object_by_id(id))
+        self.object_by_name.get(name).map(|&id| self.object_by_id(id))
     }
 
     /// The object that an attribute of kind [`AttributeKind::Object`] points at.
@@ -293,9 +287,7 @@ impl AttributeIndex {
 
 /// The attribute of that name in attributes ordered by name, where there is only the list.
 pub(crate) fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
-    let position = attributes
-        .binary_search_by(|attribute| attribute.name.cmp(name))
-        .ok()?;
+    let position = attributes.binary_search_by(|attribute| attribute.name.cmp(name)).ok()?;
     attributes.get(position)
 }
 
@@ -530,30 +522,20 @@ impl Enumeration {
     /// The caption of an integer value; `None` if it is not allowed.
     pub fn caption(&self, value: i64) -> Option<&'static str> {
         let members = self.integers();
-        members
-            .binary_search_by_key(&value, |m| m.0)
-            .ok()
-            .and_then(|i| members.get(i))
-            .map(|m| m.1)
+        members.binary_search_by_key(&value, |m| m.0).ok().and_then(|i| members.get(i)).map(|m| m.1)
     }
 
     /// The caption of a text value; `None` if it is not allowed.
     pub fn caption_of_text(&self, value: &str) -> Option<&'static str> {
         let members = self.texts();
-        members
-            .binary_search_by(|m| m.0.cmp(value))
-            .ok()
-            .and_then(|i| members.get(i))
-            .map(|m| m.1)
+        members.binary_search_by(|m| m.0.cmp(value)).ok().and_then(|i| members.get(i)).map(|m| m.1)
     }
 
     /// The integer value with that caption: letter by letter, else ignoring ASCII case.
     pub fn value(&self, caption: &str) -> Option<i64> {
         let members = self.integers();
         let exact = members.iter().find(|m| m.1 == caption);
-        exact
-            .or_else(|| members.iter().find(|m| m.1.eq_ignore_ascii_case(caption)))
-            .map(|m| m.0)
+        exact.or_else(|| members.iter().find(|m| m.1.eq_ignore_ascii_case(caption))).map(|m| m.0)
     }
 }
 
@@ -667,11 +649,7 @@ impl ProfileSet {
 
     /// The names, ordered.
     pub fn names(self, schema: &Schema) -> impl Iterator<Item = &'static str> {
-        schema
-            .profiles
-            .iter()
-            .filter(move |p| self.contains(p.id))
-            .map(|p| p.name)
+        schema.profiles.iter().filter(move |p| self.contains(p.id)).map(|p| p.name)
     }
 }
 
@@ -706,10 +684,7 @@ mod tests {
         for version in Version::ALL {
             let schema = Schema::get(version);
             let class = schema.class("registry_key_activity").unwrap();
-            assert!(std::ptr::eq(
-                class,
-                schema.class("win/registry_key_activity").unwrap()
-            ));
+            assert!(std::ptr::eq(class, schema.class("win/registry_key_activity").unwrap()));
             assert!(std::ptr::eq(class, schema.class_by_uid(201_001).unwrap()));
             assert_eq!((class.extension, class.category_uid), (Some("win"), 1));
             let key = schema.attribute_at(class, "reg_key").unwrap();
@@ -724,9 +699,7 @@ mod tests {
     fn unmapped_takes_any_member() {
         let schema = Schema::get(Version::V1_1_0);
         for class in schema.classes() {
-            let AttributeKind::Object(id) = class.attribute("unmapped").unwrap().kind else {
-                panic!("not an object")
-            };
+            let AttributeKind::Object(id) = class.attribute("unmapped").unwrap().kind else { panic!("not an object") };
             assert!(schema.object_by_id(id).is_free_form());
         }
         assert!(!schema.object("process").unwrap().is_free_form());
@@ -735,23 +708,11 @@ mod tests {
     #[test]
     fn a_required_attribute_of_a_profile_is_required_only_with_it() {
         let schema = Schema::get(Version::V1_1_0);
-        let cloud = schema
-            .class("network_activity")
-            .unwrap()
-            .attribute("cloud")
-            .unwrap();
+        let cloud = schema.class("network_activity").unwrap().attribute("cloud").unwrap();
         let on: ProfileSet = schema.profile_id("cloud").into_iter().collect();
-        assert!(
-            cloud.is_required(on)
-                && !cloud.is_required(ProfileSet::EMPTY)
-                && !cloud.is_present(ProfileSet::EMPTY)
-        );
+        assert!(cloud.is_required(on) && !cloud.is_required(ProfileSet::EMPTY) && !cloud.is_present(ProfileSet::EMPTY));
         // api_activity takes `api` out of the cloud profile.
-        let api = schema
-            .class("api_activity")
-            .unwrap()
-            .attribute("api")
-            .unwrap();
+        let api = schema.class("api_activity").unwrap().attribute("api").unwrap();
         assert!(api.is_required(ProfileSet::EMPTY));
     }
 
@@ -764,13 +725,7 @@ mod tests {
         assert_eq!(severity.caption(7), None);
         assert_eq!(severity.value("informational"), Some(1));
         assert_eq!(severity.value("Odd"), None);
-        let method = schema
-            .object("http_request")
-            .unwrap()
-            .attribute("http_method")
-            .unwrap()
-            .enumeration
-            .unwrap();
+        let method = schema.object("http_request").unwrap().attribute("http_method").unwrap().enumeration.unwrap();
         assert_eq!(method.caption_of_text("GET"), Some("Get"));
         assert_eq!(method.caption_of_text("get"), None);
         assert!(method.integers().is_empty());
@@ -783,22 +738,13 @@ mod tests {
         let v1_1 = Schema::get(Version::V1_1_0);
         let v1_3 = Schema::get(Version::V1_3_0);
         let at = |schema: &Schema, path| {
-            schema
-                .attribute_at(schema.class("process_activity").unwrap(), path)
-                .unwrap()
-                .observable
+            schema.attribute_at(schema.class("process_activity").unwrap(), path).unwrap().observable
         };
         assert_eq!(at(v1_1, "device.ip"), Some(2));
         assert_eq!(at(v1_1, "process"), Some(25));
+        assert_eq!((at(v1_1, "process.cmd_line"), at(v1_3, "process.cmd_line")), (None, Some(13)));
         assert_eq!(
-            (at(v1_1, "process.cmd_line"), at(v1_3, "process.cmd_line")),
-            (None, Some(13))
-        );
-        assert_eq!(
-            (
-                v1_1.type_facts(ScalarType::Port).observable,
-                v1_3.type_facts(ScalarType::Port).observable
-            ),
+            (v1_1.type_facts(ScalarType::Port).observable, v1_3.type_facts(ScalarType::Port).observable),
             (None, Some(11))
         );
     }
@@ -807,21 +753,8 @@ mod tests {
     fn a_path_through_something_that_is_not_an_object_leads_nowhere() {
         let schema = Schema::get(Version::V1_1_0);
         let class = schema.class("process_activity").unwrap();
-        assert_eq!(
-            schema
-                .attribute_at(class, "process.parent_process.parent_process.pid")
-                .unwrap()
-                .name,
-            "pid"
-        );
-        for path in [
-            "",
-            "process.",
-            "time.x",
-            "process..pid",
-            "unmapped.x",
-            "Process",
-        ] {
+        assert_eq!(schema.attribute_at(class, "process.parent_process.parent_process.pid").unwrap().name, "pid");
+        for path in ["", "process.", "time.x", "process..pid", "unmapped.x", "Process"] {
             assert!(schema.attribute_at(class, path).is_none(), "{path:?}");
         }
     }
@@ -830,44 +763,17 @@ mod tests {
     fn a_facts_file_with_a_mistake_is_refused_with_its_line() {
         for (text, message) in [
             ("ocsf 1.3.0", "line 1: these are not the facts of 1.1.0"),
-            (
-                "ocsf 1.1.0\nextension win two 1.1.0",
-                "line 2: \"two\" is not a number, or out of range",
-            ),
+            ("ocsf 1.1.0\nextension win two 1.1.0", "line 2: \"two\" is not a number, or out of range"),
             ("\n# a comment\nshape x", "line 3: unknown block \"shape\""),
-            (
-                "object o = O\n  a integer_t maybe",
-                "line 2: unknown requirement \"maybe\"",
-            ),
-            (
-                "object o = O\n  a other optional",
-                "line 2: unknown type \"other\"",
-            ),
-            (
-                "object o = O\n  a integer_t optional enum=e",
-                "line 2: unknown enum \"e\"",
-            ),
-            (
-                "object o = O\n  ! all a b",
-                "line 2: unknown constraint \"all\"",
-            ),
-            (
-                "enum e\n  1 = One\n  x = X",
-                "line 3: an enumeration needs members, of one kind",
-            ),
-            (
-                "type ip_t integer_t = IP",
-                "line 1: ip_t is not a integer_t in this program",
-            ),
-            (
-                "ocsf 1.1.0",
-                "line 1: each scalar type must be there exactly once",
-            ),
+            ("object o = O\n  a integer_t maybe", "line 2: unknown requirement \"maybe\""),
+            ("object o = O\n  a other optional", "line 2: unknown type \"other\""),
+            ("object o = O\n  a integer_t optional enum=e", "line 2: unknown enum \"e\""),
+            ("object o = O\n  ! all a b", "line 2: unknown constraint \"all\""),
+            ("enum e\n  1 = One\n  x = X", "line 3: an enumeration needs members, of one kind"),
+            ("type ip_t integer_t = IP", "line 1: ip_t is not a integer_t in this program"),
+            ("ocsf 1.1.0", "line 1: each scalar type must be there exactly once"),
         ] {
-            assert_eq!(
-                facts::parse(Version::V1_1_0, text).unwrap_err().to_string(),
-                message
-            );
+            assert_eq!(facts::parse(Version::V1_1_0, text).unwrap_err().to_string(), message);
         }
     }
 }

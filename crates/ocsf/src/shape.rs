@@ -12,9 +12,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use crate::rules::{Rules, compile_rules};
-use crate::schema::{
-    Attribute, AttributeKind, EventClass, ProfileSet, Requirement, ScalarType, Schema, find,
-};
+use crate::schema::{Attribute, AttributeKind, EventClass, ProfileSet, Requirement, ScalarType, Schema, find};
 
 /// Index of a node in its [`Shape`]; the root, the event itself, is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,17 +100,8 @@ pub struct Shape {
 
 impl Shape {
     /// Starts the shape of `class`, in which the profiles of `profiles` may be on.
-    pub fn builder(
-        schema: &'static Schema,
-        class: &'static EventClass,
-        profiles: ProfileSet,
-    ) -> ShapeBuilder {
-        ShapeBuilder {
-            schema,
-            class,
-            profiles,
-            tree: Tree::default(),
-        }
+    pub fn builder(schema: &'static Schema, class: &'static EventClass, profiles: ProfileSet) -> ShapeBuilder {
+        ShapeBuilder { schema, class, profiles, tree: Tree::default() }
     }
 
     /// The schema version the class belongs to.
@@ -147,8 +136,7 @@ impl Shape {
 
     /// The node at a dotted path (`actor.process.pid`); array elements are entered without a step of their own.
     pub fn find(&self, path: &str) -> Option<NodeId> {
-        path.split('.')
-            .try_fold(NodeId::ROOT, |at, name| self.child(at, name))
+        path.split('.').try_fold(NodeId::ROOT, |at, name| self.child(at, name))
     }
 
     /// The child of a node by attribute name.
@@ -185,11 +173,7 @@ impl Shape {
         while at != NodeId::ROOT {
             let node = self.node(at);
             let is_list = matches!(node.kind, NodeKind::ObjectList | NodeKind::ScalarList(_));
-            steps.push(if is_list {
-                format!("{}{list_mark}", node.name)
-            } else {
-                node.name.to_owned()
-            });
+            steps.push(if is_list { format!("{}{list_mark}", node.name) } else { node.name.to_owned() });
             at = node.parent;
         }
         steps.reverse();
@@ -226,27 +210,20 @@ impl ShapeBuilder {
         let mut steps = path.split('.').peekable();
         let mut walked = String::new();
         while let Some(step) = steps.next() {
-            let attribute = find(attributes, step).ok_or_else(|| PathError::Unknown {
-                name: step.to_owned(),
-                owner,
-            })?;
+            let attribute =
+                find(attributes, step).ok_or_else(|| PathError::Unknown { name: step.to_owned(), owner })?;
             if !walked.is_empty() {
                 walked.push('.');
             }
             walked.push_str(step);
             tree = tree.0.entry(attribute.name).or_default();
             if !attribute.is_present(self.profiles) {
-                self.profiles = self
-                    .profiles
-                    .union(attribute.profiles.iter().take(1).collect());
+                self.profiles = self.profiles.union(attribute.profiles.iter().take(1).collect());
             }
             match attribute.kind {
                 AttributeKind::Scalar(_) => {
                     if let Some(below) = steps.next() {
-                        return Err(PathError::IntoScalar {
-                            path: walked,
-                            name: below.to_owned(),
-                        });
+                        return Err(PathError::IntoScalar { path: walked, name: below.to_owned() });
                     }
                 }
                 AttributeKind::Object(object) => {
@@ -255,10 +232,7 @@ impl ShapeBuilder {
                         return Ok(());
                     }
                     if steps.peek().is_none() {
-                        return Err(PathError::Object {
-                            path: walked,
-                            object: object.name,
-                        });
+                        return Err(PathError::Object { path: walked, object: object.name });
                     }
                     attributes = &object.attributes;
                     owner = object.name;
@@ -270,13 +244,7 @@ impl ShapeBuilder {
 
     /// Closes the paths over derived attributes and fixes the columns.
     pub fn build(mut self) -> Shape {
-        const ALWAYS: [&str; 5] = [
-            "activity_id",
-            "category_uid",
-            "class_uid",
-            "severity_id",
-            "type_uid",
-        ];
+        const ALWAYS: [&str; 5] = ["activity_id", "category_uid", "class_uid", "severity_id", "type_uid"];
         for name in ALWAYS {
             self.add_if_known(name);
         }
@@ -295,30 +263,11 @@ impl ShapeBuilder {
                 self.add_if_known(&format!("observables.{name}"));
             }
         }
-        let mut nodes = vec![Node {
-            name: "",
-            kind: NodeKind::Object,
-            attribute: None,
-            parent: NodeId::ROOT,
-            end: 0,
-        }];
-        lay_out(
-            schema,
-            &self.class.attributes,
-            &self.tree,
-            NodeId::ROOT,
-            &mut nodes,
-        );
+        let mut nodes = vec![Node { name: "", kind: NodeKind::Object, attribute: None, parent: NodeId::ROOT, end: 0 }];
+        lay_out(schema, &self.class.attributes, &self.tree, NodeId::ROOT, &mut nodes);
         nodes[0].end = nodes.len() as u32;
         let arrow = Arc::new(ArrowSchema::new(arrow_fields(&nodes, NodeId::ROOT)));
-        let mut shape = Shape {
-            schema,
-            class: self.class,
-            profiles,
-            nodes,
-            arrow,
-            rules: Rules::default(),
-        };
+        let mut shape = Shape { schema, class: self.class, profiles, nodes, arrow, rules: Rules::default() };
         shape.rules = compile_rules(&shape);
         shape
     }
@@ -331,36 +280,20 @@ impl ShapeBuilder {
 }
 
 /// Adds, at every depth, the attributes that follow from the ones present.
-fn close(
-    schema: &'static Schema,
-    profiles: ProfileSet,
-    attributes: &'static [Attribute],
-    tree: &mut Tree,
-) {
+fn close(schema: &'static Schema, profiles: ProfileSet, attributes: &'static [Attribute], tree: &mut Tree) {
     let mut derived = BTreeSet::new();
     for attribute in attributes {
         let applies = attribute.profiles.is_empty() || attribute.profiles.intersects(profiles);
-        if applies
-            && unknown_id(attribute).is_some()
-            && attribute.requirement == Requirement::Required
-        {
+        if applies && unknown_id(attribute).is_some() && attribute.requirement == Requirement::Required {
             derived.insert(attribute.name);
         }
     }
-    for name in tree
-        .0
-        .keys()
-        .copied()
-        .chain(derived.clone())
-        .collect::<Vec<_>>()
-    {
+    for name in tree.0.keys().copied().chain(derived.clone()).collect::<Vec<_>>() {
         let Some(attribute) = find(attributes, name) else {
             continue;
         };
         if attribute.enumeration.is_some()
-            && let Some(sibling) = attribute
-                .sibling
-                .and_then(|sibling| find(attributes, sibling))
+            && let Some(sibling) = attribute.sibling.and_then(|sibling| find(attributes, sibling))
         {
             derived.insert(sibling.name);
         }
@@ -373,11 +306,7 @@ fn close(
     }
     // A text whose id nobody sets (`severity` without `severity_id`) needs the id's column.
     for attribute in attributes {
-        if attribute.enumeration.is_some()
-            && attribute
-                .sibling
-                .is_some_and(|text| tree.0.contains_key(text))
-        {
+        if attribute.enumeration.is_some() && attribute.sibling.is_some_and(|text| tree.0.contains_key(text)) {
             derived.insert(attribute.name);
         }
     }
@@ -385,9 +314,7 @@ fn close(
         tree.0.entry(name).or_default();
     }
     for (name, below) in &mut tree.0 {
-        if let Some(AttributeKind::Object(object)) =
-            find(attributes, name).map(|attribute| attribute.kind)
-        {
+        if let Some(AttributeKind::Object(object)) = find(attributes, name).map(|attribute| attribute.kind) {
             let object = schema.object_by_id(object);
             if !object.is_free_form() {
                 close(schema, profiles, &object.attributes, below);
@@ -399,9 +326,7 @@ fn close(
 /// The id 0 (Unknown) of an integer enumeration that has it.
 pub(crate) fn unknown_id(attribute: &Attribute) -> Option<i64> {
     let integer = matches!(attribute.kind, AttributeKind::Scalar(ScalarType::Integer));
-    let has_zero = attribute
-        .enumeration
-        .is_some_and(|values| values.caption(0).is_some());
+    let has_zero = attribute.enumeration.is_some_and(|values| values.caption(0).is_some());
     (integer && !attribute.is_array && has_zero).then_some(0)
 }
 
@@ -409,9 +334,7 @@ fn has_observable(schema: &'static Schema, attributes: &'static [Attribute], tre
     tree.0.iter().any(|(name, below)| {
         find(attributes, name).is_some_and(|attribute| match attribute.kind {
             AttributeKind::Scalar(_) => attribute.observable.is_some(),
-            AttributeKind::Object(object) => {
-                has_observable(schema, &schema.object_by_id(object).attributes, below)
-            }
+            AttributeKind::Object(object) => has_observable(schema, &schema.object_by_id(object).attributes, below),
         })
     })
 }
@@ -440,13 +363,7 @@ fn lay_out(
                 }
             }
         };
-        nodes.push(Node {
-            name: attribute.name,
-            kind,
-            attribute: Some(attribute),
-            parent,
-            end: id.0 + 1,
-        });
+        nodes.push(Node { name: attribute.name, kind, attribute: Some(attribute), parent, end: id.0 + 1 });
         if let Some(object) = inner {
             lay_out(schema, &object.attributes, below, id, nodes);
             nodes[id.index()].end = nodes.len() as u32;
@@ -469,32 +386,23 @@ fn arrow_field(nodes: &[Node], id: NodeId, node: &Node) -> Field {
     let data_type = match node.kind {
         NodeKind::Scalar(scalar) => arrow_type(scalar),
         NodeKind::Object => DataType::Struct(arrow_fields(nodes, id)),
-        NodeKind::ObjectList => DataType::List(Arc::new(Field::new(
-            "element",
-            DataType::Struct(arrow_fields(nodes, id)),
-            false,
-        ))),
-        NodeKind::ScalarList(scalar) => {
-            DataType::List(Arc::new(Field::new("element", arrow_type(scalar), false)))
+        NodeKind::ObjectList => {
+            DataType::List(Arc::new(Field::new("element", DataType::Struct(arrow_fields(nodes, id)), false)))
         }
+        NodeKind::ScalarList(scalar) => DataType::List(Arc::new(Field::new("element", arrow_type(scalar), false))),
         NodeKind::Map => map_type(),
     };
-    let required = node.attribute.is_some_and(|attribute| {
-        attribute.requirement == Requirement::Required && attribute.profiles.is_empty()
-    });
+    let required = node
+        .attribute
+        .is_some_and(|attribute| attribute.requirement == Requirement::Required && attribute.profiles.is_empty());
     Field::new(node.name, data_type, !required)
 }
 
 /// `unmapped` as Security Lake's own tables have it: map<string, string>.
 pub(crate) fn map_type() -> DataType {
-    let entries = Fields::from(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, false),
-    ]);
-    DataType::Map(
-        Arc::new(Field::new("key_value", DataType::Struct(entries), false)),
-        false,
-    )
+    let entries =
+        Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, false)]);
+    DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(entries), false)), false)
 }
 
 /// The column type of a scalar, as Security Lake's own tables have it.

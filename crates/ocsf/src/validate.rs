@@ -43,8 +43,8 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use crate::schema::{
-    Attribute, AttributeKind, Constraint, Enumeration, EventClass, Object, Primitive, ProfileSet,
-    ScalarType, Schema, Version,
+    Attribute, AttributeKind, Constraint, Enumeration, EventClass, Object, Primitive, ProfileSet, ScalarType, Schema,
+    Version,
 };
 
 /// One way in which an event breaks the schema.
@@ -68,11 +68,7 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() {
-            "the event"
-        } else {
-            &self.path
-        };
+        let path = if self.path.is_empty() { "the event" } else { &self.path };
         write!(f, "{path}: {}", self.message)
     }
 }
@@ -162,9 +158,7 @@ impl ViolationKind {
     /// Whether it makes an event invalid.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::PatternNotMatched | Self::SiblingUninformative | Self::Deprecated => {
-                Severity::Warning
-            }
+            Self::PatternNotMatched | Self::SiblingUninformative | Self::Deprecated => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -182,19 +176,12 @@ impl fmt::Display for ViolationKind {
 /// An event whose class is not known is not looked at further. Costs a few microseconds for an event of usual size, and
 /// allocates nothing if there is nothing to say.
 pub fn validate_event(schema: &Schema, event: &Value) -> Vec<Violation> {
-    let mut check = Check {
-        schema,
-        on: ProfileSet::EMPTY,
-        patterns: Patterns::of(schema),
-        violations: Vec::new(),
-    };
+    let mut check = Check { schema, on: ProfileSet::EMPTY, patterns: Patterns::of(schema), violations: Vec::new() };
     match event {
         Value::Object(members) => check.event(members),
-        other => check.report(
-            &Path::Root,
-            ViolationKind::WrongType,
-            format!("expected an event, found {}", Found(other)),
-        ),
+        other => {
+            check.report(&Path::Root, ViolationKind::WrongType, format!("expected an event, found {}", Found(other)))
+        }
     }
     check.violations
 }
@@ -272,33 +259,21 @@ struct Check<'s> {
 
 impl<'s> Check<'s> {
     fn report(&mut self, at: &Path, kind: ViolationKind, message: String) {
-        self.violations.push(Violation {
-            path: at.to_string(),
-            kind,
-            message,
-        });
+        self.violations.push(Violation { path: at.to_string(), kind, message });
     }
 
     fn event(&mut self, event: &Map<String, Value>) {
         let at = Path::Member(&Path::Root, "class_uid");
         let class = match event.get("class_uid") {
             None | Some(Value::Null) => {
-                return self.report(
-                    &at,
-                    ViolationKind::RequiredMissing,
-                    "required attribute is missing".to_owned(),
-                );
+                return self.report(&at, ViolationKind::RequiredMissing, "required attribute is missing".to_owned());
             }
             Some(value @ Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 let uid = number.as_u64().and_then(|uid| u32::try_from(uid).ok());
                 match uid.and_then(|uid| self.schema.class_by_uid(uid)) {
                     Some(class) => class,
                     None => {
-                        let message = format!(
-                            "OCSF {} has no class {}",
-                            self.schema.version(),
-                            Excerpt(value)
-                        );
+                        let message = format!("OCSF {} has no class {}", self.schema.version(), Excerpt(value));
                         return self.report(&at, ViolationKind::ClassUnknown, message);
                     }
                 }
@@ -317,10 +292,7 @@ impl<'s> Check<'s> {
 
     /// Turns on the profiles of `metadata.profiles`. Wrong types are reported with the other attributes.
     fn profiles(&mut self, class: &EventClass, event: &Map<String, Value>) {
-        let Some(Value::Array(names)) = event
-            .get("metadata")
-            .and_then(|metadata| metadata.get("profiles"))
-        else {
+        let Some(Value::Array(names)) = event.get("metadata").and_then(|metadata| metadata.get("profiles")) else {
             return;
         };
         let metadata = Path::Member(&Path::Root, "metadata");
@@ -330,20 +302,13 @@ impl<'s> Check<'s> {
             let at = Path::Element(&profiles, index);
             match self.schema.profile_id(text) {
                 None => {
-                    let message = format!(
-                        "OCSF {} has no profile {}",
-                        self.schema.version(),
-                        Excerpt(name)
-                    );
+                    let message = format!("OCSF {} has no profile {}", self.schema.version(), Excerpt(name));
                     self.report(&at, ViolationKind::ProfileUnknown, message);
                 }
                 Some(profile) => {
                     self.on.insert(profile);
                     if !class.profiles.contains(profile) {
-                        let message = format!(
-                            "class {} does not have the profile {text:?}",
-                            class.qualified_name
-                        );
+                        let message = format!("class {} does not have the profile {text:?}", class.qualified_name);
                         self.report(&at, ViolationKind::ProfileNotOfClass, message);
                     }
                 }
@@ -354,11 +319,7 @@ impl<'s> Check<'s> {
     /// Checks the members of a JSON object against its class or object.
     fn members(&mut self, item: Item<'s>, members: &Map<String, Value>, at: &Path) {
         if item.is_deprecated() {
-            self.report(
-                at,
-                ViolationKind::Deprecated,
-                format!("{item} is deprecated"),
-            );
+            self.report(at, ViolationKind::Deprecated, format!("{item} is deprecated"));
         }
         if item.attributes().is_empty() {
             return;
@@ -369,26 +330,15 @@ impl<'s> Check<'s> {
             }
             let at = Path::Member(at, name);
             match item.attribute(name) {
-                None => self.report(
-                    &at,
-                    ViolationKind::AttributeUnknown,
-                    format!("{item} has no such attribute"),
-                ),
+                None => self.report(&at, ViolationKind::AttributeUnknown, format!("{item} has no such attribute")),
                 Some(attribute) if !attribute.is_present(self.on) => {
                     let needed: Vec<&str> = attribute.profiles.names(self.schema).collect();
-                    let message = format!(
-                        "{item} has it only with the profile {}",
-                        needed.join(" or ")
-                    );
+                    let message = format!("{item} has it only with the profile {}", needed.join(" or "));
                     self.report(&at, ViolationKind::AttributeProfileOff, message);
                 }
                 Some(attribute) => {
                     if attribute.deprecated {
-                        self.report(
-                            &at,
-                            ViolationKind::Deprecated,
-                            "the attribute is deprecated".to_owned(),
-                        );
+                        self.report(&at, ViolationKind::Deprecated, "the attribute is deprecated".to_owned());
                     }
                     self.value(attribute, value, &at);
                 }
@@ -397,11 +347,7 @@ impl<'s> Check<'s> {
         for attribute in item.attributes() {
             if attribute.is_required(self.on) && !is_there(members.get(attribute.name)) {
                 let at = Path::Member(at, attribute.name);
-                self.report(
-                    &at,
-                    ViolationKind::RequiredMissing,
-                    "required attribute is missing".to_owned(),
-                );
+                self.report(&at, ViolationKind::RequiredMissing, "required attribute is missing".to_owned());
             }
             if let (Some(enumeration), Some(sibling)) = (attribute.enumeration, attribute.sibling)
                 && let Some(value) = members.get(attribute.name)
@@ -409,13 +355,7 @@ impl<'s> Check<'s> {
                 // OCSF has a sibling that is no text: `priority` of incident_finding.
                 && item.attribute(sibling).is_some_and(|sibling| sibling.kind == TEXT)
             {
-                self.sibling(
-                    attribute,
-                    enumeration,
-                    value,
-                    text,
-                    &Path::Member(at, sibling),
-                );
+                self.sibling(attribute, enumeration, value, text, &Path::Member(at, sibling));
             }
         }
         for constraint in item.constraints() {
@@ -435,11 +375,7 @@ impl<'s> Check<'s> {
                 }
             }
             other => {
-                let message = format!(
-                    "expected an array of {}, found {}",
-                    self.type_name(attribute),
-                    Found(other)
-                );
+                let message = format!("expected an array of {}, found {}", self.type_name(attribute), Found(other));
                 self.report(at, ViolationKind::WrongType, message);
             }
         }
@@ -457,9 +393,7 @@ impl<'s> Check<'s> {
             },
         };
         match (scalar.primitive(), value) {
-            (Primitive::Json, _)
-            | (Primitive::Boolean, Value::Bool(_))
-            | (Primitive::Float, Value::Number(_)) => {}
+            (Primitive::Json, _) | (Primitive::Boolean, Value::Bool(_)) | (Primitive::Float, Value::Number(_)) => {}
             (Primitive::String, Value::String(text)) => {
                 self.text(scalar, text, value, at);
                 if let Some(enumeration) = attribute.enumeration
@@ -468,22 +402,12 @@ impl<'s> Check<'s> {
                     self.not_in_enumeration(value, at);
                 }
             }
-            (Primitive::Integer | Primitive::Long, Value::Number(number))
-                if number.is_i64() || number.is_u64() =>
-            {
-                let bits = if scalar.primitive() == Primitive::Integer {
-                    32
-                } else {
-                    64
-                };
-                match number
-                    .as_i64()
-                    .filter(|&n| bits == 64 || i32::try_from(n).is_ok())
-                {
+            (Primitive::Integer | Primitive::Long, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                let bits = if scalar.primitive() == Primitive::Integer { 32 } else { 64 };
+                match number.as_i64().filter(|&n| bits == 64 || i32::try_from(n).is_ok()) {
                     Some(number) => self.integer(scalar, attribute.enumeration, number, value, at),
                     None => {
-                        let message =
-                            format!("{} does not fit {scalar} ({bits} bits)", Excerpt(value));
+                        let message = format!("{} does not fit {scalar} ({bits} bits)", Excerpt(value));
                         self.report(at, ViolationKind::IntegerOverflow, message);
                     }
                 }
@@ -518,17 +442,13 @@ impl<'s> Check<'s> {
         {
             let length = text.chars().count();
             if length > max_len as usize {
-                let message =
-                    format!("{length} characters are more than the {max_len} of {scalar}");
+                let message = format!("{length} characters are more than the {max_len} of {scalar}");
                 self.report(at, ViolationKind::ExceedsMaxLen, message);
             }
         }
         let matches = match scalar {
             ScalarType::Ip => is_ip(text),
-            _ => self
-                .patterns
-                .of_type(scalar)
-                .is_none_or(|pattern| pattern.is_match(text.as_bytes())),
+            _ => self.patterns.of_type(scalar).is_none_or(|pattern| pattern.is_match(text.as_bytes())),
         };
         if !matches {
             self.report(
@@ -539,14 +459,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn sibling(
-        &mut self,
-        attribute: &Attribute,
-        enumeration: &Enumeration,
-        value: &Value,
-        text: &Value,
-        at: &Path,
-    ) {
+    fn sibling(&mut self, attribute: &Attribute, enumeration: &Enumeration, value: &Value, text: &Value, at: &Path) {
         match (value, text) {
             (Value::Array(values), Value::Array(texts)) => {
                 for (index, value) in values.iter().enumerate() {
@@ -559,8 +472,7 @@ impl<'s> Check<'s> {
                     };
                     match texts.get(index) {
                         None | Some(Value::Null) => {
-                            let message =
-                                format!("{} {number} needs {caption:?} beside it", attribute.name);
+                            let message = format!("{} {number} needs {caption:?} beside it", attribute.name);
                             self.report(&at, ViolationKind::SiblingMissing, message);
                         }
                         Some(text) => self.caption(attribute, number, caption, text, &at),
@@ -577,10 +489,7 @@ impl<'s> Check<'s> {
                 if number != Enumeration::OTHER {
                     self.caption(attribute, number, caption, text, at);
                 } else if text == caption {
-                    let message = format!(
-                        "{} is 99, so this should be the source's own word",
-                        attribute.name
-                    );
+                    let message = format!("{} is 99, so this should be the source's own word", attribute.name);
                     self.report(at, ViolationKind::SiblingUninformative, message);
                 }
             }
@@ -589,42 +498,21 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn caption(
-        &mut self,
-        attribute: &Attribute,
-        number: i64,
-        caption: &str,
-        text: &Value,
-        at: &Path,
-    ) {
+    fn caption(&mut self, attribute: &Attribute, number: i64, caption: &str, text: &Value, at: &Path) {
         if text.is_string() && text != caption {
-            let message = format!(
-                "{} is {number}, so this must be {caption:?}, not {}",
-                attribute.name,
-                Excerpt(text)
-            );
+            let message = format!("{} is {number}, so this must be {caption:?}, not {}", attribute.name, Excerpt(text));
             self.report(at, ViolationKind::SiblingIncorrect, message);
         }
     }
 
-    fn constraint(
-        &mut self,
-        item: Item,
-        constraint: &Constraint,
-        members: &Map<String, Value>,
-        at: &Path,
-    ) {
+    fn constraint(&mut self, item: Item, constraint: &Constraint, members: &Map<String, Value>, at: &Path) {
         let count = |paths: &[&str]| paths.iter().filter(|path| has_path(members, path)).count();
         let message = match constraint {
             Constraint::AtLeastOne(paths) if paths.iter().all(|path| !has_path(members, path)) => {
                 format!("{item} needs at least one of {}", paths.join(", "))
             }
             Constraint::JustOne(paths) if count(paths) != 1 => {
-                format!(
-                    "{item} needs just one of {}, it has {}",
-                    paths.join(", "),
-                    count(paths)
-                )
+                format!("{item} needs just one of {}, it has {}", paths.join(", "), count(paths))
             }
             _ => return,
         };
@@ -633,42 +521,23 @@ impl<'s> Check<'s> {
 
     fn version(&mut self, event: &Map<String, Value>) {
         let version = self.schema.version().as_str();
-        if let Some(found @ Value::String(text)) = event
-            .get("metadata")
-            .and_then(|metadata| metadata.get("version"))
+        if let Some(found @ Value::String(text)) = event.get("metadata").and_then(|metadata| metadata.get("version"))
             && text != version
         {
             let metadata = Path::Member(&Path::Root, "metadata");
-            let message = format!(
-                "the schema is that of {version}, the event is {}",
-                Excerpt(found)
-            );
-            self.report(
-                &Path::Member(&metadata, "version"),
-                ViolationKind::VersionIncorrect,
-                message,
-            );
+            let message = format!("the schema is that of {version}, the event is {}", Excerpt(found));
+            self.report(&Path::Member(&metadata, "version"), ViolationKind::VersionIncorrect, message);
         }
     }
 
     fn type_uid(&mut self, event: &Map<String, Value>) {
         let number = |name| event.get(name).and_then(Value::as_i64);
-        if let (Some(class), Some(activity), Some(found)) = (
-            number("class_uid"),
-            number("activity_id"),
-            number("type_uid"),
-        ) && class
-            .checked_mul(100)
-            .and_then(|uid| uid.checked_add(activity))
-            != Some(found)
+        if let (Some(class), Some(activity), Some(found)) =
+            (number("class_uid"), number("activity_id"), number("type_uid"))
+            && class.checked_mul(100).and_then(|uid| uid.checked_add(activity)) != Some(found)
         {
-            let message =
-                format!("class_uid {class} * 100 + activity_id {activity} is not {found}");
-            self.report(
-                &Path::Member(&Path::Root, "type_uid"),
-                ViolationKind::TypeUidIncorrect,
-                message,
-            );
+            let message = format!("class_uid {class} * 100 + activity_id {activity} is not {found}");
+            self.report(&Path::Member(&Path::Root, "type_uid"), ViolationKind::TypeUidIncorrect, message);
         }
     }
 
@@ -682,16 +551,8 @@ impl<'s> Check<'s> {
                 && !self.is_attribute(class, path)
             {
                 let at = Path::Element(&list, index);
-                let message = format!(
-                    "{} is not the path of an attribute of {}",
-                    Excerpt(name),
-                    Item::Class(class)
-                );
-                self.report(
-                    &Path::Member(&at, "name"),
-                    ViolationKind::ObservableReference,
-                    message,
-                );
+                let message = format!("{} is not the path of an attribute of {}", Excerpt(name), Item::Class(class));
+                self.report(&Path::Member(&at, "name"), ViolationKind::ObservableReference, message);
             }
         }
     }
@@ -700,10 +561,7 @@ impl<'s> Check<'s> {
         let mut item = Item::Class(class);
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
-            let Some(attribute) = item
-                .attribute(name)
-                .filter(|attribute| attribute.is_present(self.on))
-            else {
+            let Some(attribute) = item.attribute(name).filter(|attribute| attribute.is_present(self.on)) else {
                 return false;
             };
             match attribute.kind {
@@ -720,11 +578,7 @@ impl<'s> Check<'s> {
     }
 
     fn wrong_type(&mut self, attribute: &Attribute, value: &Value, at: &Path) {
-        let message = format!(
-            "expected {}, found {}",
-            self.type_name(attribute),
-            Found(value)
-        );
+        let message = format!("expected {}, found {}", self.type_name(attribute), Found(value));
         self.report(at, ViolationKind::WrongType, message);
     }
 
@@ -749,9 +603,7 @@ fn has_path(members: &Map<String, Value>, path: &str) -> bool {
             (Value::Null, _) => false,
             (_, None) => true,
             (Value::Object(members), Some(rest)) => has_path(members, rest),
-            (Value::Array(elements), rest) => {
-                elements.iter().any(|element| leads_on(element, rest))
-            }
+            (Value::Array(elements), rest) => elements.iter().any(|element| leads_on(element, rest)),
             _ => false,
         }
     }
@@ -781,23 +633,13 @@ impl Patterns {
             Version::V1_1_0 => &V1_1_0,
             Version::V1_3_0 => &V1_3_0,
         };
-        cell.get_or_init(|| {
-            Self(
-                ScalarType::ALL
-                    .iter()
-                    .map(|&scalar| Self::compile(schema, scalar))
-                    .collect(),
-            )
-        })
+        cell.get_or_init(|| Self(ScalarType::ALL.iter().map(|&scalar| Self::compile(schema, scalar)).collect()))
     }
 
     /// OCSF's patterns are those of PCRE without Unicode classes, hence bytes. `every_pattern_compiles` tests that none
     /// is lost here; that of `ip_t` is not used.
     fn compile(schema: &Schema, scalar: ScalarType) -> Option<Regex> {
-        let pattern = schema
-            .type_facts(scalar)
-            .regex
-            .filter(|_| scalar != ScalarType::Ip)?;
+        let pattern = schema.type_facts(scalar).regex.filter(|_| scalar != ScalarType::Ip)?;
         RegexBuilder::new(pattern).unicode(false).build().ok()
     }
 
@@ -849,13 +691,8 @@ mod tests {
         for version in Version::ALL {
             let schema = Schema::get(version);
             for &scalar in ScalarType::ALL {
-                let has_pattern =
-                    schema.type_facts(scalar).regex.is_some() && scalar != ScalarType::Ip;
-                assert_eq!(
-                    Patterns::of(schema).of_type(scalar).is_some(),
-                    has_pattern,
-                    "{version} {scalar}"
-                );
+                let has_pattern = schema.type_facts(scalar).regex.is_some() && scalar != ScalarType::Ip;
+                assert_eq!(Patterns::of(schema).of_type(scalar).is_some(), has_pattern, "{version} {scalar}");
             }
         }
     }

@@ -6,9 +6,8 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    Attribute, AttributeIndex, AttributeKind, Constraint, Enumeration, EventClass, Extension,
-    Members, Object, ObjectId, Primitive, Profile, ProfileId, ProfileSet, Requirement, ScalarType,
-    Schema, TypeFacts, Version,
+    Attribute, AttributeIndex, AttributeKind, Constraint, Enumeration, EventClass, Extension, Members, Object,
+    ObjectId, Primitive, Profile, ProfileId, ProfileSet, Requirement, ScalarType, Schema, TypeFacts, Version,
 };
 
 /// A line of a facts file that is not of the documented form.
@@ -23,15 +22,9 @@ pub(super) struct FactsError {
 pub(super) fn parse(version: Version, text: &'static str) -> Result<Schema, FactsError> {
     let mut reader = Reader::new(text);
     // Attributes point at objects that come later in the file, so their ids are given out first.
-    for (position, line) in text
-        .lines()
-        .filter(|line| line.starts_with("object "))
-        .enumerate()
-    {
+    for (position, line) in text.lines().filter(|line| line.starts_with("object ")).enumerate() {
         let name = line.split(' ').nth(1).unwrap_or_default();
-        let id = u16::try_from(position)
-            .map(ObjectId)
-            .map_err(|_| reader.error("too many objects"))?;
+        let id = u16::try_from(position).map(ObjectId).map_err(|_| reader.error("too many objects"))?;
         reader.object_by_name.insert(name, id);
     }
     while let Some(line) = reader.next_line() {
@@ -69,10 +62,7 @@ impl Reader {
     }
 
     fn error(&self, problem: impl Into<String>) -> FactsError {
-        FactsError {
-            line: self.line,
-            problem: problem.into(),
-        }
+        FactsError { line: self.line, problem: problem.into() }
     }
 
     fn next_line(&mut self) -> Option<&'static str> {
@@ -104,22 +94,14 @@ impl Reader {
             "extension" => {
                 let name = self.word(&mut words)?;
                 let uid = self.number(&mut words)?;
-                self.extensions.push(Extension {
-                    name,
-                    uid,
-                    version: self.word(&mut words)?,
-                });
+                self.extensions.push(Extension { name, uid, version: self.word(&mut words)? });
             }
             "profile" => {
                 let id = match u8::try_from(self.profiles.len()) {
                     Ok(id @ 0..32) => ProfileId(id),
                     _ => return Err(self.error("a set of profiles holds 32")),
                 };
-                self.profiles.push(Profile {
-                    id,
-                    name: self.word(&mut words)?,
-                    caption,
-                });
+                self.profiles.push(Profile { id, name: self.word(&mut words)?, caption });
             }
             "type" => self.scalar_type(words, caption)?,
             "enum" => self.enumeration(words)?,
@@ -132,27 +114,18 @@ impl Reader {
 
     fn scalar_type(&mut self, mut words: Words, caption: &'static str) -> Result<(), FactsError> {
         let name = self.word(&mut words)?;
-        let scalar = ScalarType::from_name(name)
-            .ok_or_else(|| self.error(format!("unknown type {name:?}")))?;
+        let scalar = ScalarType::from_name(name).ok_or_else(|| self.error(format!("unknown type {name:?}")))?;
         let primitive = self.word(&mut words)?;
         if primitive_name(scalar.primitive()) != primitive {
             return Err(self.error(format!("{name} is not a {primitive} in this program")));
         }
-        let mut facts = TypeFacts {
-            caption,
-            max_len: None,
-            range: None,
-            observable: None,
-            regex: None,
-        };
+        let mut facts = TypeFacts { caption, max_len: None, range: None, observable: None, regex: None };
         for word in words {
             match word.split_once('=') {
                 Some(("max_len", n)) => facts.max_len = Some(self.parsed(n)?),
                 Some(("observable", n)) => facts.observable = Some(self.parsed(n)?),
                 Some(("range", ends)) => {
-                    let (low, high) = ends
-                        .split_once("..")
-                        .ok_or_else(|| self.error("range has no `..`"))?;
+                    let (low, high) = ends.split_once("..").ok_or_else(|| self.error("range has no `..`"))?;
                     facts.range = Some((self.parsed(low)?, self.parsed(high)?));
                 }
                 _ => return Err(self.error(format!("unknown word {word:?}"))),
@@ -173,9 +146,8 @@ impl Reader {
         let mut integers = Vec::new();
         let mut texts = Vec::new();
         while let Some(member) = self.next_member() {
-            let (value, caption) = member
-                .split_once(" = ")
-                .ok_or_else(|| self.error("an enumeration's member needs ` = `"))?;
+            let (value, caption) =
+                member.split_once(" = ").ok_or_else(|| self.error("an enumeration's member needs ` = `"))?;
             match value.parse::<i64>() {
                 Ok(number) => integers.push((number, caption)),
                 Err(_) => texts.push((value, caption)),
@@ -189,17 +161,13 @@ impl Reader {
             _ => return Err(self.error("an enumeration needs members, of one kind")),
         };
         // Read once per version and kept for the life of the program, like the Schema itself.
-        self.enumerations
-            .insert(name, Box::leak(Box::new(Enumeration { members })));
+        self.enumerations.insert(name, Box::leak(Box::new(Enumeration { members })));
         Ok(())
     }
 
     fn object(&mut self, mut words: Words, caption: &'static str) -> Result<(), FactsError> {
         let name = self.word(&mut words)?;
-        let id = *self
-            .object_by_name
-            .get(name)
-            .ok_or_else(|| self.error("object without id"))?;
+        let id = *self.object_by_name.get(name).ok_or_else(|| self.error("object without id"))?;
         let (mut observable, mut deprecated) = (None, false);
         for word in words {
             match word.split_once('=') {
@@ -240,14 +208,11 @@ impl Reader {
             }
         }
         let (attributes, index, constraints) = self.members()?;
-        let category = index
-            .find(&attributes, "category_uid")
-            .and_then(|a| a.enumeration);
+        let category = index.find(&attributes, "category_uid").and_then(|a| a.enumeration);
         let Some(&[(category_uid, category_name)]) = category.map(Enumeration::integers) else {
             return Err(self.error("a class needs exactly one category_uid"));
         };
-        let category_uid =
-            u32::try_from(category_uid).map_err(|_| self.error("category_uid is negative"))?;
+        let category_uid = u32::try_from(category_uid).map_err(|_| self.error("category_uid is negative"))?;
         self.classes.push(EventClass {
             name,
             qualified_name,
@@ -283,12 +248,9 @@ impl Reader {
         attributes.sort_unstable_by_key(|a: &Attribute| a.name);
         let mut index = FxHashMap::with_capacity_and_hasher(attributes.len(), Default::default());
         for (position, attribute) in attributes.iter().enumerate() {
-            let position =
-                u16::try_from(position).map_err(|_| self.error("too many attributes"))?;
+            let position = u16::try_from(position).map_err(|_| self.error("too many attributes"))?;
             if index.insert(attribute.name, position).is_some() {
-                return Err(
-                    self.error(format!("the attribute {:?} is there twice", attribute.name))
-                );
+                return Err(self.error(format!("the attribute {:?} is there twice", attribute.name)));
             }
         }
         Ok((attributes, AttributeIndex(index), constraints))
@@ -334,9 +296,7 @@ impl Reader {
                 Some(("sibling", name)) => attribute.sibling = Some(name),
                 Some(("observable", n)) => attribute.observable = Some(self.parsed(n)?),
                 None if word == "deprecated" => attribute.deprecated = true,
-                None if word.starts_with('+') => {
-                    attribute.profiles = self.profile_set(&word[1..])?
-                }
+                None if word.starts_with('+') => attribute.profiles = self.profile_set(&word[1..])?,
                 _ => return Err(self.error(format!("unknown word {word:?}"))),
             }
         }
@@ -360,40 +320,20 @@ impl Reader {
     }
 
     fn parsed<T: std::str::FromStr>(&self, text: &'static str) -> Result<T, FactsError> {
-        text.parse()
-            .map_err(|_| self.error(format!("{text:?} is not a number, or out of range")))
+        text.parse().map_err(|_| self.error(format!("{text:?} is not a number, or out of range")))
     }
 
     /// Orders everything, gives each attribute its observable type and builds the look-up tables.
     fn finish(self, version: Version) -> Result<Schema, FactsError> {
-        let misses = |problem: &str| FactsError {
-            line: self.line,
-            problem: problem.to_owned(),
-        };
-        let Self {
-            extensions,
-            profiles,
-            mut types,
-            mut objects,
-            mut classes,
-            mut object_by_name,
-            ..
-        } = self;
+        let misses = |problem: &str| FactsError { line: self.line, problem: problem.to_owned() };
+        let Self { extensions, profiles, mut types, mut objects, mut classes, mut object_by_name, .. } = self;
 
         types.sort_unstable_by_key(|t| t.0 as usize);
-        if !types
-            .iter()
-            .map(|t| t.0)
-            .eq(ScalarType::ALL.iter().copied())
-        {
+        if !types.iter().map(|t| t.0).eq(ScalarType::ALL.iter().copied()) {
             return Err(misses("each scalar type must be there exactly once"));
         }
         let types: Vec<TypeFacts> = types.into_iter().map(|t| t.1).collect();
-        if !objects
-            .iter()
-            .enumerate()
-            .all(|(position, object)| object.id.index() == position)
-        {
+        if !objects.iter().enumerate().all(|(position, object)| object.id.index() == position) {
             return Err(misses("each object must be there exactly once"));
         }
         classes.sort_unstable_by_key(|c| c.uid);
@@ -405,9 +345,7 @@ impl Reader {
         };
         let of_objects = objects.iter_mut().flat_map(|o| &mut o.attributes);
         for attribute in of_objects.chain(classes.iter_mut().flat_map(|c| &mut c.attributes)) {
-            attribute.observable = attribute
-                .observable
-                .or_else(|| observable_of(attribute.kind));
+            attribute.observable = attribute.observable.or_else(|| observable_of(attribute.kind));
         }
 
         // The short name of an extension's object or class also finds it, unless the core schema has that name.

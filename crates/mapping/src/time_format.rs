@@ -1,0 +1,71 @@
+//! Whether a strptime pattern can read times at all, found out by writing a time with it and reading it back.
+
+use jiff::Timestamp;
+use jiff::fmt::strtime::{self, BrokenDownTime};
+use jiff::tz::TimeZone;
+
+/// 2021-11-12T23:58:59.123456Z: an hour that needs 24-hour clock or AM/PM, a day that is no month.
+const SAMPLE_MICROSECONDS: i64 = 1_636_761_539_123_456;
+
+/// Refuses a pattern with a directive that is not known, that can only be written, or that leaves the date open.
+pub(crate) fn check_strptime(pattern: &str) -> Result<(), String> {
+    if !pattern.contains('%') {
+        return Err("it has no directive such as `%Y`".to_owned());
+    }
+    let sample = Timestamp::from_microsecond(SAMPLE_MICROSECONDS).map_err(|error| error.to_string())?;
+    let sample = sample.to_zoned(TimeZone::UTC);
+    let text = strtime::format(pattern, &sample).map_err(|error| error.to_string())?;
+    let read = BrokenDownTime::parse(pattern, &text).map_err(|error| error.to_string())?;
+    let instant = match read.to_timestamp() {
+        Ok(timestamp) => timestamp.to_zoned(TimeZone::UTC).datetime(),
+        Err(_) => read.to_datetime().map_err(|_| "it does not determine the date".to_owned())?,
+    };
+    if instant.date() != sample.date() {
+        return Err("it does not determine the date".to_owned());
+    }
+    if instant.hour() != sample.hour() && instant.hour() != 0 {
+        return Err("it does not determine the hour: `%I` needs `%p`, or use `%H`".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_real_mappings_are_taken() {
+        for pattern in [
+            "%Y-%m-%d %H:%M:%S.%f",
+            "%Y-%m-%dT%H:%M:%S.%fZ",
+            "%Y-%m-%dT%H:%M:%S%z",
+            "%Y-%m-%dT%H:%M:%S%.f%:z",
+            "%d/%b/%Y:%H:%M:%S %z",
+            "%m/%d/%Y %I:%M:%S %p",
+            "%Y-%m-%d",
+            "%y%m%d",
+            "%s",
+            "%F %T",
+            "%Y-%j",
+        ] {
+            assert_eq!(check_strptime(pattern), Ok(()), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_cannot_read_a_time_are_refused() {
+        for (pattern, reason) in [
+            ("yyyy-MM-dd", "no directive"),
+            ("%b %d %H:%M:%S", "determine the date"),
+            ("%H:%M", "determine the date"),
+            ("%Y-%m-%d %I:%M", ""),
+            ("%Y-%m-%d %Z", ""),
+            ("%Y-%m-%d %!", ""),
+            ("%", ""),
+            ("", "no directive"),
+        ] {
+            let refused = check_strptime(pattern).expect_err(pattern);
+            assert!(refused.contains(reason), "{pattern}: {refused}");
+        }
+    }
+}
