@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::period::{Clock, Period, format_time};
 use crate::random::Random;
 use crate::world::{
-    EXECUTABLE_FILES, FILES, HOSTS, KEYS, LIBRARIES, LOOKUPS, PIPES, PROGRAMS, Program, RULES, USERS, VALUES,
-    private_address, public_address,
+    EXECUTABLE_FILES, FILES, HOSTS, KEYS, LIBRARIES, LOOKUPS, PEOPLE, PIPES, PROGRAMS, Program, RULES,
+    SERVICE_ACCOUNTS, VALUES, private_address, public_address,
 };
 
 /// Event id, the title of its message, the Sysmon schema (times 100) that introduced it, and how many of 10,000
@@ -96,6 +96,10 @@ struct Host {
     name: &'static str,
     schema: u16,
     instance: String,
+    /// Who is logged on, and the id of the session.
+    person: &'static str,
+    logon: String,
+    logon_guid: String,
     records: u64,
     processes: Vec<Process>,
 }
@@ -106,6 +110,8 @@ struct Process {
     pid: u64,
     guid: String,
     user: &'static str,
+    logon: String,
+    service: bool,
 }
 
 /// The envelope, in the agent's order.
@@ -166,7 +172,11 @@ impl Sysmon {
             .map(|&(name, schema)| {
                 let instance = format!("i-0{}", Random::of(name).hex(16));
                 let records = random.between(1_000, 900_000);
-                let mut host = Host { name, schema, instance, records, processes: Vec::new() };
+                let person = random.pick(PEOPLE);
+                let logon = format!("0x{}", random.hex(6).to_ascii_uppercase());
+                let logon_guid = guid(name, &mut random);
+                let mut host =
+                    Host { name, schema, instance, person, logon, logon_guid, records, processes: Vec::new() };
                 for program in PROGRAMS.iter().take(6) {
                     host.launch(program, &mut random);
                 }
@@ -241,11 +251,19 @@ impl Iterator for Sysmon {
 impl Host {
     /// Starts a process; forgets the oldest beyond twelve.
     fn launch(&mut self, program: &'static Program, random: &mut Random) -> Process {
+        let (user, logon) = if program.service {
+            let (account, logon) = *random.pick_from(SERVICE_ACCOUNTS);
+            (account, logon.to_owned())
+        } else {
+            (self.person, self.logon.clone())
+        };
         let process = Process {
             image: program.path,
             pid: 4 * random.between(100, 5_000),
-            guid: self.guid(random),
-            user: random.pick(USERS),
+            guid: guid(self.name, random),
+            user,
+            logon,
+            service: program.service,
         };
         if self.processes.len() == 12 {
             self.processes.remove(0);
@@ -258,19 +276,26 @@ impl Host {
         random.pick_from(&self.processes).clone()
     }
 
-    /// Sysmon's GUIDs begin with the machine and the start time.
-    fn guid(&self, random: &mut Random) -> String {
-        let machine = Random::of(self.name).hex(8);
-        format!("{{{machine}-{}-67c5-{}-00000000{}00}}", random.hex(4), random.hex(4), random.hex(2))
+    /// A running service, or a running program of the person.
+    fn running_of(&self, service: bool, random: &mut Random) -> Process {
+        let of_kind: Vec<&Process> = self.processes.iter().filter(|process| process.service == service).collect();
+        if of_kind.is_empty() { self.running(random) } else { (*random.pick_from(&of_kind)).clone() }
     }
+}
+
+/// Sysmon's GUIDs begin with the machine and the start time.
+fn guid(host: &str, random: &mut Random) -> String {
+    let machine = Random::of(host).hex(8);
+    format!("{{{machine}-{}-67c5-{}-00000000{}00}}", random.hex(4), random.hex(4), random.hex(2))
 }
 
 /// The lines of the message.
 fn describe(id: u16, time: i64, host: &mut Host, message: &mut Message, random: &mut Random) {
     let utc_time = format_time(time, "%Y-%m-%d %H:%M:%S%.3f");
     if !matches!(id, 4 | 16 | 255) {
-        let rule = if random.chance(8) { random.pick(RULES) } else { message.nothing() };
-        message.field(410, "RuleName", rule);
+        let rules: Vec<&str> = RULES.iter().filter(|rule| rule.0.contains(&id)).map(|rule| rule.1).collect();
+        let matched = !rules.is_empty() && random.chance(8);
+        message.field(410, "RuleName", if matched { random.pick(&rules) } else { message.nothing() });
     }
     let registry_event = match id {
         12 => Some(random.pick(&["CreateKey", "CreateKey", "CreateKey", "DeleteKey", "DeleteValue", "CreateValue"])),
@@ -447,8 +472,8 @@ fn describe(id: u16, time: i64, host: &mut Host, message: &mut Message, random: 
 }
 
 fn process_create(host: &mut Host, message: &mut Message, random: &mut Random) {
-    let parent = host.running(random);
     let program = random.pick_from(PROGRAMS);
+    let parent = host.running_of(program.service, random);
     let process = host.launch(program, random);
     // Up to schema 4.22 Sysmon wrote a question mark for version information that a file does not have.
     let information = |value: &'static str| if value == "-" && host.schema < 430 { "?" } else { value };
@@ -461,16 +486,16 @@ fn process_create(host: &mut Host, message: &mut Message, random: &mut Random) {
     message.field(0, "CommandLine", program.command_line);
     message.field(0, "CurrentDirectory", random.pick(&[r"C:\Windows\system32\", r"C:\Users\a.ferrari\"]));
     message.field(0, "User", process.user);
-    let system = process.user.starts_with("NT");
-    let logon = if system { "0x3E7".to_owned() } else { format!("0x{}", random.hex(6).to_ascii_uppercase()) };
-    message.field(0, "LogonGuid", host.guid(random));
-    message.field(0, "LogonId", logon);
-    message.field(0, "TerminalSessionId", if system { "0" } else { "1" });
+    let level =
+        if process.service { "System" } else { random.pick(&["Medium", "Medium", "High", "Low", "AppContainer"]) };
     message.field(
         0,
-        "IntegrityLevel",
-        if system { "System" } else { random.pick(&["Medium", "High", "Low", "AppContainer"]) },
+        "LogonGuid",
+        if process.service { guid(host.name, &mut Random::of(process.user)) } else { host.logon_guid.clone() },
     );
+    message.field(0, "LogonId", &process.logon);
+    message.field(0, "TerminalSessionId", if process.service { "0" } else { "1" });
+    message.field(0, "IntegrityLevel", level);
     message.field(0, "Hashes", hashes(program.path));
     // A parent that had already ended leaves a GUID of zeros and no names.
     if random.chance(5) {
@@ -546,15 +571,16 @@ fn image_loaded(process: &Process, message: &mut Message, random: &mut Random) {
 }
 
 fn process_access(host: &Host, process: &Process, message: &mut Message, random: &mut Random) {
-    let target = host.running(random);
+    let mut target = host.running(random);
     message.field(0, "SourceProcessGUID", &process.guid);
     message.field(0, "SourceProcessId", process.pid.to_string());
     message.field(0, "SourceThreadId", random.between(1_000, 20_000).to_string());
     message.field(0, "SourceImage", process.image);
     if random.chance(10) {
-        message.field(0, "TargetProcessGUID", host.guid(&mut Random::of("lsass")));
+        message.field(0, "TargetProcessGUID", guid(host.name, &mut Random::of("lsass")));
         message.field(0, "TargetProcessId", "724");
         message.field(0, "TargetImage", r"C:\Windows\System32\lsass.exe");
+        target.user = r"NT AUTHORITY\SYSTEM";
     } else {
         message.field(0, "TargetProcessGUID", &target.guid);
         message.field(0, "TargetProcessId", target.pid.to_string());

@@ -15,19 +15,21 @@ pub(crate) const HOSTS: &[(&str, u16)] = &[
     ("LEGACY-SRV", 340),
 ];
 
-pub(crate) const USERS: &[&str] = &[
-    r"NT AUTHORITY\SYSTEM",
-    r"NT AUTHORITY\SYSTEM",
-    r"NT AUTHORITY\NETWORK SERVICE",
-    r"NT AUTHORITY\LOCAL SERVICE",
-    r"EXAMPLE\a.ferrari",
-    r"EXAMPLE\m.okafor",
-    r"EXAMPLE\svc-backup",
-    r"EXAMPLE\j.nováková",
+/// The people whose sessions run on the machines, one a machine.
+pub(crate) const PEOPLE: &[&str] = &[r"EXAMPLE\a.ferrari", r"EXAMPLE\m.okafor", r"EXAMPLE\j.nováková"];
+
+/// An account of Windows services and the id of its logon session.
+pub(crate) const SERVICE_ACCOUNTS: &[(&str, &str)] = &[
+    (r"NT AUTHORITY\SYSTEM", "0x3E7"),
+    (r"NT AUTHORITY\SYSTEM", "0x3E7"),
+    (r"NT AUTHORITY\NETWORK SERVICE", "0x3E4"),
+    (r"NT AUTHORITY\LOCAL SERVICE", "0x3E5"),
 ];
 
-/// An executable: path, file version, description, product, company, original name, command line.
+/// An executable, its version information and how it is started.
 pub(crate) struct Program {
+    /// Runs as a service rather than in a person's session.
+    pub(crate) service: bool,
     pub(crate) path: &'static str,
     pub(crate) version: &'static str,
     pub(crate) description: &'static str,
@@ -42,6 +44,7 @@ const MICROSOFT: &str = "Microsoft Corporation";
 
 pub(crate) const PROGRAMS: &[Program] = &[
     Program {
+        service: true,
         path: r"C:\Windows\System32\svchost.exe",
         version: "10.0.19041.4355 (WinBuild.160101.0800)",
         description: "Host Process for Windows Services",
@@ -51,6 +54,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r"C:\Windows\System32\svchost.exe -k netsvcs -p -s Schedule",
     },
     Program {
+        service: false,
         path: r"C:\Windows\explorer.exe",
         version: "10.0.19041.4355 (WinBuild.160101.0800)",
         description: "Windows Explorer",
@@ -60,6 +64,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r"C:\Windows\Explorer.EXE",
     },
     Program {
+        service: false,
         path: r"C:\Windows\System32\cmd.exe",
         version: "10.0.19041.3636 (WinBuild.160101.0800)",
         description: "Windows Command Processor",
@@ -69,6 +74,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r#""C:\Windows\system32\cmd.exe" /c "dir C:\ProgramData /s > %TEMP%\list.txt""#,
     },
     Program {
+        service: false,
         path: r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe",
         version: "10.0.19041.3996 (WinBuild.160101.0800)",
         description: "Windows PowerShell",
@@ -78,6 +84,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: "powershell.exe -NoProfile -WindowStyle Hidden -EncodedCommand RwBlAHQALQBEAGEAdABlAA==",
     },
     Program {
+        service: false,
         path: r"C:\Windows\System32\rundll32.exe",
         version: "10.0.19041.3636 (WinBuild.160101.0800)",
         description: "Windows host process (Rundll32)",
@@ -87,6 +94,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r"rundll32.exe C:\Users\Public\helper.dll,Start",
     },
     Program {
+        service: true,
         path: r"C:\Windows\System32\wbem\WmiPrvSE.exe",
         version: "10.0.19041.4046 (WinBuild.160101.0800)",
         description: "WMI Provider Host",
@@ -96,6 +104,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r"C:\Windows\system32\wbem\wmiprvse.exe -secured -Embedding",
     },
     Program {
+        service: false,
         path: r"C:\Windows\System32\reg.exe",
         version: "10.0.19041.1 (WinBuild.160101.0800)",
         description: "Registry Console Tool",
@@ -105,6 +114,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r#"reg add HKCU\Software\Microsoft\Windows\CurrentVersion\Run /v Updater /d "C:\Users\Public\updater.exe" /f"#,
     },
     Program {
+        service: true,
         path: r"C:\Program Files\Sample Backup\agent\backupd.exe",
         version: "7.2.1.0",
         description: "Sample Backup agent",
@@ -114,6 +124,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r#""C:\Program Files\Sample Backup\agent\backupd.exe" --service --config "C:\ProgramData\Sample Backup\agent.yml""#,
     },
     Program {
+        service: false,
         path: r"C:\Program Files\Sample Browser\browser.exe",
         version: "121.0.4",
         description: "Sample Browser",
@@ -123,6 +134,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         command_line: r#""C:\Program Files\Sample Browser\browser.exe" --type=renderer --lang=en-GB"#,
     },
     Program {
+        service: false,
         path: r"C:\Users\Public\updater.exe",
         version: "-",
         description: "-",
@@ -203,13 +215,21 @@ pub(crate) const LOOKUPS: &[(&str, &str, &str)] = &[
     ("gone.example.com", "9701", "-"),
 ];
 
-pub(crate) const RULES: &[&str] = &[
-    "technique_id=T1059.001,technique_name=PowerShell",
-    "technique_id=T1547.001,technique_name=Registry Run Keys / Startup Folder",
-    "technique_id=T1047,technique_name=Windows Management Instrumentation",
-    "technique_id=T1055,technique_name=Process Injection",
-    "technique_id=T1036,technique_name=Masquerading",
-    "Suspicious location",
+/// The rule names of a Sysmon configuration in the manner of sysmon-modular: event ids and name.
+pub(crate) const RULES: &[(&[u16], &str)] = &[
+    (&[1], "technique_id=T1059.001,technique_name=PowerShell"),
+    (&[1, 5], "technique_id=T1036,technique_name=Masquerading"),
+    (&[2], "technique_id=T1070.006,technique_name=Timestomp"),
+    (&[3], "technique_id=T1571,technique_name=Non-Standard Port"),
+    (&[6, 17, 18], "technique_id=T1021.002,technique_name=SMB/Windows Admin Shares"),
+    (&[7], "technique_id=T1574.002,technique_name=DLL Side-Loading"),
+    (&[8, 25], "technique_id=T1055,technique_name=Process Injection"),
+    (&[9, 10], "technique_id=T1003,technique_name=OS Credential Dumping"),
+    (&[11, 15, 23, 26, 27, 28, 29], "technique_id=T1105,technique_name=Ingress Tool Transfer"),
+    (&[12, 13, 14], "technique_id=T1547.001,technique_name=Registry Run Keys / Startup Folder"),
+    (&[19, 20, 21], "technique_id=T1546.003,technique_name=Windows Management Instrumentation Event Subscription"),
+    (&[22], "technique_id=T1071.004,technique_name=DNS"),
+    (&[1, 3, 7, 11, 24], "Suspicious location"),
 ];
 
 /// Public addresses that may stand for anyone's (RFC 5737).
