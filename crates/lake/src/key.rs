@@ -51,9 +51,7 @@ pub enum KeyError {
     #[error("{0:?} is not an event class: upper-case letters, digits and '_', as PROCESS_ACTIVITY")]
     ClassPrefix(String),
     /// Not the name of an AWS Region.
-    #[error(
-        "{0:?} is not an AWS Region: lower-case words and a number joined by '-', as eu-central-1"
-    )]
+    #[error("{0:?} is not an AWS Region: lower-case words and a number joined by '-', as eu-central-1")]
     Region(String),
     /// Neither twelve digits nor `external` nor `external_<id>`.
     #[error(
@@ -186,10 +184,7 @@ impl FromStr for SourceName {
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let reason = if text.is_empty() {
             "it is empty"
-        } else if !text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"_-:.".contains(&b))
-        {
+        } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-:.".contains(&b)) {
             "only A-Z a-z 0-9 _ - : . are allowed"
         } else if text.len() > Self::MAX_LEN {
             "Security Lake allows at most 20 characters"
@@ -199,10 +194,7 @@ impl FromStr for SourceName {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(KeyError::SourceName {
-            text: excerpt(text),
-            reason,
-        })
+        Err(KeyError::SourceName { text: excerpt(text), reason })
     }
 }
 
@@ -244,11 +236,7 @@ impl FromStr for Region {
             && number.bytes().all(|b| b.is_ascii_digit())
             && words.clone().count() >= 2
             && words.all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
-        if sound {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(KeyError::Region(excerpt(text)))
-        }
+        if sound { Ok(Self(text.to_owned())) } else { Err(KeyError::Region(excerpt(text))) }
     }
 }
 
@@ -273,16 +261,12 @@ impl FromStr for AccountId {
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let sound = match text.strip_prefix("external") {
             Some("") => true,
-            Some(rest) => rest.strip_prefix('_').is_some_and(|id| {
-                (1..=Self::MAX_EXTERNAL_LEN).contains(&id.len()) && id.bytes().all(is_name_byte)
-            }),
+            Some(rest) => rest
+                .strip_prefix('_')
+                .is_some_and(|id| (1..=Self::MAX_EXTERNAL_LEN).contains(&id.len()) && id.bytes().all(is_name_byte)),
             None => text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()),
         };
-        if sound {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(KeyError::AccountId(excerpt(text)))
-        }
+        if sound { Ok(Self(text.to_owned())) } else { Err(KeyError::AccountId(excerpt(text))) }
     }
 }
 
@@ -294,10 +278,7 @@ impl EventDay {
     pub fn of_millis(millis: i64) -> Result<Self, KeyError> {
         // Floor, not truncation: one millisecond before 1970 is a day of 1969.
         let days = millis.div_euclid(MILLIS_PER_DAY);
-        let (first, last) = (
-            days_since_epoch(Date::constant(0, 1, 1)),
-            days_since_epoch(Date::constant(9999, 12, 31)),
-        );
+        let (first, last) = (days_since_epoch(Date::constant(0, 1, 1)), days_since_epoch(Date::constant(9999, 12, 31)));
         match i32::try_from(days) {
             Ok(days) if (first..=last).contains(&days) => Ok(Self { days }),
             _ => Err(KeyError::Time(millis)),
@@ -342,17 +323,10 @@ impl FromStr for EventDay {
             if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_digit()) {
                 return None;
             }
-            Date::new(
-                text[..4].parse().ok()?,
-                text[4..6].parse().ok()?,
-                text[6..].parse().ok()?,
-            )
-            .ok()
+            Date::new(text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?).ok()
         };
         match date() {
-            Some(date) => Ok(Self {
-                days: days_since_epoch(date),
-            }),
+            Some(date) => Ok(Self { days: days_since_epoch(date) }),
             None => Err(KeyError::EventDay(excerpt(text))),
         }
     }
@@ -368,9 +342,7 @@ impl Layout {
         match self {
             Layout::SourcePerClass => Ok(None),
             Layout::PrefixPerClass => {
-                let name = class
-                    .rsplit_once('/')
-                    .map_or(class, |(_extension, name)| name);
+                let name = class.rsplit_once('/').map_or(class, |(_extension, name)| name);
                 name.to_ascii_uppercase().parse().map(Some)
             }
         }
@@ -405,13 +377,7 @@ impl ObjectName {
         let label: String = label
             .chars()
             .take(Self::MAX_LABEL_LEN)
-            .map(|c| {
-                if c.is_ascii() && is_name_byte(c as u8) {
-                    c
-                } else {
-                    '_'
-                }
-            })
+            .map(|c| if c.is_ascii() && is_name_byte(c as u8) { c } else { '_' })
             .collect();
         // A leading '_' or '.' would hide the object from Athena.
         let label = label.trim_start_matches(['_', '.']);
@@ -440,10 +406,7 @@ impl FromStr for ObjectName {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(KeyError::ObjectName {
-            text: excerpt(text),
-            reason,
-        })
+        Err(KeyError::ObjectName { text: excerpt(text), reason })
     }
 }
 
@@ -464,10 +427,7 @@ fn excerpt(text: &str) -> String {
 impl Partition {
     /// The key of an object in this partition.
     pub fn object(self, name: ObjectName) -> ObjectKey {
-        ObjectKey {
-            partition: self,
-            name,
-        }
+        ObjectKey { partition: self, name }
     }
 }
 
@@ -478,11 +438,7 @@ impl fmt::Display for Partition {
         if let Some(class) = &self.class {
             write!(f, "{class}/")?;
         }
-        write!(
-            f,
-            "region={}/accountId={}/eventDay={}",
-            self.region, self.account, self.day
-        )
+        write!(f, "region={}/accountId={}/eventDay={}", self.region, self.account, self.day)
     }
 }
 
@@ -496,44 +452,23 @@ impl FromStr for ObjectKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let mut segments = Segments {
-            rest: Some(text),
-            position: 0,
-        };
+        let mut segments = Segments { rest: Some(text), position: 0 };
         segments.next_as("`ext`", |found| (found == ROOT).then_some(Ok(())))?;
         let source = segments.next_as("a source name", |found| Some(found.parse()))?;
         // A class has no '=', which the segment after it always has.
         let class = match segments.peek() {
-            Some(found) if !found.contains('=') => Some(
-                segments.next_as("an event class or `region=<region>`", |found| {
-                    Some(found.parse())
-                })?,
-            ),
+            Some(found) if !found.contains('=') => {
+                Some(segments.next_as("an event class or `region=<region>`", |found| Some(found.parse()))?)
+            }
             _ => None,
         };
-        let region = segments.next_as("`region=<region>`", |found| {
-            found.strip_prefix("region=").map(str::parse)
-        })?;
-        let account = segments.next_as("`accountId=<account>`", |found| {
-            found.strip_prefix("accountId=").map(str::parse)
-        })?;
-        let day = segments.next_as("`eventDay=<YYYYMMDD>`", |found| {
-            found.strip_prefix("eventDay=").map(str::parse)
-        })?;
-        let name = segments.next_as("`<name>.zstd.parquet`", |found| {
-            found.strip_suffix(SUFFIX).map(str::parse)
-        })?;
+        let region = segments.next_as("`region=<region>`", |found| found.strip_prefix("region=").map(str::parse))?;
+        let account =
+            segments.next_as("`accountId=<account>`", |found| found.strip_prefix("accountId=").map(str::parse))?;
+        let day = segments.next_as("`eventDay=<YYYYMMDD>`", |found| found.strip_prefix("eventDay=").map(str::parse))?;
+        let name = segments.next_as("`<name>.zstd.parquet`", |found| found.strip_suffix(SUFFIX).map(str::parse))?;
         segments.end()?;
-        Ok(ObjectKey {
-            partition: Partition {
-                source,
-                class,
-                region,
-                account,
-                day,
-            },
-            name,
-        })
+        Ok(ObjectKey { partition: Partition { source, class, region, account, day }, name })
     }
 }
 
@@ -545,8 +480,7 @@ struct Segments<'a> {
 
 impl<'a> Segments<'a> {
     fn peek(&self) -> Option<&'a str> {
-        self.rest
-            .map(|rest| rest.split_once('/').map_or(rest, |(head, _)| head))
+        self.rest.map(|rest| rest.split_once('/').map_or(rest, |(head, _)| head))
     }
 
     /// Takes the next segment. `read` gives `None` if it is not of the `expected` form.
@@ -558,20 +492,10 @@ impl<'a> Segments<'a> {
         self.position += 1;
         let segment = self.position;
         let found = self.peek().unwrap_or_default();
-        self.rest = self
-            .rest
-            .and_then(|rest| rest.split_once('/'))
-            .map(|(_, tail)| tail);
+        self.rest = self.rest.and_then(|rest| rest.split_once('/')).map(|(_, tail)| tail);
         match read(found) {
-            None => Err(KeyError::Segment {
-                segment,
-                found: excerpt(found),
-                expected,
-            }),
-            Some(value) => value.map_err(|error| KeyError::Value {
-                segment,
-                error: Box::new(error),
-            }),
+            None => Err(KeyError::Segment { segment, found: excerpt(found), expected }),
+            Some(value) => value.map_err(|error| KeyError::Value { segment, error: Box::new(error) }),
         }
     }
 
@@ -711,21 +635,8 @@ mod tests {
 
     #[test]
     fn only_real_days_are_days() {
-        for text in [
-            "20230229",
-            "20231301",
-            "2023-1-1",
-            "2023111",
-            "202311140",
-            "+2023114",
-            "",
-            "２０２３１１",
-        ] {
-            assert_eq!(
-                text.parse::<EventDay>(),
-                Err(KeyError::EventDay(text.to_owned())),
-                "{text}"
-            );
+        for text in ["20230229", "20231301", "2023-1-1", "2023111", "202311140", "+2023114", "", "２０２３１１"] {
+            assert_eq!(text.parse::<EventDay>(), Err(KeyError::EventDay(text.to_owned())), "{text}");
         }
     }
 
@@ -733,17 +644,7 @@ mod tests {
     fn a_source_name_cannot_be_longer_than_twenty_characters_or_leave_its_folder() {
         assert!("a".repeat(20).parse::<SourceName>().is_ok());
         assert!("win:sys_mon.v-1".parse::<SourceName>().is_ok());
-        for text in [
-            "",
-            ".",
-            "..",
-            "a/b",
-            "a b",
-            "süd",
-            "a\0",
-            "a\n",
-            &"a".repeat(21),
-        ] {
+        for text in ["", ".", "..", "a/b", "a b", "süd", "a\0", "a\n", &"a".repeat(21)] {
             assert!(text.parse::<SourceName>().is_err(), "{text:?}");
         }
     }
@@ -753,69 +654,30 @@ mod tests {
         for text in ["123456789012", "external", "external_okta-7.x"] {
             assert!(text.parse::<AccountId>().is_ok(), "{text}");
         }
-        for text in [
-            "12345678901",
-            "1234567890123",
-            "12345678901a",
-            "external_",
-            "external-x",
-            "external_a/b",
-            "",
-            "External",
-        ] {
+        for text in
+            ["12345678901", "1234567890123", "12345678901a", "external_", "external-x", "external_a/b", "", "External"]
+        {
             assert!(text.parse::<AccountId>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn regions_have_the_form_of_regions() {
-        for text in [
-            "us-east-1",
-            "us-gov-west-1",
-            "ap-southeast-5",
-            "us-isob-east-1",
-            "eusc-de-east-1",
-        ] {
+        for text in ["us-east-1", "us-gov-west-1", "ap-southeast-5", "us-isob-east-1", "eusc-de-east-1"] {
             assert!(text.parse::<Region>().is_ok(), "{text}");
         }
-        for text in [
-            "",
-            "-",
-            "us-1",
-            "us--1",
-            "US-EAST-1",
-            "us-east-",
-            "us-east-1/",
-            "us-east-1a",
-            "us-east-100",
-        ] {
+        for text in ["", "-", "us-1", "us--1", "US-EAST-1", "us-east-", "us-east-1/", "us-east-1a", "us-east-100"] {
             assert!(text.parse::<Region>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn the_class_folder_appears_only_in_the_layout_that_has_it() {
-        assert_eq!(
-            Layout::SourcePerClass.class_prefix("process_activity"),
-            Ok(None)
-        );
-        let prefix = |class| {
-            Layout::PrefixPerClass
-                .class_prefix(class)
-                .map(|prefix| prefix.unwrap().to_string())
-        };
-        assert_eq!(
-            prefix("process_activity"),
-            Ok("PROCESS_ACTIVITY".to_owned())
-        );
-        assert_eq!(
-            prefix("win/registry_key_activity"),
-            Ok("REGISTRY_KEY_ACTIVITY".to_owned())
-        );
-        assert_eq!(
-            prefix("FILE_SYSTEM_ACTIVITY"),
-            Ok("FILE_SYSTEM_ACTIVITY".to_owned())
-        );
+        assert_eq!(Layout::SourcePerClass.class_prefix("process_activity"), Ok(None));
+        let prefix = |class| Layout::PrefixPerClass.class_prefix(class).map(|prefix| prefix.unwrap().to_string());
+        assert_eq!(prefix("process_activity"), Ok("PROCESS_ACTIVITY".to_owned()));
+        assert_eq!(prefix("win/registry_key_activity"), Ok("REGISTRY_KEY_ACTIVITY".to_owned()));
+        assert_eq!(prefix("FILE_SYSTEM_ACTIVITY"), Ok("FILE_SYSTEM_ACTIVITY".to_owned()));
         assert!(prefix("region=x").is_err());
         assert!(prefix("").is_err());
     }
@@ -824,11 +686,7 @@ mod tests {
     fn object_names_are_visible_to_athena_and_safe() {
         for label in ["_hidden", ".hidden", "../..", "", "\0", "ä/ö"] {
             let name = ObjectName::derive(label, &[label], 0);
-            assert_eq!(
-                name.as_str().parse::<ObjectName>().as_ref(),
-                Ok(&name),
-                "{label:?}"
-            );
+            assert_eq!(name.as_str().parse::<ObjectName>().as_ref(), Ok(&name), "{label:?}");
         }
     }
 
@@ -843,20 +701,11 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_told_which_segment_is_wrong() {
-        let good =
-            "ext/sysmon/region=us-east-1/accountId=123456789012/eventDay=20231114/a.zstd.parquet";
+        let good = "ext/sysmon/region=us-east-1/accountId=123456789012/eventDay=20231114/a.zstd.parquet";
         assert!(good.parse::<ObjectKey>().is_ok());
         for (from, to, message) in [
-            (
-                "ext/",
-                "/ext/",
-                r#"segment 1 of the key is "", expected `ext`"#,
-            ),
-            (
-                "region=",
-                "Region=",
-                r#"segment 3 of the key is "Region=us-east-1", expected `region=<region>`"#,
-            ),
+            ("ext/", "/ext/", r#"segment 1 of the key is "", expected `ext`"#),
+            ("region=", "Region=", r#"segment 3 of the key is "Region=us-east-1", expected `region=<region>`"#),
             (
                 "accountId=",
                 "accountid=",
@@ -872,11 +721,7 @@ mod tests {
                 ".gz.parquet",
                 r#"segment 6 of the key is "a.gz.parquet", expected `<name>.zstd.parquet`"#,
             ),
-            (
-                "/a.zstd.parquet",
-                "",
-                r#"segment 6 of the key is "", expected `<name>.zstd.parquet`"#,
-            ),
+            ("/a.zstd.parquet", "", r#"segment 6 of the key is "", expected `<name>.zstd.parquet`"#),
             (
                 ".zstd.parquet",
                 ".zstd.parquet/",

@@ -4,4 +4,10 @@
 //! This is the last arrow of the flow: columns come in from the mapping, objects go out. Nothing here knows how the
 //! columns were made.
 
+mod extent;
 pub mod key;
+mod page_headers;
+pub mod parquet_object;
+pub mod partition;
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,763 @@
+//! Rows of one class sealed into one Parquet object that obeys Security Lake's rules.
+//!
+//! | rule (Security Lake user guide, "custom sources") | how it is kept |
+//! |---|---|
+//! | one OCSF class per object | `class_uid` of every row is compared with the class stated |
+//! | records ordered by time | rows are sorted by `time`; equal times keep their order; the footer says so |
+//! | zstandard | every column chunk, at a level of 1 to 22 |
+//! | page ≤ 1 MB uncompressed | rows are handed to the writer in slices too small to fill a page beyond it |
+//! | row group ≤ 256 MB compressed | a group is closed as soon as another slice might not fit |
+//!
+//! The same rows, content and settings give the same bytes: there is no clock and no randomness in an object. A row that
+//! no object could hold, since one column of it alone is larger than a page may be, is refused by [`seal`] and found
+//! beforehand by [`oversized_rows`].
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, Int32Array, RecordBatch};
+use arrow_schema::DataType;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+use crate::extent::{Leaf, UnsupportedType, leaves};
+use crate::key::SourceName;
+use crate::page_headers::page_headers;
+use crate::partition::{self, RowsError, TIME, by_time};
+
+/// How objects are compressed and cut. The default is what the lake gets unless an operator says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SealSettings {
+    /// Compression level.
+    pub zstd: ZstdLevel,
+    /// Ceiling of every page.
+    pub page: PageLimit,
+    /// Ceiling of every row group.
+    pub row_group: RowGroupLimit,
+}
+
+/// A zstandard level from 1 (fastest) to 22 (smallest). The default is 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ZstdLevel(i32);
+
+/// The size that no page exceeds before compression, in bytes: 100,000 to 1,000,000, which is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PageLimit(u64);
+
+/// The size that no row group exceeds after compression, in bytes: 1,000,000 to 256,000,000, which is the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowGroupLimit(u64);
+
+/// A setting outside what Security Lake or zstandard allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} is {value}, but must lie between {min} and {max}")]
+pub struct SettingError {
+    setting: &'static str,
+    value: i64,
+    min: i64,
+    max: i64,
+}
+
+/// What the rows of an object are, as its footer will state it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// The OCSF version that the rows conform to, as `1.1.0`.
+    pub ocsf_version: &'a str,
+    /// The class of every row, as `process_activity`.
+    pub class_name: &'a str,
+    /// The number of that class, as 1007. Every row's `class_uid` must be this.
+    pub class_uid: u32,
+    /// The custom source.
+    pub source: &'a SourceName,
+    /// The mapping that made the rows and its version hash.
+    pub mapping: &'a str,
+}
+
+/// An object ready to be put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedObject {
+    /// The Parquet file.
+    pub bytes: Bytes,
+    /// Rows in it.
+    pub rows: usize,
+    /// Row groups in it.
+    pub row_groups: usize,
+    /// Time of the first row, in milliseconds since 1970.
+    pub first_time: i64,
+    /// Time of the last row, in milliseconds since 1970.
+    pub last_time: i64,
+}
+
+/// A row that no object of the lake can hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OversizedRow {
+    /// Number of the row in the batch.
+    pub row: usize,
+    /// The column that is too large, with `[]` after each list; or what else is.
+    pub column: String,
+    /// Its size in bytes before compression.
+    pub bytes: u64,
+    /// What it may be at most.
+    pub limit: u64,
+}
+
+/// Why rows cannot be sealed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// An object without rows would only cost its reader a request.
+    #[error("there are no rows to seal")]
+    Empty,
+    /// The rows have no usable `time`.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// There is no Int32 column `class_uid` at the top level.
+    #[error("the batch has no Int32 column `class_uid`")]
+    NoClass,
+    /// A row belongs to another class than the object.
+    #[error("row {row} is of class {found:?}, the object of class {expected}")]
+    ClassMixed {
+        /// Number of the row in the batch.
+        row: usize,
+        /// Its `class_uid`, if it has one.
+        found: Option<i32>,
+        /// The object's class.
+        expected: u32,
+    },
+    /// A column has an Arrow type that no OCSF attribute has.
+    #[error("column `{column}` is {data_type}, which no OCSF attribute is")]
+    UnsupportedType {
+        /// Path of the column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+    },
+    /// A row is too large for any object. [`oversized_rows`] finds all of them.
+    #[error("row {}: {} takes {} bytes, more than the {} that fit in the lake", .0.row, .0.column, .0.bytes, .0.limit)]
+    OversizedRow(OversizedRow),
+    /// The Parquet writer failed.
+    #[error("cannot write Parquet")]
+    Parquet(#[from] ParquetError),
+    /// The object came out against the rules. This is a fault of this module; the object is not given out.
+    #[error("the object sealed breaks a rule of the lake: {0}")]
+    Nonconforming(String),
+}
+
+impl ZstdLevel {
+    /// A level from 1 to 22.
+    ///
+    /// # Errors
+    /// Any other level.
+    pub fn new(level: i32) -> Result<Self, SettingError> {
+        within("the zstd level", level.into(), 1, 22).map(|_| Self(level))
+    }
+}
+
+impl Default for ZstdLevel {
+    fn default() -> Self {
+        Self(3)
+    }
+}
+
+impl PageLimit {
+    /// "Data page size should be limited to 1 MB (uncompressed)."
+    pub const CEILING: u64 = 1_000_000;
+
+    /// A limit in bytes.
+    ///
+    /// # Errors
+    /// Less than 100,000, below which headers outweigh pages, or more than [`PageLimit::CEILING`].
+    pub fn new(bytes: u64) -> Result<Self, SettingError> {
+        within("the page limit", bytes.try_into().unwrap_or(i64::MAX), 100_000, Self::CEILING as i64)
+            .map(|_| Self(bytes))
+    }
+
+    /// What may still be added to a page that is not yet full: the writer closes a page at [`Self::closes_at`] bytes of
+    /// values, and one byte before that it may be given one more slice.
+    fn slice(self) -> u64 {
+        (self.0 - self.levels()) / 2
+    }
+
+    fn closes_at(self) -> u64 {
+        self.slice()
+    }
+
+    /// Room for the levels of a page's rows, which the writer does not count.
+    fn levels(self) -> u64 {
+        self.0 / 25
+    }
+
+    /// What one row may take, if it is alone in its row group.
+    fn row(self) -> u64 {
+        self.0 - self.levels()
+    }
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self(Self::CEILING)
+    }
+}
+
+impl RowGroupLimit {
+    /// "Row group size should be no larger than 256 MB (compressed)."
+    pub const CEILING: u64 = 256_000_000;
+
+    /// A limit in bytes.
+    ///
+    /// # Errors
+    /// Less than 1,000,000 or more than [`RowGroupLimit::CEILING`].
+    pub fn new(bytes: u64) -> Result<Self, SettingError> {
+        within("the row group limit", bytes.try_into().unwrap_or(i64::MAX), 1_000_000, Self::CEILING as i64)
+            .map(|_| Self(bytes))
+    }
+
+    /// The size at which a group is closed.
+    fn closes_at(self) -> u64 {
+        self.0 / 2
+    }
+
+    /// What may be added to a group that is not yet full. Compressed data can be a little larger than the plain one.
+    fn slice(self) -> u64 {
+        self.0 / 2 - self.0 / 16
+    }
+}
+
+impl Default for RowGroupLimit {
+    fn default() -> Self {
+        Self(Self::CEILING)
+    }
+}
+
+fn within(setting: &'static str, value: i64, min: i64, max: i64) -> Result<(), SettingError> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(SettingError { setting, value, min, max }) }
+}
+
+/// Seals the rows of one class and one partition into an object.
+///
+/// Rows need not be in order. Columns may be of the types that OCSF attributes have (Utf8, Int32, Int64, Float64,
+/// Boolean, Timestamp in milliseconds) and any Struct, List and Map of them.
+///
+/// # Errors
+/// Rows against the rules (none, of another class, without time, too large); the Parquet writer's.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow_array::{Int32Array, Int64Array, RecordBatch};
+/// use lake::parquet_object::{Content, SealSettings, seal};
+///
+/// let batch = RecordBatch::try_from_iter([
+///     ("class_uid", Arc::new(Int32Array::from(vec![1007, 1007])) as _),
+///     ("time", Arc::new(Int64Array::from(vec![20, 10])) as _),
+/// ])?;
+/// let content = Content {
+///     ocsf_version: "1.1.0",
+///     class_name: "process_activity",
+///     class_uid: 1007,
+///     source: &"sysmon-1007".parse()?,
+///     mapping: "windows-sysmon 5f0c",
+/// };
+/// let object = seal(&batch, &content, &SealSettings::default())?;
+/// assert_eq!((object.rows, object.first_time, object.last_time), (2, 10, 20));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn seal(batch: &RecordBatch, content: &Content<'_>, settings: &SealSettings) -> Result<SealedObject, SealError> {
+    check_class(batch, content.class_uid)?;
+    if let Some(row) = oversized_rows(batch, settings)?.into_iter().next() {
+        return Err(SealError::OversizedRow(row));
+    }
+    let rows = by_time(batch)?;
+    let times = partition::times(&rows)?;
+    let (Some(&first_time), Some(&last_time)) = (times.first(), times.last()) else {
+        return Err(SealError::Empty);
+    };
+    let leaves = leaves(&rows)?;
+    let slices = slices(&leaves, rows.num_rows(), settings);
+    let options = options(content, settings, &leaves)?;
+
+    let mut file = write(&rows, &slices, &options, settings, Grouping::BySize)?;
+    if file.largest_page()? > settings.page.0 {
+        // The writer counts values but not levels. Long lists of nulls are nearly nothing but levels; with a row group
+        // for each slice, no page can hold more than its slice, whose levels are counted.
+        file = write(&rows, &slices, &options, settings, Grouping::BySlice)?;
+    }
+    file.check(settings)?;
+    Ok(SealedObject {
+        row_groups: file.metadata.num_row_groups(),
+        bytes: file.bytes.into(),
+        rows: rows.num_rows(),
+        first_time,
+        last_time,
+    })
+}
+
+/// The rows that [`seal`] would refuse for their size, in ascending order, each with the first column that is too large.
+///
+/// This costs next to nothing unless a column's total is larger than a page.
+///
+/// # Errors
+/// A column of a type that no OCSF attribute has.
+pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Vec<OversizedRow>, SealError> {
+    let leaves = leaves(batch)?;
+    let rows = batch.num_rows();
+    let (limit, limit_of_all) = (settings.page.row(), settings.row_group.slice());
+    let of_all = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
+    let heavy: Vec<&Leaf<'_>> = leaves.iter().filter(|leaf| leaf.bytes(0..rows) > limit).collect();
+    if heavy.is_empty() && of_all(0..rows) <= limit_of_all {
+        return Ok(Vec::new());
+    }
+    let oversized = |row: usize| {
+        let too_large = heavy.iter().map(|leaf| (leaf, leaf.bytes(row..row + 1))).find(|&(_, bytes)| bytes > limit);
+        if let Some((leaf, bytes)) = too_large {
+            return Some(OversizedRow { row, column: format!("column `{}`", leaf.path), bytes, limit });
+        }
+        let bytes = of_all(row..row + 1);
+        (bytes > limit_of_all).then(|| OversizedRow {
+            row,
+            column: "the sum of its columns".to_owned(),
+            bytes,
+            limit: limit_of_all,
+        })
+    };
+    Ok((0..rows).filter_map(oversized).collect())
+}
+
+fn check_class(batch: &RecordBatch, expected: u32) -> Result<(), SealError> {
+    let classes: &Int32Array = batch
+        .column_by_name("class_uid")
+        .and_then(|column| column.as_primitive_opt::<Int32Type>())
+        .ok_or(SealError::NoClass)?;
+    let other = classes.iter().position(|class| class.and_then(|class| u32::try_from(class).ok()) != Some(expected));
+    match other {
+        None => Ok(()),
+        Some(row) => {
+            let found = classes.is_valid(row).then(|| classes.value(row));
+            Err(SealError::ClassMixed { row, found, expected })
+        }
+    }
+}
+
+/// Consecutive rows that go to the writer together.
+#[derive(Debug)]
+struct Slice {
+    rows: Range<usize>,
+    /// A single row that is larger than a slice may be. It must share no page, so it gets a row group of its own.
+    alone: bool,
+}
+
+/// Cuts the rows so that every slice but a single large row adds at most [`PageLimit::slice`] bytes to any column, and
+/// at most [`RowGroupLimit::slice`] to all.
+fn slices(leaves: &[Leaf<'_>], rows: usize, settings: &SealSettings) -> Vec<Slice> {
+    let limit = settings.page.slice().min(settings.row_group.slice() / leaves.len().max(1) as u64);
+    let heavy: Vec<&Leaf<'_>> = leaves.iter().filter(|leaf| leaf.bytes(0..rows) > limit).collect();
+    let fits = |rows: Range<usize>| heavy.iter().all(|leaf| leaf.bytes(rows.clone()) <= limit);
+    let mut slices = Vec::new();
+    let mut start = 0;
+    while start < rows {
+        // The largest end that fits, but at least one row.
+        let (mut end, mut last) = (start + 1, rows);
+        while end < last {
+            let middle = last - (last - end) / 2;
+            if fits(start..middle) { end = middle } else { last = middle - 1 }
+        }
+        slices.push(Slice { rows: start..end, alone: !fits(start..end) });
+        start = end;
+    }
+    slices
+}
+
+/// How the writer encodes, and what the footer says.
+fn options(
+    content: &Content<'_>,
+    settings: &SealSettings,
+    leaves: &[Leaf<'_>],
+) -> Result<ArrowWriterOptions, SealError> {
+    let time = leaves.iter().position(|leaf| leaf.path == TIME).and_then(|index| i32::try_from(index).ok());
+    let sorting = time.map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
+    let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
+    let properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(concat!("sluice ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(vec![
+            entry("ocsf.version", content.ocsf_version),
+            entry("ocsf.class", content.class_name),
+            entry("ocsf.class_uid", &content.class_uid.to_string()),
+            entry("sluice.source", content.source.as_str()),
+            entry("sluice.mapping", content.mapping),
+        ]))
+        .set_sorting_columns(sorting)
+        .set_compression(Compression::ZSTD(parquet::basic::ZstdLevel::try_new(settings.zstd.0)?))
+        .set_data_page_size_limit(settings.page.closes_at() as usize)
+        .set_dictionary_page_size_limit(settings.page.closes_at() as usize)
+        .set_data_page_row_count_limit(settings.page.levels().min(20_000) as usize)
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(ColumnPath::from(TIME), EnabledStatistics::Page)
+        // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
+        .set_coerce_types(true)
+        .build();
+    // Every Arrow type here follows from its Parquet type, so the encoded Arrow schema would say nothing new.
+    Ok(ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true))
+}
+
+/// Where row groups end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    /// Row groups end where their limit asks for it.
+    BySize,
+    /// Every slice is a row group.
+    BySlice,
+}
+
+/// A Parquet file in memory.
+struct File {
+    bytes: Vec<u8>,
+    metadata: ParquetMetaData,
+}
+
+fn write(
+    rows: &RecordBatch,
+    slices: &[Slice],
+    options: &ArrowWriterOptions,
+    settings: &SealSettings,
+    grouping: Grouping,
+) -> Result<File, SealError> {
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, rows.schema(), options.clone())?;
+    for slice in slices {
+        let alone = slice.alone || grouping == Grouping::BySlice;
+        if alone {
+            writer.flush()?;
+        }
+        writer.write(&rows.slice(slice.rows.start, slice.rows.len()))?;
+        if alone || writer.in_progress_size() as u64 >= settings.row_group.closes_at() {
+            writer.flush()?;
+        }
+    }
+    let metadata = writer.close()?;
+    Ok(File { bytes, metadata })
+}
+
+impl File {
+    /// The largest page before compression, in bytes.
+    fn largest_page(&self) -> Result<u64, SealError> {
+        let mut largest = 0;
+        for chunk in self.metadata.row_groups().iter().flat_map(|group| group.columns()) {
+            for header in page_headers(&self.bytes, chunk) {
+                let header = header.map_err(|error| SealError::Nonconforming(error.to_string()))?;
+                largest = largest.max(u64::from(header.uncompressed));
+            }
+        }
+        Ok(largest)
+    }
+
+    fn check(&self, settings: &SealSettings) -> Result<(), SealError> {
+        let page = self.largest_page()?;
+        if page > settings.page.0 {
+            return Err(SealError::Nonconforming(format!("a page has {page} bytes")));
+        }
+        let group = self.metadata.row_groups().iter().map(|group| group.compressed_size()).max().unwrap_or_default();
+        if group > settings.row_group.0 as i64 {
+            return Err(SealError::Nonconforming(format!("a row group has {group} bytes")));
+        }
+        Ok(())
+    }
+}
+
+impl From<UnsupportedType> for SealError {
+    fn from(UnsupportedType { column, data_type }: UnsupportedType) -> Self {
+        SealError::UnsupportedType { column, data_type }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use arrow_select::concat::concat_batches;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn sealed(batch: &RecordBatch, settings: &SealSettings) -> SealedObject {
+        seal(batch, &sample::content(&"sysmon".parse().unwrap()), settings).unwrap()
+    }
+
+    fn read(object: &SealedObject) -> (Arc<ParquetMetaData>, RecordBatch) {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(object.bytes.clone()).unwrap();
+        let (metadata, schema) = (reader.metadata().clone(), reader.schema().clone());
+        let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        (metadata, concat_batches(&schema, &batches).unwrap())
+    }
+
+    fn pages(object: &SealedObject) -> Vec<u64> {
+        let (metadata, _) = read(object);
+        let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+        chunks
+            .flat_map(|chunk| page_headers(&object.bytes, chunk))
+            .map(|header| header.unwrap().uncompressed.into())
+            .collect()
+    }
+
+    /// `rows` rows of the class with one more column, in order of time.
+    fn with(column: ArrayRef) -> RecordBatch {
+        let rows = column.len();
+        RecordBatch::try_from_iter_with_nullable([
+            ("class_uid", Arc::new(Int32Array::from(vec![sample::CLASS_UID as i32; rows])) as ArrayRef, false),
+            ("time", Arc::new(Int64Array::from_iter_values(0..rows as i64)), false),
+            ("column", column, true),
+        ])
+        .unwrap()
+    }
+
+    fn texts(values: impl IntoIterator<Item = Option<String>>) -> RecordBatch {
+        with(Arc::new(values.into_iter().collect::<StringArray>()))
+    }
+
+    /// Text that zstandard cannot make smaller than about three quarters, different for each seed.
+    fn noise(seed: u64, len: usize) -> String {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut byte = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'0' + (state >> 58) as u8)
+        };
+        (0..len).map(|_| byte()).collect()
+    }
+
+    #[test]
+    fn every_row_reads_back_whole_and_in_order_of_time() {
+        let times: Vec<i64> = (0..500).map(|row| (row * 7919) % 83 - 40).collect();
+        let object = sealed(&sample::numbered(&times), &SealSettings::default());
+        let (_, rows) = read(&object);
+        sample::check_numbered(&rows);
+        assert_eq!(rows.num_rows(), 500);
+        let got = partition::times(&rows).unwrap();
+        assert!(got.is_sorted());
+        assert_eq!((object.rows, object.first_time, object.last_time), (500, got[0], got[499]));
+    }
+
+    #[test]
+    fn rows_of_the_same_time_keep_their_order() {
+        let (_, rows) = read(&sealed(&sample::numbered(&[5, 1, 5, 1, 5]), &SealSettings::default()));
+        assert_eq!(sample::numbers(&rows), [1, 3, 0, 2, 4]);
+    }
+
+    #[test]
+    fn the_same_rows_give_the_same_bytes() {
+        let batch = sample::numbered(&[3, 1, 2, 9, 4]);
+        let object = sealed(&batch, &SealSettings::default());
+        assert_eq!(object, sealed(&batch, &SealSettings::default()));
+        assert_eq!(object, sealed(&by_time(&batch).unwrap(), &SealSettings::default()));
+        let other = SealSettings { zstd: ZstdLevel::new(9).unwrap(), ..SealSettings::default() };
+        assert_eq!(read(&object).1, read(&sealed(&batch, &other)).1);
+    }
+
+    #[test]
+    fn the_footer_says_what_the_object_is() {
+        let (metadata, _) = read(&sealed(&sample::numbered(&[2, 1]), &SealSettings::default()));
+        let file = metadata.file_metadata();
+        let said: Vec<_> =
+            file.key_value_metadata().unwrap().iter().map(|e| (e.key.as_str(), e.value.as_deref().unwrap())).collect();
+        assert_eq!(
+            said,
+            [
+                ("ocsf.version", "1.1.0"),
+                ("ocsf.class", "process_activity"),
+                ("ocsf.class_uid", "1007"),
+                ("sluice.source", "sysmon"),
+                ("sluice.mapping", "windows-sysmon 0f3a"),
+            ]
+        );
+        assert!(file.created_by().unwrap().starts_with("sluice "));
+        let group = metadata.row_group(0);
+        let sorting = &group.sorting_columns().unwrap()[0];
+        assert_eq!(group.column(sorting.column_idx as usize).column_path().string(), "time");
+        assert!(!sorting.descending);
+        for chunk in group.columns() {
+            assert!(matches!(chunk.compression(), Compression::ZSTD(_)), "{}", chunk.column_path());
+        }
+    }
+
+    #[test]
+    fn lists_and_maps_have_the_three_levels_of_the_format_whatever_arrow_calls_them() {
+        let mut list = ListBuilder::new(StringBuilder::new()); // its element is called "item"
+        list.append_value([Some("a")]);
+        let (metadata, _) = read(&sealed(&with(Arc::new(list.finish())), &SealSettings::default()));
+        let paths = |metadata: &ParquetMetaData| -> Vec<String> {
+            metadata.row_group(0).columns().iter().map(|chunk| chunk.column_path().string()).collect()
+        };
+        assert_eq!(paths(&metadata)[2], "column.list.element");
+        let (metadata, _) = read(&sealed(&sample::numbered(&[1]), &SealSettings::default()));
+        assert!(paths(&metadata).contains(&"unmapped.key_value.key".to_owned()));
+        assert!(paths(&metadata).contains(&"observables.list.element.type_id".to_owned()));
+    }
+
+    #[test]
+    fn no_page_exceeds_one_megabyte_with_60_kb_of_text_in_every_row() {
+        let object = sealed(&texts((0..200).map(|row| Some(noise(row, 60_000)))), &SealSettings::default());
+        assert!(pages(&object).len() > 12);
+        assert!(pages(&object).into_iter().all(|page| page <= PageLimit::CEILING));
+        assert_eq!(read(&object).1.num_rows(), 200);
+    }
+
+    #[test]
+    fn no_page_exceeds_one_megabyte_when_large_texts_stand_together_among_nulls() {
+        let values = (0..6000).map(|row| (3000..3020).contains(&row).then(|| noise(row, 450_000)));
+        let object = sealed(&texts(values), &SealSettings::default());
+        assert!(pages(&object).into_iter().all(|page| page <= PageLimit::CEILING));
+    }
+
+    #[test]
+    fn no_dictionary_page_exceeds_one_megabyte() {
+        // Each text twice, so that a dictionary pays until it is full.
+        let values = (0..40_000).map(|row| Some(noise(row / 2, 60)));
+        let object = sealed(&texts(values), &SealSettings::default());
+        let (metadata, _) = read(&object);
+        let dictionaries: Vec<_> = page_headers(&object.bytes, metadata.row_group(0).column(2))
+            .map(Result::unwrap)
+            .filter(|header| header.is_dictionary)
+            .collect();
+        assert_eq!(dictionaries.len(), 1);
+        assert!((100_000..=PageLimit::CEILING as u32).contains(&dictionaries[0].uncompressed));
+    }
+
+    #[test]
+    fn a_row_as_large_as_a_page_shares_no_page_with_others() {
+        let values = (0..9).map(|row| Some(noise(row, if row % 4 == 0 { 950_000 } else { 100_000 })));
+        let object = sealed(&texts(values), &SealSettings::default());
+        assert!(pages(&object).into_iter().all(|page| page <= PageLimit::CEILING));
+        assert_eq!(object.row_groups, 5);
+        let (_, rows) = read(&object);
+        let column = rows.column(2).as_string::<i32>();
+        assert!(
+            (0..9).all(|row| column.value(row as usize) == noise(row, if row % 4 == 0 { 950_000 } else { 100_000 }))
+        );
+    }
+
+    #[test]
+    fn no_page_exceeds_the_limit_when_lists_are_nearly_nothing_but_levels() {
+        let mut lists = ListBuilder::new(ListBuilder::new(StringBuilder::new()));
+        for row in 0..500 {
+            for item in 0..1000 {
+                match (item * 31 + row) % 3 {
+                    0 => lists.values().append_null(),
+                    1 => lists.values().append(true),
+                    _ => lists.values().append_value([None::<&str>]),
+                }
+            }
+            lists.append(true);
+        }
+        let settings = SealSettings { page: PageLimit::new(100_000).unwrap(), ..SealSettings::default() };
+        let object = sealed(&with(Arc::new(lists.finish())), &settings);
+        assert!(object.row_groups > 1, "the first way of cutting was enough, so this tests nothing");
+        assert!(pages(&object).into_iter().all(|page| page <= 100_000));
+        assert_eq!(read(&object).1.num_rows(), 500);
+    }
+
+    #[test]
+    fn a_row_that_no_page_can_hold_is_found_and_refused() {
+        let values = (0..5).map(|row| (row % 2 == 1).then(|| noise(row, 1_000_000)));
+        let batch = texts(values);
+        let found = oversized_rows(&batch, &SealSettings::default()).unwrap();
+        assert_eq!(
+            found.iter().map(|row| (row.row, row.column.as_str())).collect::<Vec<_>>(),
+            [(1, "column `column`"), (3, "column `column`")]
+        );
+        let error = seal(&batch, &sample::content(&"sysmon".parse().unwrap()), &SealSettings::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "row 1: column `column` takes 1000006 bytes, more than the 960000 that fit in the lake"
+        );
+        assert!(oversized_rows(&sample::numbered(&[1, 2]), &SealSettings::default()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_row_that_no_row_group_can_hold_is_found() {
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(90_000); 2]));
+        let names: Vec<String> = (0..6).map(|n| format!("column{n}")).collect();
+        let batch = RecordBatch::try_from_iter(names.iter().map(|name| (name.as_str(), column.clone()))).unwrap();
+        let settings = SealSettings { row_group: RowGroupLimit::new(1_000_000).unwrap(), ..SealSettings::default() };
+        let found = oversized_rows(&batch, &settings).unwrap();
+        assert_eq!(found.iter().map(|row| row.row).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(found[0].column, "the sum of its columns");
+    }
+
+    #[test]
+    fn row_groups_are_closed_before_they_reach_their_limit() {
+        let batch = texts((0..400).map(|row| Some(noise(row, 20_000))));
+        let settings = SealSettings { row_group: RowGroupLimit::new(1_000_000).unwrap(), ..SealSettings::default() };
+        let (metadata, rows) = read(&sealed(&batch, &settings));
+        assert!(metadata.num_row_groups() > 5);
+        for group in metadata.row_groups() {
+            assert!(group.compressed_size() <= 1_000_000);
+        }
+        assert!(partition::times(&rows).unwrap().is_sorted());
+    }
+
+    #[test]
+    fn an_object_holds_one_class() {
+        let seal = |classes: Vec<Option<i32>>| {
+            let time = Int64Array::from_iter_values(0..classes.len() as i64);
+            let batch = RecordBatch::try_from_iter_with_nullable([
+                ("class_uid", Arc::new(Int32Array::from(classes)) as ArrayRef, true),
+                ("time", Arc::new(time), false),
+            ]);
+            seal(&batch.unwrap(), &sample::content(&"sysmon".parse().unwrap()), &SealSettings::default())
+        };
+        assert!(seal(vec![Some(1007), Some(1007)]).is_ok());
+        for (classes, row, found) in
+            [(vec![Some(1007), Some(1001)], 1, Some(1001)), (vec![None], 0, None), (vec![Some(-1)], 0, Some(-1))]
+        {
+            match seal(classes) {
+                Err(SealError::ClassMixed { row: r, found: f, expected: 1007 }) => assert_eq!((r, f), (row, found)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(seal(vec![]), Err(SealError::Empty)));
+    }
+
+    #[test]
+    fn settings_cannot_pass_the_ceilings() {
+        assert!(PageLimit::new(1_000_001).is_err());
+        assert!(PageLimit::new(u64::MAX).is_err());
+        assert!(RowGroupLimit::new(256_000_001).is_err());
+        assert!(ZstdLevel::new(0).is_err() && ZstdLevel::new(23).is_err());
+        assert_eq!(PageLimit::new(1_000_000), Ok(PageLimit::default()));
+        assert_eq!(RowGroupLimit::new(256_000_000), Ok(RowGroupLimit::default()));
+        assert_eq!(
+            PageLimit::new(5).unwrap_err().to_string(),
+            "the page limit is 5, but must lie between 100000 and 1000000"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn no_page_exceeds_its_limit_whatever_the_sizes(
+            sizes in proptest::collection::vec(
+                prop_oneof![Just(None), (0..30_usize).prop_map(Some), (0..96_000_usize).prop_map(Some)],
+                1..60,
+            ),
+            distinct in 1..40_u64,
+        ) {
+            let settings = SealSettings { page: PageLimit::new(100_000).unwrap(), ..SealSettings::default() };
+            let values: Vec<_> = (0..).zip(&sizes).map(|(row, size)| size.map(|size| noise(row % distinct, size))).collect();
+            let batch = texts(values);
+            prop_assert_eq!(oversized_rows(&batch, &settings).unwrap().len(), sizes.iter().flatten().filter(|&&size| size > 95_994).count());
+            if let Ok(object) = seal(&batch, &sample::content(&"sysmon".parse().unwrap()), &settings) {
+                prop_assert!(pages(&object).into_iter().all(|page| page <= 100_000));
+                let (_, rows) = read(&object);
+                prop_assert_eq!(rows.column(2), batch.column(2));
+            }
+        }
+    }
+}
