@@ -50,10 +50,7 @@ fn put(event: &mut Value, path: &str, value: Value) {
 #[track_caller]
 fn reported(event: &Value) -> Vec<(String, ViolationKind)> {
     let schema = Schema::get(Version::V1_1_0);
-    validate_event(schema, event)
-        .into_iter()
-        .map(|violation| (violation.path, violation.kind))
-        .collect()
+    validate_event(schema, event).into_iter().map(|violation| (violation.path, violation.kind)).collect()
 }
 
 #[test]
@@ -72,229 +69,61 @@ fn each_break_of_the_schema_is_reported_where_it_is() {
         ("class_uid", json!(null), "class_uid", RequiredMissing),
         ("class_uid", json!("1007"), "class_uid", WrongType),
         ("class_uid", json!(1007.5), "class_uid", WrongType),
-        (
-            "metadata.version",
-            json!("1.0.0"),
-            "metadata.version",
-            VersionIncorrect,
-        ),
-        (
-            "metadata.profiles",
-            json!(["host", "datetime", "firewall"]),
-            "metadata.profiles[2]",
-            ProfileUnknown,
-        ),
-        (
-            "metadata.profiles",
-            json!(["datetime", "load_balancer"]),
-            "metadata.profiles[1]",
-            ProfileNotOfClass,
-        ),
+        ("metadata.version", json!("1.0.0"), "metadata.version", VersionIncorrect),
+        ("metadata.profiles", json!(["host", "datetime", "firewall"]), "metadata.profiles[2]", ProfileUnknown),
+        ("metadata.profiles", json!(["datetime", "load_balancer"]), "metadata.profiles[1]", ProfileNotOfClass),
         // Which attributes there are.
         ("colour", json!("red"), "colour", AttributeUnknown),
-        (
-            "process.file.colour",
-            json!("red"),
-            "process.file.colour",
-            AttributeUnknown,
-        ),
-        (
-            "process.file.hashes.0.colour",
-            json!("red"),
-            "process.file.hashes[0].colour",
-            AttributeUnknown,
-        ),
-        (
-            "metadata.profiles",
-            json!(["host"]),
-            "time_dt",
-            AttributeProfileOff,
-        ),
-        (
-            "cloud",
-            json!({"provider": "AWS"}),
-            "cloud",
-            AttributeProfileOff,
-        ),
+        ("process.file.colour", json!("red"), "process.file.colour", AttributeUnknown),
+        ("process.file.hashes.0.colour", json!("red"), "process.file.hashes[0].colour", AttributeUnknown),
+        ("metadata.profiles", json!(["host"]), "time_dt", AttributeProfileOff),
+        ("cloud", json!({"provider": "AWS"}), "cloud", AttributeProfileOff),
         ("time", json!(null), "time", RequiredMissing),
-        (
-            "process.file.type_id",
-            json!(null),
-            "process.file.type_id",
-            RequiredMissing,
-        ),
-        (
-            "process.file.hashes.0.value",
-            json!(null),
-            "process.file.hashes[0].value",
-            RequiredMissing,
-        ),
-        (
-            "metadata.profiles",
-            json!(["datetime", "security_control"]),
-            "action_id",
-            RequiredMissing,
-        ),
+        ("process.file.type_id", json!(null), "process.file.type_id", RequiredMissing),
+        ("process.file.hashes.0.value", json!(null), "process.file.hashes[0].value", RequiredMissing),
+        ("metadata.profiles", json!(["datetime", "security_control"]), "action_id", RequiredMissing),
         // Types.
         ("time", json!("2024-05-01T10:00:00Z"), "time", WrongType),
         ("time", json!(1714557600.5), "time", WrongType),
         ("process.pid", json!("4711"), "process.pid", WrongType),
         ("process.name", json!(1), "process.name", WrongType),
         ("process.user", json!("SYSTEM"), "process.user", WrongType),
-        (
-            "device.is_managed",
-            json!("true"),
-            "device.is_managed",
-            WrongType,
-        ),
-        (
-            "metadata.profiles",
-            json!("host"),
-            "metadata.profiles",
-            WrongType,
-        ),
-        (
-            "metadata.profiles",
-            json!(["datetime", 7]),
-            "metadata.profiles[1]",
-            WrongType,
-        ),
-        (
-            "process.file.hashes",
-            json!({"algorithm_id": 3, "value": "ab"}),
-            "process.file.hashes",
-            WrongType,
-        ),
-        (
-            "process.file.hashes.0",
-            json!(null),
-            "process.file.hashes[0]",
-            WrongType,
-        ),
-        (
-            "process.cmd_line",
-            json!(["a"]),
-            "process.cmd_line",
-            WrongType,
-        ),
+        ("device.is_managed", json!("true"), "device.is_managed", WrongType),
+        ("metadata.profiles", json!("host"), "metadata.profiles", WrongType),
+        ("metadata.profiles", json!(["datetime", 7]), "metadata.profiles[1]", WrongType),
+        ("process.file.hashes", json!({"algorithm_id": 3, "value": "ab"}), "process.file.hashes", WrongType),
+        ("process.file.hashes.0", json!(null), "process.file.hashes[0]", WrongType),
+        ("process.cmd_line", json!(["a"]), "process.cmd_line", WrongType),
         ("unmapped", json!("text"), "unmapped", WrongType),
         ("actor", json!([]), "actor", WrongType),
         // Values.
-        (
-            "process.pid",
-            json!(2147483648_i64),
-            "process.pid",
-            IntegerOverflow,
-        ),
-        (
-            "process.file.size",
-            json!(9223372036854775808_u64),
-            "process.file.size",
-            IntegerOverflow,
-        ),
-        (
-            "process.cmd_line",
-            json!(long_text),
-            "process.cmd_line",
-            ExceedsMaxLen,
-        ),
-        (
-            "process.file.hashes.0.value",
-            json!("a".repeat(65)),
-            "process.file.hashes[0].value",
-            ExceedsMaxLen,
-        ),
+        ("process.pid", json!(2147483648_i64), "process.pid", IntegerOverflow),
+        ("process.file.size", json!(9223372036854775808_u64), "process.file.size", IntegerOverflow),
+        ("process.cmd_line", json!(long_text), "process.cmd_line", ExceedsMaxLen),
+        ("process.file.hashes.0.value", json!("a".repeat(65)), "process.file.hashes[0].value", ExceedsMaxLen),
         ("severity_id", json!(7), "severity_id", EnumValueUnknown),
-        (
-            "device.ip",
-            json!("10.0.0.256"),
-            "device.ip",
-            PatternNotMatched,
-        ),
-        (
-            "device.ip",
-            json!("10x0x0x1"),
-            "device.ip",
-            PatternNotMatched,
-        ),
-        (
-            "device.hostname",
-            json!("ws_01"),
-            "device.hostname",
-            PatternNotMatched,
-        ),
-        (
-            "device.mac",
-            json!("18-36"),
-            "device.mac",
-            PatternNotMatched,
-        ),
-        (
-            "time_dt",
-            json!("2024-05-01 10:00:00"),
-            "time_dt",
-            PatternNotMatched,
-        ),
+        ("device.ip", json!("10.0.0.256"), "device.ip", PatternNotMatched),
+        ("device.ip", json!("10x0x0x1"), "device.ip", PatternNotMatched),
+        ("device.hostname", json!("ws_01"), "device.hostname", PatternNotMatched),
+        ("device.mac", json!("18-36"), "device.mac", PatternNotMatched),
+        ("time_dt", json!("2024-05-01 10:00:00"), "time_dt", PatternNotMatched),
         // Several attributes together.
         ("type_uid", json!(100702), "type_uid", TypeUidIncorrect),
         ("type_name", json!("Launch"), "type_name", SiblingIncorrect),
-        (
-            "activity_name",
-            json!("launch"),
-            "activity_name",
-            SiblingIncorrect,
-        ),
-        (
-            "class_name",
-            json!("Process"),
-            "class_name",
-            SiblingIncorrect,
-        ),
-        (
-            "category_name",
-            json!("System"),
-            "category_name",
-            SiblingIncorrect,
-        ),
-        (
-            "process.file.hashes.0.algorithm",
-            json!("SHA256"),
-            "process.file.hashes[0].algorithm",
-            SiblingIncorrect,
-        ),
-        (
-            "process.parent_process.uid",
-            json!(null),
-            "process.parent_process",
-            ConstraintFailed,
-        ),
+        ("activity_name", json!("launch"), "activity_name", SiblingIncorrect),
+        ("class_name", json!("Process"), "class_name", SiblingIncorrect),
+        ("category_name", json!("System"), "category_name", SiblingIncorrect),
+        ("process.file.hashes.0.algorithm", json!("SHA256"), "process.file.hashes[0].algorithm", SiblingIncorrect),
+        ("process.parent_process.uid", json!(null), "process.parent_process", ConstraintFailed),
         ("actor.process", json!(null), "actor", ConstraintFailed),
-        (
-            "observables.0.name",
-            json!("device.name.x"),
-            "observables[0].name",
-            ObservableReference,
-        ),
-        (
-            "observables.0.name",
-            json!("cloud.region"),
-            "observables[0].name",
-            ObservableReference,
-        ),
-        (
-            "device.os",
-            json!({"name": "W", "type_id": 99, "type": "Other"}),
-            "device.os.type",
-            SiblingUninformative,
-        ),
+        ("observables.0.name", json!("device.name.x"), "observables[0].name", ObservableReference),
+        ("observables.0.name", json!("cloud.region"), "observables[0].name", ObservableReference),
+        ("device.os", json!({"name": "W", "type_id": 99, "type": "Other"}), "device.os.type", SiblingUninformative),
     ] {
         let mut event = launch();
         put(&mut event, path, value.clone());
         let reported = reported(&event);
-        assert!(
-            reported.contains(&(at.to_owned(), kind)),
-            "{path} = {value}: {reported:?}"
-        );
+        assert!(reported.contains(&(at.to_owned(), kind)), "{path} = {value}: {reported:?}");
         // A changed class or type_uid also breaks the arithmetic and its caption; everything else breaks one thing.
         if !matches!(path, "type_uid" | "metadata.profiles") {
             assert_eq!(reported.len(), 1, "{path} = {value}: {reported:?}");
@@ -310,19 +139,10 @@ fn what_ocsf_allows_is_not_reported() {
         ("raw_data", json!("é".repeat(65535))),
         ("device.ip", json!("fe80::1%eth0")),
         ("device.ip", json!("::ffff:10.0.0.1")),
-        (
-            "device.os",
-            json!({"name": "W", "type_id": 99, "type": "Windows CE"}),
-        ),
-        (
-            "process.parent_process.parent_process",
-            json!({"pid": -1, "session": {"uuid": null}}),
-        ),
+        ("device.os", json!({"name": "W", "type_id": 99, "type": "Windows CE"})),
+        ("process.parent_process.parent_process", json!({"pid": -1, "session": {"uuid": null}})),
         ("unmapped", json!({})),
-        (
-            "enrichments",
-            json!([{"name": "a", "value": "b", "data": [1, {"any": null}]}]),
-        ),
+        ("enrichments", json!([{"name": "a", "value": "b", "data": [1, {"any": null}]}])),
         ("device.location", json!({"coordinates": [1, 2.5]})),
         ("observables.0.name", json!("process.file.hashes.value")),
         ("colour", json!(null)),
@@ -336,32 +156,18 @@ fn what_ocsf_allows_is_not_reported() {
 #[test]
 fn an_event_that_is_no_object_is_refused() {
     for event in [json!(null), json!([]), json!("x"), json!(1)] {
-        assert_eq!(
-            reported(&event),
-            [(String::new(), ViolationKind::WrongType)]
-        );
+        assert_eq!(reported(&event), [(String::new(), ViolationKind::WrongType)]);
     }
 }
 
 #[test]
 fn an_attribute_of_a_profile_may_be_there_once_the_profile_is_on() {
     let mut event = launch();
-    put(
-        &mut event,
-        "cloud",
-        json!({"provider": "AWS", "region": "eu-west-1"}),
-    );
-    put(
-        &mut event,
-        "metadata.profiles",
-        json!(["cloud", "datetime"]),
-    );
+    put(&mut event, "cloud", json!({"provider": "AWS", "region": "eu-west-1"}));
+    put(&mut event, "metadata.profiles", json!(["cloud", "datetime"]));
     assert_eq!(reported(&event), []);
     put(&mut event, "cloud", Value::Null);
-    assert_eq!(
-        reported(&event),
-        [("cloud".to_owned(), ViolationKind::RequiredMissing)]
-    );
+    assert_eq!(reported(&event), [("cloud".to_owned(), ViolationKind::RequiredMissing)]);
 }
 
 #[test]
@@ -377,21 +183,9 @@ fn arrays_of_enumeration_values_are_compared_element_by_element() {
     };
     use ViolationKind::*;
     let at = |index: usize, kind| vec![(format!("answers[0].flags[{index}]"), kind)];
-    assert_eq!(
-        reported(&event(
-            json!([1, 99]),
-            json!(["Authoritative Answer", "Odd"])
-        )),
-        []
-    );
-    assert_eq!(
-        reported(&event(json!([1, 3]), json!(["Authoritative Answer"]))),
-        at(1, SiblingMissing)
-    );
-    assert_eq!(
-        reported(&event(json!([1]), json!(["AA"]))),
-        at(0, SiblingIncorrect)
-    );
+    assert_eq!(reported(&event(json!([1, 99]), json!(["Authoritative Answer", "Odd"]))), []);
+    assert_eq!(reported(&event(json!([1, 3]), json!(["Authoritative Answer"]))), at(1, SiblingMissing));
+    assert_eq!(reported(&event(json!([1]), json!(["AA"]))), at(0, SiblingIncorrect));
     assert_eq!(
         reported(&event(json!([42]), json!(["Odd"]))),
         [("answers[0].flag_ids[0]".to_owned(), EnumValueUnknown)]
@@ -407,12 +201,7 @@ fn constraints_follow_dotted_paths_and_count() {
             "device": {"hostname": "ws01", "type_id": 0, "os": os}
         })
     };
-    assert_eq!(
-        reported(&patch(
-            json!({"name": "Windows", "type_id": 100, "version": "10"})
-        )),
-        []
-    );
+    assert_eq!(reported(&patch(json!({"name": "Windows", "type_id": 100, "version": "10"}))), []);
     let without = reported(&patch(json!({"name": "Windows", "type_id": 100})));
     assert_eq!(without, [(String::new(), ViolationKind::ConstraintFailed)]);
 
@@ -421,19 +210,13 @@ fn constraints_follow_dotted_paths_and_count() {
             "class_uid": 3003, "category_uid": 3, "activity_id": 1, "type_uid": 300301, "severity_id": 1, "time": 0,
             "metadata": {"version": "1.1.0", "product": {"name": "P", "vendor_name": "V"}}, "user": {"name": "u"}
         });
-        event
-            .as_object_mut()
-            .unwrap()
-            .extend(extra.as_object().unwrap().clone());
+        event.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         reported(&event)
     };
     assert_eq!(session(json!({"privileges": ["p"]})), []);
     let broken = [(String::new(), ViolationKind::ConstraintFailed)];
     assert_eq!(session(json!({})), broken);
-    assert_eq!(
-        session(json!({"privileges": ["p"], "group": {"name": "g"}})),
-        broken
-    );
+    assert_eq!(session(json!({"privileges": ["p"], "group": {"name": "g"}})), broken);
 }
 
 #[test]
@@ -443,18 +226,11 @@ fn only_broken_rules_are_errors() {
     put(&mut event, "device.ip", json!("nowhere"));
     let violations = validate_event(schema, &event);
     assert_eq!(violations[0].severity(), Severity::Warning);
-    assert_eq!(
-        violations[0].to_string(),
-        "device.ip: the text \"nowhere\" does not have the form of ip_t"
-    );
+    assert_eq!(violations[0].to_string(), "device.ip: the text \"nowhere\" does not have the form of ip_t");
     put(&mut event, "device.ip", json!("1".repeat(2000)));
     let violations = validate_event(schema, &event);
     assert_eq!(violations[0].severity(), Severity::Error);
-    assert!(
-        violations
-            .iter()
-            .all(|violation| violation.message.len() < 200)
-    );
+    assert!(violations.iter().all(|violation| violation.message.len() < 200));
 }
 
 #[test]
@@ -463,19 +239,9 @@ fn each_version_has_its_own_facts() {
     put(&mut event, "metadata.version", json!("1.3.0"));
     assert_eq!(validate_event(Schema::get(Version::V1_3_0), &event), []);
     put(&mut event, "osint", json!([]));
-    let kind = |version| {
-        validate_event(Schema::get(version), &event)
-            .into_iter()
-            .map(|v| (v.path, v.kind))
-            .last()
-    };
-    assert_eq!(
-        kind(Version::V1_3_0),
-        Some(("osint".to_owned(), ViolationKind::AttributeProfileOff))
-    );
+    let kind = |version| validate_event(Schema::get(version), &event).into_iter().map(|v| (v.path, v.kind)).last();
+    assert_eq!(kind(Version::V1_3_0), Some(("osint".to_owned(), ViolationKind::AttributeProfileOff)));
     assert!(
-        validate_event(Schema::get(Version::V1_1_0), &event)
-            .iter()
-            .any(|v| v.kind == ViolationKind::AttributeUnknown)
+        validate_event(Schema::get(Version::V1_1_0), &event).iter().any(|v| v.kind == ViolationKind::AttributeUnknown)
     );
 }
