@@ -16,3 +16,4 @@ mod time_format;
 pub use apply::{Mapped, Mapping, Refusal};
 pub use eval::{Problem, ProblemKind, Written};
 pub use plan::Table;
+mod parse;

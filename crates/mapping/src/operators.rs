@@ -97,10 +97,38 @@ const fn optional(name: &'static str, form: Form, summary: &'static str) -> Key 
     Key { name, form, required: false, summary }
 }
 
+/// Names an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each variant is an operator of that name; what they do is in OPERATORS")]
+pub enum OperatorKind {
+    First,
+    Enum,
+    Lookup,
+    When,
+    Each,
+    Template,
+    Regex,
+    Split,
+    Timestamp,
+    Int,
+    IpVersion,
+    Json,
+    Basename,
+    Dirname,
+    StripPrefix,
+    Trim,
+    Lower,
+    Upper,
+    Literal,
+}
+
 /// An operator: an object with one key, `{"$name": argument}`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Operator {
+    /// Which it is.
+    pub kind: OperatorKind,
     /// With the `$`.
     pub name: &'static str,
     /// What its argument has to be.
@@ -112,11 +140,13 @@ pub struct Operator {
 /// Every operator, in the order of the reference page.
 pub static OPERATORS: &[Operator] = &[
     Operator {
+        kind: OperatorKind::First,
         name: "$first",
         argument: Form::NonEmptyList(&Form::Value),
         summary: "the first alternative that has a value",
     },
     Operator {
+        kind: OperatorKind::Enum,
         name: "$enum",
         argument: Form::Object(&ObjectForm {
             name: "$enum",
@@ -129,6 +159,7 @@ pub static OPERATORS: &[Operator] = &[
         summary: "the result listed under a value's text",
     },
     Operator {
+        kind: OperatorKind::Lookup,
         name: "$lookup",
         argument: Form::Object(&ObjectForm {
             name: "$lookup",
@@ -141,6 +172,7 @@ pub static OPERATORS: &[Operator] = &[
         summary: "the entry of a table of the config",
     },
     Operator {
+        kind: OperatorKind::When,
         name: "$when",
         argument: Form::Object(&ObjectForm {
             name: "$when",
@@ -153,6 +185,7 @@ pub static OPERATORS: &[Operator] = &[
         summary: "a choice; in an attribute's place it may guard a whole object",
     },
     Operator {
+        kind: OperatorKind::Each,
         name: "$each",
         argument: Form::Object(&ObjectForm {
             name: "$each",
@@ -165,11 +198,13 @@ pub static OPERATORS: &[Operator] = &[
         summary: "one item for each element of an array",
     },
     Operator {
+        kind: OperatorKind::Template,
         name: "$template",
         argument: Form::Template,
         summary: "text with values in it; absent if one of them is",
     },
     Operator {
+        kind: OperatorKind::Regex,
         name: "$regex",
         argument: Form::Object(&ObjectForm {
             name: "$regex",
@@ -182,6 +217,7 @@ pub static OPERATORS: &[Operator] = &[
         summary: "a group of the first match; absent without a match",
     },
     Operator {
+        kind: OperatorKind::Split,
         name: "$split",
         argument: Form::Object(&ObjectForm {
             name: "$split",
@@ -204,6 +240,7 @@ pub static OPERATORS: &[Operator] = &[
         summary: "a part of a text, or the list of its parts",
     },
     Operator {
+        kind: OperatorKind::Timestamp,
         name: "$timestamp",
         argument: Form::Object(&ObjectForm {
             name: "$timestamp",
@@ -215,6 +252,7 @@ pub static OPERATORS: &[Operator] = &[
         summary: "a time, in milliseconds since 1970",
     },
     Operator {
+        kind: OperatorKind::Int,
         name: "$int",
         argument: Form::Object(&ObjectForm {
             name: "$int",
@@ -225,15 +263,27 @@ pub static OPERATORS: &[Operator] = &[
         }),
         summary: "an integer",
     },
-    Operator { name: "$ip_version", argument: Form::Value, summary: "4 or 6; absent if the text is no IP address" },
-    Operator { name: "$json", argument: Form::Value, summary: "the value as JSON text" },
-    Operator { name: "$basename", argument: Form::Value, summary: "what follows the last `/` or `\\`" },
     Operator {
+        kind: OperatorKind::IpVersion,
+        name: "$ip_version",
+        argument: Form::Value,
+        summary: "4 or 6; absent if the text is no IP address",
+    },
+    Operator { kind: OperatorKind::Json, name: "$json", argument: Form::Value, summary: "the value as JSON text" },
+    Operator {
+        kind: OperatorKind::Basename,
+        name: "$basename",
+        argument: Form::Value,
+        summary: "what follows the last `/` or `\\`",
+    },
+    Operator {
+        kind: OperatorKind::Dirname,
         name: "$dirname",
         argument: Form::Value,
         summary: "what precedes the last `/` or `\\`; absent if there is none",
     },
     Operator {
+        kind: OperatorKind::StripPrefix,
         name: "$strip_prefix",
         argument: Form::Object(&ObjectForm {
             name: "$strip_prefix",
@@ -241,10 +291,16 @@ pub static OPERATORS: &[Operator] = &[
         }),
         summary: "the text without a prefix, if it has it",
     },
-    Operator { name: "$trim", argument: Form::Value, summary: "the text without white space at its ends" },
-    Operator { name: "$lower", argument: Form::Value, summary: "the text in lower case" },
-    Operator { name: "$upper", argument: Form::Value, summary: "the text in upper case" },
     Operator {
+        kind: OperatorKind::Trim,
+        name: "$trim",
+        argument: Form::Value,
+        summary: "the text without white space at its ends",
+    },
+    Operator { kind: OperatorKind::Lower, name: "$lower", argument: Form::Value, summary: "the text in lower case" },
+    Operator { kind: OperatorKind::Upper, name: "$upper", argument: Form::Value, summary: "the text in upper case" },
+    Operator {
+        kind: OperatorKind::Literal,
         name: "$literal",
         argument: Form::Literal,
         summary: "a constant as it is: text that starts with `$.`, an array, an object",
@@ -256,10 +312,29 @@ pub fn operator(name: &str) -> Option<&'static Operator> {
     OPERATORS.iter().find(|operator| operator.name == name)
 }
 
+/// Names a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each variant is a condition of that name; when they hold is in CONDITIONS")]
+pub enum ConditionKind {
+    Exists,
+    Equals,
+    In,
+    Matches,
+    StartsWith,
+    EndsWith,
+    Contains,
+    All,
+    Any,
+    Not,
+}
+
 /// A condition: an object with one key, `{"name": argument}`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ConditionForm {
+    /// Which it is.
+    pub kind: ConditionKind,
     /// The key.
     pub name: &'static str,
     /// What its argument has to be.
@@ -270,40 +345,56 @@ pub struct ConditionForm {
 
 /// Every condition, in the order of the reference page.
 pub static CONDITIONS: &[ConditionForm] = &[
-    ConditionForm { name: "exists", argument: Form::Value, summary: "it has a value" },
+    ConditionForm { kind: ConditionKind::Exists, name: "exists", argument: Form::Value, summary: "it has a value" },
     ConditionForm {
+        kind: ConditionKind::Equals,
         name: "equals",
         argument: Form::Tuple(&[Form::Value, Form::Value]),
         summary: "both have a value and their texts are the same",
     },
     ConditionForm {
+        kind: ConditionKind::In,
         name: "in",
         argument: Form::Tuple(&[Form::Value, Form::List(&Form::Literal)]),
         summary: "its text is that of one of the constants",
     },
     ConditionForm {
+        kind: ConditionKind::Matches,
         name: "matches",
         argument: Form::Tuple(&[Form::Value, Form::Pattern]),
         summary: "the pattern is found in its text",
     },
     ConditionForm {
+        kind: ConditionKind::StartsWith,
         name: "starts_with",
         argument: Form::Tuple(&[Form::Value, Form::Text]),
         summary: "its text starts with this",
     },
     ConditionForm {
+        kind: ConditionKind::EndsWith,
         name: "ends_with",
         argument: Form::Tuple(&[Form::Value, Form::Text]),
         summary: "its text ends with this",
     },
     ConditionForm {
+        kind: ConditionKind::Contains,
         name: "contains",
         argument: Form::Tuple(&[Form::Value, Form::Text]),
         summary: "its text contains this",
     },
-    ConditionForm { name: "all", argument: Form::List(&Form::Condition), summary: "every one holds" },
-    ConditionForm { name: "any", argument: Form::List(&Form::Condition), summary: "at least one holds" },
-    ConditionForm { name: "not", argument: Form::Condition, summary: "it does not hold" },
+    ConditionForm {
+        kind: ConditionKind::All,
+        name: "all",
+        argument: Form::List(&Form::Condition),
+        summary: "every one holds",
+    },
+    ConditionForm {
+        kind: ConditionKind::Any,
+        name: "any",
+        argument: Form::List(&Form::Condition),
+        summary: "at least one holds",
+    },
+    ConditionForm { kind: ConditionKind::Not, name: "not", argument: Form::Condition, summary: "it does not hold" },
 ];
 
 /// The condition of that name.
