@@ -69,7 +69,7 @@ impl<T: PartialEq> PartialEq for Spanned<T> {
 impl<T: Eq> Eq for Spanned<T> {}
 
 /// One mapping config: the content of `custom_source_events`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The whole `custom_source_events` object.
     pub span: Span,
@@ -118,7 +118,7 @@ impl Config {
 }
 
 /// `decode`: framing of the input and, for rendered messages, the text that becomes an object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DecodeSpec {
     /// The `decode` object; empty when the file has none.
     pub span: Span,
@@ -152,7 +152,7 @@ pub enum Format {
 }
 
 /// `decode.text_fields`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TextFieldsSpec {
     /// The `text_fields` object.
     pub span: Span,
@@ -165,7 +165,7 @@ pub struct TextFieldsSpec {
 }
 
 /// Where the field names of a rendered message come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TextFieldNames {
     /// The name of a list that is shipped (`windows-sysmon`).
     Shipped(Spanned<String>),
@@ -174,7 +174,7 @@ pub enum TextFieldNames {
 }
 
 /// Which event mapping a raw event takes: the first rule that holds, else the text of `matched_field`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     /// `select`, in order.
     pub rules: Vec<SelectRule>,
@@ -183,7 +183,7 @@ pub struct Selector {
 }
 
 /// One item of `select`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SelectRule {
     /// `when`.
     pub condition: Spanned<Condition>,
@@ -192,7 +192,7 @@ pub struct SelectRule {
 }
 
 /// `timestamp`: where the time of the event is and how it is written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TimestampSpec {
     /// The `timestamp` object.
     pub span: Span,
@@ -229,7 +229,7 @@ pub enum EpochUnit {
 }
 
 /// `destination`: how the objects of this source are named in the lake.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Destination {
     /// `layout`, default [`Layout::SourcePerClass`].
     pub layout: Spanned<Layout>,
@@ -247,7 +247,7 @@ pub enum Layout {
 }
 
 /// A table of `lookups`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
     /// Its name.
     pub name: Spanned<String>,
@@ -274,7 +274,7 @@ pub enum UnmappedMode {
 }
 
 /// One entry of `ocsf_mapping`, with `common` and its fragments merged in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EventMapping {
     /// The whole entry.
     pub span: Span,
@@ -294,7 +294,7 @@ pub struct EventMapping {
 }
 
 /// What an attribute is assigned.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Tree {
     /// An object of attributes.
     Object(ObjectTree),
@@ -322,7 +322,7 @@ impl Tree {
 }
 
 /// An object of attributes, in the order of the file; a name occurs once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObjectTree {
     /// The object as last written (an event's own wins over what it extends).
     pub span: Span,
@@ -338,7 +338,7 @@ impl ObjectTree {
 }
 
 /// A list of attribute values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ArrayTree {
     /// The JSON array.
     pub span: Span,
@@ -347,7 +347,7 @@ pub struct ArrayTree {
 }
 
 /// `{"$when": {"if": …, "then": …, "else": …}}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WhenTree {
     /// The operator object.
     pub span: Span,
@@ -360,7 +360,7 @@ pub struct WhenTree {
 }
 
 /// `{"$each": {"in": …, "where": …, "as": …}}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EachTree {
     /// The operator object.
     pub span: Span,
@@ -373,7 +373,7 @@ pub struct EachTree {
 }
 
 /// An expression that gives one JSON value, or none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`: no value.
     Absent,
@@ -422,7 +422,7 @@ pub enum Value {
 }
 
 /// `$enum {evaluate, values, other}`: the value listed under the text of `evaluate`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EnumOperator {
     /// `evaluate`.
     pub evaluate: Spanned<Value>,
@@ -433,7 +433,7 @@ pub struct EnumOperator {
 }
 
 /// `$timestamp {value, format}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TimestampOperator {
     /// `value`.
     pub value: Spanned<Value>,
@@ -442,7 +442,7 @@ pub struct TimestampOperator {
 }
 
 /// `$regex {value, pattern, group}`: the text of a group of the first match; absent without a match.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegexOperator {
     /// `value`.
     pub value: Spanned<Value>,
@@ -462,7 +462,7 @@ pub enum RegexGroup {
 }
 
 /// `$split {value, on, take, min_parts, limit}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SplitOperator {
     /// `value`.
     pub value: Spanned<Value>,
@@ -477,7 +477,7 @@ pub struct SplitOperator {
 }
 
 /// A piece of a `$template`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum TemplatePart {
     /// Text as it is, escapes undone.
     Text(String),
@@ -486,7 +486,7 @@ pub enum TemplatePart {
 }
 
 /// `$lookup {table, key, default}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LookupOperator {
     /// `table`: a name of `lookups`; that it exists is lint's business.
     pub table: Spanned<String>,
@@ -497,7 +497,7 @@ pub struct LookupOperator {
 }
 
 /// `$each` that makes a list of values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EachOperator {
     /// `in`.
     pub input: Spanned<Value>,
@@ -508,7 +508,7 @@ pub struct EachOperator {
 }
 
 /// `$when` that chooses between values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WhenOperator {
     /// `if`.
     pub condition: Spanned<Condition>,
@@ -519,7 +519,7 @@ pub struct WhenOperator {
 }
 
 /// `$int {value, base}`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IntOperator {
     /// `value`.
     pub value: Spanned<Value>,
@@ -539,7 +539,7 @@ pub enum IntBase {
 }
 
 /// `$strip_prefix {value, prefix}`: the text without the prefix if it has it, else unchanged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StripPrefixOperator {
     /// `value`.
     pub value: Spanned<Value>,
@@ -548,7 +548,7 @@ pub struct StripPrefixOperator {
 }
 
 /// A condition on a raw event (or on an element, inside `$each`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// `exists`: has a value that is neither null nor an absent text.
     Exists(Spanned<Value>),

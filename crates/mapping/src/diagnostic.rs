@@ -128,9 +128,12 @@ diagnostics! {
     E124 UnknownClass Error "an event class that this OCSF version does not have"
         "Name a class of the version that `ocsf_version` says.";
     E125 DecodeConflict Error "`decode` contradicts itself"
-        "`at` belongs to `json-array`; `columns`, `separator` and `quote` belong to `delimited`.";
+        "`at` belongs to `json-array`; `columns`, `separator` and `quote` belong to `delimited`, which needs `columns`.";
     E126 ProfilesComputed Error "`metadata.profiles` is computed"
         "The profiles of a record follow from `profiles` and from the attributes that are set. List the names.";
+    E127 SharedSourceName Error "two classes share a custom source"
+        "Security Lake wants one class in a custom source. Name another one in `destination.sources`, or choose the \
+         layout `prefix-per-class`.";
 
     W101 UnknownAttribute Warning "an attribute that OCSF does not have there"
         "The value is kept in `unmapped` under the path that was written.";
@@ -144,16 +147,16 @@ diagnostics! {
     W105 ProfileNotApplicable Warning "a profile that the class does not take"
         "It is left out of `metadata.profiles` for events of that class.";
     W106 ValueForObject Warning "a single value for an attribute that is an object"
-        "The value is kept in `unmapped`. Write it into one of the object's attributes.";
+        "The value becomes the object's `name` if an object with nothing but a name is valid; else it is kept in \
+         `unmapped`. Write it into one of the object's attributes.";
     W107 ObjectForValue Warning "an object for an attribute that is a single value"
         "What it holds is kept in `unmapped`.";
     W108 ListForSingle Warning "a list for an attribute that is not an array"
         "The list is kept in `unmapped`. Choose one item, with `$first`, or `take` of `$split`.";
     W109 WrongLiteral Warning "a constant that does not fit the type of its attribute"
-        "It is kept in `unmapped` in every record.";
+        "It is kept in `unmapped` whenever it is chosen.";
     W110 NotInEnumeration Warning "a value that the enumeration of its attribute does not have"
-        "Records that get it are quarantined as `invalid` if it is a number; a text becomes 99 Other where the \
-         enumeration has it.";
+        "It is kept in `unmapped` whenever it is chosen. The help line lists the values and their captions.";
     W111 RequiredNotSet Warning "a required attribute that is never set"
         "Records in which its object is there are quarantined as `invalid`.";
     W112 ConstraintNotMet Warning "a constraint over several attributes that cannot be met"
@@ -179,6 +182,8 @@ diagnostics! {
         "Security Lake has no `eventClasses` value for it: objects are written, but no table can show them.";
     W122 UnusedSourceName Warning "`destination.sources` names a class that no event has"
         "Remove it.";
+    W123 ProfileNotSatisfied Warning "a profile is declared, but an attribute that it requires is never set"
+        "The profile is left out of `metadata.profiles`. Map the attribute, or do not declare the profile.";
 }
 
 impl Code {
