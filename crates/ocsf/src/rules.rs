@@ -279,7 +279,7 @@ fn compile_observable(shape: &Shape, node: NodeId, attribute: &'static Attribute
     let Some(caption) = types.caption(type_id) else {
         return;
     };
-    rules.observables.push(Observable { node, reference: shape.reference(node), type_id, caption });
+    rules.observables.push(Observable { node, reference: shape.path(node), type_id, caption });
 }
 
 /// The attributes that a constraint speaks of.

@@ -157,23 +157,13 @@ impl Shape {
         })
     }
 
-    /// The dotted path of a node.
+    /// The dotted path of a node, without a mark for the arrays it passes through: as OCSF names observables, too.
     pub fn path(&self, id: NodeId) -> String {
-        self.path_with(id, "")
-    }
-
-    /// The dotted path of a node with `[]` after each array it passes through, as OCSF names observables.
-    pub(crate) fn reference(&self, id: NodeId) -> String {
-        self.path_with(id, "[]")
-    }
-
-    fn path_with(&self, id: NodeId, list_mark: &str) -> String {
         let mut steps = Vec::new();
         let mut at = id;
         while at != NodeId::ROOT {
             let node = self.node(at);
-            let is_list = matches!(node.kind, NodeKind::ObjectList | NodeKind::ScalarList(_));
-            steps.push(if is_list { format!("{}{list_mark}", node.name) } else { node.name.to_owned() });
+            steps.push(node.name);
             at = node.parent;
         }
         steps.reverse();
