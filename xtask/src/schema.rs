@@ -26,29 +26,21 @@ pub(crate) struct GenerateSchema {
 
 impl GenerateSchema {
     pub(crate) fn run(self) -> Result<()> {
-        let from = self
-            .from
-            .unwrap_or_else(|| crate::workspace().join("../shared/data/ocsf"));
+        let from = self.from.unwrap_or_else(|| crate::workspace().join("../shared/data/ocsf"));
         for version in VERSIONS {
             let source = from.join(format!("ocsf-{version}.json"));
-            let compiled =
-                fs::read(&source).with_context(|| format!("reading {}", source.display()))?;
-            let compiled: Value = serde_json::from_slice(&compiled)
-                .with_context(|| format!("parsing {}", source.display()))?;
-            let facts =
-                facts(version, &compiled).with_context(|| format!("in {}", source.display()))?;
+            let compiled = fs::read(&source).with_context(|| format!("reading {}", source.display()))?;
+            let compiled: Value =
+                serde_json::from_slice(&compiled).with_context(|| format!("parsing {}", source.display()))?;
+            let facts = facts(version, &compiled).with_context(|| format!("in {}", source.display()))?;
 
             let target = crate::workspace().join(format!("crates/ocsf/data/ocsf-{version}.txt"));
             if fs::read_to_string(&target).is_ok_and(|old| old == facts) {
                 println!("{} is up to date", target.display());
             } else if self.check {
-                bail!(
-                    "{} is not what `cargo xtask generate-schema` writes",
-                    target.display()
-                );
+                bail!("{} is not what `cargo xtask generate-schema` writes", target.display());
             } else {
-                fs::write(&target, facts)
-                    .with_context(|| format!("writing {}", target.display()))?;
+                fs::write(&target, facts).with_context(|| format!("writing {}", target.display()))?;
                 println!("wrote {}", target.display());
             }
         }
@@ -58,26 +50,14 @@ impl GenerateSchema {
 
 /// The facts file of a compiled schema.
 fn facts(version: &str, compiled: &Value) -> Result<String> {
-    ensure!(
-        compiled["version"] == version,
-        "it says that it is version {}",
-        compiled["version"]
-    );
+    ensure!(compiled["version"] == version, "it says that it is version {}", compiled["version"]);
     let mut out = String::new();
-    writeln!(
-        out,
-        "# Facts of OCSF {version}. Written by `cargo xtask generate-schema`; the form is documented in"
-    )?;
+    writeln!(out, "# Facts of OCSF {version}. Written by `cargo xtask generate-schema`; the form is documented in")?;
     writeln!(out, "# crates/ocsf/src/schema.rs. Do not edit.")?;
     writeln!(out, "ocsf {version}\n")?;
 
     for (name, extension) in sorted(&compiled["extensions"])? {
-        writeln!(
-            out,
-            "extension {name} {} {}",
-            extension["uid"],
-            text(&extension["version"])?
-        )?;
+        writeln!(out, "extension {name} {} {}", extension["uid"], text(&extension["version"])?)?;
     }
     out.push('\n');
     for (name, profile) in sorted(&compiled["profiles"])? {
@@ -91,17 +71,11 @@ fn facts(version: &str, compiled: &Value) -> Result<String> {
 
     let objects = sorted(&compiled["objects"])?;
     let classes = sorted(&compiled["classes"])?;
-    let mut by_uid: Vec<_> = classes
-        .iter()
-        .map(|(name, class)| (class["uid"].as_u64(), *name, *class))
-        .collect();
+    let mut by_uid: Vec<_> = classes.iter().map(|(name, class)| (class["uid"].as_u64(), *name, *class)).collect();
     by_uid.sort_unstable_by_key(|(uid, name, _)| (*uid, *name));
 
-    let owners: Vec<(&str, &Value)> = objects
-        .iter()
-        .map(|(name, object)| (*name, *object))
-        .chain(by_uid.iter().map(|c| (c.1, c.2)))
-        .collect();
+    let owners: Vec<(&str, &Value)> =
+        objects.iter().map(|(name, object)| (*name, *object)).chain(by_uid.iter().map(|c| (c.1, c.2))).collect();
     let enumerations = Enumerations::collect(&owners)?;
     enumerations.write(&mut out)?;
 
@@ -161,16 +135,9 @@ fn end_of_head(out: &mut String, item: &Value) -> Result<()> {
 fn members(out: &mut String, item: &Value, enumerations: &Enumerations) -> Result<()> {
     if let Some(constraints) = item.get("constraints") {
         for (kind, paths) in sorted(constraints)? {
-            ensure!(
-                matches!(kind, "at_least_one" | "just_one"),
-                "unknown constraint {kind}"
-            );
-            let paths: Vec<&str> = paths
-                .as_array()
-                .context("a constraint is a list")?
-                .iter()
-                .map(text)
-                .collect::<Result<_>>()?;
+            ensure!(matches!(kind, "at_least_one" | "just_one"), "unknown constraint {kind}");
+            let paths: Vec<&str> =
+                paths.as_array().context("a constraint is a list")?.iter().map(text).collect::<Result<_>>()?;
             writeln!(out, "  ! {kind} {}", paths.join(" "))?;
         }
     }
@@ -179,16 +146,8 @@ fn members(out: &mut String, item: &Value, enumerations: &Enumerations) -> Resul
             "object_t" => text(&attribute["object_type"])?,
             scalar => scalar,
         };
-        let array = if attribute["is_array"] == true {
-            "[]"
-        } else {
-            ""
-        };
-        write!(
-            out,
-            "  {name} {kind}{array} {}",
-            text(&attribute["requirement"])?
-        )?;
+        let array = if attribute["is_array"] == true { "[]" } else { "" };
+        write!(out, "  {name} {kind}{array} {}", text(&attribute["requirement"])?)?;
         if let Some(profiles) = profiles(attribute)? {
             write!(out, " {profiles}")?;
         }
@@ -236,20 +195,15 @@ impl Enumerations {
         for (owner, item) in owners {
             for (attribute, facts) in sorted(&item["attributes"])? {
                 if let Some(members) = facts.get("enum") {
-                    let members =
-                        Self::members(members).with_context(|| format!("{owner}.{attribute}"))?;
+                    let members = Self::members(members).with_context(|| format!("{owner}.{attribute}"))?;
                     let of_attribute = names.entry(attribute.to_owned()).or_default();
-                    of_attribute
-                        .entry(members)
-                        .or_insert_with(|| format!("{attribute}@{owner}"));
+                    of_attribute.entry(members).or_insert_with(|| format!("{attribute}@{owner}"));
                 }
             }
         }
         for (attribute, of_attribute) in &mut names {
             if of_attribute.len() == 1 {
-                of_attribute
-                    .values_mut()
-                    .for_each(|name| name.clone_from(attribute));
+                of_attribute.values_mut().for_each(|name| name.clone_from(attribute));
             }
         }
         Ok(Self { names })
@@ -261,35 +215,21 @@ impl Enumerations {
         members.sort_by_key(|(value, _)| (value.parse::<i64>().ok(), *value));
         let mut out = String::new();
         for (value, facts) in members {
-            ensure!(
-                !value.contains(" = "),
-                "the value {value:?} cannot be written"
-            );
-            ensure!(
-                facts.get("@deprecated").is_none(),
-                "the form has no word for a deprecated value"
-            );
+            ensure!(!value.contains(" = "), "the value {value:?} cannot be written");
+            ensure!(facts.get("@deprecated").is_none(), "the form has no word for a deprecated value");
             writeln!(out, "  {value} = {}", text(&facts["caption"])?)?;
         }
         Ok(out)
     }
 
     fn name(&self, attribute: &str, members: &Value) -> Result<&str> {
-        let name = self
-            .names
-            .get(attribute)
-            .and_then(|names| names.get(&Self::members(members).ok()?));
-        name.map(String::as_str)
-            .context("an enumeration that was not collected")
+        let name = self.names.get(attribute).and_then(|names| names.get(&Self::members(members).ok()?));
+        name.map(String::as_str).context("an enumeration that was not collected")
     }
 
     fn write(&self, out: &mut String) -> Result<()> {
-        let mut all: Vec<(&str, &str)> = self
-            .names
-            .values()
-            .flatten()
-            .map(|(members, name)| (name.as_str(), members.as_str()))
-            .collect();
+        let mut all: Vec<(&str, &str)> =
+            self.names.values().flatten().map(|(members, name)| (name.as_str(), members.as_str())).collect();
         all.sort_unstable();
         for (name, members) in all {
             write!(out, "\nenum {name}\n{members}")?;
@@ -300,18 +240,13 @@ impl Enumerations {
 
 fn sorted(value: &Value) -> Result<Vec<(&str, &Value)>> {
     let members: &Map<String, Value> = value.as_object().context("an object is missing")?;
-    let mut members: Vec<_> = members
-        .iter()
-        .map(|(name, value)| (name.as_str(), value))
-        .collect();
+    let mut members: Vec<_> = members.iter().map(|(name, value)| (name.as_str(), value)).collect();
     members.sort_unstable_by_key(|(name, _)| *name);
     Ok(members)
 }
 
 fn text(value: &Value) -> Result<&str> {
-    let text = value
-        .as_str()
-        .with_context(|| format!("{value} is not a text"))?;
+    let text = value.as_str().with_context(|| format!("{value} is not a text"))?;
     ensure!(!text.contains('\n'), "{text:?} is more than a line");
     Ok(text)
 }

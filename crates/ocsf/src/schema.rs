@@ -97,7 +97,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The facts of `version`, read from the embedded text on first use (about a millisecond) and kept.
+    /// The facts of `version`, read from the embedded text on first use (below two milliseconds) and kept.
     pub fn get(version: Version) -> &'static Self {
         static V1_1_0: OnceLock<Schema> = OnceLock::new();
         static V1_3_0: OnceLock<Schema> = OnceLock::new();

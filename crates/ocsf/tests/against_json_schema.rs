@@ -4,6 +4,8 @@
 //! The events are valid ones written by hand (`valid_events.json`) and random ones, both then broken at random. JSON
 //! Schema cannot know everything that `validate_event` checks, so only the kinds in [`known_to_json_schema`] count.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -16,10 +18,13 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
+/// A class and its profiles.
+type Kind = (String, Vec<String>);
+
 /// JSON Schemas of one version, made when first asked for.
 struct JsonSchemas {
     compiled: Value,
-    made: RefCell<HashMap<(String, Vec<String>), Rc<Validator>>>,
+    made: RefCell<HashMap<Kind, Rc<Validator>>>,
 }
 
 impl JsonSchemas {

@@ -239,7 +239,7 @@ fn each_version_has_its_own_facts() {
     put(&mut event, "metadata.version", json!("1.3.0"));
     assert_eq!(validate_event(Schema::get(Version::V1_3_0), &event), []);
     put(&mut event, "osint", json!([]));
-    let kind = |version| validate_event(Schema::get(version), &event).into_iter().map(|v| (v.path, v.kind)).last();
+    let kind = |version| validate_event(Schema::get(version), &event).into_iter().map(|v| (v.path, v.kind)).next_back();
     assert_eq!(kind(Version::V1_3_0), Some(("osint".to_owned(), ViolationKind::AttributeProfileOff)));
     assert!(
         validate_event(Schema::get(Version::V1_1_0), &event).iter().any(|v| v.kind == ViolationKind::AttributeUnknown)

@@ -22,9 +22,8 @@ use serde_json::{Map, Value, json};
 /// The compiled schema of a version (`1.1.0`), as `ocsf-schema-compiler` prints it. `None`, and a word on standard
 /// output, where `../shared/data` is not there.
 pub fn compiled(version: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/ocsf")
-        .join(format!("ocsf-{version}.json"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/ocsf").join(format!("ocsf-{version}.json"));
     let text = fs::read(path).ok();
     if text.is_none() {
         println!("skipped: ../shared/data is not here");
@@ -35,10 +34,7 @@ pub fn compiled(version: &str) -> Option<Value> {
 /// The key of the class with that `class_uid`: `process_activity`, `win/registry_key_activity`.
 pub fn class_with_uid(compiled: &Value, uid: u64) -> Option<&str> {
     let classes = compiled["classes"].as_object()?;
-    classes
-        .iter()
-        .find(|(_, class)| class["uid"] == uid)
-        .map(|(name, _)| name.as_str())
+    classes.iter().find(|(_, class)| class["uid"] == uid).map(|(name, _)| name.as_str())
 }
 
 /// The JSON Schema (draft 7) of events of `class` that have `profiles`. `class` is a key of the compiled schema; for
@@ -54,11 +50,7 @@ pub fn class_schema(compiled: &Value, class: &str, profiles: &[&str]) -> Value {
     while let Some(name) = missing.pop_first() {
         let object = &compiled["objects"][name];
         definitions.insert(definition_name(name), builder.item(object));
-        missing.extend(
-            builder
-                .objects_of(object)
-                .filter(|name| !definitions.contains_key(&definition_name(name))),
-        );
+        missing.extend(builder.objects_of(object).filter(|name| !definitions.contains_key(&definition_name(name))));
     }
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = item["caption"].clone();
@@ -91,19 +83,16 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// The attributes of a class or object that exist with these profiles.
     fn attributes(&self, item: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
-        item["attributes"].as_object().into_iter().flatten().filter(
-            |(_, attribute)| match attribute["profiles"].as_array() {
-                Some(of) if !of.is_empty() => of
-                    .iter()
-                    .any(|name| self.profiles.iter().any(|on| name == on)),
+        item["attributes"].as_object().into_iter().flatten().filter(|(_, attribute)| {
+            match attribute["profiles"].as_array() {
+                Some(of) if !of.is_empty() => of.iter().any(|name| self.profiles.iter().any(|on| name == on)),
                 _ => true,
-            },
-        )
+            }
+        })
     }
 
     fn objects_of(&self, item: &'a Value) -> impl Iterator<Item = &'a str> {
-        self.attributes(item)
-            .filter_map(|(_, attribute)| attribute["object_type"].as_str())
+        self.attributes(item).filter_map(|(_, attribute)| attribute["object_type"].as_str())
     }
 
     /// The schema of a class or object.
@@ -146,11 +135,7 @@ impl<'a> Builder<'a> {
             });
             element["enum"] = values.collect();
         }
-        if attribute["is_array"] == true {
-            json!({"type": "array", "items": element})
-        } else {
-            element
-        }
+        if attribute["is_array"] == true { json!({"type": "array", "items": element}) } else { element }
     }
 
     fn scalar(&self, name: &Value) -> Value {
