@@ -2,6 +2,8 @@
 
 mod examples;
 mod schema;
+mod test;
+mod test_environment;
 
 use clap::{Parser, Subcommand};
 
@@ -18,12 +20,15 @@ enum Task {
     GenerateExamples(examples::GenerateExamples),
     /// Write crates/ocsf/data/ocsf-<version>.txt from the compiled schemas in ../shared/data/ocsf
     GenerateSchema(schema::GenerateSchema),
+    /// Run the whole test suite, with everything it needs
+    Test(test::Test),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
+        Task::Test(task) => task.run(),
     }
 }
 
