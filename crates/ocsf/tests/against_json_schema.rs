@@ -278,7 +278,7 @@ fn both_judge_changed_events_alike() {
             changes.iter().for_each(|change| apply(schema, &mut event, change));
             event
         });
-        both_agree(version, 700, changed);
+        both_agree(version, 600, changed);
     }
 }
 
@@ -291,7 +291,7 @@ fn both_judge_random_events_alike() {
             changes.iter().for_each(|change| apply(schema, &mut event, change));
             event
         });
-        both_agree(version, 200, random);
+        both_agree(version, 120, random);
     }
 }
 
