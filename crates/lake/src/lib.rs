@@ -4,6 +4,7 @@
 //! This is the last arrow of the flow: columns come in from the mapping, objects go out. Nothing here knows how the
 //! columns were made.
 
+pub mod aws;
 mod extent;
 pub mod key;
 mod page_headers;
@@ -11,3 +12,4 @@ pub mod parquet_object;
 pub mod partition;
 #[cfg(test)]
 mod sample;
+pub mod store;

@@ -1,0 +1,63 @@
+//! The one place that says how this project talks to AWS.
+//!
+//! Everything comes from the environment, as the AWS SDKs define it: credentials, profile, Region, retries
+//! (`AWS_MAX_ATTEMPTS`), and `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_<SERVICE>` for an emulator.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// The configuration that every client of this project is made from: TLS by rustls and ring (which need neither
+/// OpenSSL nor CMake), a connection within 5 seconds, and the SDK's standard retries.
+pub async fn sdk_config() -> SdkConfig {
+    let http_client =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        // No limit on the whole attempt: a large object over a slow line takes its time, and the SDK notices stalls.
+        .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
+        .load()
+        .await
+}
+
+/// A client for S3. Any endpoint that is not AWS's own is addressed by path (`http://host/bucket/key`), since emulators
+/// have no name for each bucket.
+pub fn s3_client(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let for_s3 = std::env::var("AWS_ENDPOINT_URL_S3").ok().filter(|url| !url.is_empty());
+    let endpoint = for_s3.as_deref().or(config.endpoint_url());
+    let settings = aws_sdk_s3::config::Builder::from(config).force_path_style(endpoint.is_some_and(|url| !is_aws(url)));
+    aws_sdk_s3::Client::from_conf(settings.build())
+}
+
+/// Whether a URL's host is one of AWS.
+fn is_aws(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', ':']).next().unwrap_or_default().to_ascii_lowercase();
+    [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"].iter().any(|suffix| host.ends_with(suffix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_of_aws_are_addressed_by_bucket_name() {
+        for url in [
+            "https://s3.eu-central-1.amazonaws.com",
+            "https://bucket.vpce-1-2.s3.us-east-1.vpce.amazonaws.com/x",
+            "s3.cn-north-1.amazonaws.com.cn",
+        ] {
+            assert!(is_aws(url), "{url}");
+        }
+        for url in [
+            "http://127.0.0.1:4566",
+            "http://localhost:9000/",
+            "http://amazonaws.com.example.org",
+            "https://minio.lan/amazonaws.com",
+        ] {
+            assert!(!is_aws(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! A folder as a store: what a bucket holds under a key, the folder holds in the file of that path.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::io::AsyncReadExt;
+
+use super::{BoxFuture, ChunkSource, Chunks, Kind, LIST_PAGE, Listed, Store, StoreError};
+
+/// Objects as files below a folder.
+///
+/// A put writes a temporary file beside the place, syncs it, and renames it, so that a reader sees the old object, the
+/// new one, or none, and a crash leaves at most a `.sluice-put-*` file, which is no object. Keys cannot leave the
+/// folder. Symbolic links to folders are not followed in lists.
+///
+/// ```
+/// use lake::store::{FolderStore, Store};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// let store = FolderStore::new(folder.path());
+/// store.put("a/b", "bytes".into()).await?;
+/// assert_eq!(&store.get("a/b").await?[..], b"bytes");
+/// assert!(store.put("../b", "bytes".into()).await.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    root: PathBuf,
+}
+
+/// What the names of unfinished files begin with. No key has such a segment.
+const TEMPORARY: &str = ".sluice-put-";
+const CHUNK_BYTES: usize = 1 << 20;
+
+impl FolderStore {
+    /// The store in `root`, which the first put makes if it is missing.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The file of a key.
+    fn path(&self, operation: &'static str, key: &str) -> Result<PathBuf, StoreError> {
+        let mut path = self.root.clone();
+        for segment in key.split('/') {
+            if !is_file_name(segment) || segment.starts_with(TEMPORARY) {
+                let why = format!("{segment:?} in the key cannot be a file or folder");
+                return Err(StoreError::new(Kind::Permanent, operation, key, why));
+            }
+            path.push(segment);
+        }
+        Ok(path)
+    }
+}
+
+/// Whether a segment of a key names something in the folder it stands in, on this system and any other.
+fn is_file_name(segment: &str) -> bool {
+    let mut components = Path::new(segment).components();
+    let single =
+        matches!(components.next(), Some(Component::Normal(name)) if name == segment) && components.next().is_none();
+    single && !segment.contains(['\\', '\0'])
+}
+
+impl Store for FolderStore {
+    fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let path = self.path("put", key)?;
+            blocking("put", key, move || write_whole(&path, &bytes)).await
+        })
+    }
+
+    fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Chunks, StoreError>> {
+        Box::pin(async move {
+            let path = self.path("read", key)?;
+            let failed = |error: io::Error| match error.kind() {
+                // A file stands where the key has a folder, so there is no such object.
+                ErrorKind::NotADirectory => io_error("read", key, ErrorKind::NotFound.into()),
+                _ => io_error("read", key, error),
+            };
+            let file = tokio::fs::File::open(path).await.map_err(failed)?;
+            let metadata = file.metadata().await.map_err(failed)?;
+            if !metadata.is_file() {
+                return Err(io_error("read", key, ErrorKind::NotFound.into()));
+            }
+            Ok(Chunks::new(Some(metadata.len()), FileChunks { file, key: key.to_owned() }))
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>> {
+        let (root, owned_prefix, after) = (self.root.clone(), prefix.to_owned(), after.to_owned());
+        Box::pin(blocking("list", prefix, move || {
+            let mut found = Vec::new();
+            walk(&root, "", &owned_prefix, &after, &mut found)?;
+            Ok(found)
+        }))
+    }
+
+    fn describe(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+/// Runs what waits for the disk where it holds up nobody.
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    key: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| io_error(operation, key, error)),
+        Err(stopped) => {
+            Err(StoreError::new(Kind::Transient, operation, key, "the work was stopped").caused_by(stopped))
+        }
+    }
+}
+
+fn io_error(operation: &'static str, key: &str, error: io::Error) -> StoreError {
+    let kind = match error.kind() {
+        ErrorKind::NotFound => Kind::NotFound,
+        ErrorKind::Interrupted
+        | ErrorKind::TimedOut
+        | ErrorKind::WouldBlock
+        | ErrorKind::ResourceBusy
+        | ErrorKind::StaleNetworkFileHandle => Kind::Transient,
+        _ => Kind::Permanent,
+    };
+    StoreError::new(kind, operation, key, error.to_string()).caused_by(error)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    let (temporary, mut file) = create_temporary(folder)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    drop(file);
+    let renamed = written.and_then(|()| fs::rename(&temporary, path));
+    if renamed.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    renamed?;
+    sync_folder(folder)
+}
+
+fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{TEMPORARY}{}-{number}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            // Left behind by a process that had the same number.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            other => return other.map(|file| (path, file)),
+        }
+    }
+}
+
+/// Makes a rename survive a crash. Only Unix can sync a folder.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Adds the files below `folder`, whose keys begin with `parent`, in the order of their keys until a page is full.
+fn walk(folder: &Path, parent: &str, prefix: &str, after: &str, found: &mut Vec<Listed>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        // A store nobody has put into yet, or a folder removed meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let mut children = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let is_folder = entry.file_type()?.is_dir();
+        // No key that was put has a name that is not UTF-8.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with(TEMPORARY) {
+            continue;
+        }
+        // Between its siblings a folder stands where its keys do, that is with the slash.
+        let key = format!("{parent}{name}{}", if is_folder { "/" } else { "" });
+        let may_match = key.starts_with(prefix) || (is_folder && prefix.starts_with(&key));
+        let may_follow = key.as_str() > after || (is_folder && after.starts_with(&key));
+        if may_match && may_follow {
+            children.push((key, entry.path(), is_folder));
+        }
+    }
+    children.sort();
+    for (key, path, is_folder) in children {
+        if found.len() == LIST_PAGE {
+            return Ok(());
+        }
+        if is_folder {
+            walk(&path, &key, prefix, after, found)?;
+            continue;
+        }
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => found.push(Listed { key, bytes: metadata.len() }),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+struct FileChunks {
+    file: tokio::fs::File,
+    key: String,
+}
+
+impl ChunkSource for FileChunks {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
+        Box::pin(async move {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let read = self.file.read_buf(&mut chunk).await;
+            let length = read.map_err(|error| io_error("read", &self.key, error))?;
+            Ok((length > 0).then(|| chunk.into()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::list_all;
+
+    fn store() -> (tempfile::TempDir, FolderStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path().join("lake"));
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn what_is_put_is_got_and_a_second_put_replaces_it() {
+        let (_folder, store) = store();
+        let large: Bytes = (0..3_000_000_u32).map(|n| n as u8).collect::<Vec<_>>().into();
+        for bytes in [Bytes::from_static(b"first"), large, Bytes::new()] {
+            store.put("ext/a/b.parquet", bytes.clone()).await.unwrap();
+            assert_eq!(store.get("ext/a/b.parquet").await.unwrap(), bytes);
+        }
+        assert_eq!(store.read("ext/a/b.parquet").await.unwrap().length(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn no_key_leaves_the_folder() {
+        let (folder, store) = store();
+        for key in ["../x", "a/../../x", "/x", "a//x", "", ".", "a/", "a/./x", "a\\..\\x", "a\0", ".sluice-put-1-1"] {
+            let error = store.put(key, Bytes::from_static(b"x")).await.unwrap_err();
+            assert!(!error.is_transient() && !error.is_not_found(), "{key:?}: {error}");
+            assert!(store.read(key).await.is_err(), "{key:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_missing_object_and_a_folder_are_not_found() {
+        let (_folder, store) = store();
+        store.put("a/b", Bytes::new()).await.unwrap();
+        for key in ["x", "a", "a/c", "a/b/c/d"] {
+            let error = store.get(key).await.unwrap_err();
+            assert!(error.is_not_found(), "{key}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_put_leaves_nothing_behind() {
+        let (_folder, store) = store();
+        store.put("a/b/c", Bytes::new()).await.unwrap();
+        // The place is taken by a folder, so the rename fails.
+        assert!(store.put("a/b", Bytes::from_static(b"x")).await.is_err());
+        let names: Vec<_> =
+            fs::read_dir(store.root.join("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["b"]);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_an_unfinished_put_is_no_object() {
+        let (_folder, store) = store();
+        store.put("a/b", Bytes::new()).await.unwrap();
+        fs::write(store.root.join("a").join(".sluice-put-7-0"), "half").unwrap();
+        assert_eq!(list_all(&store, "").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn lists_are_in_the_order_of_keys_and_go_on_where_they_ended() {
+        let (_folder, store) = store();
+        assert_eq!(list_all(&store, "").await.unwrap(), []);
+        // '-' and '.' sort before '/', '0' after it.
+        let mut keys: Vec<String> = ["a/x", "a-b/x", "a.b", "a0/x", "b/c/d", "b/c.d", "b/cd"].map(String::from).into();
+        keys.extend((0..2500).map(|n| format!("many/{}/{n:04}", n % 2)));
+        for key in &keys {
+            // Put without the syncs, which would take most of the test's time.
+            let path = store.path("put", key).unwrap();
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "abc").unwrap();
+        }
+        keys.sort();
+        for prefix in ["", "a", "a/", "b/c", "b/c/d", "many/1/0", "none", "b/c/d/e"] {
+            let expected: Vec<_> = keys.iter().filter(|key| key.starts_with(prefix)).cloned().collect();
+            let listed = list_all(&store, prefix).await.unwrap();
+            assert!(listed.iter().all(|listed| listed.bytes == 3));
+            assert_eq!(listed.into_iter().map(|listed| listed.key).collect::<Vec<_>>(), expected, "{prefix:?}");
+        }
+        assert_eq!(store.list("", "").await.unwrap().len(), LIST_PAGE);
+    }
+
+    #[tokio::test]
+    async fn puts_at_the_same_time_leave_one_whole_object() {
+        let (_folder, store) = store();
+        let puts = (0..8_u8).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.put("a", vec![n; 100_000].into()).await })
+        });
+        for put in puts.collect::<Vec<_>>() {
+            put.await.unwrap().unwrap();
+        }
+        let got = store.get("a").await.unwrap();
+        assert!(got.len() == 100_000 && got.iter().all(|byte| *byte == got[0]));
+    }
+}

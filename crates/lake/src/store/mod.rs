@@ -1,0 +1,217 @@
+//! Where objects are kept: an S3 bucket, or a folder that looks like one.
+//!
+//! A [`Store`] puts whole objects, so that there is never half of one, and reads them in chunks. Keys are those of S3:
+//! text with slashes, listed in the order of their bytes. [`open`] makes the store that a location names.
+
+mod folder;
+mod s3;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+pub use folder::FolderStore;
+pub use s3::S3Store;
+
+/// A future that can be sent between threads. `async fn` in a trait would not make one for `dyn Store`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A place for objects.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Puts an object. It replaces one of the same key, and is durable and complete when this returns `Ok`.
+    fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Reads an object in chunks of moderate size. The error of a missing one is [`StoreError::is_not_found`].
+    fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Chunks, StoreError>>;
+
+    /// Up to [`LIST_PAGE`] objects whose key begins with `prefix` and comes after the key `after` (empty for the first
+    /// page), in the order of their keys' bytes. None is left when it is empty. See [`list_all`].
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>>;
+
+    /// What people call this store: `s3://bucket/prefix`, or the folder's path.
+    fn describe(&self) -> String;
+
+    /// A whole object of up to [`MAX_GET_BYTES`]. Larger ones are an error; [`Store::read`] them.
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, StoreError>> {
+        Box::pin(async move {
+            let mut chunks = self.read(key).await?;
+            let too_large = || StoreError::new(Kind::Permanent, "get", key, "the object is larger than 1 GB");
+            if chunks.length().is_some_and(|length| length > MAX_GET_BYTES) {
+                return Err(too_large());
+            }
+            let mut whole = BytesMut::new();
+            while let Some(chunk) = chunks.next().await? {
+                if (whole.len() + chunk.len()) as u64 > MAX_GET_BYTES {
+                    return Err(too_large());
+                }
+                whole.extend_from_slice(&chunk);
+            }
+            Ok(whole.freeze())
+        })
+    }
+}
+
+/// How many objects [`Store::list`] gives at most.
+pub const LIST_PAGE: usize = 1000;
+
+/// The largest object that [`Store::get`] gives, in bytes.
+pub const MAX_GET_BYTES: u64 = 1_000_000_000;
+
+/// An object seen in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key in the store.
+    pub key: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// The bytes of an object as they arrive.
+pub struct Chunks {
+    length: Option<u64>,
+    source: Box<dyn ChunkSource>,
+}
+
+/// What [`Chunks`] come from.
+pub(crate) trait ChunkSource: Send {
+    /// The next bytes, or `None` at the end.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>>;
+}
+
+impl Chunks {
+    pub(crate) fn new(length: Option<u64>, source: impl ChunkSource + 'static) -> Self {
+        Self { length, source: Box::new(source) }
+    }
+
+    /// Size of the whole object in bytes, if the store says.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The next bytes, or `None` at the end.
+    ///
+    /// # Errors
+    /// The object could not be read further. What came before must then not be taken for all of it.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        self.source.next().await
+    }
+}
+
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunks").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// All objects whose key begins with `prefix`, page by page. For tests and for prefixes known to be small.
+///
+/// # Errors
+/// The first error of [`Store::list`].
+pub async fn list_all(store: &dyn Store, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    let mut all: Vec<Listed> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.key.clone()).unwrap_or_default();
+        let page = store.list(prefix, &after).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// The store that `location` names: `s3://bucket`, `s3://bucket/prefix`, or a folder.
+///
+/// For S3, credentials, Region and endpoint come from the environment, see [`crate::aws::sdk_config`]. Nothing is sent
+/// and no folder is made before the first put.
+///
+/// # Errors
+/// A location that names no bucket, another scheme, or S3 without a Region.
+pub async fn open(location: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let refuse = |why: &str| Err(StoreError::new(Kind::Permanent, "open", location, why));
+    if let Some(place) = location.strip_prefix("s3://") {
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        if !is_bucket_name(bucket) {
+            return refuse("after s3:// comes the name of a bucket: 3 to 63 of a-z 0-9 . -");
+        }
+        let config = crate::aws::sdk_config().await;
+        if config.region().is_none() {
+            return refuse("no Region is set; set AWS_REGION or a profile's region");
+        }
+        return Ok(Arc::new(S3Store::new(crate::aws::s3_client(&config), bucket, prefix)));
+    }
+    if location.is_empty() || location.contains("://") {
+        return refuse("a location is s3://bucket/prefix or a folder");
+    }
+    Ok(Arc::new(FolderStore::new(location)))
+}
+
+fn is_bucket_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
+    (3..=63).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// A store that failed.
+///
+/// What to do follows from its kind: a [transient](StoreError::is_transient) failure may pass if the same is tried
+/// again later; any other stays until a person changes something.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {location}: {message}")]
+pub struct StoreError {
+    kind: Kind,
+    operation: &'static str,
+    location: String,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    NotFound,
+    Transient,
+    Permanent,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: Kind, operation: &'static str, location: &str, message: impl Into<String>) -> Self {
+        Self { kind, operation, location: location.to_owned(), message: message.into(), source: None }
+    }
+
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whether there is no object of that key.
+    pub fn is_not_found(&self) -> bool {
+        self.kind == Kind::NotFound
+    }
+
+    /// Whether the same may succeed later without anybody changing anything: throttling, time-outs, lost connections,
+    /// faults on the server's side.
+    pub fn is_transient(&self) -> bool {
+        self.kind == Kind::Transient
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_location_is_a_bucket_or_a_folder() {
+        assert_eq!(open("./lake").await.unwrap().describe(), "./lake");
+        for (location, why) in [
+            ("", "a location is s3://bucket/prefix or a folder"),
+            ("gs://bucket", "a location is s3://bucket/prefix or a folder"),
+            ("s3://", "after s3:// comes the name of a bucket: 3 to 63 of a-z 0-9 . -"),
+            ("s3://My_Bucket/x", "after s3:// comes the name of a bucket: 3 to 63 of a-z 0-9 . -"),
+        ] {
+            let error = open(location).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("open {location}: {why}"));
+            assert!(!error.is_transient());
+        }
+    }
+}
