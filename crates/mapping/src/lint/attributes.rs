@@ -1,0 +1,577 @@
+//! The attributes of an event mapping against its class, at every depth.
+
+use ocsf::schema::{
+    Attribute, AttributeKind, Constraint, Enumeration, EventClass, ObjectId, ProfileSet, Requirement, ScalarType,
+};
+use serde_json::Value as Json;
+
+use super::Linter;
+use super::literals::misfit;
+use super::values::{is_list, is_never_absent};
+use crate::compile::{is_derived, name_of};
+use crate::config::{EnumOperator, EventMapping, ObjectTree, Span, Spanned, Tree, Value};
+use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
+use crate::operators::OPERATORS;
+
+/// The event mapping that is examined.
+#[derive(Clone, Copy)]
+struct Event<'c> {
+    mapping: &'c EventMapping,
+    class: &'static EventClass,
+    /// The profiles it declares.
+    declared: ProfileSet,
+}
+
+/// A class or an object: what has attributes.
+#[derive(Clone, Copy)]
+struct Owner {
+    name: &'static str,
+    what: &'static str,
+    attributes: &'static [Attribute],
+    constraints: &'static [Constraint],
+}
+
+impl Owner {
+    fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+}
+
+/// Where the examined object stands.
+#[derive(Clone, Copy)]
+struct At<'p> {
+    /// Dotted path, empty for the event.
+    path: &'p str,
+    /// Its key, or the name of the class.
+    span: Span,
+    /// Whether it is assigned only under a condition.
+    conditional: bool,
+}
+
+impl<'c> Linter<'c> {
+    /// Examines the attributes of one event mapping.
+    pub(super) fn attributes(&mut self, mapping: &'c EventMapping, class: &'static EventClass) {
+        let declared = mapping.profiles.iter().filter_map(|name| self.schema.profile_id(name)).collect();
+        let event = Event { mapping, class, declared };
+        let owner =
+            Owner { name: class.name, what: "class", attributes: &class.attributes, constraints: &class.constraints };
+        let at = At { path: "", span: mapping.schema.span, conditional: false };
+        self.object(event, &mapping.attributes, owner, at);
+        if mapping.attributes.get("metadata").is_none()
+            && let Some(metadata) = class.attribute("metadata")
+            && let AttributeKind::Object(object) = metadata.kind
+        {
+            // It is always there, since its version is derived.
+            let at = At { path: "metadata", ..at };
+            self.object(event, &ObjectTree::default(), self.owner(object), at);
+        }
+    }
+
+    fn owner(&self, object: ObjectId) -> Owner {
+        let object = self.schema.object_by_id(object);
+        Owner { name: object.name, what: "object", attributes: &object.attributes, constraints: &object.constraints }
+    }
+
+    fn object(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
+        for (key, assigned) in &tree.members {
+            let path = join(at.path, key);
+            let Some(attribute) = owner.attribute(key) else {
+                self.unknown_attribute(event, tree, owner, key, &path);
+                continue;
+            };
+            if is_derived(&path) {
+                self.derived(event, &path, assigned, key.span);
+                continue;
+            }
+            self.profile_of(event, attribute, key, &path, at.conditional || matches!(assigned, Tree::When(_)));
+            if attribute.deprecated {
+                let message = format!("{} is deprecated in OCSF {}", quote(&path), self.schema.version());
+                self.report(Diagnostic::new(Code::DeprecatedAttribute, key.span, message));
+            }
+            let at = At { path: &path, span: key.span, conditional: at.conditional };
+            self.assigned(event, attribute, assigned, at);
+        }
+        self.siblings(tree, owner, at.path);
+        self.required(event, tree, owner, at);
+        self.constraints(event, tree, owner, at);
+    }
+
+    fn unknown_attribute(
+        &mut self,
+        event: Event<'c>,
+        tree: &ObjectTree,
+        owner: Owner,
+        key: &Spanned<String>,
+        path: &str,
+    ) {
+        let prefix = path.strip_suffix(key.as_str()).unwrap_or_default();
+        let version = self.schema.version();
+        let message = format!("no attribute {} in {} {version}", quote(path), event.class.name);
+        let names = || owner.attributes.iter().map(|attribute| attribute.name);
+        let unset = names().filter(|name| tree.get(name).is_none());
+        let near = nearest(key, unset).or_else(|| nearest(key, names()));
+        let help = if let Some(near) = near {
+            format!("did you mean {}?", quote(&format!("{prefix}{near}")))
+        } else if let Some(operator) = OPERATORS.iter().find(|operator| operator.name.get(1..) == Some(key.as_str())) {
+            format!("did you mean the operator {}?", quote(operator.name))
+        } else if let Some((object, rest)) = key.split_once('.') {
+            format!("write objects inside one another: {object:?}: {{{rest:?}: …}}")
+        } else {
+            let holders = owner.attributes.iter().filter(|attribute| match attribute.kind {
+                AttributeKind::Object(object) => self.schema.object_by_id(object).attribute(key).is_some(),
+                AttributeKind::Scalar(_) => false,
+            });
+            let places: Vec<String> = holders.map(|holder| format!("{prefix}{}.{}", holder.name, key.value)).collect();
+            match places.is_empty() {
+                false => format!("there is {}", list(places.iter().map(String::as_str))),
+                true => {
+                    "its value is kept in `unmapped`; write it there, under `unmapped`, if that is meant".to_owned()
+                }
+            }
+        };
+        self.report(
+            Diagnostic::new(Code::UnknownAttribute, key.span, message)
+                .label(format!("not an attribute of the {} {}", owner.what, owner.name))
+                .help(help),
+        );
+    }
+
+    fn profile_of(
+        &mut self,
+        event: Event<'c>,
+        attribute: &Attribute,
+        key: &Spanned<String>,
+        path: &str,
+        conditional: bool,
+    ) {
+        if attribute.is_present(event.declared) || conditional {
+            return;
+        }
+        let names: Vec<_> = attribute.profiles.names(self.schema).collect();
+        let Some(first) = names.first() else { return };
+        let of = match names.len() {
+            1 => format!("the profile {}", quote(first)),
+            _ => format!("one of the profiles {}", list(names.iter().copied())),
+        };
+        let message =
+            format!("{} belongs to {of}, which the event {} does not declare", quote(path), quote(&event.mapping.key));
+        self.report(
+            Diagnostic::new(Code::UndeclaredProfile, key.span, message)
+                .help(format!("add {first:?} to `profiles` of the event or of the config")),
+        );
+    }
+
+    /// What an attribute is assigned.
+    fn assigned(&mut self, event: Event<'c>, attribute: &'static Attribute, tree: &Tree, at: At<'_>) {
+        if let Tree::When(when) = tree {
+            let at = At { conditional: true, ..at };
+            self.assigned(event, attribute, &when.then, at);
+            if let Some(otherwise) = &when.otherwise {
+                self.assigned(event, attribute, otherwise, at);
+            }
+            return;
+        }
+        match attribute.kind {
+            AttributeKind::Object(object) => {
+                if self.schema.object_by_id(object).is_free_form() {
+                    return;
+                }
+                if !attribute.is_array && matches!(tree, Tree::Array(_) | Tree::Each(_)) {
+                    let message = format!("{} is a single object, not an array", quote(at.path));
+                    self.report(Diagnostic::new(Code::ListForSingle, tree.span(), message));
+                    return;
+                }
+                self.objects(event, attribute, object, tree, at);
+            }
+            AttributeKind::Scalar(ScalarType::Json) => {}
+            AttributeKind::Scalar(scalar) => self.scalars(attribute, scalar, tree, at),
+        }
+    }
+
+    /// One object, or the items of an array of objects.
+    fn objects(&mut self, event: Event<'c>, attribute: &'static Attribute, object: ObjectId, tree: &Tree, at: At<'_>) {
+        match tree {
+            Tree::Object(members) => self.object(event, members, self.owner(object), at),
+            Tree::Array(array) => {
+                array.items.iter().for_each(|item| self.objects(event, attribute, object, item, at));
+            }
+            Tree::When(when) => {
+                let at = At { conditional: true, ..at };
+                self.objects(event, attribute, object, &when.then, at);
+                if let Some(otherwise) = &when.otherwise {
+                    self.objects(event, attribute, object, otherwise, at);
+                }
+            }
+            Tree::Each(each) => self.objects(event, attribute, object, &each.body, at),
+            Tree::Value(value) if matches!(value.value, Value::Absent) => {}
+            Tree::Value(value) => {
+                let object = self.schema.object_by_id(object);
+                let message = format!("{} is an object of type {}, not a single value", quote(at.path), object.name);
+                let help = match name_of(object) {
+                    Some(_) => format!("it is taken as {}; write {{\"name\": …}}", quote(&format!("{}.name", at.path))),
+                    None => {
+                        let likely = object.attributes.iter().filter(|attribute| {
+                            attribute.requirement != Requirement::Optional && attribute.profiles.is_empty()
+                        });
+                        format!("write one of its attributes: {}", list(likely.map(|attribute| attribute.name)))
+                    }
+                };
+                self.report(Diagnostic::new(Code::ValueForObject, value.span, message).help(help));
+            }
+        }
+    }
+
+    fn scalars(&mut self, attribute: &'static Attribute, scalar: ScalarType, tree: &Tree, at: At<'_>) {
+        match tree {
+            Tree::Value(value) => self.scalar(attribute, value, at),
+            Tree::When(when) => {
+                self.scalars(attribute, scalar, &when.then, at);
+                if let Some(otherwise) = &when.otherwise {
+                    self.scalars(attribute, scalar, otherwise, at);
+                }
+            }
+            Tree::Object(object) => {
+                let message = format!("{} is a single value of type {scalar}, not an object", quote(at.path));
+                let operators = OPERATORS.iter().map(|operator| operator.name);
+                let meant = match object.members.as_slice() {
+                    [(key, _)] => nearest(&format!("${}", key.value), operators),
+                    _ => None,
+                };
+                let diagnostic = Diagnostic::new(Code::ObjectForValue, tree.span(), message);
+                self.report(match meant {
+                    Some(name) => diagnostic.help(format!("did you mean the operator {}?", quote(name))),
+                    None => diagnostic,
+                });
+            }
+            Tree::Array(_) | Tree::Each(_) if !attribute.is_array => {
+                let message = format!("{} is a single value, not an array", quote(at.path));
+                self.report(
+                    Diagnostic::new(Code::ListForSingle, tree.span(), message)
+                        .help("choose one item, for example with `$first` or an index: `$.items[0]`"),
+                );
+            }
+            Tree::Array(array) => array.items.iter().for_each(|item| self.scalars(attribute, scalar, item, at)),
+            Tree::Each(each) => self.scalars(attribute, scalar, &each.body, at),
+        }
+    }
+
+    fn scalar(&mut self, attribute: &'static Attribute, value: &Spanned<Value>, at: At<'_>) {
+        if is_list(value) && !attribute.is_array {
+            let message = format!("{} is a single value, and this gives a list", quote(at.path));
+            self.report(
+                Diagnostic::new(Code::ListForSingle, value.span, message)
+                    .help("choose one item: `take` of `$split`, `$first`, or an index: `$.items[0]`"),
+            );
+        }
+        let mut constants = Vec::new();
+        self.constants(value, &mut constants);
+        for (constant, span) in constants {
+            if let Some(misfit) = misfit(self.schema, attribute, at.path, constant) {
+                let mut diagnostic = Diagnostic::new(misfit.code, span, misfit.message);
+                diagnostic.help = misfit.help;
+                self.report(diagnostic);
+            }
+        }
+    }
+
+    /// The constants that an expression can give.
+    fn constants<'v>(&self, value: &'v Spanned<Value>, into: &mut Vec<(&'v Json, Span)>)
+    where
+        'c: 'v,
+    {
+        match &value.value {
+            Value::Literal(literal) => into.push((literal, value.span)),
+            Value::List(items) | Value::First(items) => items.iter().for_each(|item| self.constants(item, into)),
+            Value::Enum(operator) => {
+                operator.values.iter().for_each(|(_, value)| self.constants(value, into));
+                operator.other.iter().for_each(|value| self.constants(value, into));
+            }
+            Value::Lookup(operator) => {
+                if let Some(table) = self.config.lookup(&operator.table) {
+                    into.extend(table.entries.iter().map(|(_, literal)| (&literal.value, literal.span)));
+                }
+                operator.default.iter().for_each(|value| self.constants(value, into));
+            }
+            Value::When(operator) => {
+                self.constants(&operator.then, into);
+                operator.otherwise.iter().for_each(|value| self.constants(value, into));
+            }
+            Value::Each(operator) => self.constants(&operator.body, into),
+            _ => {}
+        }
+    }
+
+    // What is derived.
+
+    fn derived(&mut self, event: Event<'c>, path: &str, tree: &Tree, key: Span) {
+        let class = event.class;
+        let expected = match path {
+            "category_name" => Json::from(class.category_name),
+            "category_uid" => Json::from(class.category_uid),
+            "class_name" => Json::from(class.caption),
+            "class_uid" => Json::from(class.uid),
+            "metadata.version" => Json::from(self.schema.version().as_str()),
+            "type_uid" | "type_name" => return self.derived_type(event, path, tree),
+            _ => {
+                let message = format!("{} is derived, what is written here is not used", quote(path));
+                return self.report(Diagnostic::new(Code::DerivedContradicted, key, message).help("remove it"));
+            }
+        };
+        if !literal_of(tree).is_some_and(|written| same_text(written, &expected)) {
+            let message = format!("{} is derived: it is {expected}", quote(path));
+            self.report(
+                Diagnostic::new(Code::DerivedContradicted, tree.span(), message)
+                    .label("what is written here is not used")
+                    .help("remove the line"),
+            );
+        }
+    }
+
+    /// `type_uid` is `class_uid` × 100 + `activity_id`.
+    fn derived_type(&mut self, event: Event<'c>, path: &str, tree: &Tree) {
+        let base = i64::from(event.class.uid) * 100;
+        let enumeration = event.class.attribute("type_uid").and_then(|attribute| attribute.enumeration);
+        let derive = |activity: &Json| {
+            let uid = base + activity.as_i64()?;
+            match path {
+                "type_uid" => Some(Json::from(uid)),
+                _ => enumeration.and_then(|names| names.caption(uid)).map(Json::from),
+            }
+        };
+        let activity = event.mapping.attributes.get("activity_id");
+        let single = match activity {
+            None => derive(&Json::from(Enumeration::UNKNOWN)),
+            Some(tree) => literal_of(tree).and_then(derive),
+        };
+        let agrees = match (literal_of(tree), &single) {
+            (Some(written), Some(expected)) => same_text(written, expected),
+            (Some(_), None) => false,
+            (None, _) => activity.is_some_and(|activity| follows(tree, activity, &derive)),
+        };
+        if agrees {
+            return;
+        }
+        let message = match single {
+            Some(value) => format!("{} is derived: it is {value}", quote(path)),
+            None => format!("{} is derived: it follows from `activity_id`, {base} + activity_id", quote(path)),
+        };
+        let mut diagnostic = Diagnostic::new(Code::DerivedContradicted, tree.span(), message)
+            .label("what is written here is not used")
+            .help("remove the line");
+        if let Some(activity) = activity {
+            diagnostic = diagnostic.also(activity.span(), "`activity_id`");
+        }
+        self.report(diagnostic);
+    }
+
+    /// A caption beside an id that has another caption.
+    fn siblings(&mut self, tree: &ObjectTree, owner: Owner, path: &str) {
+        for attribute in owner.attributes {
+            let (Some(enumeration), Some(sibling)) = (attribute.enumeration, attribute.sibling) else { continue };
+            let sibling_path = join(path, sibling);
+            if is_derived(&sibling_path) {
+                continue;
+            }
+            let (Some(id), Some(text)) = (tree.get(attribute.name), tree.get(sibling)) else { continue };
+            let Some(value) = literal_of(id).and_then(Json::as_i64).filter(|id| *id != Enumeration::OTHER) else {
+                continue;
+            };
+            let (Some(caption), Some(written)) = (enumeration.caption(value), literal_of(text)) else { continue };
+            if written.as_str().is_some_and(|written| written.eq_ignore_ascii_case(caption)) {
+                continue;
+            }
+            let message =
+                format!("{} is derived from {}: {value} is {caption:?}", quote(&sibling_path), quote(attribute.name));
+            let diagnostic = Diagnostic::new(Code::DerivedContradicted, text.span(), message)
+                .label("what is written here is not used")
+                .also(id.span(), quote(attribute.name));
+            self.report(match written.as_str().and_then(|written| enumeration.value(written)) {
+                Some(meant) => diagnostic.help(format!("remove it, or write {meant} for {}", quote(attribute.name))),
+                None => diagnostic.help("remove it"),
+            });
+        }
+    }
+
+    // What must be there.
+
+    fn required(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
+        for attribute in owner.attributes {
+            if !attribute.is_required(event.declared) || tree.get(attribute.name).is_some() {
+                continue;
+            }
+            let path = join(at.path, attribute.name);
+            if is_derived(&path) || path == "time" || path == "metadata" {
+                continue;
+            }
+            let has_unknown =
+                attribute.enumeration.is_some_and(|values| values.caption(Enumeration::UNKNOWN).is_some());
+            if has_unknown {
+                if attribute.sibling.is_none_or(|sibling| tree.get(sibling).is_none()) {
+                    let message = format!("{} is never set, so it is always 0 Unknown", quote(&path));
+                    let diagnostic = Diagnostic::new(Code::UnknownEnumId, at.span, message);
+                    self.report(diagnostic.help(format!("map {}, or write 0 if nothing can be known", quote(&path))));
+                }
+                continue;
+            }
+            if !attribute.profiles.is_empty() {
+                self.profile_not_satisfied(event, attribute, &path);
+                continue;
+            }
+            let message = format!("{} requires {}, which is never set", owner.name, quote(&path));
+            let diagnostic = Diagnostic::new(Code::RequiredNotSet, at.span, message)
+                .label(format!("a record of this {} is quarantined as `invalid`", owner.what));
+            self.report(match self.needs(attribute) {
+                Some(needs) => diagnostic.help(format!("map {}, {needs}", quote(&path))),
+                None => diagnostic.help(format!("map {}", quote(&path))),
+            });
+        }
+    }
+
+    fn profile_not_satisfied(&mut self, event: Event<'c>, attribute: &Attribute, path: &str) {
+        for name in &event.mapping.profiles {
+            if !self.schema.profile_id(name).is_some_and(|id| attribute.profiles.contains(id)) {
+                continue;
+            }
+            let message = format!(
+                "the profile {} requires {}, which the event {} never sets",
+                quote(name),
+                quote(path),
+                quote(&event.mapping.key)
+            );
+            let diagnostic = Diagnostic::new(Code::ProfileNotSatisfied, name.span, message);
+            self.report(match self.needs(attribute) {
+                Some(needs) => diagnostic.help(format!("map {}, {needs}, or do not declare the profile", quote(path))),
+                None => diagnostic.help(format!("map {}, or do not declare the profile", quote(path))),
+            });
+        }
+    }
+
+    /// What an object has to have, for the help line.
+    fn needs(&self, attribute: &Attribute) -> Option<String> {
+        let AttributeKind::Object(object) = attribute.kind else { return None };
+        let object = self.schema.object_by_id(object);
+        let required = object.attributes.iter().filter(|attribute| attribute.is_required(ProfileSet::EMPTY));
+        let mut needs: Vec<String> = required.map(|attribute| quote(attribute.name)).collect();
+        for constraint in &object.constraints {
+            needs.push(match constraint {
+                Constraint::AtLeastOne(paths) => format!("at least one of {}", list(paths.iter().copied())),
+                Constraint::JustOne(paths) => format!("one of {}", list(paths.iter().copied())),
+            });
+        }
+        if needs.is_empty() {
+            return None;
+        }
+        Some(format!("an object with {}", needs.join(", ")))
+    }
+
+    fn constraints(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
+        for constraint in owner.constraints {
+            let (paths, demand) = match constraint {
+                Constraint::AtLeastOne(paths) => (paths, "at least one of"),
+                Constraint::JustOne(paths) => (paths, "just one of"),
+            };
+            let set = paths.iter().filter(|path| is_set(tree, path)).count();
+            let always = paths.iter().filter(|path| is_always_set(tree, path)).count();
+            let too_many = matches!(constraint, Constraint::JustOne(_)) && always > 1;
+            if set > 0 && !too_many {
+                continue;
+            }
+            let place = if at.path.is_empty() { event.class.name.to_owned() } else { quote(at.path) };
+            let message = format!("{place} must have {demand} {}", list(paths.iter().copied()));
+            self.report(Diagnostic::new(Code::ConstraintNotMet, at.span, message).label(if too_many {
+                "more than one always has a value"
+            } else {
+                "none of them is ever set"
+            }));
+        }
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The constant that an attribute always is.
+fn literal_of(tree: &Tree) -> Option<&Json> {
+    match tree {
+        Tree::Value(Spanned { value: Value::Literal(literal), .. }) => Some(literal),
+        _ => None,
+    }
+}
+
+/// Whether two constants are the same, numbers written as texts included.
+fn same_text(left: &Json, right: &Json) -> bool {
+    let text = |json: &Json| match json {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text(left) == text(right)
+}
+
+/// Whether an `$enum` gives for each text what follows from the `$enum` of `activity_id` over the same value.
+fn follows(tree: &Tree, activity: &Tree, derive: &impl Fn(&Json) -> Option<Json>) -> bool {
+    let operator = |tree: &Tree| -> Option<EnumOperator> {
+        match tree {
+            Tree::Value(Spanned { value: Value::Enum(operator), .. }) => Some((**operator).clone()),
+            _ => None,
+        }
+    };
+    let (Some(written), Some(activity)) = (operator(tree), operator(activity)) else { return false };
+    let matches = |written: &Spanned<Value>, activity: &Spanned<Value>| match (&written.value, &activity.value) {
+        (Value::Literal(written), Value::Literal(activity)) => {
+            derive(activity).is_some_and(|expected| same_text(written, &expected))
+        }
+        _ => false,
+    };
+    let others = match (&written.other, &activity.other) {
+        (Some(written), Some(activity)) => matches(written, activity),
+        (None, None) => true,
+        _ => false,
+    };
+    others
+        && written.evaluate == activity.evaluate
+        && written.values.len() == activity.values.len()
+        && written.values.iter().all(|(text, value)| {
+            activity.values.iter().any(|(other, activity)| other == text && matches(value, activity))
+        })
+}
+
+/// Whether anything is assigned at a dotted path.
+fn is_set(tree: &ObjectTree, path: &str) -> bool {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (tree.get(first), rest) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(tree), Some(rest)) => below(tree, rest),
+    }
+}
+
+fn below(tree: &Tree, path: &str) -> bool {
+    match tree {
+        Tree::Object(object) => is_set(object, path),
+        Tree::When(when) => below(&when.then, path) || when.otherwise.as_ref().is_some_and(|tree| below(tree, path)),
+        Tree::Array(array) => array.items.iter().any(|tree| below(tree, path)),
+        Tree::Each(each) => below(&each.body, path),
+        Tree::Value(_) => false,
+    }
+}
+
+/// Whether the attribute at a dotted path has a value in every record.
+fn is_always_set(tree: &ObjectTree, path: &str) -> bool {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (tree.get(first), rest) {
+        (Some(Tree::Object(object)), Some(rest)) => is_always_set(object, rest),
+        (Some(tree), None) => always(tree),
+        _ => false,
+    }
+}
+
+fn always(tree: &Tree) -> bool {
+    match tree {
+        Tree::Value(value) => is_never_absent(value),
+        Tree::Object(object) => object.members.iter().any(|(_, tree)| always(tree)),
+        Tree::Array(array) => array.items.iter().any(always),
+        Tree::When(when) => always(&when.then) && when.otherwise.as_ref().is_some_and(always),
+        Tree::Each(_) => false,
+    }
+}
