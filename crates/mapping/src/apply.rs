@@ -7,7 +7,9 @@ use sources::Document;
 
 use crate::compile::{self, Plan};
 use crate::config::{Config, DecodeSpec, UnmappedMode};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Evaluation, Problem, Written};
+use crate::parse::parse;
 use crate::plan::{EventPlan, Table};
 
 /// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
@@ -69,7 +71,22 @@ impl Refusal {
 }
 
 impl Mapping {
-    pub(crate) fn compile(config: &Config, schema: &'static Schema, version: String) -> Result<Self, compile::Fault> {
+    /// Reads, lints and compiles a config. `load` gives the text of a config that this one extends.
+    ///
+    /// # Errors
+    /// All diagnostics, if one of them is an error; [`lint`](crate::lint) gives the warnings of a config that works.
+    pub fn from_text(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        let parsed = parse(text, load);
+        let Some(config) = parsed.config.filter(|_| parsed.diagnostics.is_empty()) else {
+            return Err(parsed.diagnostics);
+        };
+        let schema = Schema::get(config.ocsf_version.value);
+        let version = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
+        Self::compile(&config, schema, version)
+            .map_err(|fault| vec![Diagnostic::new(Code::WrongType, fault.span, fault.message)])
+    }
+
+    fn compile(config: &Config, schema: &'static Schema, version: String) -> Result<Self, compile::Fault> {
         Ok(Self {
             source_name: config.source_name.value.clone(),
             version,
@@ -104,6 +121,11 @@ impl Mapping {
     /// The (custom source, class) pairs that it writes.
     pub fn tables(&self) -> &[Table] {
         &self.plan.tables
+    }
+
+    /// Whether the mapping reads anything below a member of the raw event.
+    pub fn reads_below(&self, member: &str) -> bool {
+        self.plan.paths.reads_below(member)
     }
 
     /// Maps one raw event.

@@ -20,8 +20,8 @@ use crate::config::{
 };
 use crate::paths::{PathTree, Query};
 use crate::plan::{
-    Assignment, Condition, EachPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem, ObjectList, PlanStep,
-    SplitPlan, Table, Target,
+    Assignment, Condition, EachPlan, ElementPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem, ObjectList,
+    PlanStep, SplitPlan, Table, Target, reads_raw,
 };
 use crate::time::TimeReader;
 
@@ -216,6 +216,10 @@ fn place_steps(steps: &mut [PlanStep], place: &impl Fn(NodeId) -> Result<NodeId,
                 list.node = place(list.node)?;
                 place_items(&mut list.items, place)?;
             }
+            PlanStep::Object { node, steps } => {
+                *node = place(*node)?;
+                place_steps(steps, place)?;
+            }
             PlanStep::When { then, otherwise, .. } => {
                 place_steps(then, place)?;
                 place_steps(otherwise, place)?;
@@ -229,7 +233,7 @@ fn place_steps(steps: &mut [PlanStep], place: &impl Fn(NodeId) -> Result<NodeId,
 fn place_items(items: &mut [ObjectItem], place: &impl Fn(NodeId) -> Result<NodeId, Fault>) -> Result<(), Fault> {
     for item in items {
         match item {
-            ObjectItem::One(body) | ObjectItem::Each { body, .. } => place_steps(body, place)?,
+            ObjectItem::One(body) | ObjectItem::Each { body, .. } => place_steps(&mut body.steps, place)?,
             ObjectItem::When { then, otherwise, .. } => {
                 place_items(then, place)?;
                 place_items(otherwise, place)?;
@@ -344,10 +348,18 @@ impl Compiler<'_> {
             AttributeKind::Object(object) => {
                 let object = self.schema.object_by_id(object);
                 if attribute.is_array {
-                    self.objects(object, path, tree, steps)
-                } else {
-                    self.one_object(object, path, tree, steps)
+                    return self.objects(object, path, tree, steps);
                 }
+                let mut inner = Vec::new();
+                self.one_object(object, path, tree, &mut inner)?;
+                // What OCSF requires is not left out for want of raw values: the check says what is missing.
+                if attribute.requirement != Requirement::Required && inner.iter().any(reads_raw) {
+                    let node = self.target(path);
+                    steps.push(PlanStep::Object { node, steps: inner });
+                } else {
+                    steps.extend(inner);
+                }
+                Ok(())
             }
         }
     }
@@ -365,7 +377,8 @@ impl Compiler<'_> {
         let target = Target { attribute, scalar, max_len, is_list: attribute.is_array };
         let caption_of = caption_of.map(|id| self.target(id));
         let node = self.target(path);
-        steps.push(PlanStep::Assign(Assignment { node, target, value, caption_of }));
+        let is_raw = value.is_raw();
+        steps.push(PlanStep::Assign(Assignment { node, target, value, caption_of, is_raw }));
     }
 
     fn one_object(
@@ -437,12 +450,12 @@ impl Compiler<'_> {
                 let filter = self.filter(each)?;
                 let mut body = Vec::new();
                 self.one_object(object, path, &each.body, &mut body)?;
-                items.push(ObjectItem::Each { input, filter, body });
+                items.push(ObjectItem::Each { input, filter, body: ElementPlan::new(body) });
             }
             Tree::Object(_) => {
                 let mut body = Vec::new();
                 self.one_object(object, path, tree, &mut body)?;
-                items.push(ObjectItem::One(body));
+                items.push(ObjectItem::One(ElementPlan::new(body)));
             }
             Tree::Value(value) => {
                 let input = self.value(value)?;
@@ -450,7 +463,7 @@ impl Compiler<'_> {
                     let mut body = Vec::new();
                     let element = Expression::Element(Vec::new());
                     self.assign(attribute, scalar, &format!("{path}.name"), None, element, &mut body);
-                    items.push(ObjectItem::Each { input, filter: None, body });
+                    items.push(ObjectItem::Each { input, filter: None, body: ElementPlan::new(body) });
                 }
             }
         }
@@ -598,6 +611,9 @@ impl Compiler<'_> {
             Value::IpVersion(value) => Expression::IpVersion(self.boxed(value)?),
             Value::StripPrefix(operator) => {
                 Expression::StripPrefix(Box::new((self.value(&operator.value)?, operator.prefix.value.clone())))
+            }
+            Value::Duration(operator) => {
+                Expression::Duration(Box::new((self.value(&operator.from)?, self.value(&operator.to)?)))
             }
         })
     }

@@ -419,6 +419,8 @@ pub enum Value {
     IpVersion(Box<Spanned<Value>>),
     /// `$strip_prefix`.
     StripPrefix(Box<StripPrefixOperator>),
+    /// `$duration`.
+    Duration(Box<DurationOperator>),
 }
 
 /// `$enum {evaluate, values, other}`: the value listed under the text of `evaluate`.
@@ -545,6 +547,15 @@ pub struct StripPrefixOperator {
     pub value: Spanned<Value>,
     /// `prefix`: not empty.
     pub prefix: Spanned<String>,
+}
+
+/// `$duration {from, to}`: the milliseconds between two instants; absent if one is, or if they are the wrong way round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DurationOperator {
+    /// `from`.
+    pub from: Spanned<Value>,
+    /// `to`.
+    pub to: Spanned<Value>,
 }
 
 /// A condition on a raw event (or on an element, inside `$each`).

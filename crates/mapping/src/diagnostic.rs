@@ -134,6 +134,8 @@ diagnostics! {
     E127 SharedSourceName Error "two classes share a custom source"
         "Security Lake wants one class in a custom source. Name another one in `destination.sources`, or choose the \
          layout `prefix-per-class`.";
+    E128 UnknownBase Error "a config that cannot be extended"
+        "`extends` names a shipped config or a file beside this one; configs must not extend each other in a circle.";
 
     W101 UnknownAttribute Warning "an attribute that OCSF does not have there"
         "The value is kept in `unmapped` under the path that was written.";

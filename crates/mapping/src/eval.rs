@@ -13,8 +13,10 @@ use crate::coerce::{Raw, coerce, is_ip_address, read_integer};
 use crate::config::IntBase;
 use crate::paths::{JsonTree, Slots, descend};
 use crate::plan::{
-    Assignment, Condition, EachPlan, EnumPlan, Expression, LookupPlan, ObjectItem, ObjectList, PlanStep, SplitPlan,
+    Assignment, Condition, EachPlan, ElementPlan, EnumPlan, Expression, LookupPlan, ObjectItem, ObjectList, PlanStep,
+    SplitPlan,
 };
+use crate::time::read_any;
 
 /// A value that could not be written where the mapping wanted it; it is in `unmapped` instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +103,18 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Runs steps on a scope; whether any of them wrote a value.
+    /// Runs steps on a scope; whether any of them wrote a value of the raw event.
     pub(crate) fn run(&mut self, steps: &'a [PlanStep], scope: Scope) -> bool {
         let mut wrote = false;
         for step in steps {
             wrote |= match step {
+                PlanStep::Object { node, steps } => {
+                    let wrote = self.run(steps, scope);
+                    if !wrote {
+                        self.record.clear(self.shape, scope, *node);
+                    }
+                    wrote
+                }
                 PlanStep::Assign(assignment) => self.assign(assignment, scope),
                 PlanStep::Objects(list) => self.objects(list, scope),
                 PlanStep::When { condition, then, otherwise } => {
@@ -139,7 +148,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         } else {
             self.note_problem(self.shape.path(assignment.node), raw, ProblemKind::Type, before);
         }
-        done
+        done && assignment.is_raw
     }
 
     fn assign_one(&mut self, assignment: &Assignment, scope: Scope, raw: Raw<'a>) -> bool {
@@ -189,7 +198,10 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                 self.elements.push(element);
             }
             let cells = self.record.element(self.shape, list.node, start, len);
-            let wrote = self.run(body, cells);
+            let wrote = self.run(&body.steps, cells) || body.is_constant;
+            if !wrote {
+                self.record.clear_element(self.shape, list.node, cells);
+            }
             if element.is_some() {
                 self.elements.pop();
             }
@@ -214,7 +226,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     fn gather(
         &mut self,
         items: &'a [ObjectItem],
-        bodies: &mut Vec<(&'a [PlanStep], Option<Element<'a>>, Option<Vec<NodeId>>)>,
+        bodies: &mut Vec<(&'a ElementPlan, Option<Element<'a>>, Option<Vec<NodeId>>)>,
     ) {
         for item in items {
             match item {
@@ -420,6 +432,21 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             Expression::StripPrefix(plan) => {
                 self.map_text(&plan.0, |text| text.strip_prefix(plan.1.as_str()).unwrap_or(text))
             }
+            Expression::Duration(plan) => {
+                let from = self.instant(&plan.0);
+                let to = self.instant(&plan.1);
+                match from.zip(to) {
+                    Some((from, to)) if to >= from => Raw::Integer(to - from),
+                    _ => Raw::Absent,
+                }
+            }
+        }
+    }
+
+    fn instant(&mut self, value: &'a Expression) -> Option<i64> {
+        match self.value(value) {
+            Raw::Instant(instant) => Some(instant),
+            raw => read_any(raw.text(self.bump)?),
         }
     }
 

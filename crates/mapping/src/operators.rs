@@ -117,6 +117,8 @@ pub enum OperatorKind {
     Basename,
     Dirname,
     StripPrefix,
+    /// `$duration`.
+    Duration,
     Trim,
     Lower,
     Upper,
@@ -292,6 +294,15 @@ pub static OPERATORS: &[Operator] = &[
         summary: "the text without a prefix, if it has it",
     },
     Operator {
+        kind: OperatorKind::Duration,
+        name: "$duration",
+        argument: Form::Object(&ObjectForm {
+            name: "$duration",
+            keys: &[required("from", Form::Value, "the earlier time"), required("to", Form::Value, "the later time")],
+        }),
+        summary: "the milliseconds between two times",
+    },
+    Operator {
         kind: OperatorKind::Trim,
         name: "$trim",
         argument: Form::Value,
@@ -425,6 +436,7 @@ pub static CONFIG: ObjectForm = ObjectForm {
     name: "custom_source_events",
     keys: &[
         required("source_name", Form::Name, "name of the custom source, at most 20 characters"),
+        optional("extends", Form::Name, "a shipped config, or a file beside this one, that this one builds on"),
         optional("description", Form::Text, "words for readers"),
         optional("ocsf_version", Form::Choice(&["1.1.0", "1.3.0"]), "default 1.1.0"),
         optional("decode", Form::Object(&DECODE), "how the input is cut into raw events"),

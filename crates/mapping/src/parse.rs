@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 use crate::config::*;
 use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
+use crate::extend::with_bases;
 use crate::jsonpath::{is_path, parse_path};
 use crate::operators::{
     self, CONDITIONS, ConditionKind, FORMATS, LAYOUTS, OPERATORS, ObjectForm, Operator, OperatorKind, TIME_FORMATS,
@@ -28,10 +29,10 @@ pub(crate) struct Parsed {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a config.
-pub(crate) fn parse(text: &str) -> Parsed {
+/// Reads a config; `load` gives the text of one that it extends.
+pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Parsed {
     let mut reader = Reader::default();
-    let config = match parse_json(text) {
+    let config = match parse_json(text).and_then(|file| with_bases(file, load)) {
         Ok(node) => reader.file(&node),
         Err(diagnostic) => {
             reader.diagnostics.push(diagnostic);
@@ -1133,6 +1134,12 @@ impl Reader {
                 let value = fields.get("value").map(|node| self.value(node));
                 let prefix = fields.get("prefix").and_then(|node| self.name(node, "prefix"));
                 Value::StripPrefix(Box::new(StripPrefixOperator { value: value?, prefix: prefix? }))
+            }
+            OperatorKind::Duration => {
+                let fields = self.argument(kind, argument)?;
+                let from = fields.get("from").map(|node| self.value(node));
+                let to = fields.get("to").map(|node| self.value(node));
+                Value::Duration(Box::new(DurationOperator { from: from?, to: to? }))
             }
             OperatorKind::IpVersion => Value::IpVersion(self.boxed(argument)),
             OperatorKind::Json => Value::Json(self.boxed(argument)),

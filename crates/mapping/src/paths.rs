@@ -31,7 +31,7 @@ impl Slots {
 #[derive(Debug, Default)]
 pub(crate) struct PathTree {
     root: Branch,
-    slots: Vec<Vec<Step>>,
+    slots: u32,
 }
 
 #[derive(Debug, Default)]
@@ -57,15 +57,21 @@ impl PathTree {
                 }
             };
         }
+        let slots = &mut self.slots;
         *branch.slot.get_or_insert_with(|| {
-            self.slots.push(steps.to_vec());
-            Slot(self.slots.len() as u32 - 1)
+            *slots += 1;
+            Slot(*slots - 1)
         })
+    }
+
+    /// Whether any path goes on below a member of the root.
+    pub(crate) fn reads_below(&self, member: &str) -> bool {
+        self.root.names.get(member).is_some_and(|branch| !branch.names.is_empty() || !branch.items.is_empty())
     }
 
     /// Finds what the paths select in a document.
     pub(crate) fn fill(&self, document: &Document<'_>) -> Slots {
-        let mut slots = Slots(vec![None; self.slots.len()]);
+        let mut slots = Slots(vec![None; self.slots as usize]);
         self.root.fill(document, document.root(), &mut slots);
         slots
     }

@@ -46,6 +46,11 @@ pub(crate) struct EventPlan {
 pub(crate) enum PlanStep {
     Assign(Assignment),
     Objects(ObjectList),
+    /// An object that is only there if a value of it comes from the raw event: constants alone do not make it.
+    Object {
+        node: NodeId,
+        steps: Vec<PlanStep>,
+    },
     When {
         condition: Condition,
         then: Vec<PlanStep>,
@@ -65,6 +70,8 @@ pub(crate) struct Assignment {
     pub(crate) value: Expression,
     /// The id that this text is the caption of (`activity_id` of `activity_name`); it is assigned before.
     pub(crate) caption_of: Option<NodeId>,
+    /// Whether the value comes from the raw event.
+    pub(crate) is_raw: bool,
 }
 
 /// What a value must become.
@@ -84,9 +91,34 @@ pub(crate) struct ObjectList {
 
 #[derive(Debug)]
 pub(crate) enum ObjectItem {
-    One(Vec<PlanStep>),
+    One(ElementPlan),
     When { condition: Condition, then: Vec<ObjectItem>, otherwise: Vec<ObjectItem> },
-    Each { input: Expression, filter: Option<Condition>, body: Vec<PlanStep> },
+    Each { input: Expression, filter: Option<Condition>, body: ElementPlan },
+}
+
+/// What makes one element of a list of objects.
+#[derive(Debug)]
+pub(crate) struct ElementPlan {
+    pub(crate) steps: Vec<PlanStep>,
+    /// It is there even if no value of it comes from the raw event, because none can.
+    pub(crate) is_constant: bool,
+}
+
+impl ElementPlan {
+    pub(crate) fn new(steps: Vec<PlanStep>) -> Self {
+        let is_constant = !steps.iter().any(reads_raw);
+        Self { steps, is_constant }
+    }
+}
+
+/// Whether a step takes a value from the raw event.
+pub(crate) fn reads_raw(step: &PlanStep) -> bool {
+    match step {
+        PlanStep::Assign(assignment) => assignment.is_raw,
+        PlanStep::Objects(_) | PlanStep::Object { .. } => true,
+        PlanStep::When { then, otherwise, .. } => then.iter().chain(otherwise).any(reads_raw),
+        PlanStep::Misplaced { .. } => false,
+    }
 }
 
 #[derive(Debug)]
@@ -124,6 +156,7 @@ pub(crate) enum Expression {
     Int(Box<(Expression, IntBase)>),
     IpVersion(Box<Expression>),
     StripPrefix(Box<(Expression, String)>),
+    Duration(Box<(Expression, Expression)>),
 }
 
 #[derive(Debug)]
@@ -168,4 +201,20 @@ pub(crate) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
+}
+
+impl Expression {
+    /// Whether the value comes from the raw event.
+    pub(crate) fn is_raw(&self) -> bool {
+        !matches!(
+            self,
+            Expression::Absent
+                | Expression::Text(_)
+                | Expression::Integer(_)
+                | Expression::Float(_)
+                | Expression::Boolean(_)
+                | Expression::JsonText(_)
+        ) && !matches!(self, Expression::List(items) if items.iter().all(|item| !item.is_raw()))
+            && !matches!(self, Expression::When(plan) if !plan.1.is_raw() && !plan.2.is_raw())
+    }
 }

@@ -82,6 +82,25 @@ impl<'a> Record<'a> {
         self.cells[(scope.0 + node.0) as usize] = cell;
     }
 
+    /// Takes the value of a node and of everything below it away.
+    pub fn clear(&mut self, shape: &Shape, scope: Scope, node: NodeId) {
+        let end = shape.node(node).end;
+        self.cells[(scope.0 + node.0) as usize..(scope.0 + end) as usize].fill(Cell::Null);
+    }
+
+    /// Takes all values of an element of an array of objects away.
+    pub fn clear_element(&mut self, shape: &Shape, list: NodeId, element: Scope) {
+        let end = shape.node(list).end;
+        self.cells[(element.0 + list.0 + 1) as usize..(element.0 + end) as usize].fill(Cell::Null);
+    }
+
+    /// The bytes of all texts of the event, unmapped ones included: what it will take in columns before compression.
+    pub fn text_bytes(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| if let Cell::Text(text) = cell { text.len() } else { 0 });
+        let unmapped = self.unmapped.iter().map(|(key, value)| key.len() + value.len());
+        cells.chain(unmapped).sum()
+    }
+
     /// Makes room for `capacity` elements of an array of objects; the elements are reached through [`Record::element`].
     ///
     /// The array is there once [`Record::close_list`] has said how many of them were filled.

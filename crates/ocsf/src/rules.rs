@@ -254,7 +254,9 @@ fn compile_scalar(
         && matches!(scalar.primitive(), Primitive::Integer | Primitive::Long)
     {
         rules.enumerations.push((id, enumeration));
-        if let Some(text) = attribute.sibling.and_then(sibling) {
+        // `priority_id` of incident_finding has a sibling that is an integer itself.
+        let is_text = |node: &NodeId| matches!(shape.node(*node).kind, NodeKind::Scalar(kind) if kind.primitive() == Primitive::String);
+        if let Some(text) = attribute.sibling.and_then(sibling).filter(is_text) {
             rules.siblings.push(Sibling { id, text, enumeration });
         }
     }

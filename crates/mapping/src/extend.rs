@@ -1,0 +1,154 @@
+//! One config on top of another: `"extends": "windows-sysmon"`.
+//!
+//! The two are merged as JSON, before anything is read: key by key, the extending file's value wins. What comes from the
+//! base has the place of the `extends` key, since that is where this file says it.
+
+use crate::config::{Span, Spanned};
+use crate::diagnostic::{Code, Diagnostic, quote};
+use crate::syntax::{Node, NodeKind, parse_json};
+
+/// Bases of bases, at most.
+const LEVELS: usize = 8;
+
+/// The key that names the base.
+const EXTENDS: &str = "extends";
+
+/// Replaces a config that extends another by the two merged. `load` gives the text of a shipped config or of a file.
+pub(crate) fn with_bases(file: Node, load: &dyn Fn(&str) -> Option<String>) -> Result<Node, Diagnostic> {
+    extend(file, load, &mut Vec::new())
+}
+
+fn extend(mut file: Node, load: &dyn Fn(&str) -> Option<String>, above: &mut Vec<String>) -> Result<Node, Diagnostic> {
+    let Some(base) = take_base(&mut file) else { return Ok(file) };
+    let span = base.span;
+    let Some(name) = base.as_str().map(str::to_owned) else {
+        return Err(Diagnostic::new(Code::WrongType, span, "`extends` must be the name of a config, as a text"));
+    };
+    if above.contains(&name) || above.len() == LEVELS {
+        let message = format!("{} extends itself, over {}", quote(&name), above.join(", "));
+        return Err(Diagnostic::new(Code::UnknownBase, span, message).help("end the circle"));
+    }
+    let Some(text) = load(&name) else {
+        let message = format!("there is no config {} to extend", quote(&name));
+        let help = "name a shipped config, or a file beside this one";
+        return Err(Diagnostic::new(Code::UnknownBase, span, message).help(help));
+    };
+    let base = parse_json(&text).map_err(|fault| {
+        let message = format!("{} cannot be read: {}", quote(&name), fault.message);
+        Diagnostic::new(Code::UnknownBase, span, message)
+    })?;
+    above.push(name);
+    let base = extend(placed_at(base, span), load, above)?;
+    Ok(merge_file(base, file))
+}
+
+/// Takes the `extends` key out of `custom_source_events`.
+fn take_base(file: &mut Node) -> Option<Node> {
+    let config = member_mut(file, "custom_source_events")?;
+    let NodeKind::Object(members) = &mut config.kind else { return None };
+    let at = members.iter().position(|(key, _)| key.value == EXTENDS)?;
+    Some(members.remove(at).1)
+}
+
+fn member_mut<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
+    match &mut node.kind {
+        NodeKind::Object(members) => members.iter_mut().find(|(key, _)| key.value == name).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
+/// The same value, all of it written at `span`.
+fn placed_at(node: Node, span: Span) -> Node {
+    let kind = match node.kind {
+        NodeKind::String { text, .. } => NodeKind::String { text, plain: false },
+        NodeKind::Array(items) => NodeKind::Array(items.into_iter().map(|item| placed_at(item, span)).collect()),
+        NodeKind::Object(members) => {
+            let members = members.into_iter();
+            NodeKind::Object(
+                members.map(|(key, value)| (Spanned::new(key.value, span), placed_at(value, span))).collect(),
+            )
+        }
+        scalar => scalar,
+    };
+    Node { span, kind }
+}
+
+/// How the members of two objects come together.
+#[derive(Clone, Copy, PartialEq)]
+enum Level {
+    File,
+    Config,
+    Events,
+    Event,
+    Below,
+}
+
+fn merge_file(base: Node, own: Node) -> Node {
+    merge(base, own, Level::File)
+}
+
+fn merge(base: Node, own: Node, level: Level) -> Node {
+    let (base_members, own_members) = match (base.kind, own.kind) {
+        (NodeKind::Object(base_members), NodeKind::Object(own_members))
+            if !is_operator(&base_members) && !is_operator(&own_members) =>
+        {
+            (base_members, own_members)
+        }
+        (_, kind) => return Node { span: own.span, kind },
+    };
+    let mut merged = base_members;
+    for (key, value) in own_members {
+        match merged.iter_mut().find(|(other, _)| other.value == key.value) {
+            None => merged.push((key, value)),
+            Some(entry) => {
+                let inherited = std::mem::replace(&mut entry.1, Node { span: own.span, kind: NodeKind::Null });
+                entry.1 = merge_member(inherited, value, &key.value, level);
+                entry.0 = key;
+            }
+        }
+    }
+    Node { span: own.span, kind: NodeKind::Object(merged) }
+}
+
+fn merge_member(base: Node, own: Node, key: &str, level: Level) -> Node {
+    match (level, key) {
+        (Level::File, "custom_source_events") => merge(base, own, Level::Config),
+        (Level::Config, "ocsf_mapping") => merge(base, own, Level::Events),
+        // The own rules come first.
+        (Level::Config, "select") => concatenate(own, base),
+        (Level::Config | Level::Event, "profiles") | (Level::Event, EXTENDS) => concatenate(base, own),
+        // Of another class nothing can be inherited.
+        (Level::Events, _) if class_of(&own).is_some_and(|class| class_of(&base) != Some(class)) => own,
+        (Level::Events, _) => merge(base, own, Level::Event),
+        _ => merge(base, own, Level::Below),
+    }
+}
+
+fn class_of(event: &Node) -> Option<&str> {
+    match &event.kind {
+        NodeKind::Object(members) => {
+            members.iter().find(|(key, _)| key.value == "schema").and_then(|(_, class)| class.as_str())
+        }
+        _ => None,
+    }
+}
+
+fn concatenate(first: Node, second: Node) -> Node {
+    match (first.kind, second.kind) {
+        (NodeKind::Array(mut items), NodeKind::Array(more)) => {
+            for item in more {
+                let known = item.as_str().is_some() && items.iter().any(|other| other.as_str() == item.as_str());
+                if !known {
+                    items.push(item);
+                }
+            }
+            Node { span: second.span, kind: NodeKind::Array(items) }
+        }
+        // A fault of form: the reader will say so.
+        (_, kind) => Node { span: second.span, kind },
+    }
+}
+
+fn is_operator(members: &[(Spanned<String>, Node)]) -> bool {
+    matches!(members, [(key, _)] if key.value.starts_with('$') || key.value == "enum")
+}
