@@ -1,5 +1,7 @@
 //! MB/s of the first arrow of the flow on one core, over generated logs: `cargo bench -p sources`.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark over generated data")]
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 

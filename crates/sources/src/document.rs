@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 
+use crate::delimited::DelimitedError;
 use crate::json;
 
 /// Deepest nesting of objects and arrays that [`Document::parse`] accepts.
@@ -108,6 +109,9 @@ pub enum DocumentError {
     /// There are more than [`NODE_LIMIT`] values.
     #[error("more than {NODE_LIMIT} values in one document")]
     TooManyNodes,
+    /// A line of delimited text cannot be split.
+    #[error(transparent)]
+    Delimited(#[from] DelimitedError),
 }
 
 /// One raw event: a tree of borrowed nodes.

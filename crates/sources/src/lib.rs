@@ -2,10 +2,29 @@
 //!
 //! The first arrow of the flow: what a stream record, an S3 object or a file holds becomes [`Document`]s, one per event,
 //! from which a mapping reads its values.
+//!
+//! 1. [`kpl::deaggregate`]: a Kinesis record to the user records packed in it.
+//! 2. [`Decompressed`]: gzip, zstd or plain, by the first bytes.
+//! 3. [`Records`]: the plain bytes to raw events, each with its place in the input.
+//! 4. [`Document`]: a raw event to a flat tree of borrowed values, and [`TextFields`] to split a rendered message in it.
+//!
+//! [`Decode`] holds what a mapping says about all of these. Nothing here panics on any input, holds more than one event
+//! (and a read buffer) in memory, or drops bytes without an item that says so.
 
+mod compression;
+mod decode;
+mod delimited;
 mod document;
+mod framing;
 mod json;
+mod json_stream;
+pub mod kpl;
 mod text_fields;
+mod window;
 
+pub use compression::{Compression, Decompressed, ExpansionLimits, InputError};
+pub use decode::Decode;
+pub use delimited::{Columns, Delimited, DelimitedError};
 pub use document::{Children, DEPTH_LIMIT, Document, DocumentBuffer, DocumentError, NODE_LIMIT, NodeId, NodeValue};
+pub use framing::{FrameError, Framing, Item, Limits, Position, RawEvent, Records};
 pub use text_fields::{FIELD_LIMIT, FieldNames, FieldNamesError, TITLE_KEY, TextFields};

@@ -1,5 +1,7 @@
 //! Rendered Sysmon messages of real hosts, where `../shared/data` is there: every event in release, the first thousands in debug.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test, whose helpers clippy takes for code")]
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,259 @@
+//! Lines of fields in a fixed order: load balancer and flow logs.
+
+use bumpalo::Bump;
+
+use crate::document::{Document, DocumentBuffer, DocumentError, NODE_LIMIT, Node, NodeValue};
+
+/// How a line falls into fields, and what these are called.
+///
+/// Every field is a string. A line with fewer fields than there are columns (an older format of the service) has only the
+/// first ones; fields beyond the last column (a newer format) are called by their number, `_31`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delimited {
+    /// The names of the fields.
+    pub columns: Columns,
+    /// The one ASCII byte between two fields: `b' '`, `b'\t'`, `b','`.
+    pub separator: u8,
+    /// The ASCII byte around a field that may hold separators. In it, a backslash keeps a quote or a backslash from being
+    /// special; any other backslash is itself.
+    pub quote: Option<u8>,
+}
+
+/// Names of the fields of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// These. A first line with exactly these texts is a header, and no event.
+    Named(Vec<String>),
+    /// The fields of the first line.
+    Header,
+}
+
+/// Why a line cannot be split.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DelimitedError {
+    /// A quoted field has no closing quote.
+    #[error("the quote at byte {offset} is not closed")]
+    OpenQuote {
+        /// Place of the quote in the line.
+        offset: usize,
+    },
+    /// Between a closing quote and the next separator there is something.
+    #[error("expected a separator after the quoted field, at byte {offset}")]
+    AfterQuote {
+        /// Place in the line.
+        offset: usize,
+    },
+    /// A field of the header line is no name: it does not start with a letter or is there twice.
+    #[error("{name:?} cannot be the name of a column")]
+    ColumnName {
+        /// The field.
+        name: String,
+    },
+    /// The header line is not UTF-8.
+    #[error("not UTF-8 at byte {offset}")]
+    NotUtf8 {
+        /// Place of the first bad byte in the line.
+        offset: usize,
+    },
+}
+
+impl Delimited {
+    /// The names of the columns, given the first line, and whether that line is a header.
+    pub(crate) fn columns_of(&self, line: &[u8]) -> Result<(Vec<String>, bool), DelimitedError> {
+        let text = std::str::from_utf8(line).map_err(|error| DelimitedError::NotUtf8 { offset: error.valid_up_to() });
+        match &self.columns {
+            Columns::Named(names) => {
+                let bump = Bump::new();
+                let is_header = text.is_ok_and(|text| {
+                    let mut fields = self.fields(text, &bump);
+                    names.iter().all(|name| matches!(fields.next(), Some(Ok(field)) if field == name))
+                        && fields.next().is_none()
+                });
+                Ok((names.clone(), is_header))
+            }
+            Columns::Header => {
+                let bump = Bump::new();
+                let mut names: Vec<String> = Vec::new();
+                for field in self.fields(text?, &bump) {
+                    let name = field?.trim();
+                    if !name.starts_with(|first: char| first.is_alphabetic()) || names.iter().any(|other| other == name) {
+                        return Err(DelimitedError::ColumnName { name: name.to_owned() });
+                    }
+                    names.push(name.to_owned());
+                }
+                Ok((names, true))
+            }
+        }
+    }
+
+    /// An object of the line's fields.
+    pub(crate) fn document<'a>(
+        &self,
+        line: &'a [u8],
+        names: &'a [String],
+        buffer: &mut DocumentBuffer,
+        bump: &'a Bump,
+    ) -> Result<Document<'a>, DocumentError> {
+        let text = std::str::from_utf8(line).map_err(|error| DocumentError::NotUtf8 { offset: error.valid_up_to() })?;
+        let mut nodes = buffer.take();
+        nodes.push(Node { key: None, value: NodeValue::Object, end: 1, parent: 0 });
+        let mut names = names.iter();
+        for (position, field) in self.fields(text, bump).enumerate() {
+            let id = position + 1;
+            if id >= NODE_LIMIT {
+                return Err(DocumentError::TooManyNodes);
+            }
+            let key = match names.next() {
+                Some(name) => name.as_str(),
+                None => bump.alloc_str(&format!("_{id}")),
+            };
+            nodes.push(Node { key: Some(key), value: NodeValue::String(field?), end: id as u32 + 1, parent: 0 });
+        }
+        let end = nodes.len() as u32;
+        if let Some(root) = nodes.first_mut() {
+            root.end = end;
+        }
+        Ok(Document::from_nodes(nodes))
+    }
+
+    /// True for text whose first line is that of a VPC flow log with header.
+    pub(crate) fn looks_like_flow_log(text: &[u8]) -> bool {
+        let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+        let is_name = |word: &[u8]| {
+            word.first().is_some_and(u8::is_ascii_lowercase)
+                && word.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+        };
+        let words = || line.split(|&byte| byte == b' ');
+        words().count() >= 3
+            && words().all(is_name)
+            && words().any(|word| matches!(word, b"srcaddr" | b"pkt-srcaddr" | b"interface-id" | b"account-id"))
+    }
+
+    fn fields<'a>(&self, text: &'a str, bump: &'a Bump) -> Fields<'a> {
+        Fields { text, at: Some(0), separator: self.separator, quote: self.quote, bump }
+    }
+}
+
+/// The fields of a line; ends after an error.
+struct Fields<'a> {
+    text: &'a str,
+    /// Start of the next field.
+    at: Option<usize>,
+    separator: u8,
+    quote: Option<u8>,
+    bump: &'a Bump,
+}
+
+impl<'a> Fields<'a> {
+    /// A quoted field, and where its text ends in the line.
+    fn quoted(&self, open: usize, quote: u8) -> Result<(&'a str, usize), DelimitedError> {
+        let bytes = self.text.as_bytes();
+        let mut unescaped = String::new();
+        let mut from = open + 1;
+        let mut at = from;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            at += memchr::memchr2(quote, b'\\', rest).ok_or(DelimitedError::OpenQuote { offset: open })?;
+            if bytes.get(at) == Some(&quote) {
+                break;
+            }
+            match bytes.get(at + 1) {
+                Some(&next) if next == quote || next == b'\\' => {
+                    unescaped.push_str(self.text.get(from..at).unwrap_or_default());
+                    from = at + 1;
+                    at += 2;
+                }
+                _ => at += 1,
+            }
+        }
+        let last = self.text.get(from..at).unwrap_or_default();
+        let field = if from == open + 1 {
+            last
+        } else {
+            unescaped.push_str(last);
+            self.bump.alloc_str(&unescaped)
+        };
+        Ok((field, at + 1))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<&'a str, DelimitedError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let from = self.at.take()?;
+        let bytes = self.text.as_bytes();
+        match self.quote {
+            Some(quote) if bytes.get(from) == Some(&quote) => {
+                let (field, end) = match self.quoted(from, quote) {
+                    Ok(found) => found,
+                    Err(error) => return Some(Err(error)),
+                };
+                match bytes.get(end) {
+                    None => {}
+                    Some(&byte) if byte == self.separator => self.at = Some(end + 1),
+                    Some(_) => return Some(Err(DelimitedError::AfterQuote { offset: end })),
+                }
+                Some(Ok(field))
+            }
+            _ => {
+                let rest = bytes.get(from..)?;
+                let end = memchr::memchr(self.separator, rest).map(|at| from + at);
+                self.at = end.map(|end| end + 1);
+                Some(Ok(self.text.get(from..end.unwrap_or(bytes.len())).unwrap_or_default()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::NodeId;
+
+    fn split(line: &str) -> Result<String, DocumentError> {
+        let names: Vec<String> = ["type", "time", "request", "agent"].map(str::to_owned).to_vec();
+        let balancer = Delimited { columns: Columns::Header, separator: b' ', quote: Some(b'"') };
+        let bump = Bump::new();
+        let document = balancer.document(line.as_bytes(), &names, &mut DocumentBuffer::default(), &bump)?;
+        Ok(document.to_json(NodeId::ROOT))
+    }
+
+    #[test]
+    fn quoted_fields_may_hold_separators_and_quotes() {
+        assert_eq!(
+            split(r#"h2 1.5 "GET https://x:443/ HTTP/1.1" "a \"b\" c\\""#).unwrap(),
+            r#"{"type":"h2","time":"1.5","request":"GET https://x:443/ HTTP/1.1","agent":"a \"b\" c\\"}"#
+        );
+        assert_eq!(split(r#"h2 - "" "C:\x\u0041""#).unwrap(), r#"{"type":"h2","time":"-","request":"","agent":"C:\\x\\u0041"}"#);
+        assert_eq!(split(r#"a"b" c"#).unwrap(), r#"{"type":"a\"b\"","time":"c"}"#);
+    }
+
+    #[test]
+    fn a_line_may_have_fewer_or_more_fields_than_columns() {
+        assert_eq!(split("h2").unwrap(), r#"{"type":"h2"}"#);
+        assert_eq!(split("").unwrap(), r#"{"type":""}"#);
+        assert_eq!(split("1 2 3 4 5 ").unwrap(), r#"{"type":"1","time":"2","request":"3","agent":"4","_5":"5","_6":""}"#);
+    }
+
+    #[test]
+    fn quotes_that_do_not_close_are_an_error_with_their_place() {
+        let error = |line| match split(line).unwrap_err() {
+            DocumentError::Delimited(error) => error,
+            other => panic!("{other}"),
+        };
+        assert_eq!(error(r#"a "b c"#), DelimitedError::OpenQuote { offset: 2 });
+        assert_eq!(error(r#"a "b\""#), DelimitedError::OpenQuote { offset: 2 });
+        assert_eq!(error(r#"a "b"c"#), DelimitedError::AfterQuote { offset: 5 });
+    }
+
+    #[test]
+    fn a_header_names_the_columns_once_each() {
+        let flow = Delimited { columns: Columns::Header, separator: b',', quote: None };
+        assert_eq!(flow.columns_of(b"a, b-c").unwrap(), (vec!["a".to_owned(), "b-c".to_owned()], true));
+        for bad in [&b"a,a"[..], b"a,", b"1,2", b"a,\xff"] {
+            assert!(flow.columns_of(bad).is_err());
+        }
+    }
+}
