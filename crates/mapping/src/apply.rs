@@ -9,7 +9,7 @@ use crate::compile::{self, Plan};
 use crate::config::{Config, DecodeSpec, UnmappedMode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Evaluation, Problem, Written};
-use crate::parse::parse;
+use crate::lint::check;
 use crate::plan::{EventPlan, Table};
 
 /// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
@@ -76,13 +76,11 @@ impl Mapping {
     /// # Errors
     /// All diagnostics, if one of them is an error; [`lint`](crate::lint) gives the warnings of a config that works.
     pub fn from_text(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        let parsed = parse(text, load);
-        let Some(config) = parsed.config.filter(|_| parsed.diagnostics.is_empty()) else {
-            return Err(parsed.diagnostics);
-        };
+        let checked = check(text, load);
+        let Some(config) = checked.accepted() else { return Err(checked.diagnostics) };
         let schema = Schema::get(config.ocsf_version.value);
         let version = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
-        Self::compile(&config, schema, version)
+        Self::compile(config, schema, version)
             .map_err(|fault| vec![Diagnostic::new(Code::WrongType, fault.span, fault.message)])
     }
 

@@ -407,7 +407,7 @@ impl Reader {
                 }
             },
             selector: self.selector(&fields),
-            timestamp: fields.get("timestamp").and_then(|node| self.timestamp(node)),
+            timestamp: fields.get("timestamp").map(|node| self.timestamp(node)),
             account: fields.get("account").map(|node| self.value(node)),
             region: fields.get("region").map(|node| self.value(node)),
             destination: self.destination(&fields),
@@ -455,7 +455,9 @@ impl Reader {
         };
         let mut decode = nothing(fields.span);
         const VALUES: &[Format] = &[Format::Auto, Format::Ndjson, Format::Json, Format::JsonArray, Format::Delimited];
-        if let Some(format) = fields.get("format").and_then(|node| self.choice(node, "format", FORMATS, VALUES)) {
+        let format = fields.get("format").map(|node| self.choice(node, "format", FORMATS, VALUES));
+        let format_is_known = !matches!(format, Some(None));
+        if let Some(Some(format)) = format {
             decode.format = format;
         }
         decode.at = fields.get("at").and_then(|node| self.member_path(node, "at"));
@@ -481,6 +483,7 @@ impl Reader {
         for (key, format, name) in belongs {
             if let Some(span) = fields.key(key)
                 && decode.format.value != format
+                && format_is_known
             {
                 let message = format!("{} is for the format `{name}`", quote(key));
                 let diagnostic = Diagnostic::new(Code::DecodeConflict, span, message);
@@ -526,7 +529,13 @@ impl Reader {
     }
 
     fn selector(&mut self, config: &Fields<'_>) -> Selector {
-        let matched_field = config.get("matched_field").and_then(|node| self.singular_path(node, "matched_field"));
+        // A path that was reported stays as it is written, so that nobody misses it.
+        let matched_field = config.get("matched_field").map(|node| {
+            self.singular_path(node, "matched_field").unwrap_or_else(|| {
+                let text = node.as_str().unwrap_or_default().to_owned();
+                Spanned::new(JsonPath { text, root: PathRoot::Document, singular: None }, node.span)
+            })
+        });
         let mut rules = Vec::new();
         if let Some(node) = config.get("select") {
             for item in self.items(node, "select") {
@@ -541,11 +550,20 @@ impl Reader {
         Selector { rules, matched_field }
     }
 
-    fn timestamp(&mut self, node: &Node) -> Option<TimestampSpec> {
-        let fields = self.fields(node, &operators::TIMESTAMP)?;
+    /// One that was reported stays without a value.
+    fn timestamp(&mut self, node: &Node) -> TimestampSpec {
+        let nothing = Spanned::new(Value::Absent, node.span);
+        let any = |span| vec![Spanned::new(TimeFormat::Auto, span)];
+        let Some(fields) = self.fields(node, &operators::TIMESTAMP) else {
+            return TimestampSpec { span: node.span, field: nothing, formats: any(node.span) };
+        };
         let field = fields.get("field").map(|node| self.value(node));
         let formats = self.time_formats(fields.get("format"), fields.span);
-        Some(TimestampSpec { span: fields.span, field: field?, formats: formats? })
+        TimestampSpec {
+            span: fields.span,
+            field: field.unwrap_or(nothing),
+            formats: formats.unwrap_or_else(|| any(fields.span)),
+        }
     }
 
     fn time_formats(&mut self, node: Option<&Node>, default: Span) -> Option<Vec<Spanned<TimeFormat>>> {

@@ -96,17 +96,17 @@ pub(crate) fn parse_json(text: &str) -> Result<Node, Diagnostic> {
 
 fn not_json(text: &str, at: usize, message: &str) -> Diagnostic {
     let message = message.split(" at line ").next().unwrap_or(message);
-    let mut end = at.saturating_add(1).min(text.len());
-    while !text.is_char_boundary(end) {
-        end += 1;
+    let (mut at, mut help) = (at.min(text.len()), None);
+    if message.contains("trailing comma") {
+        at = text.get(..at).and_then(|before| before.rfind(',')).unwrap_or(at);
+        help = Some("remove the comma before the closing bracket");
+    } else if matches!(text.as_bytes().get(at), Some(b'/' | b'#')) {
+        help = Some("JSON has no comments; use a `description` key for words about the source");
     }
+    let width = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
     let mut diagnostic =
-        Diagnostic::new(Code::NotJson, Span::new(at.min(text.len()), end), format!("this is not JSON: {message}"));
-    if matches!(text.as_bytes().get(at), Some(b'/' | b'#')) {
-        diagnostic = diagnostic.help("JSON has no comments; use a `description` key for words about the source");
-    } else if message.contains("trailing comma") {
-        diagnostic = diagnostic.help("remove the comma before the closing bracket");
-    }
+        Diagnostic::new(Code::NotJson, Span::new(at, at + width), format!("this is not JSON: {message}"));
+    diagnostic.help = help.map(str::to_owned);
     diagnostic
 }
 
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_refused_at_its_byte() {
-        assert_eq!(fault("{\"a\": 1,}").0, 8);
+        assert_eq!(fault("{\"a\": 1,}").0, 7);
         assert_eq!(fault("{\"a\": 1 // no\n}").0, 8);
         assert_eq!(fault("{'a': 1}").0, 1);
         assert_eq!(fault("[1 2]").0, 3);

@@ -153,12 +153,20 @@ impl<'c> Linter<'c> {
             1 => format!("the profile {}", quote(first)),
             _ => format!("one of the profiles {}", list(names.iter().copied())),
         };
-        let message =
-            format!("{} belongs to {of}, which the event {} does not declare", quote(path), quote(&event.mapping.key));
-        self.report(
-            Diagnostic::new(Code::UndeclaredProfile, key.span, message)
-                .help(format!("add {first:?} to `profiles` of the event or of the config")),
-        );
+        let diagnostic = self.of_event(event, Code::UndeclaredProfile, key.span, |events| {
+            format!("{} belongs to {of}, which {events} not declare", quote(path))
+        });
+        self.report(diagnostic.help(format!("add {first:?} to `profiles` of the event or of the config")));
+    }
+
+    /// A diagnostic about one event at a place that is its own, or that it shares with others: then it is made once,
+    /// and shows one of the events. `message` takes "the event `1` does" or "some events do".
+    fn of_event(&self, event: Event<'c>, code: Code, span: Span, message: impl Fn(&str) -> String) -> Diagnostic {
+        let own = event.mapping.span;
+        if own.start <= span.start && span.end <= own.end {
+            return Diagnostic::new(code, span, message(&format!("the event {} does", quote(&event.mapping.key))));
+        }
+        Diagnostic::new(code, span, message("some events do")).also(event.mapping.key.span, "this event, for example")
     }
 
     /// What an attribute is assigned.
@@ -209,12 +217,15 @@ impl<'c> Linter<'c> {
                 let message = format!("{} is an object of type {}, not a single value", quote(at.path), object.name);
                 let help = match name_of(object) {
                     Some(_) => format!("it is taken as {}; write {{\"name\": …}}", quote(&format!("{}.name", at.path))),
-                    None => {
-                        let likely = object.attributes.iter().filter(|attribute| {
-                            attribute.requirement != Requirement::Optional && attribute.profiles.is_empty()
-                        });
-                        format!("write one of its attributes: {}", list(likely.map(|attribute| attribute.name)))
-                    }
+                    None => match self.needs(attribute) {
+                        Some(needs) => format!("write {needs}"),
+                        None => {
+                            let likely = object.attributes.iter().filter(|attribute| {
+                                attribute.requirement != Requirement::Optional && attribute.profiles.is_empty()
+                            });
+                            format!("write one of its attributes: {}", list(likely.map(|attribute| attribute.name)))
+                        }
+                    },
                 };
                 self.report(Diagnostic::new(Code::ValueForObject, value.span, message).help(help));
             }
@@ -396,7 +407,8 @@ impl<'c> Linter<'c> {
 
     fn required(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
         for attribute in owner.attributes {
-            if !attribute.is_required(event.declared) || tree.get(attribute.name).is_some() {
+            let written = tree.get(attribute.name);
+            if !attribute.is_required(event.declared) || written.is_some_and(|tree| self.writes(attribute, tree)) {
                 continue;
             }
             let path = join(at.path, attribute.name);
@@ -417,9 +429,14 @@ impl<'c> Linter<'c> {
                 self.profile_not_satisfied(event, attribute, &path);
                 continue;
             }
-            let message = format!("{} requires {}, which is never set", owner.name, quote(&path));
-            let diagnostic = Diagnostic::new(Code::RequiredNotSet, at.span, message)
-                .label(format!("a record of this {} is quarantined as `invalid`", owner.what));
+            let (span, message) = match written {
+                None => (at.span, format!("{} requires {}, which is never set", owner.name, quote(&path))),
+                Some(tree) => {
+                    (tree.span(), format!("{} requires {}, and nothing written here fits it", owner.name, quote(&path)))
+                }
+            };
+            let diagnostic = Diagnostic::new(Code::RequiredNotSet, span, message)
+                .label(format!("a record with this {} is quarantined as `invalid`", owner.what));
             self.report(match self.needs(attribute) {
                 Some(needs) => diagnostic.help(format!("map {}, {needs}", quote(&path))),
                 None => diagnostic.help(format!("map {}", quote(&path))),
@@ -432,13 +449,9 @@ impl<'c> Linter<'c> {
             if !self.schema.profile_id(name).is_some_and(|id| attribute.profiles.contains(id)) {
                 continue;
             }
-            let message = format!(
-                "the profile {} requires {}, which the event {} never sets",
-                quote(name),
-                quote(path),
-                quote(&event.mapping.key)
-            );
-            let diagnostic = Diagnostic::new(Code::ProfileNotSatisfied, name.span, message);
+            let diagnostic = self.of_event(event, Code::ProfileNotSatisfied, name.span, |events| {
+                format!("the profile {} requires {}, which {events} not set", quote(name), quote(path))
+            });
             self.report(match self.needs(attribute) {
                 Some(needs) => diagnostic.help(format!("map {}, {needs}, or do not declare the profile", quote(path))),
                 None => diagnostic.help(format!("map {}, or do not declare the profile", quote(path))),
@@ -464,13 +477,62 @@ impl<'c> Linter<'c> {
         Some(format!("an object with {}", needs.join(", ")))
     }
 
+    /// Whether anything of what an attribute is assigned can be written to it.
+    fn writes(&self, attribute: &Attribute, tree: &Tree) -> bool {
+        if let Tree::When(when) = tree {
+            let otherwise = when.otherwise.as_ref();
+            return self.writes(attribute, &when.then) || otherwise.is_some_and(|tree| self.writes(attribute, tree));
+        }
+        let object = match attribute.kind {
+            AttributeKind::Scalar(ScalarType::Json) => return true,
+            AttributeKind::Scalar(_) => return !matches!(tree, Tree::Object(_)),
+            AttributeKind::Object(object) => self.schema.object_by_id(object),
+        };
+        match tree {
+            _ if object.is_free_form() => true,
+            Tree::Value(value) => matches!(value.value, Value::Absent) || name_of(object).is_some(),
+            Tree::Array(array) => array.items.iter().any(|item| self.writes(attribute, item)),
+            Tree::Each(each) => self.writes(attribute, &each.body),
+            Tree::When(_) => false,
+            Tree::Object(members) => members
+                .members
+                .iter()
+                .any(|(key, tree)| object.attribute(key).is_some_and(|attribute| self.writes(attribute, tree))),
+        }
+    }
+
+    /// Whether anything is written to the attribute at a dotted path.
+    fn is_set(&self, attributes: &[Attribute], tree: &ObjectTree, path: &str) -> bool {
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let Some(attribute) = attributes.iter().find(|attribute| attribute.name == first) else { return false };
+        match (tree.get(first), rest) {
+            (None, _) => false,
+            (Some(tree), None) => self.writes(attribute, tree),
+            (Some(tree), Some(rest)) => self.is_set_below(attribute, tree, rest),
+        }
+    }
+
+    fn is_set_below(&self, attribute: &Attribute, tree: &Tree, path: &str) -> bool {
+        let AttributeKind::Object(object) = attribute.kind else { return false };
+        match tree {
+            Tree::Object(members) => self.is_set(&self.schema.object_by_id(object).attributes, members, path),
+            Tree::When(when) => {
+                self.is_set_below(attribute, &when.then, path)
+                    || when.otherwise.as_ref().is_some_and(|tree| self.is_set_below(attribute, tree, path))
+            }
+            Tree::Array(array) => array.items.iter().any(|tree| self.is_set_below(attribute, tree, path)),
+            Tree::Each(each) => self.is_set_below(attribute, &each.body, path),
+            Tree::Value(_) => path == "name",
+        }
+    }
+
     fn constraints(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
         for constraint in owner.constraints {
             let (paths, demand) = match constraint {
                 Constraint::AtLeastOne(paths) => (paths, "at least one of"),
                 Constraint::JustOne(paths) => (paths, "just one of"),
             };
-            let set = paths.iter().filter(|path| is_set(tree, path)).count();
+            let set = paths.iter().filter(|path| self.is_set(owner.attributes, tree, path)).count();
             let always = paths.iter().filter(|path| is_always_set(tree, path)).count();
             let too_many = matches!(constraint, Constraint::JustOne(_)) && always > 1;
             if set > 0 && !too_many {
@@ -534,26 +596,6 @@ fn follows(tree: &Tree, activity: &Tree, derive: &impl Fn(&Json) -> Option<Json>
         && written.values.iter().all(|(text, value)| {
             activity.values.iter().any(|(other, activity)| other == text && matches(value, activity))
         })
-}
-
-/// Whether anything is assigned at a dotted path.
-fn is_set(tree: &ObjectTree, path: &str) -> bool {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    match (tree.get(first), rest) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(tree), Some(rest)) => below(tree, rest),
-    }
-}
-
-fn below(tree: &Tree, path: &str) -> bool {
-    match tree {
-        Tree::Object(object) => is_set(object, path),
-        Tree::When(when) => below(&when.then, path) || when.otherwise.as_ref().is_some_and(|tree| below(tree, path)),
-        Tree::Array(array) => array.items.iter().any(|tree| below(tree, path)),
-        Tree::Each(each) => below(&each.body, path),
-        Tree::Value(_) => false,
-    }
 }
 
 /// Whether the attribute at a dotted path has a value in every record.
