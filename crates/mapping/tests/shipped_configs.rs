@@ -1,0 +1,173 @@
+//! What becomes of each kind of raw event under the shipped configs, as files to read.
+//!
+//! `tests/golden/<config>/<case>.json` holds a generated raw event and the OCSF event it becomes, in the form in which it
+//! comes back out of the columns. `UPDATE_GOLDEN=1 cargo test -p mapping --test shipped_configs` writes the files anew;
+//! review the difference like code.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use samples::FirewallLog;
+use serde_json::{Value, json};
+
+use support::{Fate, Harness};
+
+/// A raw event and the name of its file.
+struct Case {
+    name: String,
+    line: String,
+}
+
+fn case(name: impl Into<String>, line: String) -> Case {
+    Case { name: name.into(), line }
+}
+
+/// The first generated event of that id that has all of these texts.
+fn sysmon_with(id: u16, texts: &[&str]) -> String {
+    (0..10_000)
+        .filter_map(|seed| samples::sysmon_event(id, seed))
+        .find(|line| texts.iter().all(|text| line.contains(text)))
+        .unwrap_or_else(|| panic!("no generated event {id} has {texts:?}"))
+}
+
+fn firewall_with(kind: FirewallLog, texts: &[&str]) -> String {
+    (0..10_000)
+        .map(|seed| samples::network_firewall_log(kind, seed))
+        .find(|line| texts.iter().all(|text| line.contains(text)))
+        .unwrap_or_else(|| panic!("no generated {kind:?} has {texts:?}"))
+}
+
+/// Compares, or writes with `UPDATE_GOLDEN`; every event must be valid OCSF and without problems.
+fn check_golden(config: &str, cases: Vec<Case>) {
+    let harness = Harness::shipped(config);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(config);
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
+        fs::create_dir_all(&folder).unwrap();
+    }
+    let mut faults = Vec::new();
+    let mut names = BTreeSet::new();
+    for case in cases {
+        let mapped = match harness.map(&case.line) {
+            Fate::Mapped(mapped) => mapped,
+            Fate::Refused(reason) => {
+                faults.push(format!("{}: {reason}", case.name));
+                continue;
+            }
+        };
+        faults.extend(mapped.problems.iter().map(|problem| format!("{}: {problem:?}", case.name)));
+        faults.extend(mapped.errors.iter().map(|error| format!("{}: {error}", case.name)));
+        let raw: Value = serde_json::from_str(&case.line).unwrap();
+        let mut content = json!({ "raw": raw, "destination": mapped.destination, "event": mapped.event });
+        if !mapped.warnings.is_empty() {
+            content["warnings"] = json!(mapped.warnings);
+        }
+        let content = serde_json::to_string_pretty(&content).unwrap() + "\n";
+        let path = folder.join(format!("{}.json", case.name));
+        assert!(names.insert(path.clone()), "two cases are called {}", case.name);
+        if update {
+            fs::write(&path, content).unwrap();
+        } else if fs::read_to_string(&path).unwrap_or_default() != content {
+            faults.push(format!("{}: {} differs", case.name, path.display()));
+        }
+    }
+    for stray in files_of(&folder).difference(&names) {
+        if update {
+            fs::remove_file(stray).unwrap();
+        } else {
+            faults.push(format!("{} belongs to no case", stray.display()));
+        }
+    }
+    assert!(faults.is_empty(), "{}\n(UPDATE_GOLDEN=1 writes the files anew)", faults.join("\n"));
+}
+
+fn files_of(folder: &Path) -> BTreeSet<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+#[test]
+fn windows_sysmon_maps_every_kind_of_event_as_the_golden_files_say() {
+    let mut cases: Vec<Case> =
+        samples::sysmon_event_ids().map(|id| case(format!("{id:03}"), sysmon_with(id, &[]))).collect();
+    cases.extend([
+        case("001-parent-ended", sysmon_with(1, &["{00000000-0000-0000-0000-000000000000}"])),
+        case("001-schema-3.40", sysmon_with(1, &["LEGACY-SRV"])),
+        case("001-technique", sysmon_with(1, &["technique_id=T1036,"])),
+        case("001-sub-technique", sysmon_with(1, &["technique_id=T1059.001,"])),
+        case("001-no-version-information", sysmon_with(1, &["updater.exe", "FileVersion: -"])),
+        case("001-app-container", sysmon_with(1, &["AppContainer"])),
+        case("003-ipv6", sysmon_with(3, &["SourceIsIpv6: true"])),
+        case("003-inbound", sysmon_with(3, &["Initiated: false"])),
+        case("004-stopped", sysmon_with(4, &["Stopped"])),
+        case("008-no-module", sysmon_with(8, &["StartModule: -"])),
+        case("008-schema-3.40", sysmon_with(8, &["LEGACY-SRV", "StartModule: \\r"])),
+        case("010-lsass", sysmon_with(10, &["lsass.exe"])),
+        case("012-create-value", sysmon_with(12, &["CreateValue"])),
+        case("012-delete-key", sysmon_with(12, &["DeleteKey"])),
+        case("012-delete-value", sysmon_with(12, &["DeleteValue"])),
+        case("013-several-lines", sysmon_with(13, &["Set shell"])),
+        case("014-value", sysmon_with(14, &["RenameValue"])),
+        case("015-unread", sysmon_with(15, &["Hash: Unknown"])),
+        case("017-anonymous", sysmon_with(17, &["<Anonymous Pipe>"])),
+        case("019-technique", sysmon_with(19, &["technique_id="])),
+        case("020-script", sysmon_with(20, &["Type: Script"])),
+        case("022-cname", sysmon_with(22, &["type:  5 "])),
+        case("022-empty-answer", sysmon_with(22, &["type:  33 ;"])),
+        case("022-no-such-name", sysmon_with(22, &["9003"])),
+        case("022-timeout", sysmon_with(22, &["1460"])),
+        case("023-shredded", sysmon_with(23, &["false - shredded"])),
+        case("027-technique", sysmon_with(27, &["technique_id="])),
+        case("255-several-lines", sysmon_with(255, &["write protected"])),
+    ]);
+    check_golden("windows-sysmon", cases);
+}
+
+#[test]
+fn windows_sysmon_precise_maps_what_it_changes_as_the_golden_files_say() {
+    let cases = vec![
+        case("001", sysmon_with(1, &[])),
+        case("006", sysmon_with(6, &[])),
+        case("007", sysmon_with(7, &[])),
+        case("007-unsigned", sysmon_with(7, &["Unavailable"])),
+        case("009", sysmon_with(9, &[])),
+        case("012-create-key", sysmon_with(12, &["CreateKey"])),
+        case("012-create-value", sysmon_with(12, &["CreateValue"])),
+        case("012-delete-key", sysmon_with(12, &["DeleteKey"])),
+        case("012-delete-value", sysmon_with(12, &["DeleteValue"])),
+        case("013-binary", sysmon_with(13, &["Binary Data"])),
+        case("013-default", sysmon_with(13, &["(Default)"])),
+        case("013-dword", sysmon_with(13, &["DWORD", "technique_id="])),
+        case("013-qword", sysmon_with(13, &["QWORD"])),
+        case("013-text", sysmon_with(13, &["Details: C:"])),
+        case("014-key", sysmon_with(14, &["RenameKey"])),
+        case("014-value", sysmon_with(14, &["RenameValue"])),
+    ];
+    check_golden("windows-sysmon-precise", cases);
+}
+
+#[test]
+fn aws_network_firewall_maps_every_kind_of_record_as_the_golden_files_say() {
+    let cases = vec![
+        case("netflow-tcp", firewall_with(FirewallLog::Netflow, &["\"TCP\"", "\"1b\""])),
+        case("netflow-udp", firewall_with(FirewallLog::Netflow, &["\"UDP\""])),
+        case("netflow-icmp", firewall_with(FirewallLog::Netflow, &["\"ICMP\""])),
+        case("netflow-ipv6-icmp", firewall_with(FirewallLog::Netflow, &["\"IPv6-ICMP\""])),
+        case("netflow-unknown-application", firewall_with(FirewallLog::Netflow, &["\"failed\""])),
+        case("netflow-local-zone", firewall_with(FirewallLog::Netflow, &["us-west-2-lax-1a"])),
+        case("alert-allowed", firewall_with(FirewallLog::AlertAllowed, &[])),
+        case("alert-blocked", firewall_with(FirewallLog::AlertBlocked, &[])),
+        case("alert-http", firewall_with(FirewallLog::AlertHttp, &[])),
+        case("alert-tls", firewall_with(FirewallLog::AlertTls, &["issuerdn"])),
+        case("alert-tls-without-certificate", firewall_with(FirewallLog::AlertTls, &["UNDETERMINED"])),
+        case("alert-decoder", firewall_with(FirewallLog::AlertDecoder, &[])),
+        case("tls-no-server-name", firewall_with(FirewallLog::TlsNoServerName, &[])),
+        case("tls-name-mismatch", firewall_with(FirewallLog::TlsNameMismatch, &[])),
+        case("tls-revoked-drop", firewall_with(FirewallLog::TlsRevoked, &["DROP"])),
+        case("tls-revoked-reject", firewall_with(FirewallLog::TlsRevoked, &["REJECT"])),
+        case("tls-revocation-unknown-pass", firewall_with(FirewallLog::TlsRevocationUnknown, &["PASS"])),
+    ];
+    check_golden("aws-network-firewall", cases);
+}
