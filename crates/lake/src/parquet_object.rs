@@ -310,13 +310,18 @@ pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Ve
     let (limit, limit_of_all) = (settings.page.row(), settings.row_group.slice());
     let of_all = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
     let heavy: Vec<&Leaf<'_>> = leaves.iter().filter(|leaf| leaf.bytes(0..rows) > limit).collect();
-    if heavy.is_empty() && of_all(0..rows) <= limit_of_all {
+    // No row whose columns are all within their limit can be larger than this.
+    let largest_of_all: u64 = leaves.iter().map(|leaf| leaf.bytes(0..rows).min(limit)).sum();
+    if heavy.is_empty() && largest_of_all <= limit_of_all {
         return Ok(Vec::new());
     }
     let oversized = |row: usize| {
         let too_large = heavy.iter().map(|leaf| (leaf, leaf.bytes(row..row + 1))).find(|&(_, bytes)| bytes > limit);
         if let Some((leaf, bytes)) = too_large {
             return Some(OversizedRow { row, column: format!("column `{}`", leaf.path), bytes, limit });
+        }
+        if largest_of_all <= limit_of_all {
+            return None;
         }
         let bytes = of_all(row..row + 1);
         (bytes > limit_of_all).then(|| OversizedRow {
@@ -398,8 +403,13 @@ fn options(
         .set_dictionary_page_size_limit(settings.page.closes_at() as usize)
         .set_data_page_row_count_limit(settings.page.levels().min(20_000) as usize)
         .set_max_row_group_row_count(None)
+        // Readers prune pages by time and hardly by anything else; statistics for the pages of every column cost a
+        // quarter of the speed.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(ColumnPath::from(TIME), EnabledStatistics::Page)
+        // Nearly every row has a time of its own: without a dictionary an object is some 6 % smaller.
+        .set_column_dictionary_enabled(ColumnPath::from(TIME), false)
+        .set_column_dictionary_enabled(ColumnPath::from("time_dt"), false)
         // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
         .set_coerce_types(true)
         .build();
