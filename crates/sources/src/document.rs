@@ -203,7 +203,7 @@ impl<'a> Document<'a> {
     ///
     /// # Errors
     /// Bytes that are not UTF-8, are not JSON or have more than white space after the document; more than [`DEPTH_LIMIT`]
-    /// levels or [`NODE_LIMIT`] values; a number beyond the range of a 64-bit float (`1e999`).
+    /// levels or [`NODE_LIMIT`] values.
     pub fn parse(input: &'a [u8], bump: &'a Bump) -> Result<Self, DocumentError> {
         DocumentBuffer::default().parse(input, bump)
     }
@@ -468,7 +468,8 @@ mod tests {
     }
 
     #[test]
-    fn a_number_after_other_values_is_found_in_the_second_pass() {
+    fn values_of_all_kinds_may_follow_each_other() {
+        check(r#"[{"a":1},2,{"b":[]},[3]]"#, r#"[{"a":1},2,{"b":[]},[3]]"#);
         check(r#"{"a":"x","b":[true,null,{"c":1.0}],"d":[],"e":2.50}"#, r#"{"a":"x","b":[true,null,{"c":1.0}],"d":[],"e":2.50}"#);
     }
 

@@ -138,6 +138,7 @@ impl<'a> Reader<'a, '_> {
                 match token {
                     Some(b',') => {
                         self.at += 1;
+                        key = None;
                         if container.is_object {
                             self.next_token();
                             key = Some(self.member_name(&mut container.keys)?);
