@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mapping::diagnostic::SourceText;
 use samples::FirewallLog;
 use serde_json::{Value, json};
 
-use support::{Fate, Harness};
+use support::{Fate, Harness, shipped_text};
 
 /// A raw event and the name of its file.
 struct Case {
@@ -23,6 +24,11 @@ struct Case {
 
 fn case(name: impl Into<String>, line: String) -> Case {
     Case { name: name.into(), line }
+}
+
+/// The first generated event of that id, from a host with a recent Sysmon.
+fn sysmon_now(id: u16) -> String {
+    sysmon_with(id, &[".corp.example.com"])
 }
 
 /// The first generated event of that id that has all of these texts.
@@ -89,9 +95,19 @@ fn files_of(folder: &Path) -> BTreeSet<PathBuf> {
 }
 
 #[test]
+fn lint_finds_nothing_in_them() {
+    for name in ["windows-sysmon", "windows-sysmon-precise", "aws-network-firewall"] {
+        let text = shipped_text(name).unwrap();
+        let checked = mapping::check(&text, &shipped_text);
+        let source = SourceText::new(name, &text);
+        let found: Vec<String> = checked.diagnostics.iter().map(|found| found.render(&source, false)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}
+
+#[test]
 fn windows_sysmon_maps_every_kind_of_event_as_the_golden_files_say() {
-    let mut cases: Vec<Case> =
-        samples::sysmon_event_ids().map(|id| case(format!("{id:03}"), sysmon_with(id, &[]))).collect();
+    let mut cases: Vec<Case> = samples::sysmon_event_ids().map(|id| case(format!("{id:03}"), sysmon_now(id))).collect();
     cases.extend([
         case("001-parent-ended", sysmon_with(1, &["{00000000-0000-0000-0000-000000000000}"])),
         case("001-schema-3.40", sysmon_with(1, &["LEGACY-SRV"])),
@@ -128,11 +144,11 @@ fn windows_sysmon_maps_every_kind_of_event_as_the_golden_files_say() {
 #[test]
 fn windows_sysmon_precise_maps_what_it_changes_as_the_golden_files_say() {
     let cases = vec![
-        case("001", sysmon_with(1, &[])),
-        case("006", sysmon_with(6, &[])),
-        case("007", sysmon_with(7, &[])),
+        case("001", sysmon_now(1)),
+        case("006", sysmon_now(6)),
+        case("007", sysmon_now(7)),
         case("007-unsigned", sysmon_with(7, &["Unavailable"])),
-        case("009", sysmon_with(9, &[])),
+        case("009", sysmon_now(9)),
         case("012-create-key", sysmon_with(12, &["CreateKey"])),
         case("012-create-value", sysmon_with(12, &["CreateValue"])),
         case("012-delete-key", sysmon_with(12, &["DeleteKey"])),
