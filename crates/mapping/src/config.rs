@@ -73,6 +73,8 @@ impl<T: Eq> Eq for Spanned<T> {}
 pub struct Config {
     /// The whole `custom_source_events` object.
     pub span: Span,
+    /// Where the file says which config it extends. What comes from there has this place.
+    pub extends: Option<Span>,
     /// `source_name`: not empty; its length is lint's business, since the default name of a class's source adds to it.
     pub source_name: Spanned<String>,
     /// `description`, free text.

@@ -42,6 +42,19 @@ fn extend(mut file: Node, load: &dyn Fn(&str) -> Option<String>, above: &mut Vec
     Ok(merge_file(base, file))
 }
 
+/// Where a config says which one it extends.
+pub(crate) fn extends_of(file: &Node) -> Option<Span> {
+    let config = member(file, "custom_source_events")?;
+    member(config, EXTENDS).map(|base| base.span)
+}
+
+fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+    match &node.kind {
+        NodeKind::Object(members) => members.iter().find(|(key, _)| key.value == name).map(|(_, value)| value),
+        _ => None,
+    }
+}
+
 /// Takes the `extends` key out of `custom_source_events`.
 fn take_base(file: &mut Node) -> Option<Node> {
     let config = member_mut(file, "custom_source_events")?;

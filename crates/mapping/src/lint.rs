@@ -84,6 +84,11 @@ type EventOfClass<'c> = (&'c EventMapping, &'static EventClass);
 
 impl<'c> Linter<'c> {
     fn report(&mut self, diagnostic: Diagnostic) {
+        // What is inherited need not be used.
+        let unused = matches!(diagnostic.code, Code::UnusedFragment | Code::UnusedLookup | Code::UnusedSourceName);
+        if unused && self.config.extends == Some(diagnostic.primary.span) {
+            return;
+        }
         if self.said.insert((diagnostic.code, diagnostic.primary.span, diagnostic.message.clone())) {
             self.diagnostics.push(diagnostic);
         }

@@ -54,6 +54,8 @@ pub enum Form {
     Tuple(&'static [Form]),
     /// An object whose keys are free and whose values are this.
     Map(&'static Form),
+    /// The same with at least one key.
+    NonEmptyMap(&'static Form),
     /// Either of these.
     Either(&'static Form, &'static Form),
 }
@@ -461,7 +463,7 @@ pub static CONFIG: ObjectForm = ObjectForm {
             Form::Either(&Form::Choice(&["quarantine"]), &Form::Object(&OTHER)),
             "what becomes of an event that no mapping takes; default `quarantine`",
         ),
-        required("ocsf_mapping", Form::Map(&Form::Object(&EVENT)), "the event mappings"),
+        required("ocsf_mapping", Form::NonEmptyMap(&Form::Object(&EVENT)), "the event mappings"),
     ],
 };
 

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::config::*;
 use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
-use crate::extend::with_bases;
+use crate::extend::{extends_of, with_bases};
 use crate::jsonpath::{is_path, parse_path};
 use crate::operators::{
     self, CONDITIONS, ConditionKind, FORMATS, LAYOUTS, OPERATORS, ObjectForm, Operator, OperatorKind, TIME_FORMATS,
@@ -32,7 +32,11 @@ pub(crate) struct Parsed {
 /// Reads a config; `load` gives the text of one that it extends.
 pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Parsed {
     let mut reader = Reader::default();
-    let config = match parse_json(text).and_then(|file| with_bases(file, load)) {
+    let file = parse_json(text).and_then(|file| {
+        reader.extends = extends_of(&file);
+        with_bases(file, load)
+    });
+    let config = match file {
         Ok(node) => reader.file(&node),
         Err(diagnostic) => {
             reader.diagnostics.push(diagnostic);
@@ -49,6 +53,8 @@ struct Reader {
     failed: HashSet<Span>,
     /// Whether `@` means the element of a `$each`.
     inside_each: bool,
+    /// Where the file says which config it extends.
+    extends: Option<Span>,
 }
 
 /// The known members of an object.
@@ -392,6 +398,7 @@ impl Reader {
         let layers = self.layers(&fields);
         Some(Config {
             span: fields.span,
+            extends: self.extends,
             source_name: source_name.unwrap_or_else(|| Spanned::new(String::new(), here("source_name"))),
             description: fields.get("description").and_then(|node| self.text(node, "description")),
             ocsf_version: fields

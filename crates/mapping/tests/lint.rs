@@ -4,6 +4,8 @@
 //! transformation library, where they are at hand, are held to `tests/lint/aws-library/<config>.txt` line by line.
 //! `UPDATE_GOLDEN=1 cargo test -p mapping --test lint` writes the texts anew; review the difference like code.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
