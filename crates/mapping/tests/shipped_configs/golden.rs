@@ -1,10 +1,8 @@
 //! What becomes of each kind of raw event under the shipped configs, as files to read.
 //!
-//! `tests/golden/<config>/<case>.json` holds a generated raw event and the OCSF event it becomes, in the form in which it
+//! `golden_files/<config>/<case>.json` holds a generated raw event and the OCSF event it becomes, in the form in which it
 //! comes back out of the columns. `UPDATE_GOLDEN=1 cargo test -p mapping --test shipped_configs` writes the files anew;
 //! review the difference like code.
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +12,7 @@ use mapping::diagnostic::SourceText;
 use samples::FirewallLog;
 use serde_json::{Value, json};
 
-use support::{Fate, Harness, shipped_text};
+use crate::harness::{Fate, Harness, shipped_text};
 
 /// A raw event and the name of its file.
 struct Case {
@@ -49,7 +47,7 @@ fn firewall_with(kind: FirewallLog, texts: &[&str]) -> String {
 /// Compares, or writes with `UPDATE_GOLDEN`; every event must be valid OCSF and without problems.
 fn check_golden(config: &str, cases: Vec<Case>) {
     let harness = Harness::shipped(config);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(config);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shipped_configs/golden_files").join(config);
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     if update {
         fs::create_dir_all(&folder).unwrap();

@@ -1,15 +1,13 @@
 //! The shipped configs over real logs, which are not part of this repository: these tests do something where
 //! `../shared/data` exists beside it.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use crate::harness::{Fate, Harness};
 use flate2::read::MultiGzDecoder;
-use support::{Fate, Harness};
 
 /// The folder of real logs, if it is there.
 fn real_logs() -> Option<PathBuf> {
