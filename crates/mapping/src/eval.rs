@@ -593,10 +593,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         let Some(text) = self.text_of(&plan.value) else {
             return Raw::Absent;
         };
-        let parts: Vec<&'a str> = match plan.limit {
-            Some(limit) => text.splitn(limit, plan.on.as_str()).collect(),
-            None => text.split(plan.on.as_str()).collect(),
-        };
+        let parts = split_at(self.bump, text, &plan.on, plan.limit.unwrap_or(usize::MAX));
         if parts.len() < plan.min_parts {
             return Raw::Absent;
         }
@@ -608,8 +605,8 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                 index.and_then(|index| parts.get(index)).map_or(Raw::Absent, |part| self.part(part))
             }
             None => {
-                let parts = parts.into_iter().map(|part| self.part(part)).filter(|part| !part.is_absent());
-                Raw::List(self.bump.alloc_slice_copy(&parts.collect::<Vec<_>>()))
+                let parts = parts.iter().map(|part| self.part(part)).filter(|part| !part.is_absent());
+                Raw::List(bumpalo::collections::Vec::from_iter_in(parts, self.bump).into_bump_slice())
             }
         }
     }
@@ -772,6 +769,16 @@ pub(crate) fn raw_path(document: &Document<'_>, node: NodeId) -> String {
     }
     steps.reverse();
     steps.join(".").replace(".[]", "[]")
+}
+
+/// The parts of a text. A separator of one byte, the common case, is found without setting up a substring search.
+fn split_at<'a>(bump: &'a Bump, text: &'a str, on: &str, limit: usize) -> bumpalo::collections::Vec<'a, &'a str> {
+    match on.as_bytes() {
+        [byte] if byte.is_ascii() => {
+            bumpalo::collections::Vec::from_iter_in(text.splitn(limit, char::from(*byte)), bump)
+        }
+        _ => bumpalo::collections::Vec::from_iter_in(text.splitn(limit, on), bump),
+    }
 }
 
 fn read_based(text: &str, base: IntBase) -> Option<i64> {

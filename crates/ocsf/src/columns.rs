@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+    ArrayBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMillisecondBuilder,
 };
 use arrow_array::{ArrayRef, ListArray, MapArray, RecordBatch, StructArray};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields};
 
 use crate::record::{Cell, Record, Scope};
@@ -27,6 +28,8 @@ pub struct TableBuilder {
     text_bytes: usize,
 }
 
+/// A column under construction. Rows without a value cost nothing until a later one has a value: every column knows how
+/// many rows it holds, and catches up with nulls before it takes the next value.
 #[derive(Debug)]
 enum Column {
     Text(StringBuilder),
@@ -52,14 +55,29 @@ impl ListColumn {
         Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
     }
 
-    /// Ends a row of `len` elements.
-    fn push(&mut self, len: usize, present: bool) {
-        let last = self.offsets.last().copied().unwrap_or_default();
-        self.offsets.push(last + len as i32);
-        self.nulls.append(present);
+    fn rows(&self) -> usize {
+        self.offsets.len() - 1
     }
 
-    fn finish(&mut self) -> (OffsetBuffer<i32>, Option<arrow_buffer::NullBuffer>) {
+    /// Elements of all rows.
+    fn elements(&self) -> usize {
+        self.offsets.last().map_or(0, |last| *last as usize)
+    }
+
+    /// Rows without a list up to `rows`.
+    fn pad(&mut self, rows: usize) {
+        let missing = rows - self.rows();
+        self.nulls.append_n_nulls(missing);
+        self.offsets.resize(rows + 1, self.elements() as i32);
+    }
+
+    /// A row of `len` elements.
+    fn push(&mut self, len: usize) {
+        self.offsets.push((self.elements() + len) as i32);
+        self.nulls.append_non_null();
+    }
+
+    fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         (OffsetBuffer::new(ScalarBuffer::from(offsets)), self.nulls.finish())
     }
@@ -90,52 +108,62 @@ impl TableBuilder {
     /// Appends a completed record of this shape.
     pub fn append(&mut self, record: &Record<'_>) {
         let shape = Arc::clone(&self.shape);
-        for child in shape.children(NodeId::ROOT) {
-            self.append_node(&shape, record, Scope::EVENT, child);
-        }
+        let row = self.rows;
+        self.append_children(&shape, record, Scope::EVENT, NodeId::ROOT, row);
         self.rows += 1;
     }
 
-    fn append_node(&mut self, shape: &Shape, record: &Record<'_>, scope: Scope, id: NodeId) {
-        let cell = record.get(scope, id);
-        match &mut self.columns[id.index()] {
-            Column::Object(nulls) => {
-                nulls.append(!cell.is_null());
-                for child in shape.children(id) {
-                    self.append_node(shape, record, scope, child);
-                }
+    /// Appends what a scope has below a node as row `row` of its columns.
+    fn append_children(&mut self, shape: &Shape, record: &Record<'_>, scope: Scope, parent: NodeId, row: usize) {
+        for id in shape.children(parent) {
+            let cell = record.get(scope, id);
+            let column = &mut self.columns[id.index()];
+            if let Column::Map { .. } = column {
+                self.append_unmapped(id, record, row);
+                continue;
             }
-            Column::List(list) => {
-                let Cell::List { start, len } = cell else {
-                    return list.push(0, false);
-                };
-                list.push(len as usize, true);
-                for index in 0..len {
-                    let element = record.element(shape, id, start, index);
-                    for child in shape.children(id) {
-                        self.append_node(shape, record, element, child);
+            if cell.is_null() {
+                continue;
+            }
+            column.pad(row);
+            match (column, cell) {
+                (Column::Object(present), _) => {
+                    present.append_non_null();
+                    self.append_children(shape, record, scope, id, row);
+                }
+                (Column::List(list), Cell::List { start, len }) => {
+                    let first = list.elements();
+                    list.push(len as usize);
+                    for index in 0..len {
+                        let element = record.element(shape, id, start, index);
+                        self.append_children(shape, record, element, id, first + index as usize);
                     }
                 }
-            }
-            Column::ScalarList(list, values) => {
-                let Cell::List { start, len } = cell else {
-                    return list.push(0, false);
-                };
-                list.push(len as usize, true);
-                for value in record.scalars(start, len) {
-                    self.text_bytes += values.append(*value);
+                (Column::ScalarList(list, values), Cell::List { start, len }) => {
+                    list.push(len as usize);
+                    for value in record.scalars(start, len) {
+                        self.text_bytes += values.append(*value);
+                    }
                 }
+                (scalar, cell) => self.text_bytes += scalar.append(cell),
             }
-            Column::Map { list, keys, values } => {
-                let entries = record.unmapped();
-                list.push(entries.len(), !entries.is_empty());
-                for (key, value) in entries {
-                    keys.append_value(key);
-                    values.append_value(value);
-                    self.text_bytes += key.len() + value.len() + 2 * CELL_OVERHEAD;
-                }
+        }
+    }
+
+    fn append_unmapped(&mut self, id: NodeId, record: &Record<'_>, row: usize) {
+        let entries = record.unmapped();
+        if entries.is_empty() {
+            return;
+        }
+        let column = &mut self.columns[id.index()];
+        column.pad(row);
+        if let Column::Map { list, keys, values } = column {
+            list.push(entries.len());
+            for (key, value) in entries {
+                keys.append_value(key);
+                values.append_value(value);
+                self.text_bytes += key.len() + value.len() + 2 * CELL_OVERHEAD;
             }
-            scalar => self.text_bytes += scalar.append(cell),
         }
     }
 
@@ -147,20 +175,28 @@ impl TableBuilder {
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let shape = Arc::clone(&self.shape);
         let schema = Arc::clone(shape.arrow_schema());
-        let arrays = self.finish_children(&shape, NodeId::ROOT, schema.fields())?;
+        let rows = self.rows;
+        let arrays = self.finish_children(&shape, NodeId::ROOT, schema.fields(), rows)?;
         self.rows = 0;
         self.text_bytes = 0;
         RecordBatch::try_new(schema, arrays)
     }
 
-    fn finish_children(&mut self, shape: &Shape, parent: NodeId, fields: &Fields) -> Result<Vec<ArrayRef>, ArrowError> {
-        shape.children(parent).zip(fields).map(|(id, field)| self.finish_node(shape, id, field)).collect()
+    fn finish_children(
+        &mut self,
+        shape: &Shape,
+        parent: NodeId,
+        fields: &Fields,
+        rows: usize,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        shape.children(parent).zip(fields).map(|(id, field)| self.finish_node(shape, id, field, rows)).collect()
     }
 
-    fn finish_node(&mut self, shape: &Shape, id: NodeId, field: &Field) -> Result<ArrayRef, ArrowError> {
+    fn finish_node(&mut self, shape: &Shape, id: NodeId, field: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
+        self.columns[id.index()].pad(rows);
         Ok(match (field.data_type(), &shape.node(id).kind) {
             (DataType::Struct(fields), _) => {
-                let children = self.finish_children(shape, id, fields)?;
+                let children = self.finish_children(shape, id, fields, rows)?;
                 let Column::Object(nulls) = &mut self.columns[id.index()] else {
                     return Err(mismatch(field));
                 };
@@ -170,7 +206,11 @@ impl TableBuilder {
                 let DataType::Struct(fields) = element.data_type() else {
                     return Err(mismatch(field));
                 };
-                let children = self.finish_children(shape, id, fields)?;
+                let elements = match &self.columns[id.index()] {
+                    Column::List(list) => list.elements(),
+                    _ => return Err(mismatch(field)),
+                };
+                let children = self.finish_children(shape, id, fields, elements)?;
                 let items = StructArray::try_new(fields.clone(), children, None)?;
                 let Column::List(list) = &mut self.columns[id.index()] else {
                     return Err(mismatch(field));
@@ -228,6 +268,36 @@ impl Column {
             DataType::Float64 => Self::Float64(Float64Builder::new()),
             DataType::Timestamp(_, zone) => Self::Instant(TimestampMillisecondBuilder::new().with_timezone_opt(zone)),
             _ => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Self::Text(builder) => builder.len(),
+            Self::Int32(builder) => builder.len(),
+            Self::Int64(builder) => builder.len(),
+            Self::Float64(builder) => builder.len(),
+            Self::Boolean(builder) => builder.len(),
+            Self::Instant(builder) => builder.len(),
+            Self::Object(present) => present.len(),
+            Self::List(list) | Self::ScalarList(list, _) | Self::Map { list, .. } => list.rows(),
+        }
+    }
+
+    /// Nulls up to `rows`.
+    fn pad(&mut self, rows: usize) {
+        if self.rows() == rows {
+            return;
+        }
+        match self {
+            Self::Text(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Int32(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Int64(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Float64(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Boolean(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Instant(builder) => builder.append_nulls(rows - builder.len()),
+            Self::Object(present) => present.append_n_nulls(rows - present.len()),
+            Self::List(list) | Self::ScalarList(list, _) | Self::Map { list, .. } => list.pad(rows),
         }
     }
 
