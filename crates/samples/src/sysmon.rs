@@ -484,7 +484,8 @@ fn process_create(host: &mut Host, message: &mut Message, random: &mut Random) {
     message.field(400, "Company", information(program.company));
     message.field(421, "OriginalFileName", information(program.original_name));
     message.field(0, "CommandLine", program.command_line);
-    message.field(0, "CurrentDirectory", random.pick(&[r"C:\Windows\system32\", r"C:\Users\a.ferrari\"]));
+    let home = if process.service { r"C:\Windows\system32\" } else { r"C:\Users\Public\" };
+    message.field(0, "CurrentDirectory", random.pick(&[r"C:\Windows\system32\", home]));
     message.field(0, "User", process.user);
     let level =
         if process.service { "System" } else { random.pick(&["Medium", "Medium", "High", "Low", "AppContainer"]) };

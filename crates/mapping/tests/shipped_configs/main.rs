@@ -3,4 +3,5 @@
 
 mod golden;
 mod harness;
+mod odd_values;
 mod real_logs;

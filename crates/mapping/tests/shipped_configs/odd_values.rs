@@ -1,0 +1,126 @@
+//! Values that a real fleet writes now and then, and what must not happen to their events.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Fate, Harness, MappedLine};
+
+/// A Sysmon event with these lines below the title.
+fn sysmon(id: u16, fields: &str) -> Value {
+    json!({
+        "EventId": id,
+        "Description": format!("Title:\n{fields}").replace('\n', "\r\n"),
+        "LevelDisplayName": "Informational",
+        "LogName": "Microsoft-Windows-Sysmon/Operational",
+        "MachineName": "WS-1.example.com",
+        "ProviderName": "Microsoft-Windows-Sysmon",
+        "TimeCreated": "2025-03-03T08:00:01.1234567Z",
+        "Index": 7,
+        "UserName": "S-1-5-18",
+        "Keywords": "",
+    })
+}
+
+fn mapped(config: &str, event: &Value) -> MappedLine {
+    match Harness::shipped(config).map(&event.to_string()) {
+        Fate::Mapped(mapped) => {
+            assert!(mapped.errors.is_empty(), "{:?}", mapped.errors);
+            *mapped
+        }
+        Fate::Refused(reason) => panic!("{reason}"),
+    }
+}
+
+const PROCESS: &str = "ProcessGuid: {a}\nProcessId: 8\nImage: C:\\x\\y.exe\n";
+
+#[test]
+fn a_time_may_lack_its_fraction() {
+    let line = mapped("windows-sysmon", &sysmon(5, &format!("UtcTime: 2025-03-03 08:00:00\n{PROCESS}")));
+    assert_eq!(line.event["time"], 1_740_988_800_000_i64);
+}
+
+#[test]
+fn an_event_of_schema_2_has_the_time_of_the_log() {
+    let line = mapped("windows-sysmon", &sysmon(4, "SequenceNumber: 1\nState: Started"));
+    assert_eq!(line.event["time"], 1_740_988_801_123_i64);
+    assert_eq!(line.event["unmapped"]["Description.SequenceNumber"], "1");
+}
+
+#[test]
+fn an_access_mask_beyond_32_bits_is_kept_as_text() {
+    let fields = "UtcTime: 2025-03-03 08:00:00.000\nSourceProcessGUID: {a}\nSourceProcessId: 8\nSourceThreadId: 1\n\
+        SourceImage: C:\\x\\y.exe\nTargetProcessGUID: {b}\nTargetProcessId: 9\nTargetImage: <unknown process>\n\
+        GrantedAccess: 0x80000000\nCallTrace: ?";
+    let line = mapped("windows-sysmon", &sysmon(10, fields));
+    assert_eq!(line.event.get("actual_permissions"), None);
+    assert_eq!(line.event["unmapped"]["Description.GrantedAccess"], "0x80000000");
+    assert_eq!(line.event["process"]["name"], "<unknown process>");
+    assert_eq!(line.event["process"].get("file"), None);
+    assert_eq!(line.problems.len(), 1);
+}
+
+#[test]
+fn addresses_may_have_zones_and_ports_may_be_missing() {
+    let fields = "UtcTime: 2025-03-03 08:00:00.000\nProcessGuid: {a}\nProcessId: 4\nImage: System\nUser: -\nProtocol: udp\n\
+        Initiated: true\nSourceIsIpv6: true\nSourceIp: fe80::1%4\nSourceHostname: -\nSourcePort: -\nSourcePortName: -\n\
+        DestinationIsIpv6: true\nDestinationIp: ff02::1:3\nDestinationHostname: \nDestinationPort: 5355\n\
+        DestinationPortName: llmnr";
+    let line = mapped("windows-sysmon", &sysmon(3, fields));
+    assert_eq!(line.event["src_endpoint"], json!({ "ip": "fe80::1%4" }));
+    assert_eq!(line.event["dst_endpoint"], json!({ "ip": "ff02::1:3", "port": 5355, "svc_name": "llmnr" }));
+    assert_eq!(line.event["connection_info"]["protocol_ver_id"], 6);
+    assert_eq!(line.event["actor"], json!({ "process": { "name": "System", "pid": 4, "uid": "{a}" } }));
+}
+
+#[test]
+fn a_path_that_ends_in_a_separator_still_has_a_name() {
+    let fields = format!("UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}TargetFilename: C:\\x\\\nCreationUtcTime: -");
+    let line = mapped("windows-sysmon", &sysmon(11, &fields));
+    assert_eq!(line.event["file"]["name"], "C:\\x\\");
+}
+
+#[test]
+fn a_user_without_domain_is_the_whole_name() {
+    let fields = format!("UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}User: LOCAL$");
+    let line = mapped("windows-sysmon", &sysmon(5, &fields));
+    assert_eq!(line.event["process"]["user"], json!({ "name": "LOCAL$" }));
+}
+
+#[test]
+fn a_record_without_index_has_no_uid() {
+    let mut event = sysmon(5, &format!("UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}"));
+    event["Index"] = Value::Null;
+    assert_eq!(mapped("windows-sysmon", &event).event["metadata"].get("uid"), None);
+}
+
+#[test]
+fn registry_events_whose_exporter_lost_the_event_type_are_kept() {
+    let fields = format!("UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}TargetObject: HKCR");
+    let line = mapped("windows-sysmon", &sysmon(12, &fields));
+    assert_eq!((&line.event["activity_id"], &line.event["file"]["type"]), (&json!(0), &json!("Registry Object")));
+    let line = mapped("windows-sysmon-precise", &sysmon(12, &fields));
+    assert_eq!((&line.event["activity_id"], &line.event["reg_key"]), (&json!(0), &json!({ "path": "HKCR" })));
+}
+
+#[test]
+fn a_value_of_64_kilobytes_is_kept_whole() {
+    let script = "x".repeat(65_000);
+    let fields = format!("UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}TargetObject: HKLM\\a\nDetails: {script}");
+    let line = mapped("windows-sysmon", &sysmon(13, &fields));
+    assert_eq!(line.event["unmapped"]["Details"].as_str().map(str::len), Some(65_000));
+}
+
+#[test]
+fn a_host_header_that_is_no_name_does_not_become_one() {
+    let alert = json!({
+        "firewall_name": "fw", "availability_zone": "eu-central-1a", "event_timestamp": "1740988801",
+        "event": {
+            "timestamp": "2025-03-03T08:00:00Z", "event_type": "alert", "src_ip": "10.0.0.1", "src_port": 1,
+            "dest_ip": "192.0.2.1", "dest_port": 80, "proto": "TCP", "http": { "hostname": "/../" },
+            "alert": { "action": "allowed", "signature_id": 1, "severity": 3, "signature": "" },
+        },
+    });
+    let line = mapped("aws-network-firewall", &alert);
+    assert_eq!(line.event["dst_endpoint"].get("hostname"), None);
+    assert_eq!(line.event["unmapped"]["event.http.hostname"], "/../");
+    assert_eq!(line.event["firewall_rule"]["uid"], "1");
+}
