@@ -177,13 +177,18 @@ def test_a_batch_is_given_up_long_before_its_records_leave_the_stream(default):
     assert int(stream["RetentionPeriodHours"]) * 3600 >= 2 * int(mapping["MaximumRecordAgeInSeconds"])
 
 
-def test_a_batch_put_aside_raises_an_alarm(deployed):
-    [bucket] = [b for name, b in deployed.of_type("AWS::S3::Bucket").items() if name == "QuarantineBucket"]
-    [told] = bucket["NotificationConfiguration"]["QueueConfigurations"]
-    assert told["Queue"] == "<FailedBatchesQueue.Arn>"
-    assert told["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "aws/lambda/"}]
-    if "TransformKinesis" in deployed.resources:
-        assert _alarm(deployed, "<FailedBatchesQueue.QueueName>")["MetricName"] == "ApproximateNumberOfMessagesVisible"
+def test_a_batch_put_aside_raises_an_alarm(default):
+    assert default.of_type("AWS::S3::Bucket")["QuarantineBucket"]["NotificationConfiguration"] == {
+        "EventBridgeConfiguration": {"EventBridgeEnabled": True}
+    }
+    rule = default.of_type("AWS::Events::Rule")["FailedBatchesRule"]
+    assert rule["EventPattern"]["detail"] == {
+        "bucket": {"name": ["<QuarantineBucket>"]},
+        # Where Lambda puts what it gives up.
+        "object": {"key": [{"prefix": "aws/lambda/"}]},
+    }
+    assert [target["Arn"] for target in rule["Targets"]] == ["<FailedBatchesQueue.Arn>"]
+    assert _alarm(default, "<FailedBatchesQueue.QueueName>")["Threshold"] == 0
 
 
 def test_a_message_that_keeps_failing_goes_to_a_dead_letter_queue_with_an_alarm(default):
@@ -230,7 +235,7 @@ def test_a_prefix_narrows_what_is_announced_and_what_may_be_read(translated):
     assert "arn:aws:s3:::<StagingBucket>/raw/*" in _readable(made)
 
     existing = Resolved(translated, **LAKE, StagingPrefix="raw/", StagingBucketName="logs")
-    [rule] = existing.of_type("AWS::Events::Rule").values()
+    rule = existing.of_type("AWS::Events::Rule")["StagingBucketRule"]
     assert rule["EventPattern"]["detail"] == {"bucket": {"name": ["logs"]}, "object": {"key": [{"prefix": "raw/"}]}}
     assert "arn:aws:s3:::logs/raw/*" in _readable(existing)
 

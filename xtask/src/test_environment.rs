@@ -92,7 +92,12 @@ fn python() -> Result<OsString> {
 /// Debian's package of pip, fetched with apt but unpacked into `folder`: nothing is installed.
 fn debians_pip(folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    succeed(Command::new("apt-get").args(["download", "--quiet", "python3-pip-whl"]).current_dir(folder))?;
+    let download = || succeed(Command::new("apt-get").args(["download", "python3-pip-whl"]).current_dir(folder));
+    if download().is_err() {
+        // A machine whose lists of packages were never fetched.
+        succeed(Command::new("apt-get").args(["update", "--quiet"]))?;
+        download()?;
+    }
     let package = find(folder, "python3-pip-whl", ".deb")?;
     succeed(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(folder))?;
     find(&folder.join("usr/share/python-wheels"), "pip", ".whl")

@@ -1,0 +1,102 @@
+"""Buckets of the stand-in for AWS, as a test looks at them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from emulator import Emulator
+from lake import LakeObject
+from waiting import eventually
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of some input."""
+
+    written: list[LakeObject]
+    quarantined: list[dict]
+
+    @property
+    def rows(self) -> int:
+        return sum(item.table.num_rows for item in self.written)
+
+
+class Destinations:
+    """The lake and the quarantine of a stack. What was there when this was made is not looked at."""
+
+    def __init__(self, emulator: Emulator, lake: str, quarantine: tuple[str, str], folder: Path):
+        self._s3 = emulator.client("s3")
+        self._lake = lake
+        self._quarantine = quarantine
+        self._folder = folder
+        self._before = self._versions()
+
+    def eventually_hold(self, records: int, within: float = 90) -> Outcome:
+        """What arrived, once as many records arrived as were sent."""
+
+        def complete() -> Outcome | None:
+            outcome = self.outcome()
+            return outcome if outcome.rows + len(outcome.quarantined) >= records else None
+
+        outcome = eventually(complete, f"{records} records in the lake or in quarantine", within)
+        assert outcome.rows + len(outcome.quarantined) == records
+        return outcome
+
+    def outcome(self) -> Outcome:
+        new = self._versions().keys() - self._before.keys()
+        quarantine = [line for bucket, key in sorted(new) if bucket != self._lake for line in self._lines(bucket, key)]
+        return Outcome([self._object(key) for bucket, key in sorted(new) if bucket == self._lake], quarantine)
+
+    def contents(self) -> dict[tuple[str, str], str]:
+        """What is there now, by bucket and key: a digest of the bytes."""
+        return {place: digest for place, digest in self._versions().items() if place not in self._before}
+
+    @contextmanager
+    def lake_refuses(self):
+        """While this lasts, nothing can be written to the lake."""
+        refusal = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:PutObject",
+                    "Resource": f"arn:aws:s3:::{self._lake}/*",
+                }
+            ],
+        }
+        self._s3.put_bucket_policy(Bucket=self._lake, Policy=json.dumps(refusal))
+        try:
+            yield
+        finally:
+            self._s3.delete_bucket_policy(Bucket=self._lake)
+
+    def _versions(self) -> dict[tuple[str, str], str]:
+        bucket, prefix = self._quarantine
+        found = {}
+        for name, start in ((self._lake, ""), (bucket, prefix)):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=start):
+                found |= {(name, item["Key"]): item["ETag"] for item in page.get("Contents", [])}
+        return found
+
+    def _object(self, key: str) -> LakeObject:
+        path = self._folder / key
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._s3.download_file(self._lake, key, str(path))
+        return LakeObject(key, path)
+
+    def _lines(self, bucket: str, key: str) -> list[dict]:
+        body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return quarantined_lines(body)
+
+
+def quarantined_lines(body: bytes) -> list[dict]:
+    """The records of an object of the quarantine."""
+    text = pa.CompressedInputStream(pa.BufferReader(body), "zstd").read()
+    return [json.loads(line) for line in text.splitlines()]
