@@ -230,14 +230,16 @@ impl JsonStream {
     /// The input ended within a document.
     fn cut_off(&mut self, cursor: &mut Cursor<'_>) -> Found {
         self.state = State::Done;
-        let to = cursor.window.bytes().len();
-        if !self.found {
-            self.at = to;
+        if self.found {
+            // What was read behind the array is no part of an event.
+            self.pass(cursor);
+        } else {
+            self.at = cursor.window.bytes().len();
             if let Some(oversized) = self.oversized(cursor) {
                 return oversized;
             }
         }
-        cursor.cut_off(to, None)
+        cursor.cut_off(cursor.window.bytes().len(), None)
     }
 
     /// What surrounds the events is not JSON.
