@@ -1,1 +1,20 @@
-//! pipeline
+//! One batch in, objects out, and the fate of each record.
+//!
+//! This is where the arrows of the flow meet: `sources` cuts inputs into events, `mapping` makes them OCSF, `lake` seals and
+//! keeps them. [`Batch`] holds events in between and knows which input each object depends on. [`transform_records`] does
+//! this for a batch of stream records, [`transform_object`] for an input of any size. Functions and the command line only
+//! adapt their event to one of the two.
+
+mod batch;
+mod deliver;
+mod object;
+mod routing;
+mod source;
+mod stream;
+
+pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Settings};
+pub use deliver::{Delivery, Stores};
+pub use object::{Naming, ObjectError, ObjectOutcome, transform_object};
+pub use routing::{DEFAULT_SOURCES, RoutingError, Sources};
+pub use source::{SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
+pub use stream::{StreamOutcome, StreamRecord, transform_records};

@@ -1,0 +1,451 @@
+//! Events in, objects out, and what became of each.
+//!
+//! A [`Batch`] maps raw events into open tables and collects the ones that cannot be mapped for quarantine. When it is
+//! [sealed](Batch::seal) it gives objects, each with the inputs whose events are in it: an input is safe once all of its
+//! objects are put. Everything here is deterministic: the same inputs give the same keys and the same bytes.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bumpalo::Bump;
+use bytes::Bytes;
+use lake::key::{AccountId, EventDay, ObjectName, Partition, Region, SourceName};
+use lake::parquet_object::{Content, SealSettings, SealedObject, seal};
+use lake::partition::partition;
+use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, seal_lines};
+use mapping::{Mapped, Mapping};
+use ocsf::TableBuilder;
+use serde::Serialize;
+use sources::{Decode, Document, DocumentBuffer, Item, RawEvent};
+
+use crate::source::Source;
+
+/// Where events go and how much may be held.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The lake's Region, for the `region` partition.
+    pub region: Region,
+    /// The account of records that name none.
+    pub account: AccountId,
+    /// How objects are compressed and cut.
+    pub seal: SealSettings,
+    /// Bytes of open tables after which the batch asks to be sealed.
+    pub memory: usize,
+}
+
+/// A unit whose fate is reported: a stream record, a queue message, a file. The caller numbers them.
+pub type InputId = u32;
+
+/// What became of the events so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Events that came in, readable or not.
+    pub records_in: u64,
+    /// Events mapped, by class name.
+    pub written: BTreeMap<String, u64>,
+    /// Events in quarantine, by reason.
+    pub quarantined: BTreeMap<String, u64>,
+    /// Values that could not be written as the mapping wanted; they are in `unmapped`.
+    pub problems: u64,
+}
+
+impl Counts {
+    /// All events mapped.
+    pub fn total_written(&self) -> u64 {
+        self.written.values().sum()
+    }
+
+    /// All events in quarantine.
+    pub fn total_quarantined(&self) -> u64 {
+        self.quarantined.values().sum()
+    }
+
+    /// Adds the counts of another batch.
+    pub fn add(&mut self, other: &Counts) {
+        self.records_in += other.records_in;
+        self.problems += other.problems;
+        for (class, count) in &other.written {
+            *self.written.entry(class.clone()).or_default() += count;
+        }
+        for (reason, count) in &other.quarantined {
+            *self.quarantined.entry(reason.clone()).or_default() += count;
+        }
+    }
+}
+
+/// An object to be put, and the inputs that depend on it.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// Which store it belongs in.
+    pub destination: Destination,
+    /// Its key there.
+    pub key: String,
+    /// Its content.
+    pub bytes: Bytes,
+    /// Events in it.
+    pub records: u64,
+    /// Inputs whose events are in it, ascending.
+    pub inputs: Vec<InputId>,
+}
+
+/// The store of a parcel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// The lake.
+    Lake,
+    /// Quarantine.
+    Quarantine,
+}
+
+/// Why a batch cannot be sealed: a fault of Sluice or of its configuration, not of the data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// Columns do not fit their schema.
+    #[error("cannot build the columns of {class}")]
+    Columns {
+        /// The class.
+        class: String,
+        /// What Arrow says.
+        source: arrow_schema::ArrowError,
+    },
+    /// Rows cannot be ordered.
+    #[error("cannot order the rows of {class}")]
+    Rows {
+        /// The class.
+        class: String,
+        /// Why.
+        source: lake::partition::RowsError,
+    },
+    /// An object cannot be sealed.
+    #[error("cannot seal an object of {class}")]
+    Seal {
+        /// The class.
+        class: String,
+        /// Why.
+        source: lake::parquet_object::SealError,
+    },
+    /// A mapping's source name is not one of Security Lake.
+    #[error("the mapping of {class} names a custom source that Security Lake does not allow")]
+    Key {
+        /// The class.
+        class: String,
+        /// Why.
+        source: lake::key::KeyError,
+    },
+    /// Quarantine lines cannot be written.
+    #[error("cannot write quarantine")]
+    Quarantine(#[from] lake::quarantine::QuarantineError),
+}
+
+/// Open tables and quarantine of one source.
+#[derive(Debug)]
+struct Open<'s> {
+    source: &'s Source,
+    tables: Vec<OpenTable>,
+}
+
+#[derive(Debug)]
+struct OpenTable {
+    builder: TableBuilder,
+    /// The partition of each row.
+    rows: Vec<u32>,
+    partition_of: BTreeMap<(EventDay, AccountId), u32>,
+    /// The inputs of each partition.
+    inputs: Vec<Vec<InputId>>,
+}
+
+/// Largest total text of one event, in bytes: a column's share of it always fits a data page.
+const EVENT_TEXT_LIMIT: usize = 900_000;
+
+/// Collects mapped events until they are sealed.
+#[derive(Debug)]
+pub struct Batch<'s> {
+    settings: &'s Settings,
+    open: Vec<Open<'s>>,
+    quarantine: BTreeMap<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
+    quarantine_bytes: usize,
+    counts: Counts,
+    bump: Bump,
+    buffer: DocumentBuffer,
+    part: u32,
+}
+
+/// What a batch does with an event.
+enum Verdict<'s> {
+    Mapped { account: Option<AccountId>, day: EventDay, table: usize, source: &'s Source },
+    Refused { source: Option<&'s Source>, reason: &'static str, message: String },
+}
+
+impl<'s> Batch<'s> {
+    /// An empty batch.
+    pub fn new(settings: &'s Settings) -> Self {
+        Self {
+            settings,
+            open: Vec::new(),
+            quarantine: BTreeMap::new(),
+            quarantine_bytes: 0,
+            counts: Counts::default(),
+            bump: Bump::new(),
+            buffer: DocumentBuffer::default(),
+            part: 0,
+        }
+    }
+
+    /// What became of the events so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Whether the batch holds as much as it may and should be sealed.
+    pub fn is_full(&self) -> bool {
+        let tables = self.open.iter().flat_map(|open| &open.tables);
+        let held: usize = tables.map(|table| table.builder.bytes()).sum();
+        held + self.quarantine_bytes >= self.settings.memory
+    }
+
+    /// Takes an item of an input: maps an event, puts what is none into quarantine.
+    ///
+    /// `decode` is how the item was cut out of its input; `source` is known where the whole input belongs to it, and
+    /// `route` finds the source of an event.
+    pub fn push_item(
+        &mut self,
+        item: &Item<'_>,
+        decode: &Decode,
+        source: Option<&'s Source>,
+        origin: &dyn Fn() -> Origin,
+        input: InputId,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+    ) {
+        match item {
+            Item::Event(event) => self.push_event(event, decode, source, origin, input, route),
+            Item::Oversized { length, start, .. } => {
+                let message = format!("an event of {length} bytes; only its beginning is kept here");
+                self.refuse(source, "oversized", message, start, origin, input);
+            }
+            Item::Fault { error, bytes, .. } => {
+                self.refuse(source, "undecodable", error.to_string(), bytes, origin, input);
+            }
+            other => self.refuse(source, "undecodable", format!("{other:?}"), &[], origin, input),
+        }
+    }
+
+    fn push_event(
+        &mut self,
+        event: &RawEvent<'_>,
+        decode: &Decode,
+        source: Option<&'s Source>,
+        origin: &dyn Fn() -> Origin,
+        input: InputId,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+    ) {
+        self.counts.records_in += 1;
+        let mut bump = std::mem::take(&mut self.bump);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let verdict = match decode.document(event, &mut buffer, &bump) {
+            Err(error) => Verdict::Refused { source, reason: "undecodable", message: error.to_string() },
+            Ok(mut document) => {
+                let verdict = match route(&document) {
+                    Err(message) => Verdict::Refused { source: None, reason: "no_source", message },
+                    Ok(source) => {
+                        if decode.text_fields.is_none()
+                            && let Some(fields) = &source.decode().text_fields
+                        {
+                            fields.apply(&mut document);
+                        }
+                        self.map(source, &document, &bump)
+                    }
+                };
+                buffer.recycle(document);
+                verdict
+            }
+        };
+        self.buffer = buffer;
+        bump.reset();
+        self.bump = bump;
+        self.settle(verdict, event.bytes, origin, input);
+    }
+
+    /// Puts bytes that are no event into quarantine.
+    pub fn refuse(
+        &mut self,
+        source: Option<&'s Source>,
+        reason: &'static str,
+        message: String,
+        raw: &[u8],
+        origin: &dyn Fn() -> Origin,
+        input: InputId,
+    ) {
+        self.counts.records_in += 1;
+        self.settle(Verdict::Refused { source, reason, message }, raw, origin, input);
+    }
+
+    fn map<'a>(&mut self, source: &'s Source, document: &Document<'a>, bump: &'a Bump) -> Verdict<'s>
+    where
+        's: 'a,
+    {
+        let mapping: &'s Mapping = source.mapping();
+        // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
+        let outcome = catch_unwind(AssertUnwindSafe(|| mapping.apply(document, bump)));
+        let refused = |reason, message| Verdict::Refused { source: Some(source), reason, message };
+        match outcome {
+            Err(_) => refused("fault", "the mapping broke off on this event; please report it".to_owned()),
+            Ok(Err(refusal)) => refused(refusal.code(), refusal.to_string()),
+            Ok(Ok(mapped)) => self.append(source, &mapped).unwrap_or_else(|(reason, message)| refused(reason, message)),
+        }
+    }
+
+    fn append(&mut self, source: &'s Source, mapped: &Mapped<'_>) -> Result<Verdict<'s>, (&'static str, String)> {
+        let day = EventDay::of_millis(mapped.time).map_err(|error| ("no_time", error.to_string()))?;
+        let text = mapped.record.text_bytes();
+        if text > EVENT_TEXT_LIMIT {
+            return Err((
+                "oversized",
+                format!("the event has {text} bytes of text; the lake takes {EVENT_TEXT_LIMIT}"),
+            ));
+        }
+        let account = mapped.account.and_then(|account| account.parse().ok());
+        self.counts.problems += mapped.problems.len() as u64;
+        self.table(source, mapped.table).builder.append(&mapped.record);
+        Ok(Verdict::Mapped { account, day, table: mapped.table, source })
+    }
+
+    fn table(&mut self, source: &'s Source, table: usize) -> &mut OpenTable {
+        let at = self.open.iter().position(|open| std::ptr::eq(open.source, source)).unwrap_or_else(|| {
+            let tables = source.mapping().tables().iter();
+            let tables = tables.map(|table| OpenTable {
+                builder: TableBuilder::new(table.shape.clone()),
+                rows: Vec::new(),
+                partition_of: BTreeMap::new(),
+                inputs: Vec::new(),
+            });
+            self.open.push(Open { source, tables: tables.collect() });
+            self.open.len() - 1
+        });
+        &mut self.open[at].tables[table]
+    }
+
+    fn settle(&mut self, verdict: Verdict<'s>, raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
+        match verdict {
+            Verdict::Mapped { account, day, table, source } => {
+                let account = account.unwrap_or_else(|| self.settings.account.clone());
+                let class = source.mapping().tables()[table].class().name;
+                match self.counts.written.get_mut(class) {
+                    Some(count) => *count += 1,
+                    None => {
+                        self.counts.written.insert(class.to_owned(), 1);
+                    }
+                }
+                self.table(source, table).note_row(account, day, input);
+            }
+            Verdict::Refused { source, reason, message } => {
+                *self.counts.quarantined.entry(reason.to_owned()).or_default() += 1;
+                let name = source.map_or("unknown", |source| source.name());
+                let mapping = source.map(|source| source.mapping().version().to_owned());
+                let line = QuarantineLine::new(raw, reason, message, name, mapping, origin());
+                self.quarantine_bytes += line.bytes();
+                let (lines, inputs) = self.quarantine.entry(line.key()).or_default();
+                lines.push(line);
+                note_input(inputs, input);
+            }
+        }
+    }
+
+    /// Closes the open tables and quarantine into objects. `name` gives the object names of this part, which must follow
+    /// from the input alone.
+    ///
+    /// # Errors
+    /// [`BatchError`]; nothing has been given out then, and the inputs must be reported failed.
+    pub fn seal(&mut self, label: &str, identity: &[&str]) -> Result<Vec<Parcel>, BatchError> {
+        let name = ObjectName::derive(label, identity, self.part);
+        let mut parcels = Vec::new();
+        for open in &mut self.open {
+            for (table, facts) in open.tables.iter_mut().zip(open.source.mapping().tables()) {
+                table.seal(self.settings, open.source, facts, &name, &mut parcels)?;
+            }
+        }
+        for (key, (lines, inputs)) in std::mem::take(&mut self.quarantine) {
+            parcels.push(Parcel {
+                destination: Destination::Quarantine,
+                key: key.object(&name),
+                records: lines.len() as u64,
+                bytes: seal_lines(&lines)?,
+                inputs,
+            });
+        }
+        self.quarantine_bytes = 0;
+        self.part += 1;
+        Ok(parcels)
+    }
+}
+
+impl OpenTable {
+    fn note_row(&mut self, account: AccountId, day: EventDay, input: InputId) {
+        let next = self.inputs.len() as u32;
+        let at = *self.partition_of.entry((day, account)).or_insert(next);
+        if at == next {
+            self.inputs.push(Vec::new());
+        }
+        note_input(&mut self.inputs[at as usize], input);
+        self.rows.push(at);
+    }
+
+    fn seal(
+        &mut self,
+        settings: &Settings,
+        source: &Source,
+        table: &mapping::Table,
+        name: &ObjectName,
+        parcels: &mut Vec<Parcel>,
+    ) -> Result<(), BatchError> {
+        if self.builder.rows() == 0 {
+            return Ok(());
+        }
+        let class = table.class();
+        let class_name = || class.name.to_owned();
+        let key_error = |source| BatchError::Key { class: class_name(), source };
+        let custom_source: SourceName = table.source.parse().map_err(key_error)?;
+        let class_prefix = table.class_prefix.as_deref().map(str::parse).transpose().map_err(key_error)?;
+        let batch = self.builder.finish().map_err(|source| BatchError::Columns { class: class_name(), source })?;
+        let rows = std::mem::take(&mut self.rows);
+        let mut inputs = std::mem::take(&mut self.inputs);
+        let mut partitions: Vec<_> = std::mem::take(&mut self.partition_of).into_iter().collect();
+        partitions.sort_by_key(|(_, id)| *id);
+        let content = Content {
+            ocsf_version: source.mapping().schema().version().as_str(),
+            class_name: class.name,
+            class_uid: class.uid,
+            source: &custom_source,
+            mapping: &format!("{} {}", source.mapping().source_name(), source.mapping().version()),
+        };
+        let rows_error = |source| BatchError::Rows { class: class_name(), source };
+        for part in partition(&batch, &rows).map_err(rows_error)? {
+            let (id, rows) = part.map_err(rows_error)?;
+            let SealedObject { bytes, rows, .. } = seal(&rows, &content, &settings.seal)
+                .map_err(|source| BatchError::Seal { class: class_name(), source })?;
+            let ((day, account), _) = &partitions[id as usize];
+            let partition = Partition {
+                source: custom_source.clone(),
+                class: class_prefix.clone(),
+                region: settings.region.clone(),
+                account: account.clone(),
+                day: *day,
+            };
+            parcels.push(Parcel {
+                destination: Destination::Lake,
+                key: partition.object(name.clone()).to_string(),
+                bytes,
+                records: rows as u64,
+                inputs: std::mem::take(&mut inputs[id as usize]),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Notes an input once; inputs come in order.
+fn note_input(inputs: &mut Vec<InputId>, input: InputId) {
+    if inputs.last() != Some(&input) {
+        inputs.push(input);
+    }
+}

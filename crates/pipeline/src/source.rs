@@ -1,0 +1,125 @@
+//! A log source: how its bytes are cut into events, and the mapping that makes them OCSF.
+
+use std::sync::Arc;
+
+use mapping::Mapping;
+use mapping::config::{DecodeSpec, Format, TextFieldNames};
+use mapping::diagnostic::Diagnostic;
+use sources::{Columns, Decode, Delimited, FieldNames, Framing, TextFields};
+
+/// The mapping configs that ship with Sluice, by name.
+pub const SHIPPED_MAPPINGS: [(&str, &str); 3] = [
+    ("windows-sysmon", include_str!("../../../mapping-configs/windows-sysmon.json")),
+    ("windows-sysmon-precise", include_str!("../../../mapping-configs/windows-sysmon-precise.json")),
+    ("aws-network-firewall", include_str!("../../../mapping-configs/aws-network-firewall.json")),
+];
+
+/// The text of a shipped mapping config.
+pub fn shipped_mapping(name: &str) -> Option<&'static str> {
+    SHIPPED_MAPPINGS.iter().find(|(shipped, _)| *shipped == name).map(|(_, text)| *text)
+}
+
+/// A mapping config that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The config has errors.
+    #[error("the mapping config of `{name}` has errors")]
+    Mapping {
+        /// The source.
+        name: String,
+        /// What is wrong, and where in the text.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The list of field names is not usable.
+    #[error("the text_fields of `{name}`: {reason}")]
+    FieldNames {
+        /// The source.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A log source, ready to transform events.
+#[derive(Debug)]
+pub struct Source {
+    name: String,
+    mapping: Arc<Mapping>,
+    decode: Decode,
+}
+
+impl Source {
+    /// The source that a mapping config describes; `name` is what the configuration of sources calls it, and `load` gives
+    /// the text of a config that this one extends, unless that is a shipped one.
+    ///
+    /// # Errors
+    /// [`SourceError`] with the diagnostics of a config that is refused.
+    pub fn new(name: &str, mapping_text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, SourceError> {
+        let base = |name: &str| load(name).or_else(|| shipped_mapping(name).map(str::to_owned));
+        let mapping = Mapping::from_text(mapping_text, &base)
+            .map_err(|diagnostics| SourceError::Mapping { name: name.to_owned(), diagnostics })?;
+        let framing = framing(mapping.decode());
+        let decode = Decode { framing, text_fields: text_fields(name, &mapping)?, ..Decode::default() };
+        Ok(Self { name: name.to_owned(), mapping: Arc::new(mapping), decode })
+    }
+
+    /// What the configuration of sources calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its mapping.
+    pub fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    /// How its bytes become the documents that the mapping reads.
+    pub fn decode(&self) -> &Decode {
+        &self.decode
+    }
+}
+
+fn framing(spec: &DecodeSpec) -> Framing {
+    match spec.format.value {
+        Format::Auto => Framing::Auto,
+        Format::Ndjson => Framing::Ndjson,
+        Format::Json => Framing::Json,
+        Format::JsonArray => Framing::JsonArray { at: spec.at.as_ref().map(|at| at.value.clone()).unwrap_or_default() },
+        Format::Delimited => Framing::Delimited(delimited(spec)),
+    }
+}
+
+/// The rendered message of the config's `decode`. A config of the AWS transformation library has none: there the
+/// source's preprocessor, which goes by the name `windows-sysmon`, splits `Description`.
+fn text_fields(name: &str, mapping: &Mapping) -> Result<Option<TextFields>, SourceError> {
+    const SYSMON: &str = "windows-sysmon";
+    let fault = |reason: String| SourceError::FieldNames { name: name.to_owned(), reason };
+    let shipped = |list: &str| FieldNames::shipped(list).ok_or_else(|| fault(format!("no shipped list `{list}`")));
+    let Some(spec) = &mapping.decode().text_fields else {
+        if mapping.source_name() != SYSMON || !mapping.reads_below("Description") {
+            return Ok(None);
+        }
+        let (at, event_id) = (vec!["Description".to_owned()], vec!["EventId".to_owned()]);
+        return Ok(Some(TextFields { at, event_id, names: shipped(SYSMON)? }));
+    };
+    let names = match &spec.names {
+        TextFieldNames::Shipped(list) => shipped(&list.value)?,
+        TextFieldNames::Inline(lists) => {
+            let lists = lists
+                .iter()
+                .map(|(id, names)| (id.value.clone(), names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
+            FieldNames::new(lists).map_err(|error| fault(error.to_string()))?
+        }
+    };
+    Ok(Some(TextFields { at: spec.at.value.clone(), event_id: spec.event_id.value.clone(), names }))
+}
+
+fn delimited(spec: &DecodeSpec) -> Delimited {
+    let columns: Vec<String> = spec.columns.iter().map(|column| column.value.clone()).collect();
+    Delimited {
+        columns: if columns.is_empty() { Columns::Header } else { Columns::Named(columns) },
+        separator: spec.separator.as_ref().and_then(|text| text.bytes().next()).unwrap_or(b' '),
+        quote: spec.quote.as_ref().and_then(|quote| u8::try_from(quote.value).ok()),
+    }
+}
