@@ -10,6 +10,7 @@ pub mod key;
 mod page_headers;
 pub mod parquet_object;
 pub mod partition;
+pub mod quarantine;
 #[cfg(test)]
 mod sample;
 pub mod store;

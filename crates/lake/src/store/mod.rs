@@ -4,16 +4,21 @@
 //! text with slashes, listed in the order of their bytes. [`open`] makes the store that a location names.
 
 mod folder;
+#[cfg(any(test, feature = "testing"))]
+mod memory;
 mod s3;
 
 use std::fmt;
 use std::future::Future;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 pub use folder::FolderStore;
+#[cfg(any(test, feature = "testing"))]
+pub use memory::{Fault, FaultyStore, MemoryStore, Operation, Outcome};
 pub use s3::S3Store;
 
 /// A future that can be sent between threads. `async fn` in a trait would not make one for `dyn Store`.
@@ -97,6 +102,39 @@ impl Chunks {
     /// The object could not be read further. What came before must then not be taken for all of it.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         self.source.next().await
+    }
+}
+
+impl Chunks {
+    /// The same as a blocking reader, for decoders that know nothing of futures. It must be read on a thread that may
+    /// block (`spawn_blocking`), and `runtime` is what drives the store meanwhile.
+    ///
+    /// The errors that it gives hold the [`StoreError`]: see [`StoreError::of_io`].
+    pub fn into_read(self, runtime: tokio::runtime::Handle) -> ChunkReader {
+        ChunkReader { chunks: self, runtime, rest: Bytes::new() }
+    }
+}
+
+/// Reads an object's bytes as they arrive. Made by [`Chunks::into_read`].
+#[derive(Debug)]
+pub struct ChunkReader {
+    chunks: Chunks,
+    runtime: tokio::runtime::Handle,
+    rest: Bytes,
+}
+
+impl Read for ChunkReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.runtime.block_on(self.chunks.next()) {
+                Ok(Some(chunk)) => self.rest = chunk,
+                Ok(None) => return Ok(0),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        let read = buffer.len().min(self.rest.len());
+        buffer[..read].copy_from_slice(&self.rest.split_to(read));
+        Ok(read)
     }
 }
 
@@ -184,6 +222,11 @@ impl StoreError {
         self
     }
 
+    /// The store's error behind an error of reading, where there is one.
+    pub fn of_io(error: &io::Error) -> Option<&StoreError> {
+        error.get_ref()?.downcast_ref()
+    }
+
     /// Whether there is no object of that key.
     pub fn is_not_found(&self) -> bool {
         self.kind == Kind::NotFound
@@ -199,6 +242,25 @@ impl StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_blocking_reader_gives_all_bytes_and_the_stores_error() {
+        let store = MemoryStore::default();
+        let bytes: Bytes = (0..200_000_u32).map(|n| n as u8).collect::<Vec<_>>().into();
+        store.put("a", bytes.clone()).await.unwrap();
+        let runtime = tokio::runtime::Handle::current();
+        let mut reader = store.read("a").await.unwrap().into_read(runtime.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).map(|_| read)
+        });
+        assert_eq!(read.await.unwrap().unwrap(), bytes);
+
+        let faulty = FaultyStore::new(store).with(Fault::transient(Operation::Read).halfway());
+        let mut reader = faulty.read("a").await.unwrap().into_read(runtime);
+        let failed = tokio::task::spawn_blocking(move || reader.read_to_end(&mut Vec::new())).await.unwrap();
+        assert!(StoreError::of_io(&failed.unwrap_err()).unwrap().is_transient());
+    }
 
     #[tokio::test]
     async fn a_location_is_a_bucket_or_a_folder() {

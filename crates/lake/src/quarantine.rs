@@ -1,0 +1,581 @@
+//! Quarantine: what could not become rows, kept so that it can be tried again after a fix.
+//!
+//! An object holds lines of JSON, compressed with zstandard, all of one source, reason and day:
+//!
+//! ```text
+//! quarantine/<source>/<reason>/<YYYYMMDD or undated>/<name>.ndjson.zst
+//! ```
+//!
+//! Each line is one event: its raw bytes unchanged, why it is here, which version of which mapping refused it, and where
+//! it came from. Raw bytes that are UTF-8 stand as text in `raw`, any other as base64 in `raw_base64`:
+//!
+//! ```json
+//! {"source":"windows-sysmon","reason":"no_mapping","message":"no event matches EventId 99","mapping":"5f0c9a77e2b1d034",
+//!  "day":"20231114","origin":{"kind":"kinesis","stream":"arn:…","shard":"shardId-000000000000","sequence_number":"4959…",
+//!  "index":0,"arrival":1700000000000},"raw":"{\"EventId\":99}"}
+//! ```
+//!
+//! [`seal_lines`] makes the object, the same bytes from the same lines; [`read_lines`] takes it apart again.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use base64_simd::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::key::{EventDay, ObjectName};
+
+/// Where an event came from, exactly enough to find it again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// A record of a Kinesis stream.
+    Kinesis {
+        /// ARN of the stream.
+        stream: String,
+        /// The shard.
+        shard: String,
+        /// The record's sequence number.
+        sequence_number: String,
+        /// Which of the records that a producer library aggregated into it, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sub_sequence: Option<u64>,
+        /// Which event in the record, from 0.
+        index: u64,
+        /// When Kinesis took the record, in milliseconds since 1970.
+        arrival: i64,
+    },
+    /// An object of a bucket.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// The object's version, in buckets that have them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// Bytes before the event once compression is undone.
+        offset: u64,
+        /// Which event in the object, from 0.
+        index: u64,
+    },
+    /// A file on the machine.
+    File {
+        /// Its name as it was given.
+        name: String,
+        /// Bytes before the event once compression is undone.
+        offset: u64,
+        /// Which event in the file, from 0.
+        index: u64,
+        /// Its line, from 1, in files that are cut by lines.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u64>,
+    },
+}
+
+/// One event in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Wire<'static>")]
+pub struct QuarantineLine {
+    source: String,
+    reason: String,
+    message: String,
+    mapping: Option<String>,
+    day: Option<EventDay>,
+    origin: Origin,
+    raw: Vec<u8>,
+}
+
+/// What the lines of one object share: the folder it stands in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuarantineKey {
+    source: String,
+    reason: String,
+    day: Option<EventDay>,
+}
+
+/// Lines that could not be compressed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write quarantine lines")]
+pub struct QuarantineError(#[from] io::Error);
+
+/// A line of a quarantine object that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// The object could not be read or decompressed further. There is nothing after this.
+    #[error("cannot read quarantine after line {after}")]
+    Read {
+        /// How many lines came before.
+        after: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The line is not one that [`seal_lines`] writes. The next line may be.
+    #[error("line {line} is not a quarantined event: {reason}")]
+    Malformed {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The line is longer than [`MAX_LINE_BYTES`]. The next line may not be.
+    #[error("line {line} is longer than {MAX_LINE_BYTES} bytes")]
+    TooLong {
+        /// The line, from 1.
+        line: u64,
+    },
+}
+
+/// The longest line that [`read_lines`] holds in memory, in bytes. JSON takes at most six times what it stands for, and
+/// no event is longer than 16 MiB by default.
+pub const MAX_LINE_BYTES: u64 = 128 << 20;
+
+const ROOT: &str = "quarantine";
+const SUFFIX: &str = ".ndjson.zst";
+const UNDATED: &str = "undated";
+/// These lines are written rarely and read more rarely, so they may cost more time than rows.
+const ZSTD_LEVEL: i32 = 6;
+
+impl QuarantineLine {
+    /// An event that was refused.
+    ///
+    /// `reason` is a code, as `no_mapping`; `message` says it to people; `source` is the mapping's source name, or
+    /// something that stands for it where none was found; `mapping` is the version of the mapping. The day is the UTC
+    /// day on which a stream took the event, if it came from one: what is in quarantine often has no time of its own.
+    pub fn new(
+        raw: &[u8],
+        reason: impl Into<String>,
+        message: impl Into<String>,
+        source: impl Into<String>,
+        mapping: Option<String>,
+        origin: Origin,
+    ) -> Self {
+        let day = match origin {
+            Origin::Kinesis { arrival, .. } => EventDay::of_millis(arrival).ok(),
+            _ => None,
+        };
+        Self {
+            source: source.into(),
+            reason: reason.into(),
+            message: message.into(),
+            mapping,
+            day,
+            origin,
+            raw: raw.to_vec(),
+        }
+    }
+
+    /// The same event under another day, where its own is known.
+    pub fn with_day(mut self, day: EventDay) -> Self {
+        self.day = Some(day);
+        self
+    }
+
+    /// The event's bytes, as they came.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The code of why it is here.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Why it is here, in words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The source it belongs to.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The version of the mapping that refused it.
+    pub fn mapping(&self) -> Option<&str> {
+        self.mapping.as_deref()
+    }
+
+    /// The day it is kept under.
+    pub fn day(&self) -> Option<EventDay> {
+        self.day
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// About how many bytes of memory the line takes.
+    pub fn bytes(&self) -> usize {
+        const ORIGIN_BYTES: usize = 256;
+        size_of::<Self>() + self.raw.len() + self.message.len() + self.source.len() + self.reason.len() + ORIGIN_BYTES
+    }
+
+    /// Which object the line belongs in.
+    pub fn key(&self) -> QuarantineKey {
+        QuarantineKey { source: folder_name(&self.source), reason: folder_name(&self.reason), day: self.day }
+    }
+}
+
+impl QuarantineKey {
+    /// The key of an object with these lines.
+    pub fn object(&self, name: &ObjectName) -> String {
+        format!("{self}/{name}{SUFFIX}")
+    }
+
+    /// What the keys of all quarantine begin with, or all of a source, or all of a source for one reason. Listing this
+    /// gives what there is to replay.
+    pub fn prefix(source: Option<&str>, reason: Option<&str>) -> String {
+        match (source, reason) {
+            (None, _) => format!("{ROOT}/"),
+            (Some(source), None) => format!("{ROOT}/{}/", folder_name(source)),
+            (Some(source), Some(reason)) => format!("{ROOT}/{}/{}/", folder_name(source), folder_name(reason)),
+        }
+    }
+
+    /// Takes the key of a quarantine object apart; `None` if it is not one.
+    ///
+    /// ```
+    /// use lake::quarantine::QuarantineKey;
+    ///
+    /// let (key, name) = QuarantineKey::of_object("quarantine/windows-sysmon/no_mapping/20231114/a.ndjson.zst").unwrap();
+    /// assert_eq!(key.object(&name), "quarantine/windows-sysmon/no_mapping/20231114/a.ndjson.zst");
+    /// assert!(QuarantineKey::of_object("ext/windows-sysmon/a.zstd.parquet").is_none());
+    /// ```
+    pub fn of_object(key: &str) -> Option<(QuarantineKey, ObjectName)> {
+        let mut segments = key.strip_prefix(ROOT)?.strip_prefix('/')?.split('/');
+        let (source, reason) = (segments.next()?, segments.next()?);
+        let day = match segments.next()? {
+            UNDATED => None,
+            day => Some(day.parse().ok()?),
+        };
+        let name = segments.next()?.strip_suffix(SUFFIX)?.parse().ok()?;
+        let whole = segments.next().is_none() && folder_name(source) == source && folder_name(reason) == reason;
+        whole.then(|| (QuarantineKey { source: source.to_owned(), reason: reason.to_owned(), day }, name))
+    }
+}
+
+impl fmt::Display for QuarantineKey {
+    /// The folder, without a trailing slash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{ROOT}/{}/{}/", self.source, self.reason)?;
+        match self.day {
+            Some(day) => write!(f, "{day}"),
+            None => f.write_str(UNDATED),
+        }
+    }
+}
+
+/// A text as one safe segment of a key. The line itself keeps the text as it is.
+fn folder_name(text: &str) -> String {
+    const MAX_LEN: usize = 64;
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "_-.:".contains(c) { c } else { '_' };
+    let name: String = text.chars().take(MAX_LEN).map(safe).collect();
+    if name.bytes().all(|b| b == b'.') { UNNAMED.to_owned() } else { name }
+}
+
+/// The segment of a source or a reason that has no usable name.
+const UNNAMED: &str = "unnamed";
+
+/// The object that holds `lines`, in their order. The same lines give the same bytes.
+///
+/// # Errors
+/// zstandard fails, which it does only without memory.
+pub fn seal_lines<'a>(lines: impl IntoIterator<Item = &'a QuarantineLine>) -> Result<Bytes, QuarantineError> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    encoder.include_checksum(true)?;
+    let mut text = Vec::new();
+    for line in lines {
+        text.clear();
+        serde_json::to_writer(&mut text, line).map_err(io::Error::from)?;
+        text.push(b'\n');
+        encoder.write_all(&text)?;
+    }
+    Ok(encoder.finish()?.into())
+}
+
+/// The lines of a quarantine object, which are decompressed and read one by one.
+///
+/// A line that cannot be read is an error in its place, and reading goes on after it, except after
+/// [`LineError::Read`].
+///
+/// ```
+/// use lake::quarantine::{Origin, QuarantineLine, read_lines, seal_lines};
+///
+/// let origin = Origin::File { name: "a.log".to_owned(), offset: 0, index: 0, line: Some(1) };
+/// let line = QuarantineLine::new(b"not JSON", "undecodable", "expected value at column 1", "sysmon", None, origin);
+/// let object = seal_lines([&line])?;
+/// let read = read_lines(&object[..])?.collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(read, [line]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// zstandard fails, which it does here only without memory.
+pub fn read_lines<R: Read>(object: R) -> io::Result<Lines<R>> {
+    Ok(Lines { input: BufReader::new(zstd::Decoder::new(object)?), buffer: Vec::new(), line: 0, ended: false })
+}
+
+/// Reads quarantine lines. Made by [`read_lines`].
+pub struct Lines<R: Read> {
+    input: BufReader<zstd::Decoder<'static, BufReader<R>>>,
+    buffer: Vec<u8>,
+    line: u64,
+    ended: bool,
+}
+
+impl<R: Read> fmt::Debug for Lines<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("line", &self.line).finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Iterator for Lines<R> {
+    type Item = Result<QuarantineLine, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        match self.read_line() {
+            Ok(Some(line)) => Some(line),
+            Ok(None) => {
+                self.ended = true;
+                None
+            }
+            Err(source) => {
+                self.ended = true;
+                Some(Err(LineError::Read { after: self.line, source }))
+            }
+        }
+    }
+}
+
+impl<R: Read> Lines<R> {
+    fn read_line(&mut self) -> io::Result<Option<Result<QuarantineLine, LineError>>> {
+        self.buffer.clear();
+        if self.input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut self.buffer)? == 0 {
+            return Ok(None);
+        }
+        if self.buffer.len() as u64 == MAX_LINE_BYTES && self.buffer.last() != Some(&b'\n') {
+            self.buffer = Vec::new();
+            self.input.skip_until(b'\n')?;
+            self.line += 1;
+            return Ok(Some(Err(LineError::TooLong { line: self.line })));
+        }
+        self.line += 1;
+        let malformed = |error: serde_json::Error| LineError::Malformed { line: self.line, reason: error.to_string() };
+        Ok(Some(serde_json::from_slice(&self.buffer).map_err(malformed)))
+    }
+}
+
+/// A line as it is written.
+#[derive(Clone, Serialize, Deserialize)]
+struct Wire<'a> {
+    source: Cow<'a, str>,
+    reason: Cow<'a, str>,
+    message: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mapping: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    day: Option<EventDay>,
+    origin: Cow<'a, Origin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw_base64: Option<String>,
+}
+
+impl<'a> Wire<'a> {
+    fn of(line: &'a QuarantineLine) -> Self {
+        let raw = std::str::from_utf8(&line.raw).ok();
+        Wire {
+            source: Cow::Borrowed(&line.source),
+            reason: Cow::Borrowed(&line.reason),
+            message: Cow::Borrowed(&line.message),
+            mapping: line.mapping.as_deref().map(Cow::Borrowed),
+            day: line.day,
+            origin: Cow::Borrowed(&line.origin),
+            raw: raw.map(Cow::Borrowed),
+            raw_base64: raw.is_none().then(|| BASE64.encode_to_string(&line.raw)),
+        }
+    }
+}
+
+impl Serialize for QuarantineLine {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Wire::of(self).serialize(serializer)
+    }
+}
+
+impl TryFrom<Wire<'static>> for QuarantineLine {
+    type Error = String;
+
+    fn try_from(wire: Wire<'static>) -> Result<Self, String> {
+        let raw = match (wire.raw, wire.raw_base64) {
+            (Some(text), None) => text.into_owned().into_bytes(),
+            (None, Some(text)) => {
+                BASE64.decode_to_vec(&text).map_err(|error| format!("`raw_base64` is not base64: {error}"))?
+            }
+            _ => return Err("it must have either `raw` or `raw_base64`".to_owned()),
+        };
+        Ok(Self {
+            source: wire.source.into_owned(),
+            reason: wire.reason.into_owned(),
+            message: wire.message.into_owned(),
+            mapping: wire.mapping.map(Cow::into_owned),
+            day: wire.day,
+            origin: wire.origin.into_owned(),
+            raw,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn origins() -> impl Strategy<Value = Origin> {
+        let texts = (".{0,20}", ".{0,20}", ".{0,20}");
+        let kinesis = (texts, any::<Option<u64>>(), any::<u64>(), any::<i64>());
+        let stored = (texts, any::<Option<u64>>(), any::<u64>(), any::<u64>());
+        prop_oneof![
+            kinesis.prop_map(|((stream, shard, sequence_number), sub_sequence, index, arrival)| Origin::Kinesis {
+                stream,
+                shard,
+                sequence_number,
+                sub_sequence,
+                index,
+                arrival,
+            }),
+            stored.clone().prop_map(|((bucket, key, version), number, offset, index)| Origin::S3 {
+                bucket,
+                key,
+                version: number.map(|_| version),
+                offset,
+                index,
+            }),
+            stored.prop_map(|((name, ..), line, offset, index)| Origin::File { name, offset, index, line }),
+        ]
+    }
+
+    fn lines() -> impl Strategy<Value = QuarantineLine> {
+        let raw = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..80),
+            "\\PC{0,40}".prop_map(String::into_bytes),
+            "[\0-\x1f\"\\\\\n\r\u{2028}]{0,40}".prop_map(String::into_bytes),
+        ];
+        let day = proptest::option::of(-62_167_219_200_000_i64..253_402_300_799_999);
+        (raw, "[a-z_]{1,20}|.{0,20}", ".{0,40}", ".{0,20}", any::<Option<String>>(), day, origins()).prop_map(
+            |(raw, reason, message, source, mapping, day, origin)| {
+                let line = QuarantineLine::new(&raw, reason, message, source, mapping, origin);
+                match day {
+                    Some(day) => line.with_day(EventDay::of_millis(day).unwrap()),
+                    None => line,
+                }
+            },
+        )
+    }
+
+    fn line(raw: &[u8]) -> QuarantineLine {
+        let origin = Origin::Kinesis {
+            stream: "arn:aws:kinesis:eu-central-1:123456789012:stream/logs".to_owned(),
+            shard: "shardId-000000000000".to_owned(),
+            sequence_number: "49590338271490256608559692538361571095921575989136588898".to_owned(),
+            sub_sequence: Some(2),
+            index: 0,
+            arrival: 1_700_000_000_000,
+        };
+        QuarantineLine::new(raw, "no_mapping", "no event matches", "windows-sysmon", Some("5f0c".to_owned()), origin)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_goes_into_quarantine_comes_out_as_it_was(lines in proptest::collection::vec(lines(), 0..12)) {
+            let object = seal_lines(&lines).unwrap();
+            let read: Vec<_> = read_lines(&object[..]).unwrap().map(Result::unwrap).collect();
+            prop_assert_eq!(&read, &lines);
+            prop_assert_eq!(seal_lines(&read).unwrap(), object);
+        }
+
+        #[test]
+        fn every_line_has_a_key_that_reads_back_and_stays_in_quarantine(line in lines()) {
+            let key = line.key();
+            let name = ObjectName::derive("x", &[], 0);
+            let object = key.object(&name);
+            prop_assert!(object.split('/').count() == 5 && !object.split('/').any(|s| s.is_empty() || s == ".." || s == "."));
+            prop_assert!(object.starts_with(&QuarantineKey::prefix(Some(line.source()), Some(line.reason()))));
+            prop_assert_eq!(QuarantineKey::of_object(&object), Some((key, name)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let compressed = zstd::encode_all(&bytes[..], 1).unwrap();
+            prop_assert!(read_lines(&compressed[..]).unwrap().count() <= bytes.len());
+            prop_assert!(read_lines(&bytes[..]).unwrap().count() <= 1);
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_as_documented() {
+        let object = seal_lines([&line(b"{\"EventId\":99}"), &line(b"\xff\0")]).unwrap();
+        let text = String::from_utf8(zstd::decode_all(&object[..]).unwrap()).unwrap();
+        let start = concat!(
+            r#"{"source":"windows-sysmon","reason":"no_mapping","message":"no event matches","mapping":"5f0c","#,
+            r#""day":"20231114","origin":{"kind":"kinesis","#,
+            r#""stream":"arn:aws:kinesis:eu-central-1:123456789012:stream/logs","shard":"shardId-000000000000","#,
+            r#""sequence_number":"49590338271490256608559692538361571095921575989136588898","sub_sequence":2,"#,
+            r#""index":0,"arrival":1700000000000},"#,
+        );
+        let expected = [format!(r#"{start}"raw":"{{\"EventId\":99}}"}}"#), format!(r#"{start}"raw_base64":"/wA="}}"#)];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn lines_are_kept_by_source_reason_and_day() {
+        let name: ObjectName = "a".parse().unwrap();
+        assert_eq!(line(b"").key().object(&name), "quarantine/windows-sysmon/no_mapping/20231114/a.ndjson.zst");
+        let origin = Origin::File { name: "x".to_owned(), offset: 0, index: 0, line: None };
+        let undated = QuarantineLine::new(b"", "no time", "", "../..", None, origin);
+        assert_eq!(undated.key().object(&name), "quarantine/.._../no_time/undated/a.ndjson.zst");
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_does_not_hide_the_next() {
+        let mut text = zstd::decode_all(&seal_lines([&line(b"1")]).unwrap()[..]).unwrap();
+        text.extend(b"{}\n{\"raw\n");
+        text.extend(zstd::decode_all(&seal_lines([&line(b"2")]).unwrap()[..]).unwrap());
+        let object = zstd::encode_all(&text[..], 1).unwrap();
+        let read: Vec<_> = read_lines(&object[..]).unwrap().collect();
+        assert_eq!(read.len(), 4);
+        assert_eq!(read[0].as_ref().unwrap().raw(), b"1");
+        assert_eq!(read[3].as_ref().unwrap().raw(), b"2");
+        let message = read[1].as_ref().unwrap_err().to_string();
+        assert!(message.starts_with("line 2 is not a quarantined event: missing field `source`"), "{message}");
+    }
+
+    #[test]
+    fn an_object_cut_short_is_an_error_after_what_could_be_read() {
+        let object = seal_lines(&vec![line(b"same again"); 3]).unwrap();
+        for end in 1..object.len() {
+            let read: Vec<_> = read_lines(&object[..end]).unwrap().collect();
+            assert!(matches!(read.last(), Some(Err(LineError::Read { .. }))), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_line_too_long_is_skipped_without_being_held() {
+        let long = io::repeat(b'x').take(MAX_LINE_BYTES + 5).chain(&b"\n"[..]);
+        let next = zstd::decode_all(&seal_lines([&line(b"next")]).unwrap()[..]).unwrap();
+        let object = zstd::encode_all(long.chain(&next[..]), 1).unwrap();
+        let read: Vec<_> = read_lines(&object[..]).unwrap().collect();
+        assert!(matches!(read[0], Err(LineError::TooLong { line: 1 })));
+        assert_eq!(read[1].as_ref().unwrap().raw(), b"next");
+    }
+}
