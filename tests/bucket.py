@@ -29,7 +29,7 @@ class Outcome:
 class Destinations:
     """The lake and the quarantine of a stack. What was there when this was made is not looked at."""
 
-    def __init__(self, emulator: Emulator, lake: str, quarantine: tuple[str, str], folder: Path):
+    def __init__(self, emulator: Emulator, lake: str, quarantine: str, folder: Path):
         self._s3 = emulator.client("s3")
         self._lake = lake
         self._quarantine = quarantine
@@ -77,9 +77,8 @@ class Destinations:
             self._s3.delete_bucket_policy(Bucket=self._lake)
 
     def _versions(self) -> dict[tuple[str, str], str]:
-        bucket, prefix = self._quarantine
         found = {}
-        for name, start in ((self._lake, ""), (bucket, prefix)):
+        for name, start in ((self._lake, ""), (self._quarantine, "quarantine/")):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=start):
                 found |= {(name, item["Key"]): item["ETag"] for item in page.get("Contents", [])}
         return found

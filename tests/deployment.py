@@ -35,10 +35,8 @@ class Stack:
         return payload
 
     @property
-    def quarantine(self) -> tuple[str, str]:
-        """Bucket and prefix of the quarantine."""
-        bucket, _, prefix = self.outputs["QuarantineLocation"].removeprefix("s3://").partition("/")
-        return bucket, prefix
+    def quarantine_bucket(self) -> str:
+        return self.outputs["QuarantineLocation"].removeprefix("s3://")
 
 
 def deploy(emulator: Emulator, name: str, **parameters: str) -> Stack:

@@ -57,7 +57,7 @@ def stack(emulator, built) -> Stack:
 
 @pytest.fixture
 def destinations(stack, tmp_path) -> Destinations:
-    return Destinations(stack.emulator, LAKE, stack.quarantine, tmp_path)
+    return Destinations(stack.emulator, LAKE, stack.quarantine_bucket, tmp_path)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_a_bucket_that_exists_is_read_through_eventbridge_with_ones_own_configur
         StagingPrefix="raw/",
         SourcesConfiguration="s3://settings/sources_config.json",
     )
-    destinations = Destinations(emulator, LAKE, stack.quarantine, tmp_path)
+    destinations = Destinations(emulator, LAKE, stack.quarantine_bucket, tmp_path)
 
     s3.put_object(Bucket="logs-that-exist", Key="other/ignored.ndjson.gz", Body=file_of(FIREWALL))
     s3.put_object(Bucket="logs-that-exist", Key="raw/firewall/a.ndjson.gz", Body=file_of(FIREWALL))
@@ -263,11 +263,10 @@ def test_logs_are_json_and_their_metrics_count_every_record(stack):
 
 def test_what_lambda_puts_aside_is_reported_and_nothing_else_is(stack, s3):
     # MiniStack does not give a batch up; this is the key that Lambda would write it to.
-    bucket, _ = stack.quarantine
     assert unfinished(stack, "FailedBatchesQueueUrl") == 0
     key = "aws/lambda/c39a8129-3075-4c54-9d6d-3f524b224c13/shardId-000000000000/2025/03/03/batch"
 
-    s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+    s3.put_object(Bucket=stack.quarantine_bucket, Key=key, Body=b"{}")
 
     [message] = eventually(lambda: messages(stack, "FailedBatchesQueueUrl"), "a message")
     assert json.loads(message)["detail"]["object"]["key"] == key

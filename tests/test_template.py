@@ -113,7 +113,7 @@ def test_a_function_may_write_to_the_lake_and_the_quarantine_and_nowhere_else(tr
     lake = "arn:aws:s3:::aws-security-data-lake-us-east-1-abc/ext/*"
     aside = "<QuarantineBucket.Arn>/aws/lambda/*"
     assert writable() == {lake, aside, "<QuarantineBucket.Arn>/quarantine/*"}
-    assert writable(QuarantineLocation="s3://evidence/sluice") == {lake, aside, "arn:aws:s3:::evidence/sluice/*"}
+    assert writable(QuarantineLocation="s3://evidence/sluice") == {lake, aside, "arn:aws:s3:::evidence/sluice/quarantine/*"}
 
 
 def test_configuration_of_ones_own_can_be_read(translated):
@@ -252,7 +252,7 @@ def test_the_functions_are_told_where_everything_is(translated):
         "SLUICE_LAKE": "s3://aws-security-data-lake-us-east-1-abc",
         "SLUICE_REGION": "us-east-1",
         "SLUICE_ACCOUNT": "123456789012",
-        "SLUICE_QUARANTINE": "s3://<QuarantineBucket>/quarantine",
+        "SLUICE_QUARANTINE": "s3://<QuarantineBucket>",
         "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
