@@ -12,12 +12,13 @@ from project import ROOT
 SYSMON = (ROOT / "examples/windows-sysmon.ndjson").read_bytes().splitlines()
 FIREWALL = (ROOT / "examples/aws-network-firewall.ndjson").read_bytes().splitlines()
 
-# One for each reason that a record can be refused for.
-UNDECODABLE = b'{"EventId": 1, "Description": '
-NOT_UTF8 = b'{"EventId": 1, "source": "windows-sysmon", "note": "\xff\xfe"}'
-UNKNOWN_EVENT = json.dumps({"EventId": 4711, "TimeCreated": "2025-03-03T08:00:00Z", "source": "windows-sysmon"}).encode()
-WITHOUT_TIME = json.dumps({"EventId": 4, "source": "windows-sysmon"}).encode()
-REFUSED = [UNDECODABLE, NOT_UTF8, UNKNOWN_EVENT, WITHOUT_TIME]
+# Records that cannot be mapped, and the reason that quarantine gives.
+REFUSED = {
+    b'{"EventId": 1, "Description": ': "undecodable",
+    b'{"EventId": 1, "source": "windows-sysmon", "note": "\xff\xfe"}': "undecodable",
+    b'{"EventId": 4711, "TimeCreated": "2025-03-03T08:00:00Z", "source": "windows-sysmon"}': "no_mapping",
+    b'{"EventId": 4, "source": "windows-sysmon"}': "no_time",
+}
 
 
 def file_of(lines: list[bytes]) -> bytes:

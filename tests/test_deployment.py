@@ -5,6 +5,7 @@ AWS is MiniStack (see `emulator.py`); the binaries, the template, its roles and 
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from contextlib import contextmanager
@@ -66,12 +67,12 @@ def s3(emulator):
 
 
 def test_records_of_the_stream_end_in_the_lake_or_in_quarantine(stack, destinations):
-    records = SYSMON + REFUSED
+    records = SYSMON + list(REFUSED)
     put_records(stack, records)
 
     outcome = destinations.eventually_hold(len(records))
 
-    assert len(outcome.quarantined) == len(REFUSED)
+    assert {raw_of(line): line["reason"] for line in outcome.quarantined} == REFUSED
     assert_is_a_lake(outcome)
     commands = {row["process"]["cmd_line"] for row in rows(outcome.written) if row["class_name"] == "Process Activity"}
     for line in SYSMON:
@@ -94,7 +95,7 @@ def test_files_of_the_bucket_end_in_the_lake(stack, destinations, s3):
 
 
 def test_a_batch_delivered_twice_leaves_the_lake_as_it_was(stack, destinations):
-    event = kinesis_event(SYSMON + REFUSED, shard="shardId-000000000007")
+    event = kinesis_event(SYSMON + list(REFUSED), shard="shardId-000000000007")
     assert stack.invoke(KINESIS, event) == {"batchItemFailures": []}
     once = destinations.contents()
 
@@ -250,7 +251,7 @@ def test_a_bucket_that_exists_is_read_through_eventbridge_with_ones_own_configur
 
 def test_logs_are_json_and_their_metrics_count_every_record(stack):
     began = now()
-    records = SYSMON + REFUSED
+    records = SYSMON + list(REFUSED)
     stack.invoke(KINESIS, kinesis_event(records, shard="shardId-000000000010"))
 
     eventually(lambda: invocations(stack, "transform-kinesis", began), "the function's log")
@@ -292,6 +293,10 @@ def field_of_message(event: dict, name: str) -> str:
     """A field of the text that Sysmon renders an event to."""
     [value] = [line.removeprefix(f"{name}: ") for line in event["Description"].splitlines() if line.startswith(f"{name}: ")]
     return value
+
+
+def raw_of(line: dict) -> bytes:
+    return line["raw"].encode() if "raw" in line else base64.b64decode(line["raw_base64"])
 
 
 def put_records(stack: Stack, records: list[bytes]) -> None:
