@@ -128,11 +128,11 @@ pub struct DecodeSpec {
     pub format: Spanned<Format>,
     /// `at`: member names from the root to the array of events, for [`Format::JsonArray`].
     pub at: Option<Spanned<Vec<String>>>,
-    /// `columns`: field names in order, for [`Format::Delimited`].
+    /// `columns`: field names in order, for [`Format::Delimited`]; empty: those of the first line.
     pub columns: Vec<Spanned<String>>,
-    /// `separator`: text between two columns, default one space.
+    /// `separator`: the ASCII character between two columns, default one space.
     pub separator: Option<Spanned<String>>,
-    /// `quote`: one character around a column that may contain the separator.
+    /// `quote`: one ASCII character around a column that may contain the separator.
     pub quote: Option<Spanned<char>>,
     /// `text_fields`: a rendered message that is made an object.
     pub text_fields: Option<TextFieldsSpec>,

@@ -128,7 +128,7 @@ diagnostics! {
     E124 UnknownClass Error "an event class that this OCSF version does not have"
         "Name a class of the version that `ocsf_version` says.";
     E125 DecodeConflict Error "`decode` contradicts itself"
-        "`at` belongs to `json-array`; `columns`, `separator` and `quote` belong to `delimited`, which needs `columns`.";
+        "`at` belongs to `json-array`; `columns`, `separator` and `quote` belong to `delimited`.";
     E126 ProfilesComputed Error "`metadata.profiles` is computed"
         "The profiles of a record follow from `profiles` and from the attributes that are set. List the names.";
     E127 SharedSourceName Error "two classes share a custom source"

@@ -108,7 +108,7 @@ fn form_schema(form: Form) -> Json {
         Form::Text | Form::Pattern | Form::Template => json!({ "type": "string" }),
         Form::Name => json!({ "type": "string", "minLength": 1 }),
         Form::Literal => json!({}),
-        Form::Character => json!({ "type": "string", "minLength": 1, "maxLength": 1 }),
+        Form::Character => json!({ "type": "string", "pattern": r"^[\x00-\x7f]$" }),
         Form::Integer { at_least: None } => json!({ "type": "integer" }),
         Form::Integer { at_least: Some(bound) } => json!({ "type": "integer", "minimum": bound }),
         Form::Choice(values) => json!({ "enum": values }),

@@ -13,7 +13,7 @@ pub enum Form {
     Name,
     /// Any JSON value, taken as it is.
     Literal,
-    /// A text of exactly one character.
+    /// A text of exactly one ASCII character.
     Character,
     /// A regular expression.
     Pattern,
@@ -473,8 +473,8 @@ pub static DECODE: ObjectForm = ObjectForm {
     keys: &[
         optional("format", Form::Choice(FORMATS), "default `auto`"),
         optional("at", Form::Path, "json-array: where the array of events is"),
-        optional("columns", Form::NonEmptyList(&Form::Name), "delimited: names of the columns"),
-        optional("separator", Form::Name, "delimited: what stands between columns; default one space"),
+        optional("columns", Form::NonEmptyList(&Form::Name), "delimited: names of the columns; default: the first line"),
+        optional("separator", Form::Character, "delimited: what stands between columns; default one space"),
         optional("quote", Form::Character, "delimited: stands around a column that may contain the separator"),
         optional("text_fields", Form::Object(&TEXT_FIELDS), "a rendered message that becomes an object"),
     ],

@@ -480,7 +480,8 @@ impl Reader {
                 }
             }
         }
-        decode.separator = fields.get("separator").and_then(|node| self.name(node, "separator"));
+        let separator = fields.get("separator").and_then(|node| self.character(node, "separator"));
+        decode.separator = separator.map(|character| character.map(String::from));
         decode.quote = fields.get("quote").and_then(|node| self.character(node, "quote"));
         decode.text_fields = fields.get("text_fields").and_then(|node| self.text_fields(node));
 
@@ -497,9 +498,13 @@ impl Reader {
                 self.report(diagnostic.help(format!("add \"format\": \"{name}\", or remove the key")));
             }
         }
-        if decode.format.value == Format::Delimited && fields.key("columns").is_none() {
-            let message = "the format `delimited` needs the key `columns`";
-            self.report(Diagnostic::new(Code::MissingKey, decode.format.span, message));
+        if let (Some(quote), Some(separator)) = (&decode.quote, &decode.separator)
+            && separator.chars().eq([quote.value])
+        {
+            let message = "`quote` and `separator` are the same character";
+            let diagnostic = Diagnostic::new(Code::DecodeConflict, quote.span, message);
+            let diagnostic = diagnostic.also(separator.span, "the separator");
+            self.report(diagnostic);
         }
         decode
     }
@@ -508,9 +513,9 @@ impl Reader {
         let text = self.text(node, what)?;
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
-            (Some(only), None) => Some(Spanned::new(only, node.span)),
+            (Some(only), None) if only.is_ascii() => Some(Spanned::new(only, node.span)),
             _ => {
-                let message = format!("{} must be exactly one character", quote(what));
+                let message = format!("{} must be exactly one ASCII character", quote(what));
                 self.report(Diagnostic::new(Code::WrongType, node.span, message));
                 None
             }

@@ -76,6 +76,8 @@ fn schema_and_parser_agree_on_what_is_a_fault_of_form() {
         (r#""decode": {"format": "delimited", "columns": ["a"], "quote": "\"", "separator": "\t"},"#, ""),
         (r#""decode": {"format": "delimited", "columns": []},"#, ""),
         (r#""decode": {"quote": "''"},"#, ""),
+        (r#""decode": {"format": "delimited", "separator": "\u00e9"},"#, ""),
+        (r#""decode": {"format": "delimited", "separator": ""},"#, ""),
         (r#""decode": {"text_fields": {"at": "$.D", "event_id": "$.E", "names": {"1": ["A", "B"]}}},"#, ""),
         (r#""decode": {"text_fields": {"at": "$.D", "event_id": "$.E", "names": 1}},"#, ""),
         (r#""decode": {"text_fields": {"at": "$.D", "event_id": "$.E"}},"#, ""),
