@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from emulator import Emulator
-from lake import LakeObject
+from lake import LakeObject, Refused, quarantined
 from waiting import eventually
 
 
@@ -19,7 +17,7 @@ class Outcome:
     """What became of some input."""
 
     written: list[LakeObject]
-    quarantined: list[dict]
+    quarantined: list[Refused]
 
     @property
     def rows(self) -> int:
@@ -90,12 +88,6 @@ class Destinations:
             self._s3.download_file(self._lake, key, str(path))
         return LakeObject(key, path)
 
-    def _lines(self, bucket: str, key: str) -> list[dict]:
+    def _lines(self, bucket: str, key: str) -> list[Refused]:
         body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return quarantined_lines(body)
-
-
-def quarantined_lines(body: bytes) -> list[dict]:
-    """The records of an object of the quarantine."""
-    text = pa.CompressedInputStream(pa.BufferReader(body), "zstd").read()
-    return [json.loads(line) for line in text.splitlines()]
+        return quarantined(body)

@@ -41,9 +41,7 @@ def write_certificates(folder: Path) -> tuple[Path, Path, Path]:
     paths = folder / "authority.pem", folder / "server.pem", folder / "server.key"
     paths[0].write_bytes(authority.public_bytes(pem))
     paths[1].write_bytes(server.public_bytes(pem))
-    paths[2].write_bytes(
-        server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    paths[2].write_bytes(server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return paths
 
 

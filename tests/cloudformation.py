@@ -59,7 +59,8 @@ class Resolved:
         if unknown:
             raise KeyError(f"no such parameter: {sorted(unknown)}")
         self._values = PSEUDO_PARAMETERS | {
-            name: str(parameters.get(name, declaration.get("Default", f"<{name}>"))) for name, declaration in declared.items()
+            name: str(parameters.get(name, declaration.get("Default", f"<{name}>")))
+            for name, declaration in declared.items()
         }
         self.resources = {
             name: self._resource(resource)

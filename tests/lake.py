@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -51,6 +54,23 @@ class LakeObject:
         times = self.table["time"].to_pylist()
         assert times == sorted(times), f"{self.key} is not ordered by time"
         assert {event_day(time) for time in times} == {self.place["day"]}, self.key
+
+
+class Refused(NamedTuple):
+    """A line of the quarantine."""
+
+    raw: bytes
+    reason: str
+
+
+def quarantined(body: bytes) -> list[Refused]:
+    """The lines of an object of the quarantine."""
+    text = pa.CompressedInputStream(pa.BufferReader(body), "zstd").read()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [
+        Refused(line["raw"].encode() if "raw" in line else base64.b64decode(line["raw_base64"]), line["reason"])
+        for line in lines
+    ]
 
 
 def event_day(milliseconds: int) -> str:

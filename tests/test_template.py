@@ -113,7 +113,11 @@ def test_a_function_may_write_to_the_lake_and_the_quarantine_and_nowhere_else(tr
     lake = "arn:aws:s3:::aws-security-data-lake-us-east-1-abc/ext/*"
     aside = "<QuarantineBucket.Arn>/aws/lambda/*"
     assert writable() == {lake, aside, "<QuarantineBucket.Arn>/quarantine/*"}
-    assert writable(QuarantineLocation="s3://evidence/sluice") == {lake, aside, "arn:aws:s3:::evidence/sluice/quarantine/*"}
+    assert writable(QuarantineLocation="s3://evidence/sluice") == {
+        lake,
+        aside,
+        "arn:aws:s3:::evidence/sluice/quarantine/*",
+    }
 
 
 def test_configuration_of_ones_own_can_be_read(translated):
@@ -151,12 +155,15 @@ def test_a_key_of_ones_own_encrypts_everything(translated):
 
 
 def test_buckets_are_private_speak_tls_only_and_outlive_the_stack(deployed):
-    policies = {p["Bucket"]: p["PolicyDocument"]["Statement"] for p in deployed.of_type("AWS::S3::BucketPolicy").values()}
+    policies = {
+        p["Bucket"]: p["PolicyDocument"]["Statement"] for p in deployed.of_type("AWS::S3::BucketPolicy").values()
+    }
     for name, bucket in deployed.of_type("AWS::S3::Bucket").items():
         blocked = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
         assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(blocked, True), name
         assert any(
-            s["Effect"] == "Deny" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for s in policies[f"<{name}>"]
+            s["Effect"] == "Deny" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            for s in policies[f"<{name}>"]
         ), name
         assert deployed.resources[name]["DeletionPolicy"] == "Retain", name
 
