@@ -1,7 +1,7 @@
 """The template as CloudFormation would see it: SAM's transform applied, conditions and functions worked out.
 
-A template that lints can still hold a wildcard behind an `Fn::If`. The tests therefore look at what a choice of parameters
-comes to, and not at the text.
+A template that lints can still hold a wildcard behind an `Fn::If`. The tests therefore look at what a choice of
+parameters comes to, and not at the text.
 """
 
 from __future__ import annotations

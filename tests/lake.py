@@ -42,7 +42,7 @@ class LakeObject:
         return pq.ParquetFile(self.path).read()
 
     def assert_obeys_security_lake(self) -> None:
-        """The rules of "Collecting data from custom sources" that a reader can see. Page sizes are `sluice inspect`'s."""
+        """The rules of "Collecting data from custom sources" that a reader can see (`sluice inspect` sees pages)."""
         file = pq.ParquetFile(self.path)
         assert file.metadata.num_rows > 0, self.key
         for group in range(file.metadata.num_row_groups):
@@ -74,7 +74,7 @@ def quarantined(body: bytes) -> list[Refused]:
 
 
 def event_day(milliseconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
+    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
     return moment.strftime("%Y%m%d")
 
 

@@ -52,7 +52,7 @@ def kinesis_event(records: list[bytes], shard: str = "shardId-000000000000") -> 
 
 
 def sequence_number(index: int) -> str:
-    """56 digits, as Kinesis has them: too long for an integer of any kind, and not to be compared as text of one length."""
+    """56 digits, as Kinesis has them: more than an integer of any kind holds."""
     return f"{49590338271490256608559692538361571095921575989136588898 + index}"
 
 
@@ -112,7 +112,7 @@ def object_created(bucket: str, *keys: str) -> dict:
 
 
 def aggregated(records: list[bytes]) -> bytes:
-    """One Kinesis record that holds many, as the Kinesis Producer Library packs them (AggregatedRecord of its protocol)."""
+    """One record that holds many, as the Kinesis Producer Library packs them (its message AggregatedRecord)."""
 
     def field(number: int, content: bytes) -> bytes:
         return bytes([number << 3 | 2]) + _varint(len(content)) + content

@@ -69,7 +69,8 @@ def test_duckdb_reads_a_source_as_one_table_with_its_partitions(ingested):
         of_source = [item for item in objects if item.place["source"] == source]
         lake = of_source[0].path.parents[4]
         answer = duckdb.sql(
-            "SELECT count(*), count(DISTINCT class_uid), bool_and(strftime(make_timestamp(time * 1000), '%Y%m%d') = eventDay::VARCHAR)"
+            "SELECT count(*), count(DISTINCT class_uid),"
+            " bool_and(strftime(make_timestamp(time * 1000), '%Y%m%d') = eventDay::VARCHAR)"
             f" FROM read_parquet('{lake}/{source}/**/*.parquet', hive_partitioning = true)"
         ).fetchone()
         assert answer[1:] == (1, True)
