@@ -1,2 +1,104 @@
-//! wip
-fn main() {}
+//! The `sluice` command: the crates of this workspace on a laptop.
+//!
+//! Each subcommand is a module; [`output`] says what goes to standard output and what to standard error, and [`exit`]
+//! how the process ends.
+
+mod completions;
+mod exit;
+mod ingest;
+mod input;
+mod lake_arguments;
+mod lint;
+mod map;
+mod mapping_config;
+mod mappings;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use exit::{Failure, Outcome};
+use output::{ColourChoice, Output};
+
+/// Security logs into Amazon Security Lake as OCSF
+///
+/// Sluice maps raw security logs to OCSF and writes them as Security Lake wants them. This command runs the very code of
+/// the deployed functions on files and folders, so that a mapping can be written, tried and checked on a laptop.
+#[derive(Parser)]
+#[command(name = "sluice", version, styles = STYLES, max_term_width = 110, after_help = "\
+Start with:
+  sluice demo                                              a tour in a few seconds
+  sluice map --mapping windows-sysmon sysmon.ndjson        what becomes of each field
+  sluice ingest --lake ./lake --mapping windows-sysmon sysmon.ndjson
+
+Data goes to standard output, everything else to standard error.
+Exit code: 0 fine, 1 findings or failed checks, 2 bad mapping, 3 bad usage or configuration.")]
+pub(crate) struct Cli {
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: ColourChoice,
+    /// Say nothing but errors: no progress, no remarks
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Lint(lint::Lint),
+    Mappings(mappings::Mappings),
+    Map(map::Map),
+    Ingest(ingest::Ingest),
+    Completions(completions::Completions),
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+fn main() -> ExitCode {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to do if even this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::BAD_USAGE } else { exit::FINE });
+        }
+    };
+    let output = Output::new(arguments.color, arguments.quiet);
+    let outcome = run(arguments.command, &output);
+    if let Err(Failure::Other(error)) = &outcome {
+        output.error(error);
+    }
+    exit::code(&outcome)
+}
+
+fn run(command: Command, output: &Output) -> Outcome {
+    match command {
+        Command::Lint(lint) => lint.run(output),
+        Command::Mappings(mappings) => mappings.run(output),
+        Command::Map(map) => map.run(output),
+        Command::Ingest(ingest) => ingest.run(output),
+        Command::Completions(completions) => completions.run(output),
+    }
+}
+
+/// The arguments. Help and errors are coloured as `--color` says, which must therefore be known before the rest.
+fn arguments() -> Result<Cli, clap::Error> {
+    let given: Vec<_> = std::env::args_os().collect();
+    let choice = given.iter().enumerate().find_map(|(at, argument)| {
+        let argument = argument.to_str()?;
+        argument.strip_prefix("--color=").or_else(|| (argument == "--color").then(|| given.get(at + 1)?.to_str())?)
+    });
+    let choice = match choice {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    };
+    Cli::from_arg_matches(&Cli::command().color(choice).try_get_matches_from(given)?)
+}

@@ -1,0 +1,71 @@
+//! How the command ends: four exit codes, kept by contract.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// How a command ended that did its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing to object to.
+    Fine,
+    /// It found what it was asked to look for: the checks failed.
+    Findings,
+}
+
+impl Verdict {
+    /// [`Verdict::Findings`] if there are any.
+    pub(crate) fn of(findings: bool) -> Self {
+        if findings { Self::Findings } else { Self::Fine }
+    }
+
+    /// Findings of either.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self::of(self == Self::Findings || other == Self::Findings)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A mapping config is refused. What is wrong with it has been said.
+    Mapping,
+    /// Arguments, configuration, or what they name: a file, a store, a stream.
+    Other(anyhow::Error),
+    /// Whoever read standard output has stopped reading, which is no fault.
+    OutputClosed,
+}
+
+/// What every command gives back.
+pub(crate) type Outcome = Result<Verdict, Failure>;
+
+impl Failure {
+    /// A fault of the arguments, in words.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::Other(anyhow::anyhow!("{message}"))
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Fine.
+pub(crate) const FINE: u8 = 0;
+/// Findings, or checks that failed.
+pub(crate) const FINDINGS: u8 = 1;
+/// A mapping config that is refused.
+pub(crate) const BAD_MAPPING: u8 = 2;
+/// Bad usage or configuration, or something named there that cannot be read or written.
+pub(crate) const BAD_USAGE: u8 = 3;
+
+/// The code that the process ends with.
+pub(crate) fn code(outcome: &Outcome) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(Verdict::Fine) | Err(Failure::OutputClosed) => FINE,
+        Ok(Verdict::Findings) => FINDINGS,
+        Err(Failure::Mapping) => BAD_MAPPING,
+        Err(Failure::Other(_)) => BAD_USAGE,
+    })
+}

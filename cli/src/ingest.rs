@@ -1,0 +1,204 @@
+//! `sluice ingest`: files into a lake.
+
+mod hashing;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use lake::quarantine::Origin;
+use lake::store::Store;
+use pipeline::{Counts, ObjectOutcome, Settings, Source, Stores, transform_object};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+use hashing::{Digest, HashingReader};
+
+use crate::exit::{Failure, Outcome, Verdict};
+use crate::input::Input;
+use crate::lake_arguments::{LakeArguments, runtime};
+use crate::mapping_config::MappingConfig;
+use crate::output::{Align, Output, ResultFormat, Table, count, counted, percent, size};
+
+/// Map logs into OCSF and write them to a lake
+///
+/// Files may be plain, gzip or zstd; lines of JSON, JSON documents, {"Records": […]} or what the mapping's `decode` says.
+/// Every record ends in the lake or, with the reason, in quarantine; otherwise the command fails. The keys of objects
+/// follow from the content of the input, so ingesting the same file again writes the same objects over themselves.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sluice ingest --lake ./lake --mapping windows-sysmon sysmon.ndjson.gz
+  sluice ingest --lake s3://my-lake --region eu-central-1 --account 123456789012 --mapping mine.json logs/*.gz
+  zcat *.gz | sluice ingest --lake ./lake --mapping windows-sysmon --format json - | jq .quarantined
+
+Exit code: 0 every record is safe; 1 some are in quarantine and --fail-on-quarantine; 2 the mapping is refused;
+3 bad usage, or an input or a store failed: run it again.")]
+pub(crate) struct Ingest {
+    #[command(flatten)]
+    lake: LakeArguments,
+    /// Where records go that cannot be mapped: a folder, or s3://bucket[/prefix] [default: the lake, below quarantine/]
+    #[arg(long, value_name = "LOCATION")]
+    quarantine: Option<String>,
+    /// A mapping config: a file, or the name of a shipped one
+    #[arg(long, short, value_name = "CONFIG")]
+    mapping: String,
+    /// Exit with 1 if a record went to quarantine
+    #[arg(long)]
+    fail_on_quarantine: bool,
+    /// How the summary is written
+    #[arg(long, value_enum, default_value_t)]
+    format: ResultFormat,
+    /// Logs, plain or compressed; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What has become of the inputs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Summary {
+    /// Records in the inputs.
+    pub(crate) records_in: u64,
+    /// Records in the lake, by class.
+    pub(crate) written: BTreeMap<String, u64>,
+    /// Records in quarantine, by reason.
+    pub(crate) quarantined: BTreeMap<String, u64>,
+    /// Objects put, those of quarantine included.
+    pub(crate) objects: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// Time it took.
+    pub(crate) seconds: f64,
+}
+
+impl Ingest {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let inputs = Input::all(&self.files)?;
+        let config = MappingConfig::read(&self.mapping)?;
+        let source = config.source(output)?;
+        let runtime = runtime()?;
+        let stores = runtime.block_on(self.lake.stores(self.quarantine.as_deref()))?;
+        let settings = self.lake.settings();
+        let ingestion =
+            Ingestion { output, source: &source, settings: &settings, stores: &stores, runtime: runtime.handle() };
+        let (summary, problems) = ingestion.run(&inputs)?;
+        match self.format {
+            ResultFormat::Json => output.json(&summary)?,
+            ResultFormat::Table => {
+                output.write(summary.text(output, stores.lake.as_ref(), stores.quarantine.as_ref(), problems))?;
+            }
+        }
+        Ok(Verdict::of(self.fail_on_quarantine && !summary.quarantined.is_empty()))
+    }
+}
+
+/// Inputs of one source on their way into a lake.
+pub(crate) struct Ingestion<'i> {
+    pub(crate) output: &'i Output,
+    pub(crate) source: &'i Source,
+    pub(crate) settings: &'i Settings,
+    pub(crate) stores: &'i Stores,
+    pub(crate) runtime: &'i Handle,
+}
+
+impl Ingestion<'_> {
+    /// Takes all inputs in turn. Gives the summary, and how many values are in `unmapped` because they did not fit.
+    pub(crate) fn run(&self, inputs: &[Input]) -> Result<(Summary, u64), Failure> {
+        let began = Instant::now();
+        let mut counts = Counts::default();
+        let (mut objects, mut bytes) = (0, 0);
+        let mut seen: HashMap<Digest, &Input> = HashMap::new();
+        for (at, input) in inputs.iter().enumerate() {
+            let (outcome, digest) = self.take(input).map_err(|error| match error {
+                Failure::Other(error) if at > 0 => {
+                    let before = counted(at as u64, "input");
+                    Failure::Other(error.context(format!("{before} before it are in the lake, but not {input}")))
+                }
+                other => other,
+            })?;
+            if let Some(first) = seen.get(&digest) {
+                self.output.say(format_args!("{input}: skipped, its content is that of {first}"));
+                continue;
+            }
+            seen.insert(digest, input);
+            counts.add(&outcome.counts);
+            objects += outcome.objects;
+            bytes += outcome.bytes;
+        }
+        let safe = counts.total_written() + counts.total_quarantined();
+        if safe != counts.records_in {
+            let records = counts.records_in;
+            return Err(Failure::usage(format_args!("{records} records came in, but only {safe} are accounted for")));
+        }
+        let seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        let Counts { records_in, written, quarantined, problems, .. } = counts;
+        Ok((Summary { records_in, written, quarantined, objects, bytes, seconds }, problems))
+    }
+
+    fn take(&self, input: &Input) -> Result<(ObjectOutcome, Digest), Failure> {
+        let name = input.to_string();
+        let bar = self.output.progress(input.length()?, name.clone());
+        let (reader, naming) = HashingReader::new(input.open()?, bar.clone());
+        let origin = |position: sources::Position| Origin::File {
+            name: name.clone(),
+            offset: position.offset,
+            index: position.index,
+            line: position.line,
+        };
+        let (source, settings, stores) = (self.source, self.settings, self.stores);
+        let outcome = transform_object(source, settings, stores, self.runtime, reader, &naming, origin, || true);
+        bar.finish_and_clear();
+        let outcome = outcome.map_err(|error| Failure::Other(anyhow::Error::new(error).context(name.clone())))?;
+        Ok((outcome, naming.digest()))
+    }
+}
+
+impl Summary {
+    /// Records in the lake.
+    pub(crate) fn total_written(&self) -> u64 {
+        self.written.values().sum()
+    }
+
+    /// Records in quarantine.
+    pub(crate) fn total_quarantined(&self) -> u64 {
+        self.quarantined.values().sum()
+    }
+
+    fn text(&self, output: &Output, lake: &dyn Store, quarantine: &dyn Store, problems: u64) -> String {
+        let palette = output.data;
+        let (written, quarantined) = (self.total_written(), self.total_quarantined());
+        let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Right)]);
+        for (class, records) in &self.written {
+            table.row([class.clone(), count(*records), percent(*records, self.records_in)]);
+        }
+        let mut text = format!(
+            "{} {} in {:.1} s\n\n{} {}  {}\n{}",
+            palette.strong(counted(self.records_in, "record")),
+            palette.faint("read"),
+            self.seconds,
+            palette.good("written"),
+            count(written),
+            palette.faint(lake.describe()),
+            table.render("  ", palette),
+        );
+        if quarantined > 0 {
+            let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Right)]);
+            for (reason, records) in &self.quarantined {
+                table.row([reason.clone(), count(*records), percent(*records, self.records_in)]);
+            }
+            text += &format!(
+                "\n{} {}  {}\n{}",
+                palette.warning("in quarantine"),
+                count(quarantined),
+                palette.faint(format_args!("{}/quarantine/", quarantine.describe().trim_end_matches('/'))),
+                table.render("  ", palette)
+            );
+        }
+        text += &format!("\n{}, {}", counted(self.objects, "object"), size(self.bytes));
+        if problems > 0 {
+            text += &format!("; {} did not fit and {} in unmapped", counted(problems, "value"), if problems == 1 { "is" } else { "are" });
+        }
+        text.push('\n');
+        text
+    }
+}

@@ -1,0 +1,97 @@
+//! What the commands that write to a lake have in common: where it is, and how its objects are made.
+
+use clap::Args;
+use lake::key::{AccountId, Region};
+use lake::parquet_object::{SealSettings, ZstdLevel};
+use pipeline::{Settings, Stores};
+use tokio::runtime::Runtime;
+
+use crate::exit::Failure;
+
+/// The lake and its settings.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LakeArguments {
+    /// The lake: a folder, or s3://bucket[/prefix]
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) lake: String,
+    /// Region of the lake, for the partition `region=` of its keys
+    #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1")]
+    pub(crate) region: Region,
+    /// Account of records that name none: 12 digits, `external` or `external_<id>`
+    #[arg(long, value_name = "ACCOUNT", default_value = "external")]
+    pub(crate) account: AccountId,
+    /// Compression level of objects, 1 (fastest) to 22 (smallest)
+    #[arg(long, value_name = "LEVEL", value_parser = zstd_level, default_value = "3")]
+    pub(crate) zstd_level: ZstdLevel,
+    /// Memory for events that wait to be written; more makes larger objects. The process takes about three times as
+    /// much
+    #[arg(long, value_name = "SIZE", value_parser = memory, default_value = "64MB")]
+    pub(crate) memory: usize,
+}
+
+impl LakeArguments {
+    /// The settings of the pipeline.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            region: self.region.clone(),
+            account: self.account.clone(),
+            seal: SealSettings { zstd: self.zstd_level, ..SealSettings::default() },
+            memory: self.memory,
+        }
+    }
+
+    /// The lake and the quarantine, which stands in the lake unless it has a place of its own.
+    pub(crate) async fn stores(&self, quarantine: Option<&str>) -> Result<Stores, Failure> {
+        let lake = lake::store::open(&self.lake).await?;
+        let quarantine = match quarantine {
+            Some(location) => lake::store::open(location).await?,
+            None => lake.clone(),
+        };
+        Ok(Stores { lake, quarantine })
+    }
+}
+
+/// The runtime on which puts and gets wait while this thread maps.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+fn zstd_level(text: &str) -> Result<ZstdLevel, String> {
+    let level = text.parse().map_err(|_| "a level is a number from 1 to 22".to_owned())?;
+    ZstdLevel::new(level).map_err(|error| error.to_string())
+}
+
+const MEMORY: std::ops::RangeInclusive<u64> = 1_000_000..=16_000_000_000;
+
+fn memory(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return Err("a size is a number and a unit, as 64MB".to_owned()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| "a size is a number and a unit, as 64MB".to_owned())?;
+    let bytes = number.checked_mul(unit).filter(|bytes| MEMORY.contains(bytes));
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "it must be between 1MB and 16GB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(memory("64MB"), Ok(64_000_000));
+        assert_eq!(memory("64 mib"), Ok(64 << 20));
+        assert_eq!(memory("2000000"), Ok(2_000_000));
+        assert_eq!(memory("1g"), Ok(1_000_000_000));
+        for wrong in ["", "MB", "64 apples", "-1MB", "1.5MB", "0", "999kB", "17GB", "99999999999999999999GB"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
+}

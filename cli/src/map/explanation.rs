@@ -1,0 +1,236 @@
+//! What became of one raw event, attribute by attribute.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use bumpalo::Bump;
+use jiff::Timestamp;
+use mapping::{Mapped, Mapping, Problem, ProblemKind, Written};
+use ocsf::schema::{EventClass, ScalarType, Schema};
+use ocsf::validate::validate_event;
+use ocsf::{TableBuilder, rows_to_json};
+use serde::Serialize;
+use serde_json::Value;
+use sources::Document;
+
+use crate::exit::Failure;
+
+/// A mapped event, and where each of its values came from.
+#[derive(Debug, Serialize)]
+pub(super) struct Explanation {
+    /// The entry of `ocsf_mapping` that took it.
+    pub(super) event: String,
+    /// Its class.
+    pub(super) class: &'static str,
+    /// The class's number.
+    pub(super) class_uid: u32,
+    /// The custom source that its record goes to.
+    pub(super) destination: String,
+    /// When it happened.
+    pub(super) time: String,
+    /// Every value of the OCSF event, in the order of its attributes.
+    pub(super) attributes: Vec<Attribute>,
+    /// Raw fields without a place in OCSF.
+    pub(super) unmapped: Vec<(String, String)>,
+    /// Values that could not be written as the mapping wants; they are in `unmapped`.
+    pub(super) problems: Vec<Trouble>,
+    /// Where the event is not as OCSF demands or advises.
+    pub(super) violations: Vec<String>,
+    /// Raw fields that made a value.
+    pub(super) fields_mapped: u64,
+    /// The OCSF event.
+    pub(super) ocsf: Value,
+}
+
+/// A value of the OCSF event.
+#[derive(Debug, Serialize)]
+pub(super) struct Attribute {
+    /// Dotted path, with the number of the element after an array.
+    pub(super) attribute: String,
+    /// The value.
+    pub(super) value: Value,
+    /// How it got there.
+    #[serde(flatten)]
+    pub(super) origin: Origin,
+    /// The value in words, where its number says little to people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) meaning: Option<String>,
+}
+
+/// How a value came to be.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase", tag = "origin")]
+pub(super) enum Origin {
+    /// Made from fields of the raw event.
+    Raw {
+        /// Their flattened paths.
+        from: Vec<String>,
+        /// What the mapping made of them, where the attribute's type changed it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        coerced_from: Option<String>,
+    },
+    /// Written in the mapping config.
+    Constant,
+    /// Follows from OCSF.
+    Derived,
+}
+
+/// A value that could not be written.
+#[derive(Debug, Serialize)]
+pub(super) struct Trouble {
+    /// The attribute that was meant.
+    pub(super) attribute: String,
+    /// The value.
+    pub(super) value: String,
+    /// Why not.
+    pub(super) why: String,
+}
+
+impl Explanation {
+    pub(super) fn new(mapping: &Mapping, mapped: &Mapped<'_>) -> Result<Self, Failure> {
+        let table = &mapping.tables()[mapped.table];
+        let (schema, class) = (mapping.schema(), table.class());
+        let mut builder = TableBuilder::new(table.shape.clone());
+        builder.append(&mapped.record);
+        let ocsf = rows_to_json(schema, &builder.finish()?)?.pop().unwrap_or_default();
+        let mut attributes = Attributes { schema, class, origins: Origins::new(&mapped.written), found: Vec::new() };
+        attributes.collect(&ocsf, "", "");
+        let fields: BTreeSet<&str> = mapped.written.iter().flat_map(|written| &written.from).map(String::as_str).collect();
+        Ok(Self {
+            event: mapped.event.to_owned(),
+            class: class.name,
+            class_uid: class.uid,
+            destination: table.source.clone(),
+            time: instant(mapped.time),
+            attributes: attributes.found,
+            unmapped: mapped.record.unmapped().iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
+            problems: mapped.problems.iter().map(|problem| Trouble::new(schema, class, problem)).collect(),
+            violations: validate_event(schema, &ocsf).iter().map(ToString::to_string).collect(),
+            fields_mapped: fields.len() as u64,
+            ocsf,
+        })
+    }
+}
+
+/// The explanation of a raw event, or why it is refused.
+pub(super) fn explain(
+    mapping: &Mapping,
+    document: &Document<'_>,
+    bump: &Bump,
+) -> Result<Result<Explanation, mapping::Refusal>, Failure> {
+    match mapping.explain(document, bump) {
+        Ok(mapped) => Explanation::new(mapping, &mapped).map(Ok),
+        Err(refusal) => Ok(Err(refusal)),
+    }
+}
+
+impl Trouble {
+    fn new(schema: &'static Schema, class: &'static EventClass, problem: &Problem) -> Self {
+        let scalar = schema.attribute_at(class, &problem.attribute).and_then(|attribute| attribute.scalar());
+        let why = match (problem.kind, scalar) {
+            (ProblemKind::Type, Some(scalar)) => format!("is no {}", scalar.name()),
+            (ProblemKind::Type, None) => "is of another type".to_owned(),
+            _ => "has no place in OCSF".to_owned(),
+        };
+        Self { attribute: problem.attribute.clone(), value: problem.value.clone(), why }
+    }
+}
+
+/// What the evaluation wrote to each attribute, in order.
+struct Origins<'w>(HashMap<&'w str, VecDeque<&'w Written>>);
+
+impl<'w> Origins<'w> {
+    fn new(written: &'w [Written]) -> Self {
+        let mut by_path: HashMap<&str, VecDeque<&Written>> = HashMap::new();
+        for written in written {
+            by_path.entry(&written.attribute).or_default().push_back(written);
+        }
+        Self(by_path)
+    }
+
+    /// Whether something was written to the attribute itself, and not below it.
+    fn has(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|written| !written.is_empty())
+    }
+
+    /// What made this value. Elements of arrays share a path; the one with the same text is meant, else the next one.
+    fn take(&mut self, path: &str, text: &str) -> Option<&'w Written> {
+        let written = self.0.get_mut(path)?;
+        let same = written.iter().position(|written| written.value == text).unwrap_or(0);
+        written.remove(same)
+    }
+}
+
+struct Attributes<'w> {
+    schema: &'static Schema,
+    class: &'static EventClass,
+    origins: Origins<'w>,
+    found: Vec<Attribute>,
+}
+
+impl Attributes<'_> {
+    /// Collects the values below `value`; `shown` is its path for people, `path` the one without numbers of elements.
+    fn collect(&mut self, value: &Value, shown: &str, path: &str) {
+        match value {
+            // A json_t that holds an object is one value.
+            Value::Object(members) if !self.origins.has(path) => {
+                let members = members.iter().filter(|(name, _)| !(path.is_empty() && *name == "unmapped"));
+                for (name, value) in members {
+                    self.collect(value, &join(shown, name), &join(path, name));
+                }
+            }
+            Value::Array(_) if path == "observables" => {
+                let names = value.as_array().into_iter().flatten();
+                let names: Vec<&str> = names.filter_map(|item| item["name"].as_str()).collect();
+                let meaning = Some(names.join(", "));
+                let value = Value::from(names.len());
+                self.found.push(Attribute { attribute: path.to_owned(), value, origin: Origin::Derived, meaning });
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) && !self.origins.has(path) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.collect(item, &format!("{shown}[{at}]"), path);
+                }
+            }
+            _ => self.add(value, shown, path),
+        }
+    }
+
+    fn add(&mut self, value: &Value, shown: &str, path: &str) {
+        let text = plain(value);
+        let origin = match self.origins.take(path, &text) {
+            None => Origin::Derived,
+            Some(written) if written.from.is_empty() => Origin::Constant,
+            Some(written) => {
+                let mut from: Vec<String> = Vec::new();
+                for path in &written.from {
+                    if !from.contains(path) {
+                        from.push(path.clone());
+                    }
+                }
+                let coerced_from = Some(written.value.clone()).filter(|raw| *raw != text);
+                Origin::Raw { from, coerced_from }
+            }
+        };
+        let scalar = self.schema.attribute_at(self.class, path).and_then(|attribute| attribute.scalar());
+        let meaning = value.as_i64().filter(|_| scalar == Some(ScalarType::Timestamp)).map(instant);
+        self.found.push(Attribute { attribute: shown.to_owned(), value: value.clone(), origin, meaning });
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// A value as people write it: texts without quotes.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn instant(milliseconds: i64) -> String {
+    match Timestamp::from_millisecond(milliseconds) {
+        Ok(instant) => format!("{instant:.3}"),
+        Err(_) => format!("{milliseconds} ms"),
+    }
+}

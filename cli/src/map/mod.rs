@@ -1,0 +1,305 @@
+//! `sluice map`: what becomes of a log, field by field, without writing anything.
+
+mod coverage;
+mod explanation;
+
+use std::path::PathBuf;
+
+use bumpalo::Bump;
+use mapping::Refusal;
+use pipeline::Source;
+use serde::Serialize;
+use serde_json::json;
+use sources::{DocumentBuffer, Item, Position};
+
+use coverage::Coverage;
+use explanation::{Attribute, Explanation, Origin, explain, plain};
+
+use crate::exit::{Failure, Outcome, Verdict};
+use crate::input::Input;
+use crate::mapping_config::MappingConfig;
+use crate::output::{Align, DataWriter, Format, Output, Table, cut, harmless};
+
+/// Show what becomes of a log, field by field
+///
+/// For the first events of a log: every OCSF attribute with the raw fields it was made from, what OCSF derives, which raw
+/// fields stay in `unmapped`, and which values could not be written. The last line says how much of the log is covered.
+/// Nothing is written anywhere.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sluice map --mapping windows-sysmon sysmon.ndjson                 the first 3 events
+  sluice map --mapping windows-sysmon --event 22 sysmon.ndjson.gz   the first 3 DNS queries
+  sluice map --mapping mine.json --summary sysmon.ndjson            the whole file, in tables
+  sluice map --mapping mine.json --format ndjson log.ndjson | jq .  all events as OCSF JSON")]
+pub(crate) struct Map {
+    /// A mapping config: a file, or the name of a shipped one
+    #[arg(long, short, value_name = "CONFIG")]
+    mapping: String,
+    /// How many events to look at, 0 for all [default: 3; all with --summary and --format ndjson]
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Only events that this entry of `ocsf_mapping` takes
+    #[arg(long, value_name = "KEY")]
+    event: Option<String>,
+    /// Sums over all events instead of single ones
+    #[arg(long)]
+    summary: bool,
+    /// table: for people; json: the same as one document; ndjson: the OCSF events themselves
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Logs, plain or compressed; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What became of a raw event.
+#[derive(Serialize)]
+struct Fate {
+    /// The file.
+    input: String,
+    /// Its line, if the input is cut by lines.
+    line: Option<u64>,
+    /// Events before it in the file.
+    index: u64,
+    #[serde(flatten)]
+    outcome: EventOutcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum EventOutcome {
+    Mapped(Box<Explanation>),
+    Refused { reason: &'static str, message: String },
+}
+
+impl Map {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let config = MappingConfig::read(&self.mapping)?;
+        let source = config.source(output)?;
+        if let Some(event) = &self.event
+            && config.check().config.is_some_and(|config| config.event(event).is_none())
+        {
+            return Err(Failure::usage(format_args!("{} has no event `{event}`", config.name)));
+        }
+        let mut coverage = Coverage::default();
+        let mut kept = Vec::new();
+        output.stream(|data| {
+            for input in Input::all(&self.files)? {
+                self.read(&source, &input, &mut coverage, &mut |fate, coverage| {
+                    self.show(output, data, fate, coverage, &mut kept)
+                })?;
+            }
+            Ok(())
+        })?;
+        self.conclude(output, &coverage, &kept)?;
+        Ok(Verdict::Fine)
+    }
+
+    /// Whether enough events have been seen.
+    fn is_done(&self, coverage: &Coverage) -> bool {
+        let all = self.summary || self.format == Format::Ndjson;
+        let limit = self.limit.unwrap_or(if all { 0 } else { 3 });
+        limit > 0 && coverage.events() >= limit
+    }
+
+    fn read(
+        &self,
+        source: &Source,
+        input: &Input,
+        coverage: &mut Coverage,
+        show: &mut dyn FnMut(Fate, &Coverage) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let (mut buffer, mut bump) = (DocumentBuffer::default(), Bump::new());
+        let mut records = source.decode().records_of_stream(input.open()?);
+        while !self.is_done(coverage)
+            && let Some(item) = records.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))?
+        {
+            let fate = |position: Position, outcome| Fate {
+                input: input.to_string(),
+                line: position.line,
+                index: position.index,
+                outcome,
+            };
+            let undecodable = |message: String| EventOutcome::Refused { reason: "undecodable", message };
+            let seen = match &item {
+                Item::Event(event) => {
+                    let outcome = match source.decode().document(event, &mut buffer, &bump) {
+                        Err(error) => self.refuse(coverage, "undecodable", error.to_string(), None),
+                        Ok(document) => {
+                            let explained = explain(source.mapping(), &document, &bump)?;
+                            buffer.recycle(document);
+                            self.judge(coverage, explained)
+                        }
+                    };
+                    outcome.map(|outcome| fate(event.position, outcome))
+                }
+                Item::Oversized { position, length, .. } => {
+                    let message = format!("an event of {length} bytes");
+                    let refused = self.refuse(coverage, "oversized", message, None);
+                    refused.map(|outcome| fate(*position, outcome))
+                }
+                Item::Fault { position, error, .. } => {
+                    let refused = self.refuse(coverage, "undecodable", error.to_string(), None);
+                    refused.map(|outcome| fate(*position, outcome))
+                }
+                other => Some(fate(Position::default(), undecodable(format!("{other:?}")))),
+            };
+            bump.reset();
+            if let Some(fate) = seen {
+                show(fate, coverage)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, coverage: &mut Coverage, explained: Result<Explanation, Refusal>) -> Option<EventOutcome> {
+        match explained {
+            Err(refusal) => self.refuse(coverage, refusal.code(), refusal.to_string(), Some(&refusal)),
+            Ok(explanation) => {
+                if self.event.as_ref().is_some_and(|event| *event != explanation.event) {
+                    return None;
+                }
+                coverage.add_mapped(&explanation);
+                Some(EventOutcome::Mapped(Box::new(explanation)))
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        coverage: &mut Coverage,
+        reason: &'static str,
+        message: String,
+        refusal: Option<&Refusal>,
+    ) -> Option<EventOutcome> {
+        // Which event mapping would have taken it is known only if one did.
+        if self.event.is_some() && !matches!(refusal, Some(Refusal::Invalid(_) | Refusal::NoTime(_))) {
+            return None;
+        }
+        coverage.add_refused(reason, &message, refusal);
+        Some(EventOutcome::Refused { reason, message })
+    }
+
+    fn show(
+        &self,
+        output: &Output,
+        data: &mut DataWriter,
+        fate: Fate,
+        coverage: &Coverage,
+        kept: &mut Vec<Fate>,
+    ) -> Result<(), Failure> {
+        match (self.summary, self.format) {
+            (true, _) => Ok(()),
+            (false, Format::Json) => {
+                kept.push(fate);
+                Ok(())
+            }
+            (false, Format::Ndjson) => match &fate.outcome {
+                EventOutcome::Mapped(explanation) => data.json(&explanation.ocsf),
+                EventOutcome::Refused { reason, message } => {
+                    output.say(format_args!("{}: refused, {reason}: {}", place(&fate), harmless(message)));
+                    Ok(())
+                }
+            },
+            (false, Format::Table) => {
+                if coverage.events() > 1 {
+                    data.line("")?;
+                }
+                data.line(text(output, &fate).trim_end())
+            }
+        }
+    }
+
+    fn conclude(&self, output: &Output, coverage: &Coverage, kept: &[Fate]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json if self.summary => output.json(&coverage),
+            Format::Json => output.json(&json!({ "events": kept, "coverage": coverage })),
+            Format::Ndjson => {
+                output.say(format_args!("coverage: {coverage}"));
+                Ok(())
+            }
+            Format::Table => {
+                let tables = if self.summary { coverage.tables(output) } else { "\n".to_owned() };
+                output.write(format_args!("{tables}{} {coverage}\n", output.data.strong("coverage:")))
+            }
+        }
+    }
+}
+
+fn place(fate: &Fate) -> String {
+    match fate.line {
+        Some(line) => format!("{}:{line}", fate.input),
+        None => format!("{} event {}", fate.input, fate.index + 1),
+    }
+}
+
+/// An event for people.
+fn text(output: &Output, fate: &Fate) -> String {
+    let palette = output.data;
+    let place = place(fate);
+    let place = palette.faint(harmless(&place));
+    let explanation = match &fate.outcome {
+        EventOutcome::Refused { reason, message } => {
+            let refused = palette.error(format_args!("refused, {reason}")).to_string();
+            return format!("{place}  {refused}: {}\n", harmless(message));
+        }
+        EventOutcome::Mapped(explanation) => explanation,
+    };
+    let heading = format!("event {} → {} ({})", explanation.event, explanation.class, explanation.class_uid);
+    let mut text = format!("{place}  {}  {}\n", palette.strong(harmless(&heading)), explanation.time);
+    let (derived, mapped): (Vec<_>, Vec<_>) =
+        explanation.attributes.iter().partition(|attribute| matches!(attribute.origin, Origin::Derived));
+    let section = |title: &str, rows: Vec<[String; 3]>, with_origin: bool| {
+        if rows.is_empty() {
+            return String::new();
+        }
+        let columns: &[(&str, Align)] =
+            if with_origin { &[("", Align::Left); 3] } else { &[("", Align::Left); 2] };
+        let mut table = Table::new(columns.iter().copied());
+        let before = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let before = 6 + before(0) + if with_origin { before(1) + 2 } else { 0 };
+        let room = output.width.map_or(usize::MAX, |width| width.saturating_sub(before).max(20));
+        for [name, origin, value] in &rows {
+            let value = cut(value, room).into_owned();
+            match with_origin {
+                true => table.row([name.clone(), origin.clone(), value]),
+                false => table.row([name.clone(), value]),
+            }
+        }
+        format!("  {}\n{}", palette.strong(title), table.render("    ", palette))
+    };
+    text += &section("mapped", mapped.into_iter().map(row).collect(), true);
+    text += &section("derived", derived.into_iter().map(row).collect(), false);
+    let pair = |(key, value): &(String, String)| {
+        [harmless(key).into_owned(), String::new(), harmless(value).into_owned()]
+    };
+    text += &section("unmapped", explanation.unmapped.iter().map(pair).collect(), false);
+    let problems = explanation.problems.iter().map(|trouble| {
+        let value = format!("`{}` {}", harmless(&trouble.value), trouble.why);
+        [trouble.attribute.clone(), String::new(), value]
+    });
+    text += &section("problems", problems.collect(), false);
+    let violations = explanation.violations.iter().map(|text| [harmless(text).into_owned(), String::new(), String::new()]);
+    text + &section("OCSF objects", violations.collect(), false)
+}
+
+/// An attribute as the cells of a table: name, origin, value.
+fn row(attribute: &Attribute) -> [String; 3] {
+    let value = plain(&attribute.value);
+    let mut value = harmless(&value).into_owned();
+    if let Some(meaning) = &attribute.meaning {
+        value = format!("{value}  ({})", harmless(meaning));
+    }
+    let origin = match &attribute.origin {
+        Origin::Derived => String::new(),
+        Origin::Constant => "  constant".to_owned(),
+        Origin::Raw { from, coerced_from } => {
+            if let Some(raw) = coerced_from {
+                value = format!("{} → {value}", harmless(raw));
+            }
+            format!("← {}", harmless(&from.join(", ")))
+        }
+    };
+    [attribute.attribute.clone(), origin, value]
+}
