@@ -5,7 +5,9 @@
 //! columns were made.
 
 pub mod aws;
+pub mod conformance;
 mod extent;
+mod footer;
 pub mod key;
 mod page_headers;
 pub mod parquet_object;
@@ -14,3 +16,4 @@ pub mod quarantine;
 #[cfg(test)]
 mod sample;
 pub mod store;
+mod thrift;

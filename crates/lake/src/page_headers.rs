@@ -2,10 +2,11 @@
 //!
 //! Parquet keeps the uncompressed size of a page only in the header before it. Reading a page through the Parquet crate
 //! decompresses it first, which is slow, and unsafe for an object of unknown origin that claims 2 GB. This reads just
-//! the three numbers needed out of each header (Thrift compact protocol, `PageHeader` of parquet-format 2.x) and steps
-//! over the rest.
+//! the three numbers needed out of each header and steps over the rest.
 
 use parquet::file::metadata::ColumnChunkMetaData;
+
+use crate::thrift::{I32, Step, Thrift};
 
 /// What one header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) struct PageHeaderError {
     reason: &'static str,
 }
 
-/// The headers of all pages of a column chunk in a Parquet file. Nothing is taken on trust but that `file` is memory.
+/// The headers of all pages of a column chunk in a Parquet file, the dictionary page first if there is one.
 pub(crate) fn page_headers<'a>(
     file: &'a [u8],
     chunk: &ColumnChunkMetaData,
@@ -38,7 +39,7 @@ pub(crate) fn page_headers<'a>(
     bytes.is_none().then_some(Err(outside)).into_iter().chain(headers(bytes.unwrap_or_default()))
 }
 
-/// The headers of all pages in the bytes of a column chunk.
+/// The headers of all pages in the bytes of a column chunk. The walk ends with the first error.
 fn headers(chunk: &[u8]) -> impl Iterator<Item = Result<PageHeader, PageHeaderError>> + '_ {
     let mut offset = 0;
     std::iter::from_fn(move || {
@@ -46,12 +47,7 @@ fn headers(chunk: &[u8]) -> impl Iterator<Item = Result<PageHeader, PageHeaderEr
             return None;
         }
         let start = offset;
-        let mut thrift = Thrift { bytes: chunk, at: start };
-        let header = thrift.page_header().and_then(|header| {
-            let end = (header.compressed as usize).checked_add(thrift.at).filter(|&end| end <= chunk.len());
-            Ok((header, end.ok_or("the page ends after its chunk")?))
-        });
-        match header {
+        match page(chunk, start) {
             Ok((header, end)) => {
                 offset = end;
                 Some(Ok(header))
@@ -64,135 +60,33 @@ fn headers(chunk: &[u8]) -> impl Iterator<Item = Result<PageHeader, PageHeaderEr
     })
 }
 
-/// A cursor over Thrift's compact protocol.
-struct Thrift<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-type Step<T> = Result<T, &'static str>;
-
-// Types of the compact protocol.
-const STOP: u8 = 0;
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
-const SET: u8 = 10;
-const STRUCT: u8 = 12;
-
-/// `PageType.DICTIONARY_PAGE`.
-const DICTIONARY_PAGE: i64 = 2;
-/// Real page headers nest two deep (header, statistics).
-const MAX_DEPTH: u8 = 8;
-
-impl Thrift<'_> {
-    fn page_header(&mut self) -> Step<PageHeader> {
-        let (mut kind, mut uncompressed, mut compressed) = (None, None, None);
-        let mut field = 0;
-        loop {
-            let (id, kind_of_field) = self.field(field)?;
-            field = id;
-            match (id, kind_of_field) {
-                (_, STOP) => break,
-                (1, I32) => kind = Some(self.zigzag()?),
-                (2, I32) => uncompressed = Some(self.zigzag()?),
-                (3, I32) => compressed = Some(self.zigzag()?),
-                (_, other) => self.skip(other, MAX_DEPTH)?,
-            }
-        }
-        let size =
-            |size: Option<i64>| size.and_then(|size| u32::try_from(size).ok()).ok_or("a size is missing or negative");
-        Ok(PageHeader {
-            is_dictionary: kind.ok_or("the page type is missing")? == DICTIONARY_PAGE,
-            uncompressed: size(uncompressed)?,
-            compressed: size(compressed)?,
-        })
-    }
-
-    /// Id and type of the next field, given the id of the one before.
-    fn field(&mut self, previous: i64) -> Step<(i64, u8)> {
-        let byte = self.byte()?;
-        let kind = byte & 0x0f;
-        if kind == STOP {
-            return Ok((previous, STOP));
-        }
-        let id = match byte >> 4 {
-            0 => self.zigzag()?,
-            delta => previous.saturating_add(i64::from(delta)),
+/// The header at `start` and where its page ends. `PageHeader` of parquet-format: 1 type, 2 uncompressed size, 3
+/// compressed size.
+fn page(chunk: &[u8], start: usize) -> Step<(PageHeader, usize)> {
+    const DICTIONARY_PAGE: i64 = 2;
+    let (mut kind, mut uncompressed, mut compressed) = (None, None, None);
+    let mut thrift = Thrift::new(chunk, start);
+    thrift.structure(|thrift, id, field_type| {
+        let field = match (id, field_type) {
+            (1, I32) => &mut kind,
+            (2, I32) => &mut uncompressed,
+            (3, I32) => &mut compressed,
+            _ => return Ok(false),
         };
-        Ok((id, kind))
+        *field = Some(thrift.zigzag()?);
+        Ok(true)
+    })?;
+    let size =
+        |size: Option<i64>| size.and_then(|size| u32::try_from(size).ok()).ok_or("a size is missing or makes no sense");
+    let header = PageHeader {
+        is_dictionary: kind.ok_or("the page type is missing")? == DICTIONARY_PAGE,
+        uncompressed: size(uncompressed)?,
+        compressed: size(compressed)?,
+    };
+    if header.compressed as usize > thrift.left() {
+        return Err("the page ends after its chunk");
     }
-
-    fn skip(&mut self, kind: u8, depth: u8) -> Step<()> {
-        let depth = depth.checked_sub(1).ok_or("it nests too deep")?;
-        match kind {
-            TRUE | FALSE => Ok(()),
-            BYTE => self.advance(1),
-            I16 | I32 | I64 => self.varint().map(|_| ()),
-            DOUBLE => self.advance(8),
-            BINARY => {
-                let len = self.varint()?;
-                self.advance(len)
-            }
-            LIST | SET => {
-                let head = self.byte()?;
-                let len = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
-                // Booleans are one byte each in a list, and nothing else is shorter, so `len` cannot outrun the bytes.
-                let element = match head & 0x0f {
-                    TRUE | FALSE => BYTE,
-                    other => other,
-                };
-                (0..len).try_for_each(|_| self.skip(element, depth))
-            }
-            STRUCT => loop {
-                match self.field(0)? {
-                    (_, STOP) => break Ok(()),
-                    (_, kind) => self.skip(kind, depth)?,
-                }
-            },
-            _ => Err("it has a type that page headers do not have"),
-        }
-    }
-
-    fn byte(&mut self) -> Step<u8> {
-        let byte = self.bytes.get(self.at).ok_or("it ends too early")?;
-        self.at += 1;
-        Ok(*byte)
-    }
-
-    fn advance(&mut self, len: u64) -> Step<()> {
-        let left = self.bytes.len() - self.at;
-        match usize::try_from(len) {
-            Ok(len) if len <= left => {
-                self.at += len;
-                Ok(())
-            }
-            _ => Err("it ends too early"),
-        }
-    }
-
-    fn varint(&mut self) -> Step<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err("a number has too many bytes")
-    }
-
-    fn zigzag(&mut self) -> Step<i64> {
-        let value = self.varint()?;
-        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
-    }
+    Ok((header, thrift.position() + header.compressed as usize))
 }
 
 #[cfg(test)]
@@ -222,11 +116,9 @@ mod tests {
 
     #[test]
     fn a_chunk_cut_short_is_an_error_that_ends_the_walk() {
-        for end in 1..PAGES.len() {
+        for end in (1..PAGES.len()).filter(|&end| end != 16) {
             let headers: Vec<_> = headers(&PAGES[..end]).collect();
-            if end != 16 {
-                assert!(headers.last().unwrap().is_err(), "cut at {end}");
-            }
+            assert!(headers.last().unwrap().is_err(), "cut at {end}");
             assert!(headers.len() <= 2);
         }
     }
