@@ -2,7 +2,7 @@
 //!
 //! What needs the OCSF schema, or two far ends of the file, is [`crate::lint`]'s.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ocsf::schema::Version;
 use regex::Regex;
@@ -97,8 +97,10 @@ impl Layer {
             }
         }
         self.attributes = merge(self.attributes, own.attributes);
+        let places: HashMap<String, usize> =
+            self.unmapped.iter().enumerate().map(|(at, (key, _))| (key.value.clone(), at)).collect();
         for (key, value) in own.unmapped {
-            match self.unmapped.iter_mut().find(|(other, _)| *other == key) {
+            match places.get(&key.value).and_then(|at| self.unmapped.get_mut(*at)) {
                 Some(entry) => *entry = (key, value),
                 None => self.unmapped.push((key, value)),
             }
@@ -109,8 +111,10 @@ impl Layer {
 
 fn merge(mut base: ObjectTree, own: ObjectTree) -> ObjectTree {
     base.span = own.span;
+    let places: HashMap<String, usize> =
+        base.members.iter().enumerate().map(|(at, (key, _))| (key.value.clone(), at)).collect();
     for (key, tree) in own.members {
-        match base.members.iter_mut().find(|(other, _)| *other == key) {
+        match places.get(&key.value).and_then(|at| base.members.get_mut(*at)) {
             None => base.members.push((key, tree)),
             Some(entry) => {
                 let inherited = std::mem::replace(&mut entry.1, Tree::Object(ObjectTree::default()));
@@ -172,7 +176,7 @@ impl Reader {
 
     /// The members with keys that are unique; a second one is reported and left out.
     fn unique<'n>(&mut self, members: &'n [(Spanned<String>, Node)]) -> Vec<(&'n Spanned<String>, &'n Node)> {
-        let mut seen = std::collections::HashMap::with_capacity(members.len());
+        let mut seen = HashMap::with_capacity(members.len());
         let mut unique = Vec::with_capacity(members.len());
         for (key, value) in members {
             match seen.get(key.value.as_str()) {
@@ -714,7 +718,7 @@ impl Reader {
         for (key, node) in self.unique(members) {
             let tree = match (key.as_str(), &node.kind) {
                 ("unmapped", _) => {
-                    self.unmapped(node, "", &mut layer.unmapped);
+                    self.unmapped(node, "", &mut HashMap::new(), &mut layer.unmapped);
                     continue;
                 }
                 ("metadata", NodeKind::Object(members)) if members.iter().any(|(key, _)| key.value == "profiles") => {
@@ -787,7 +791,13 @@ impl Reader {
         }
     }
 
-    fn unmapped(&mut self, node: &Node, prefix: &str, into: &mut Vec<(Spanned<String>, Spanned<Value>)>) {
+    fn unmapped(
+        &mut self,
+        node: &Node,
+        prefix: &str,
+        seen: &mut HashMap<String, Span>,
+        into: &mut Vec<(Spanned<String>, Spanned<Value>)>,
+    ) {
         let NodeKind::Object(members) = &node.kind else {
             self.wrong_type(node, "unmapped", "an object");
             return;
@@ -803,16 +813,15 @@ impl Reader {
             if let NodeKind::Object(members) = &node.kind
                 && matches!(self.written(members), Written::Attributes(_))
             {
-                self.unmapped(node, &name, into);
+                self.unmapped(node, &name, seen, into);
                 continue;
             }
             let value = self.value(node);
             let target = Spanned::new(name, key.span);
-            if let Some((first, _)) = into.iter().find(|(other, _)| *other == target) {
+            if let Some(first) = seen.insert(target.value.clone(), key.span) {
                 let message = format!("`unmapped` has {} twice", quote(&target));
                 let diagnostic = Diagnostic::new(Code::DuplicateKey, key.span, message);
-                let diagnostic = diagnostic.also(first.span, "it is written here already");
-                self.report(diagnostic);
+                self.report(diagnostic.also(first, "it is written here already"));
                 continue;
             }
             into.push((target, value));
