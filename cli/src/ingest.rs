@@ -196,7 +196,11 @@ impl Summary {
         }
         text += &format!("\n{}, {}", counted(self.objects, "object"), size(self.bytes));
         if problems > 0 {
-            text += &format!("; {} did not fit and {} in unmapped", counted(problems, "value"), if problems == 1 { "is" } else { "are" });
+            text += &format!(
+                "; {} did not fit and {} in unmapped",
+                counted(problems, "value"),
+                if problems == 1 { "is" } else { "are" }
+            );
         }
         text.push('\n');
         text

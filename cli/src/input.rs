@@ -43,7 +43,8 @@ impl Input {
     /// A file that cannot be opened, or a folder.
     pub(crate) fn length(&self) -> Result<Option<u64>, Failure> {
         let Self::File(path) = self else { return Ok(None) };
-        let metadata = File::open(path).and_then(|file| file.metadata()).with_context(|| format!("cannot read {self}"))?;
+        let metadata =
+            File::open(path).and_then(|file| file.metadata()).with_context(|| format!("cannot read {self}"))?;
         if metadata.is_dir() {
             return Err(Failure::usage(format_args!("{self} is a folder; name the files in it")));
         }

@@ -53,7 +53,9 @@ impl Mappings {
             Some(Action::Show { name }) => {
                 if pipeline::shipped_mapping(&name).is_none() {
                     let names = SHIPPED_MAPPINGS.map(|(shipped, _)| shipped).join(", ");
-                    return Err(Failure::usage(format_args!("no mapping config `{name}` is shipped; there are {names}")));
+                    return Err(Failure::usage(format_args!(
+                        "no mapping config `{name}` is shipped; there are {names}"
+                    )));
                 }
                 output.write(MappingConfig::read(&name)?.text)?;
             }

@@ -125,8 +125,7 @@ impl Output {
     /// A bar that fills up with `total` of what `template` counts, or only turns if that is unknown. Nothing is drawn
     /// unless standard error is a terminal.
     pub(crate) fn progress(&self, total: Option<u64>, message: impl Into<Cow<'static, str>>) -> ProgressBar {
-        let target =
-            if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(total, target);
         let known = "{msg} {bar:30.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
         let unknown = "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}";
@@ -392,13 +391,15 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 999, 1000, 999_949, 999_950, 1_250_000].map(size), [
-            "0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "1.2 MB"
-        ]);
+        assert_eq!(
+            [0, 999, 1000, 999_949, 999_950, 1_250_000].map(size),
+            ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "1.2 MB"]
+        );
         assert_eq!(size(u64::MAX), "18446744.1 TB");
-        assert_eq!([counted(1, "entry"), counted(2, "entry"), counted(0, "object"), counted(2, "key")], [
-            "1 entry", "2 entries", "0 objects", "2 keys"
-        ]);
+        assert_eq!(
+            [counted(1, "entry"), counted(2, "entry"), counted(0, "object"), counted(2, "key")],
+            ["1 entry", "2 entries", "0 objects", "2 keys"]
+        );
     }
 
     #[test]

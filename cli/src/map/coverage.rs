@@ -181,7 +181,8 @@ impl fmt::Display for Coverage {
         if self.required_missing.is_empty() {
             return f.write_str("none");
         }
-        let missing = self.required_missing.iter().map(|(path, events)| format!("{path} ({})", counted(*events, "event")));
+        let missing =
+            self.required_missing.iter().map(|(path, events)| format!("{path} ({})", counted(*events, "event")));
         f.write_str(&missing.collect::<Vec<_>>().join(", "))
     }
 }

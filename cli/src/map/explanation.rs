@@ -94,7 +94,10 @@ impl Explanation {
         let ocsf = rows_to_json(schema, &builder.finish()?)?.pop().unwrap_or_default();
         let mut attributes = Attributes { schema, class, origins: Origins::new(&mapped.written), found: Vec::new() };
         attributes.collect(&ocsf, "", "");
-        let fields: BTreeSet<&str> = mapped.written.iter().flat_map(|written| &written.from).map(String::as_str).collect();
+        let read = mapped.written.iter().flat_map(|written| &written.from).map(String::as_str);
+        let unmapped: BTreeSet<&str> = mapped.record.unmapped().iter().map(|(key, _)| *key).collect();
+        // A field can be read (for the time, say) and still be kept.
+        let fields: BTreeSet<&str> = read.filter(|path| !unmapped.contains(path)).collect();
         Ok(Self {
             event: mapped.event.to_owned(),
             class: class.name,
@@ -102,7 +105,12 @@ impl Explanation {
             destination: table.source.clone(),
             time: instant(mapped.time),
             attributes: attributes.found,
-            unmapped: mapped.record.unmapped().iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
+            unmapped: mapped
+                .record
+                .unmapped()
+                .iter()
+                .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+                .collect(),
             problems: mapped.problems.iter().map(|problem| Trouble::new(schema, class, problem)).collect(),
             violations: validate_event(schema, &ocsf).iter().map(ToString::to_string).collect(),
             fields_mapped: fields.len() as u64,

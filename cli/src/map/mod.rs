@@ -113,7 +113,8 @@ impl Map {
         let (mut buffer, mut bump) = (DocumentBuffer::default(), Bump::new());
         let mut records = source.decode().records_of_stream(input.open()?);
         while !self.is_done(coverage)
-            && let Some(item) = records.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))?
+            && let Some(item) =
+                records.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))?
         {
             let fate = |position: Position, outcome| Fate {
                 input: input.to_string(),
@@ -254,8 +255,7 @@ fn text(output: &Output, fate: &Fate) -> String {
         if rows.is_empty() {
             return String::new();
         }
-        let columns: &[(&str, Align)] =
-            if with_origin { &[("", Align::Left); 3] } else { &[("", Align::Left); 2] };
+        let columns: &[(&str, Align)] = if with_origin { &[("", Align::Left); 3] } else { &[("", Align::Left); 2] };
         let mut table = Table::new(columns.iter().copied());
         let before = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         let before = 6 + before(0) + if with_origin { before(1) + 2 } else { 0 };
@@ -271,16 +271,16 @@ fn text(output: &Output, fate: &Fate) -> String {
     };
     text += &section("mapped", mapped.into_iter().map(row).collect(), true);
     text += &section("derived", derived.into_iter().map(row).collect(), false);
-    let pair = |(key, value): &(String, String)| {
-        [harmless(key).into_owned(), String::new(), harmless(value).into_owned()]
-    };
+    let pair =
+        |(key, value): &(String, String)| [harmless(key).into_owned(), String::new(), harmless(value).into_owned()];
     text += &section("unmapped", explanation.unmapped.iter().map(pair).collect(), false);
     let problems = explanation.problems.iter().map(|trouble| {
         let value = format!("`{}` {}", harmless(&trouble.value), trouble.why);
         [trouble.attribute.clone(), String::new(), value]
     });
     text += &section("problems", problems.collect(), false);
-    let violations = explanation.violations.iter().map(|text| [harmless(text).into_owned(), String::new(), String::new()]);
+    let violations =
+        explanation.violations.iter().map(|text| [harmless(text).into_owned(), String::new(), String::new()]);
     text + &section("OCSF objects", violations.collect(), false)
 }
 

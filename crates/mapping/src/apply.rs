@@ -196,7 +196,7 @@ impl Mapping {
         if let Cell::Integer(time) = evaluation.record.get(Scope::EVENT, event.time) {
             return Ok(time);
         }
-        let fallback = self.plan.time.as_ref().and_then(|time| evaluation.peek_instant(time));
+        let fallback = self.plan.time.as_ref().and_then(|time| evaluation.peek_time(time));
         let time = fallback.ok_or_else(|| {
             let tried = evaluation.problems.iter().find(|problem| problem.attribute == "time");
             Refusal::NoTime(tried.map_or("the field is not there".to_owned(), |problem| format!("`{}`", problem.value)))

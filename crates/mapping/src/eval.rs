@@ -73,6 +73,8 @@ pub(crate) struct Evaluation<'m, 'a> {
     /// Whether raw fields that nothing consumed go to `unmapped` by themselves.
     pub(crate) automatic_unmapped: bool,
     elements: Vec<Element<'a>>,
+    /// What the text was read from that the current element is a part of; filled only for `written`.
+    split_from: Vec<NodeId>,
     reads: Vec<NodeId>,
     consumed: Vec<bool>,
 }
@@ -98,6 +100,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             written: None,
             automatic_unmapped: true,
             elements: Vec::new(),
+            split_from: Vec::new(),
             reads: Vec::new(),
             consumed: vec![false; document.len()],
         }
@@ -193,12 +196,17 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         let start = self.record.open_list(self.shape, list.node, bodies.len());
         let mut len = 0;
         let mut group_failed = false;
+        let mut origins = self.origins(&bodies).into_iter();
         for (body, element, held) in bodies {
             if let Some(element) = element {
                 self.elements.push(element);
             }
+            let outer = origins.next().flatten().map(|nodes| std::mem::replace(&mut self.split_from, nodes));
             let cells = self.record.element(self.shape, list.node, start, len);
             let wrote = self.run(&body.steps, cells) || body.is_constant;
+            if let Some(outer) = outer {
+                self.split_from = outer;
+            }
             if !wrote {
                 self.record.clear_element(self.shape, list.node, cells);
             }
@@ -219,6 +227,23 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
         self.record.close_list(scope, list.node, start, len);
         len > 0
+    }
+
+    /// For `written`: what the text was read from that each body's element is a part of. The last element of its group
+    /// holds that.
+    #[expect(clippy::type_complexity, reason = "the row of `gather`")]
+    fn origins(
+        &self,
+        bodies: &[(&'a ElementPlan, Option<Element<'a>>, Option<Vec<NodeId>>)],
+    ) -> Vec<Option<Vec<NodeId>>> {
+        if self.written.is_none() {
+            return Vec::new();
+        }
+        let origin = |at: usize| match bodies[at].1 {
+            Some(Element::Value(_)) => bodies[at..].iter().find_map(|(_, _, held)| held.clone()),
+            _ => None,
+        };
+        (0..bodies.len()).map(origin).collect()
     }
 
     /// The elements of a list of objects. The last element of a group that was split from one text holds what was read.
@@ -282,10 +307,14 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         text
     }
 
-    /// An instant of an expression, without counting what it reads as mapped.
-    pub(crate) fn peek_instant(&mut self, value: &'a Expression) -> Option<i64> {
+    /// The event's time from the config's `timestamp`, without counting what it reads as mapped.
+    pub(crate) fn peek_time(&mut self, value: &'a Expression) -> Option<i64> {
         let before = self.reads.len();
         let raw = self.value(value);
+        let from = self.reads[before..].iter().map(|node| raw_path(self.document, *node));
+        if let (Raw::Instant(time), Some(written)) = (raw, &mut self.written) {
+            written.push(Written { attribute: "time".to_owned(), from: from.collect(), value: time.to_string() });
+        }
         self.reads.truncate(before);
         match raw {
             Raw::Instant(value) => Some(value),
@@ -297,7 +326,11 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         if self.written.is_none() {
             return;
         }
-        let from = self.reads[before..].iter().map(|node| raw_path(self.document, *node)).collect();
+        let mut reads = &self.reads[before..];
+        if reads.is_empty() && assignment.is_raw {
+            reads = &self.split_from;
+        }
+        let from = reads.iter().map(|node| raw_path(self.document, *node)).collect();
         let value = raw.json_text(self.document, self.bump).unwrap_or_default().to_owned();
         let attribute = self.shape.path(assignment.node);
         if let Some(written) = &mut self.written {
