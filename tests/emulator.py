@@ -21,7 +21,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import boto3
-
 from certificate import write_certificates
 from waiting import eventually
 

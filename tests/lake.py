@@ -82,6 +82,16 @@ def rows(objects: list[LakeObject]) -> list[dict]:
     return [row for item in objects for row in item.table.to_pylist()]
 
 
+def command_lines(rows: list[dict]) -> set[str]:
+    """Of processes that started."""
+    return {row["process"]["cmd_line"] for row in rows if row["class_uid"] == 1007}
+
+
+def addresses(rows: list[dict]) -> set[str]:
+    """Of the hosts that opened connections."""
+    return {row["src_endpoint"]["ip"] for row in rows if row["class_uid"] == 4001}
+
+
 def schemas_by_source(objects: list[LakeObject]) -> dict[str, set[pa.Schema]]:
     """The different schemas of each source; one each is what a table needs."""
     schemas: dict[str, set[pa.Schema]] = {}

@@ -14,11 +14,28 @@ FIREWALL = (ROOT / "examples/aws-network-firewall.ndjson").read_bytes().splitlin
 
 # Records that cannot be mapped, and the reason that quarantine gives.
 REFUSED = {
-    b'{"EventId": 1, "Description": ': "undecodable",
+    b'{"EventId": 1, "Description":': "undecodable",
     b'{"EventId": 1, "source": "windows-sysmon", "note": "\xff\xfe"}': "undecodable",
     b'{"EventId": 4711, "TimeCreated": "2025-03-03T08:00:00Z", "source": "windows-sysmon"}': "no_mapping",
     b'{"EventId": 4, "source": "windows-sysmon"}': "no_time",
 }
+
+
+def command_lines_sent(lines: list[bytes]) -> set[str]:
+    """Of the processes whose start Sysmon tells of, which it renders to text, field by field."""
+    return {
+        field.removeprefix("CommandLine: ")
+        for event in map(json.loads, lines)
+        if event.get("EventId") == 1
+        for field in event["Description"].splitlines()
+        if field.startswith("CommandLine: ")
+    }
+
+
+def addresses_sent(lines: list[bytes]) -> set[str]:
+    """Of the hosts whose connections the firewall tells of."""
+    events = [json.loads(line).get("event", {}) for line in lines]
+    return {event["src_ip"] for event in events if "src_ip" in event}
 
 
 def file_of(lines: list[bytes]) -> bytes:

@@ -9,7 +9,6 @@ import subprocess
 
 import pytest
 from cfnlint.api import ManualArgs, lint
-
 from cloudformation import Resolved, translate
 from project import ROOT
 
