@@ -74,6 +74,17 @@ impl Store for FolderStore {
         })
     }
 
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let path = self.path("remove", key)?;
+            blocking("remove", key, move || match fs::remove_file(path) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
+                removed => removed,
+            })
+            .await
+        })
+    }
+
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Chunks, StoreError>> {
         Box::pin(async move {
             let path = self.path("read", key)?;
@@ -244,6 +255,24 @@ mod tests {
             assert_eq!(store.get("ext/a/b.parquet").await.unwrap(), bytes);
         }
         assert_eq!(store.read("ext/a/b.parquet").await.unwrap().length(), Some(0));
+    }
+
+    #[tokio::test]
+    async fn what_is_removed_is_gone_and_nothing_else() {
+        let (_folder, store) = store();
+        store.put("a/b", Bytes::new()).await.unwrap();
+        store.put("a/c", Bytes::new()).await.unwrap();
+        for key in ["a/b", "a/b", "x/y", "a/c/d"] {
+            store.remove(key).await.unwrap();
+        }
+        assert_eq!(
+            list_all(&store, "").await.unwrap().into_iter().map(|listed| listed.key).collect::<Vec<_>>(),
+            ["a/c"]
+        );
+        for key in ["a", "../lake/a/c", ""] {
+            assert!(store.remove(key).await.is_err(), "{key:?}");
+        }
+        assert!(store.get("a/c").await.is_ok());
     }
 
     #[tokio::test]

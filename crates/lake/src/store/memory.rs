@@ -31,6 +31,11 @@ impl Store for MemoryStore {
         Box::pin(async { Ok(()) })
     }
 
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        locked(&self.objects).remove(key);
+        Box::pin(async { Ok(()) })
+    }
+
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Chunks, StoreError>> {
         let object = locked(&self.objects).get(key).cloned();
         Box::pin(async move {
@@ -69,6 +74,8 @@ impl ChunkSource for MemoryChunks {
 pub enum Operation {
     /// [`Store::put`].
     Put,
+    /// [`Store::remove`].
+    Remove,
     /// [`Store::read`] and [`Store::get`].
     Read,
     /// [`Store::list`].
@@ -219,6 +226,19 @@ impl Store for FaultyStore {
                     Err(error)
                 }
                 // No store that keeps its promise puts half an object.
+                Some((Effect::Nothing | Effect::Half, error)) => Err(error),
+            }
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            match self.strike(Operation::Remove, key) {
+                None => self.inner.remove(key).await,
+                Some((Effect::Done, error)) => {
+                    self.inner.remove(key).await?;
+                    Err(error)
+                }
                 Some((Effect::Nothing | Effect::Half, error)) => Err(error),
             }
         })

@@ -29,6 +29,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Puts an object. It replaces one of the same key, and is durable and complete when this returns `Ok`.
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// Removes an object for good. That there is none is no error.
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// Reads an object in chunks of moderate size. The error of a missing one is [`StoreError::is_not_found`].
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Chunks, StoreError>>;
 
@@ -77,6 +80,7 @@ pub struct Listed {
 /// The bytes of an object as they arrive.
 pub struct Chunks {
     length: Option<u64>,
+    tag: Option<String>,
     source: Box<dyn ChunkSource>,
 }
 
@@ -88,12 +92,21 @@ pub(crate) trait ChunkSource: Send {
 
 impl Chunks {
     pub(crate) fn new(length: Option<u64>, source: impl ChunkSource + 'static) -> Self {
-        Self { length, source: Box::new(source) }
+        Self { length, tag: None, source: Box::new(source) }
+    }
+
+    pub(crate) fn with_tag(self, tag: Option<String>) -> Self {
+        Self { tag, ..self }
     }
 
     /// Size of the whole object in bytes, if the store says.
     pub fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// What tells this content from any other that the key has had: the version in S3, else the ETag. Folders have none.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
     }
 
     /// The next bytes, or `None` at the end.

@@ -48,7 +48,8 @@ impl S3Store {
         let sent = request.set_version_id(version.map(String::from)).send().await;
         let object = sent.map_err(|error| self.failed("read", key, error))?;
         let length = object.content_length().and_then(|length| u64::try_from(length).ok());
-        Ok(Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) }))
+        let tag = object.version_id.or(object.e_tag);
+        Ok(Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) }).with_tag(tag))
     }
 
     fn full(&self, key: &str) -> String {
@@ -134,6 +135,17 @@ impl Store for S3Store {
             .set_ssekms_key_id(self.kms_key.clone())
             .body(ByteStream::from(bytes));
         Box::pin(async move { request.send().await.map(|_| ()).map_err(|error| self.failed("put", key, error)) })
+    }
+
+    fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(self.full(key));
+        Box::pin(async move {
+            match request.send().await.map_err(|error| self.failed("remove", key, error)) {
+                // Amazon's S3 says nothing of it; other stores of its kind may.
+                Err(error) if error.is_not_found() => Ok(()),
+                removed => removed.map(|_| ()),
+            }
+        })
     }
 
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Chunks, StoreError>> {
@@ -269,9 +281,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_is_read_whole_and_in_the_version_asked_for() {
-        let (store, requests) = serve(vec![answer("200 OK", "hello"), answer("200 OK", "older")]);
-        assert_eq!(store.get("x").await.unwrap(), Bytes::from_static(b"hello"));
+        let older = answer("200 OK\r\netag: \"e1\"\r\nx-amz-version-id: v 1", "older");
+        let (store, requests) = serve(vec![answer("200 OK\r\netag: \"e1\"", "hello"), older]);
+        let chunks = store.read("x").await.unwrap();
+        assert_eq!(chunks.tag(), Some("\"e1\""));
         let mut chunks = store.read_version("x", Some("v 1")).await.unwrap();
+        assert_eq!(chunks.tag(), Some("v 1"));
         assert_eq!(chunks.length(), Some(5));
         assert_eq!(chunks.next().await.unwrap().unwrap(), Bytes::from_static(b"older"));
         assert!(requests.lock().unwrap()[1].head[0].contains("versionId=v%201"));
@@ -282,6 +297,18 @@ mod tests {
         let (store, _) = serve(vec!["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_owned()]);
         let error = store.get("x").await.unwrap_err();
         assert!(error.is_transient(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_object_is_removed_and_a_missing_one_counts_as_removed() {
+        let gone = "HTTP/1.1 204 No Content\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned();
+        let (store, requests) =
+            serve(vec![gone, refusal("404 Not Found", "NoSuchKey"), refusal("403 Forbidden", "AccessDenied")]);
+        store.remove("q/a").await.unwrap();
+        store.remove("q/a").await.unwrap();
+        assert!(!store.remove("q/a").await.unwrap_err().is_transient());
+        let line = requests.lock().unwrap()[0].head[0].clone();
+        assert!(line.starts_with("DELETE /bucket/some/prefix/q/a?"), "{line}");
     }
 
     #[tokio::test]
