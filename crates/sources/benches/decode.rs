@@ -1,13 +1,12 @@
 //! MB/s of the first arrow of the flow on one core, over generated logs: `cargo bench -p sources`.
 
-#![allow(clippy::expect_used, missing_docs, reason = "a benchmark over generated data")]
+#![allow(clippy::expect_used, clippy::panic, missing_docs, reason = "a benchmark over generated data")]
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 
 use bumpalo::Bump;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sources::DocumentBuffer;
+use sources::{Columns, Decode, Delimited, DocumentBuffer, FieldNames, Framing, Item, Records, TextFields};
 
 const EVENTS: usize = 20_000;
 
@@ -54,19 +53,27 @@ fn firewall() -> Vec<String> {
         .collect()
 }
 
-fn joined(lines: &[String]) -> String {
-    let mut text = String::new();
-    for line in lines {
-        let _ = writeln!(text, "{line}");
-    }
-    text
+/// Load balancer lines.
+fn balancer() -> Vec<String> {
+    let mut noise = Noise(3);
+    (0..EVENTS)
+        .map(|n| {
+            let (a, port) = (noise.next(255), noise.next(65_536));
+            format!("h2 2026-01-02T19:08:01.324979Z app/edge/50dc6c495c0c9188 203.0.113.{a}:{port} 10.0.0.66:9000 0.000 0.{:03} 0.000 200 200 {} 57 \"GET https://www.example.com:443/item/{n}?q=a HTTP/2.0\" \"Mozilla/5.0 (X11; Linux x86_64)\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 \"Root=1-58337262-36d228ad5d99923122bbe354\" \"www.example.com\" \"session-reused\" 1 2026-01-02T19:08:01.324000Z \"forward\" \"-\" \"-\" \"10.0.0.66:9000\" \"200\" \"-\" \"-\"", noise.next(1_000), noise.next(5_000))
+        })
+        .collect()
 }
 
+fn joined(lines: &[String], separator: &str) -> Vec<u8> {
+    lines.join(separator).into_bytes()
+}
+
+/// JSON to documents, nothing else.
 fn documents(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("document");
     group.sample_size(20);
     for (name, lines) in [("sysmon", sysmon()), ("firewall", firewall())] {
-        group.throughput(Throughput::BytesDecimal(joined(&lines).len() as u64));
+        group.throughput(Throughput::BytesDecimal(lines.iter().map(String::len).sum::<usize>() as u64));
         group.bench_function(name, |bencher| {
             let (mut buffer, mut bump) = (DocumentBuffer::default(), Bump::new());
             bencher.iter(|| {
@@ -84,5 +91,60 @@ fn documents(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, documents);
+/// The nodes of all events of an input: framing, documents, rendered messages. Any fault is a fault of the benchmark.
+fn decode_all(decode: &Decode, mut records: Records<'_>, buffer: &mut DocumentBuffer, bump: &mut Bump) -> usize {
+    let mut nodes = 0;
+    while let Some(item) = records.next_item().expect("in memory") {
+        let Item::Event(event) = item else { panic!("{item:?}") };
+        let document = decode.document(&event, buffer, bump).expect("generated");
+        nodes += black_box(&document).len();
+        buffer.recycle(document);
+        bump.reset();
+    }
+    nodes
+}
+
+/// Bytes to documents by all steps of a source.
+fn inputs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("input");
+    group.sample_size(20);
+    let sysmon = sysmon();
+    let messages = TextFields {
+        at: vec!["Description".to_owned()],
+        event_id: vec!["EventId".to_owned()],
+        names: FieldNames::shipped("windows-sysmon").expect("is shipped"),
+    };
+    let lines = Decode { framing: Framing::Ndjson, ..Decode::default() };
+    let sysmon_lines = Decode { text_fields: Some(messages), ..lines.clone() };
+    let array = Decode { framing: Framing::JsonArray { at: vec!["Records".to_owned()] }, ..Decode::default() };
+    let delimited = Delimited {
+        columns: Columns::Named((0..32).map(|n| format!("column_{n}")).collect()),
+        separator: b' ',
+        quote: Some(b'"'),
+    };
+    let balancer_lines = Decode { framing: Framing::Delimited(delimited), ..Decode::default() };
+    let records = [b"{\"Records\":[", joined(&firewall(), ",").as_slice(), b"]}"].concat();
+    for (name, decode, plain, packed) in [
+        ("sysmon", &sysmon_lines, joined(&sysmon, "\n"), None),
+        (
+            "sysmon zstd",
+            &sysmon_lines,
+            joined(&sysmon, "\n"),
+            Some(zstd::encode_all(&joined(&sysmon, "\n")[..], 3).expect("in memory")),
+        ),
+        ("firewall", &lines, joined(&firewall(), "\n"), None),
+        ("firewall array", &array, records, None),
+        ("balancer", &balancer_lines, joined(&balancer(), "\n"), None),
+    ] {
+        group.throughput(Throughput::BytesDecimal(plain.len() as u64));
+        let input = packed.as_ref().unwrap_or(&plain);
+        group.bench_function(name, |bencher| {
+            let (mut buffer, mut bump) = (DocumentBuffer::default(), Bump::new());
+            bencher.iter(|| decode_all(decode, decode.records_of_slice(input), &mut buffer, &mut bump));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, documents, inputs);
 criterion_main!(benches);

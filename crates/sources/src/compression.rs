@@ -349,7 +349,8 @@ mod tests {
         packed[middle..middle + 20].fill(0xff);
         let (_, error) = expand(&packed, ExpansionLimits::default());
         assert!(error.is_some_and(|error| error.is_permanent()));
-        let (out, error) = expand(&[gzip(b"good"), b"garbage of some length".to_vec()].concat(), ExpansionLimits::default());
+        let (out, error) =
+            expand(&[gzip(b"good"), b"garbage of some length".to_vec()].concat(), ExpansionLimits::default());
         assert!(out == b"good" && matches!(error, Some(InputError::Corrupt { .. })), "{error:?}");
     }
 
@@ -366,7 +367,10 @@ mod tests {
             let error = Decompressed::new(cut, ExpansionLimits::default())
                 .and_then(|mut reader| reader.read_to_end(&mut Vec::new()).map_err(InputError::unpack))
                 .unwrap_err();
-            assert!(matches!(&error, InputError::Source(error) if error.to_string() == "connection closed"), "{error:?}");
+            assert!(
+                matches!(&error, InputError::Source(error) if error.to_string() == "connection closed"),
+                "{error:?}"
+            );
         }
     }
 

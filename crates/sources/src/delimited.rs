@@ -77,7 +77,8 @@ impl Delimited {
                 let mut names: Vec<String> = Vec::new();
                 for field in self.fields(text?, &bump) {
                     let name = field?.trim();
-                    if !name.starts_with(|first: char| first.is_alphabetic()) || names.iter().any(|other| other == name) {
+                    if !name.starts_with(|first: char| first.is_alphabetic()) || names.iter().any(|other| other == name)
+                    {
                         return Err(DelimitedError::ColumnName { name: name.to_owned() });
                     }
                     names.push(name.to_owned());
@@ -226,7 +227,10 @@ mod tests {
             split(r#"h2 1.5 "GET https://x:443/ HTTP/1.1" "a \"b\" c\\""#).unwrap(),
             r#"{"type":"h2","time":"1.5","request":"GET https://x:443/ HTTP/1.1","agent":"a \"b\" c\\"}"#
         );
-        assert_eq!(split(r#"h2 - "" "C:\x\u0041""#).unwrap(), r#"{"type":"h2","time":"-","request":"","agent":"C:\\x\\u0041"}"#);
+        assert_eq!(
+            split(r#"h2 - "" "C:\x\u0041""#).unwrap(),
+            r#"{"type":"h2","time":"-","request":"","agent":"C:\\x\\u0041"}"#
+        );
         assert_eq!(split(r#"a"b" c"#).unwrap(), r#"{"type":"a\"b\"","time":"c"}"#);
     }
 
@@ -234,7 +238,10 @@ mod tests {
     fn a_line_may_have_fewer_or_more_fields_than_columns() {
         assert_eq!(split("h2").unwrap(), r#"{"type":"h2"}"#);
         assert_eq!(split("").unwrap(), r#"{"type":""}"#);
-        assert_eq!(split("1 2 3 4 5 ").unwrap(), r#"{"type":"1","time":"2","request":"3","agent":"4","_5":"5","_6":""}"#);
+        assert_eq!(
+            split("1 2 3 4 5 ").unwrap(),
+            r#"{"type":"1","time":"2","request":"3","agent":"4","_5":"5","_6":""}"#
+        );
     }
 
     #[test]

@@ -284,7 +284,11 @@ impl Cursor<'_> {
         match found {
             Found::Event { from, to, line } => {
                 let position = Position { offset: offset + from as u64, index, line };
-                Item::Event(RawEvent { position, bytes: self.window.bytes().get(from..to).unwrap_or_default(), columns })
+                Item::Event(RawEvent {
+                    position,
+                    bytes: self.window.bytes().get(from..to).unwrap_or_default(),
+                    columns,
+                })
             }
             Found::Oversized { offset, length, line } => {
                 Item::Oversized { position: Position { offset, index, line }, length, start: &self.start }
@@ -453,17 +457,17 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
                 let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
                 match crate::json_stream::end_of_value(bytes) {
                     Some(end) if end > line => Framing::JsonDocuments,
-                    Some(end) if !bytes.get(end..line).unwrap_or_default().trim_ascii().is_empty() => Framing::JsonDocuments,
+                    Some(end) if !bytes.get(end..line).unwrap_or_default().trim_ascii().is_empty() => {
+                        Framing::JsonDocuments
+                    }
                     None if line < bytes.len() => Framing::JsonDocuments,
                     _ => Framing::Ndjson,
                 }
             }
         }
-        Some(_) if Delimited::looks_like_flow_log(bytes) => Framing::Delimited(Delimited {
-            columns: Columns::Header,
-            separator: b' ',
-            quote: None,
-        }),
+        Some(_) if Delimited::looks_like_flow_log(bytes) => {
+            Framing::Delimited(Delimited { columns: Columns::Header, separator: b' ', quote: None })
+        }
         _ => Framing::Ndjson,
     })
 }
@@ -565,8 +569,14 @@ mod tests {
         let end = "fault the input ends within a JSON document: ";
         let records = array(&["Records"]);
         let limits = Limits::default();
-        assert_eq!(items(&records, br#"{"Records":[{"a":1},{"b"#, limits), ["12: {\"a\":1}".to_owned(), format!("20 {end}{{\"b")]);
-        assert_eq!(items(&records, br#"{"Records":[{"a":1},"#, limits), ["12: {\"a\":1}".to_owned(), format!("20 {end}")]);
+        assert_eq!(
+            items(&records, br#"{"Records":[{"a":1},{"b"#, limits),
+            ["12: {\"a\":1}".to_owned(), format!("20 {end}{{\"b")]
+        );
+        assert_eq!(
+            items(&records, br#"{"Records":[{"a":1},"#, limits),
+            ["12: {\"a\":1}".to_owned(), format!("20 {end}")]
+        );
         assert_eq!(items(&records, br#"{"Records":[1]"#, limits), ["12: 1".to_owned(), format!("14 {end}")]);
         assert_eq!(items(&records, br#"{"Rec"#, limits), [format!("0 {end}{{\"Rec")]);
         assert_eq!(items(&records, br#"{"a":"#, limits), [format!("0 {end}{{\"a\":")]);
@@ -584,7 +594,10 @@ mod tests {
         }
         let two = br#"{"a":1}{"Records":[2]}"#;
         assert_eq!(items(&array(&["Records"]), two, limits), [format!("0 {fault}{{\"a\":1}}"), "19: 2".to_owned()]);
-        assert_eq!(items(&array(&["a", "b"]), br#"{"a":{"c":1}}"#, limits), [r#"0 fault there is no array at $.a.b: {"a":{"c":1}}"#]);
+        assert_eq!(
+            items(&array(&["a", "b"]), br#"{"a":{"c":1}}"#, limits),
+            [r#"0 fault there is no array at $.a.b: {"a":{"c":1}}"#]
+        );
     }
 
     #[test]
@@ -592,7 +605,10 @@ mod tests {
         let long = "x".repeat(100);
         let limits = small(10);
         let input = format!(r#"{{"{long}":"{long}","Records":[1,"{long}",3],"{long}":[]}}"#);
-        assert_eq!(items(&array(&["Records"]), input.as_bytes(), limits), ["218: 1", "220 oversized 102: \"xxx", "323: 3"]);
+        assert_eq!(
+            items(&array(&["Records"]), input.as_bytes(), limits),
+            ["218: 1", "220 oversized 102: \"xxx", "323: 3"]
+        );
         let without = format!(r#"{{"a":"{long}"}}[1]"#);
         assert_eq!(items(&array(&["Records"]), without.as_bytes(), limits)[0], "0 oversized 108: {\"a\"");
         let broken = format!(r#"{{"a":"{long}",5}}"#);
@@ -623,8 +639,17 @@ mod tests {
         let input = "{\"a\":1}{\"b\":\"}\"}\n{\n \"c\": [3]\n}\n\n 12 true\"x\"[] ,} {\"d\"";
         assert_eq!(
             items(&Framing::JsonDocuments, input.as_bytes(), Limits::default()),
-            ["0: {\"a\":1}", "7: {\"b\":\"}\"}", "17: {\n \"c\": [3]\n}", "33: 12", "36: true", "40: \"x\"", "43: []", "46: ,}",
-             "49 fault the input ends within a JSON document: {\"d\""]
+            [
+                "0: {\"a\":1}",
+                "7: {\"b\":\"}\"}",
+                "17: {\n \"c\": [3]\n}",
+                "33: 12",
+                "36: true",
+                "40: \"x\"",
+                "43: []",
+                "46: ,}",
+                "49 fault the input ends within a JSON document: {\"d\""
+            ]
         );
         assert_eq!(
             items(&Framing::JsonDocuments, br#"{"a":"0123456789"}{"b":1}"#, small(8)),
@@ -644,7 +669,10 @@ mod tests {
     fn delimited_lines_have_a_header_or_names() {
         let flow = Delimited { columns: Columns::Header, separator: b' ', quote: None };
         let input = b"version account-id\n2 111\n\n2 222\r\n";
-        assert_eq!(items(&Framing::Delimited(flow.clone()), input, Limits::default()), ["19 line 2: 2 111", "26 line 4: 2 222"]);
+        assert_eq!(
+            items(&Framing::Delimited(flow.clone()), input, Limits::default()),
+            ["19 line 2: 2 111", "26 line 4: 2 222"]
+        );
         let named = Delimited { columns: Columns::Named(vec!["version".into(), "account-id".into()]), ..flow.clone() };
         assert_eq!(items(&Framing::Delimited(named.clone()), input, Limits::default()).len(), 2);
         assert_eq!(items(&Framing::Delimited(named), b"2 111\n2 222", Limits::default()).len(), 2);
@@ -673,7 +701,8 @@ mod tests {
 
     #[test]
     fn a_cut_off_gzip_gives_the_records_before_the_cut_and_an_error() {
-        let lines: String = (0..20_000u64).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(6_364_136_223_846_793_005))).collect();
+        let lines: String =
+            (0..20_000u64).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(6_364_136_223_846_793_005))).collect();
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(lines.as_bytes()).unwrap();
         let packed = encoder.finish().unwrap();

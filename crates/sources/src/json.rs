@@ -2,11 +2,15 @@
 //!
 //! Why not a library: a mapping needs every number's own text, every duplicate key and the offset of a fault, and hostile
 //! nesting must not cost stack. serde's data model drops the first two (sonic-rs and serde_json give an `f64` for
-//! `1.0`), lazy readers scan each level again, and all of them recurse (in a debug build 128 levels of sonic-rs overflow a thread's stack). One loop over the bytes with the open containers in a
-//! vector has all four, and was half again as fast as sonic-rs through serde. Strings, the bulk of any
-//! log, are scanned eight bytes at a time. `tests/json.rs` holds it against serde_json.
+//! `1.0`), lazy readers scan each level again, and all of them recurse (128 levels of sonic-rs overflow a thread's
+//! stack in a debug build). One loop over the bytes with the open containers in a vector has all four, and was half
+//! again as fast as sonic-rs through serde. Strings, the bulk of any log, are scanned eight bytes at a time.
+//! `tests/json.rs` holds it against serde_json.
+
+use std::hash::Hasher as _;
 
 use bumpalo::Bump;
+use rustc_hash::FxHasher;
 
 use crate::document::{DEPTH_LIMIT, DocumentError, NODE_LIMIT, Node, NodeValue};
 
@@ -14,6 +18,7 @@ use crate::document::{DEPTH_LIMIT, DocumentError, NODE_LIMIT, Node, NodeValue};
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     open: Vec<Open>,
+    keys: Keys,
     unescaped: Vec<u8>,
 }
 
@@ -34,9 +39,10 @@ pub(crate) fn parse<'a>(
 ) -> Result<Notes, DocumentError> {
     let text = std::str::from_utf8(input).map_err(|error| DocumentError::NotUtf8 { offset: error.valid_up_to() })?;
     let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let Scratch { open, unescaped } = scratch;
+    let Scratch { open, keys, unescaped } = scratch;
     open.clear();
-    let mut reader = Reader { text, bytes: input, at, bump, unescaped, replaced_surrogates: false };
+    keys.hashes.clear();
+    let mut reader = Reader { text, bytes: input, at, bump, keys, unescaped, replaced_surrogates: false };
     let dropped = reader.document(nodes, open)?;
     let notes =
         Notes { duplicate_keys: dropped.len(), replaced_surrogates: reader.replaced_surrogates, ..Notes::default() };
@@ -51,28 +57,35 @@ pub(crate) fn parse<'a>(
 struct Open {
     id: u32,
     is_object: bool,
-    keys: SeenKeys,
-}
-
-/// A Bloom filter of one hash over the keys of an object. Most objects have few keys, and these differ in length or in one
-/// of three bytes, so that hardly any object needs the exact look for duplicates.
-#[derive(Debug, Default)]
-struct SeenKeys {
-    bits: [u64; 4],
     maybe_twice: bool,
+    bits: u64,
+    /// Where its hashes start in [`Keys`].
+    first_hash: usize,
 }
 
-impl SeenKeys {
+/// Hashes of the keys of all open objects, and for each object a Bloom filter of one bit per key: what tells at little cost
+/// that an object certainly has no key twice.
+#[derive(Debug, Default)]
+struct Keys {
+    hashes: Vec<u32>,
+}
+
+/// Members from which on an object is not checked key by key: it is sorted once at its end.
+const MANY_MEMBERS: usize = 128;
+
+impl Keys {
     #[inline]
-    fn add(&mut self, key: &str) {
-        let bytes = key.as_bytes();
-        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
-        let mixed = u32::from_le_bytes([byte(0), byte(bytes.len() / 2), byte(bytes.len().wrapping_sub(1)), bytes.len() as u8]);
-        let hash = mixed.wrapping_mul(0x9E37_79B1) >> 24;
+    fn add(&mut self, key: &str, object: &mut Open) {
+        let mut hasher = FxHasher::default();
+        hasher.write(key.as_bytes());
+        let hash = (hasher.finish() >> 32) as u32;
         let bit = 1 << (hash % 64);
-        let word = &mut self.bits[(hash / 64) as usize % 4];
-        self.maybe_twice |= *word & bit != 0;
-        *word |= bit;
+        if object.bits & bit != 0 && !object.maybe_twice {
+            let others = self.hashes.get(object.first_hash..).unwrap_or_default();
+            object.maybe_twice = others.len() > MANY_MEMBERS || others.contains(&hash);
+        }
+        object.bits |= bit;
+        self.hashes.push(hash);
     }
 }
 
@@ -81,6 +94,7 @@ struct Reader<'a, 's> {
     bytes: &'a [u8],
     at: usize,
     bump: &'a Bump,
+    keys: &'s mut Keys,
     unescaped: &'s mut Vec<u8>,
     replaced_surrogates: bool,
 }
@@ -107,9 +121,9 @@ impl<'a> Reader<'a, '_> {
                     if self.next_token() == Some(b'}') {
                         self.at += 1;
                     } else {
-                        let mut keys = SeenKeys::default();
-                        key = Some(self.member_name(&mut keys)?);
-                        open.push(Open { id, is_object: true, keys });
+                        let mut object = self.opened(id, true);
+                        key = Some(self.member_name(&mut object)?);
+                        open.push(object);
                         continue 'value;
                     }
                 }
@@ -120,7 +134,7 @@ impl<'a> Reader<'a, '_> {
                         self.at += 1;
                     } else {
                         key = None;
-                        open.push(Open { id, is_object: false, keys: SeenKeys::default() });
+                        open.push(self.opened(id, false));
                         continue 'value;
                     }
                 }
@@ -133,7 +147,11 @@ impl<'a> Reader<'a, '_> {
             loop {
                 let token = self.next_token();
                 let Some(container) = open.last_mut() else {
-                    return if token.is_none() { Ok(dropped) } else { Err(self.fault("expected the end of the input")) };
+                    return if token.is_none() {
+                        Ok(dropped)
+                    } else {
+                        Err(self.fault("expected the end of the input"))
+                    };
                 };
                 match token {
                     Some(b',') => {
@@ -141,12 +159,13 @@ impl<'a> Reader<'a, '_> {
                         key = None;
                         if container.is_object {
                             self.next_token();
-                            key = Some(self.member_name(&mut container.keys)?);
+                            key = Some(self.member_name(container)?);
                         }
                         continue 'value;
                     }
                     Some(b'}') if container.is_object => {
-                        if container.keys.maybe_twice {
+                        self.keys.hashes.truncate(container.first_hash);
+                        if container.maybe_twice {
                             find_duplicates(container.id, nodes, &mut dropped);
                         }
                     }
@@ -164,6 +183,10 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    fn opened(&self, id: u32, is_object: bool) -> Open {
+        Open { id, is_object, maybe_twice: false, bits: 0, first_hash: self.keys.hashes.len() }
+    }
+
     /// Steps over an opening bracket.
     #[inline]
     fn enter(&mut self, open: &[Open]) -> Result<(), DocumentError> {
@@ -173,12 +196,12 @@ impl<'a> Reader<'a, '_> {
 
     /// A member name and the colon after it.
     #[inline]
-    fn member_name(&mut self, keys: &mut SeenKeys) -> Result<&'a str, DocumentError> {
+    fn member_name(&mut self, object: &mut Open) -> Result<&'a str, DocumentError> {
         if self.peek() != Some(b'"') {
             return Err(self.fault("expected a member name"));
         }
         let name = self.string()?;
-        keys.add(name);
+        self.keys.add(name, object);
         if self.next_token() != Some(b':') {
             return Err(self.fault("expected `:`"));
         }

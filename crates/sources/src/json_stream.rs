@@ -38,7 +38,10 @@ enum State {
     Object,
     Array,
     /// Nothing more can be cut; the rest goes out as it is.
-    Rest { offset: u64, reason: &'static str },
+    Rest {
+        offset: u64,
+        reason: &'static str,
+    },
     Done,
 }
 
@@ -410,7 +413,7 @@ impl Scanner {
                     self.escaped = false;
                     at += 1;
                 }
-                at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)? + 1;
+                at += find_quote_or_backslash(bytes.get(at..)?)? + 1;
                 if bytes.get(at - 1) == Some(&b'\\') {
                     self.escaped = true;
                     continue;
@@ -443,6 +446,16 @@ impl Scanner {
     }
 }
 
+/// The first quote or backslash. Most strings are so short that calling a vectorised search costs more than it saves.
+#[inline]
+fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    let is_either = |byte: &u8| matches!(byte, b'"' | b'\\');
+    let near = bytes.get(..24).unwrap_or(bytes);
+    near.iter()
+        .position(is_either)
+        .or_else(|| memchr::memchr2(b'"', b'\\', bytes.get(near.len()..)?).map(|at| near.len() + at))
+}
+
 /// Length of the value at the start, if it is all there.
 pub(crate) fn end_of_value(bytes: &[u8]) -> Option<usize> {
     Scanner::default().scan(bytes)
@@ -455,8 +468,5 @@ pub(crate) fn first_member_is_array(bytes: &[u8], name: &str) -> bool {
         trimmed.starts_with(text.as_bytes()).then(|| bytes.len() - trimmed.len() + text.len())
     };
     let quoted = format!("\"{name}\"");
-    ["{", &quoted, ":", "["]
-        .iter()
-        .try_fold(bytes, |rest, text| rest.get(after(rest, text)?..))
-        .is_some()
+    ["{", &quoted, ":", "["].iter().try_fold(bytes, |rest, text| rest.get(after(rest, text)?..)).is_some()
 }

@@ -71,7 +71,9 @@ pub fn deaggregate(data: &[u8]) -> Result<Vec<UserRecord<'_>>, KplError> {
         match (number, value) {
             (1, Value::Bytes(text)) => keys.push(fields.text(text)?),
             (2, Value::Bytes(text)) => hash_keys.push(fields.text(text)?),
-            (3, Value::Bytes(record)) => packed.push(Fields { bytes: record, at: 0, offset: fields.end() - record.len() }),
+            (3, Value::Bytes(record)) => {
+                packed.push(Fields { bytes: record, at: 0, offset: fields.end() - record.len() })
+            }
             (1..=3, _) => return Err(fields.malformed("a field has the wrong type")),
             _ => {}
         }
@@ -201,7 +203,15 @@ mod tests {
     fn message() -> Vec<u8> {
         let first = [&[0x08, 1][..], &field(3, b"one"), &field(4, b"\x0a\x01t")].concat();
         let second = [&field(3, b"")[..], &[0x10, 0, 0x08, 0x81, 0x00]].concat();
-        [field(1, b"k0"), field(1, b"k1"), field(2, b"123"), field(3, &first), vec![0x4d, 1, 2, 3, 4], field(3, &second)].concat()
+        [
+            field(1, b"k0"),
+            field(1, b"k1"),
+            field(2, b"123"),
+            field(3, &first),
+            vec![0x4d, 1, 2, 3, 4],
+            field(3, &second),
+        ]
+        .concat()
     }
 
     #[test]

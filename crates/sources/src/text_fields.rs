@@ -56,10 +56,8 @@ impl TextFields {
     pub fn apply(&self, document: &mut Document<'_>) -> bool {
         let Some(node) = document.find(&self.at) else { return false };
         let NodeValue::String(message) = document.value(node) else { return false };
-        let names = document
-            .find(&self.event_id)
-            .and_then(|id| document.value(id).text())
-            .and_then(|id| self.names.of(id));
+        let names =
+            document.find(&self.event_id).and_then(|id| document.value(id).text()).and_then(|id| self.names.of(id));
         let mut fields = Fields::new(message, names);
         let Some(first) = fields.next() else { return false };
         let title = first.before.map(|title| (TITLE_KEY, title));

@@ -7,8 +7,8 @@ use std::io::{Read, Write as _};
 use bumpalo::Bump;
 use proptest::prelude::*;
 use sources::{
-    Columns, Decode, Delimited, Document, DocumentBuffer, ExpansionLimits, FieldNames, Framing, Item, Limits, NodeId, NodeValue, Records,
-    TITLE_KEY, TextFields, kpl,
+    Columns, Decode, Delimited, Document, DocumentBuffer, ExpansionLimits, FieldNames, Framing, Item, Limits, NodeId,
+    NodeValue, Records, TITLE_KEY, TextFields, kpl,
 };
 
 /// Deals out the bytes in pieces of these lengths, over and over.
@@ -62,7 +62,11 @@ fn framings() -> Vec<Framing> {
 }
 
 fn limits() -> Limits {
-    Limits { event_bytes: 40, start_bytes: 5, expansion: ExpansionLimits { bytes: 10_000, ratio: 500, ratio_from: 5_000 } }
+    Limits {
+        event_bytes: 40,
+        start_bytes: 5,
+        expansion: ExpansionLimits { bytes: 10_000, ratio: 500, ratio_from: 5_000 },
+    }
 }
 
 /// Text that is nearly what the framings are about.
