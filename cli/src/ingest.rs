@@ -2,14 +2,12 @@
 
 mod hashing;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use lake::quarantine::Origin;
-use lake::store::Store;
 use pipeline::{Counts, ObjectOutcome, Settings, Source, Stores, transform_object};
-use serde::Serialize;
 use tokio::runtime::Handle;
 
 use hashing::{Digest, HashingReader};
@@ -18,7 +16,8 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::input::Input;
 use crate::lake_arguments::{LakeArguments, runtime};
 use crate::mapping_config::MappingConfig;
-use crate::output::{Align, Output, ResultFormat, Table, count, counted, percent, size};
+use crate::output::{Output, ResultFormat, counted};
+use crate::summary::Summary;
 
 /// Map logs into OCSF and write them to a lake
 ///
@@ -54,23 +53,6 @@ pub(crate) struct Ingest {
     files: Vec<PathBuf>,
 }
 
-/// What has become of the inputs.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Summary {
-    /// Records in the inputs.
-    pub(crate) records_in: u64,
-    /// Records in the lake, by class.
-    pub(crate) written: BTreeMap<String, u64>,
-    /// Records in quarantine, by reason.
-    pub(crate) quarantined: BTreeMap<String, u64>,
-    /// Objects put, those of quarantine included.
-    pub(crate) objects: u64,
-    /// Their bytes.
-    pub(crate) bytes: u64,
-    /// Time it took.
-    pub(crate) seconds: f64,
-}
-
 impl Ingest {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let inputs = Input::all(&self.files)?;
@@ -85,7 +67,7 @@ impl Ingest {
         match self.format {
             ResultFormat::Json => output.json(&summary)?,
             ResultFormat::Table => {
-                output.write(summary.text(output, stores.lake.as_ref(), stores.quarantine.as_ref(), problems))?;
+                output.write(summary.text(output, &stores, problems))?;
             }
         }
         Ok(Verdict::of(self.fail_on_quarantine && !summary.quarantined.is_empty()))
@@ -130,9 +112,8 @@ impl Ingestion<'_> {
             let records = counts.records_in;
             return Err(Failure::usage(format_args!("{records} records came in, but only {safe} are accounted for")));
         }
-        let seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
-        let Counts { records_in, written, quarantined, problems, .. } = counts;
-        Ok((Summary { records_in, written, quarantined, objects, bytes, seconds }, problems))
+        let problems = counts.problems;
+        Ok((Summary::new(counts, objects, bytes, began), problems))
     }
 
     fn take(&self, input: &Input) -> Result<(ObjectOutcome, Digest), Failure> {
@@ -150,59 +131,5 @@ impl Ingestion<'_> {
         bar.finish_and_clear();
         let outcome = outcome.map_err(|error| Failure::Other(anyhow::Error::new(error).context(name.clone())))?;
         Ok((outcome, naming.digest()))
-    }
-}
-
-impl Summary {
-    /// Records in the lake.
-    pub(crate) fn total_written(&self) -> u64 {
-        self.written.values().sum()
-    }
-
-    /// Records in quarantine.
-    pub(crate) fn total_quarantined(&self) -> u64 {
-        self.quarantined.values().sum()
-    }
-
-    fn text(&self, output: &Output, lake: &dyn Store, quarantine: &dyn Store, problems: u64) -> String {
-        let palette = output.data;
-        let (written, quarantined) = (self.total_written(), self.total_quarantined());
-        let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Right)]);
-        for (class, records) in &self.written {
-            table.row([class.clone(), count(*records), percent(*records, self.records_in)]);
-        }
-        let mut text = format!(
-            "{} {} in {:.1} s\n\n{} {}  {}\n{}",
-            palette.strong(counted(self.records_in, "record")),
-            palette.faint("read"),
-            self.seconds,
-            palette.good("written"),
-            count(written),
-            palette.faint(lake.describe()),
-            table.render("  ", palette),
-        );
-        if quarantined > 0 {
-            let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Right)]);
-            for (reason, records) in &self.quarantined {
-                table.row([reason.clone(), count(*records), percent(*records, self.records_in)]);
-            }
-            text += &format!(
-                "\n{} {}  {}\n{}",
-                palette.warning("in quarantine"),
-                count(quarantined),
-                palette.faint(format_args!("{}/quarantine/", quarantine.describe().trim_end_matches('/'))),
-                table.render("  ", palette)
-            );
-        }
-        text += &format!("\n{}, {}", counted(self.objects, "object"), size(self.bytes));
-        if problems > 0 {
-            text += &format!(
-                "; {} did not fit and {} in unmapped",
-                counted(problems, "value"),
-                if problems == 1 { "is" } else { "are" }
-            );
-        }
-        text.push('\n');
-        text
     }
 }

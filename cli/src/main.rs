@@ -13,6 +13,9 @@ mod map;
 mod mapping_config;
 mod mappings;
 mod output;
+mod replay;
+mod send;
+mod summary;
 
 use std::process::ExitCode;
 
@@ -52,6 +55,8 @@ enum Command {
     Mappings(mappings::Mappings),
     Map(map::Map),
     Ingest(ingest::Ingest),
+    Replay(replay::Replay),
+    Send(send::Send),
     Completions(completions::Completions),
 }
 
@@ -84,6 +89,8 @@ fn run(command: Command, output: &Output) -> Outcome {
         Command::Mappings(mappings) => mappings.run(output),
         Command::Map(map) => map.run(output),
         Command::Ingest(ingest) => ingest.run(output),
+        Command::Replay(replay) => replay.run(output),
+        Command::Send(send) => send.run(output),
         Command::Completions(completions) => completions.run(output),
     }
 }

@@ -55,6 +55,11 @@ impl MappingConfig {
         mapping::check(&self.text, &|base| self.base(base))
     }
 
+    /// The text of the config of that name: this one, or one that it extends.
+    pub(crate) fn load(&self, name: &str) -> Option<String> {
+        if name == self.name { Some(self.text.clone()) } else { self.base(name) }
+    }
+
     /// The text of a config that this one extends.
     fn base(&self, name: &str) -> Option<String> {
         let file = self.folder.join(name);

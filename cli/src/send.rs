@@ -17,6 +17,7 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::input::Input;
 use crate::lake_arguments::runtime;
 use crate::output::{Output, ResultFormat, count, counted, size};
+use crate::summary::seconds_since;
 
 /// Most records of a request.
 const BATCH_RECORDS: usize = 500;
@@ -107,7 +108,7 @@ impl Send {
             sender.flush().await?;
             Ok(sender.summary)
         })?;
-        let summary = Summary { seconds: (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0, ..summary };
+        let summary = Summary { seconds: seconds_since(began), ..summary };
         match self.format {
             ResultFormat::Json => output.json(&summary)?,
             ResultFormat::Table => {
@@ -132,7 +133,9 @@ impl Send {
         let framing = Framing::Ndjson;
         let limits = Limits { event_bytes: RECORD_BYTES, ..Limits::default() };
         let mut lines = Records::of_stream(&framing, bar.wrap_read(input.open()?), limits);
-        while let Some(item) = lines.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))? {
+        while let Some(item) =
+            lines.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))?
+        {
             match item {
                 Item::Event(event) => {
                     let record = Record {

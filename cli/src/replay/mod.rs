@@ -1,0 +1,157 @@
+//! `sluice replay`: records that could not be written, after what stood in their way has been repaired.
+
+mod on_failure;
+mod quarantine;
+mod stream;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use pipeline::{Counts, Source, Sources};
+use serde::Serialize;
+use serde_json::json;
+
+use stream::Lost;
+
+use crate::exit::{Failure, Outcome, Verdict};
+use crate::input::Input;
+use crate::lake_arguments::{LakeArguments, runtime};
+use crate::mapping_config::MappingConfig;
+use crate::output::{Output, ResultFormat, counted};
+use crate::summary::Summary;
+
+/// Write records again that did not make it into the lake
+///
+/// From quarantine: every record is mapped with the mapping as it is now. What can be written is, and leaves quarantine
+/// once its object is in the lake; the rest stays as it was.
+///
+/// From a stream: the function's on-failure destination gets messages that name a range of records and do not hold them.
+/// They are read again from the stream, while it still has them. Ranges that the stream no longer has are lost, and said to be.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sluice replay --quarantine ./lake --lake ./lake --mapping fixed.json --dry-run
+  sluice replay --quarantine s3://my-quarantine --lake s3://my-lake --mapping windows-sysmon --reason no_mapping
+  sluice replay --on-failure-queue https://sqs… --lake s3://my-lake --mapping windows-sysmon
+  sluice replay --on-failure messages.json --lake s3://my-lake --mapping windows-sysmon
+
+Replaying twice writes nothing twice. Exit code: 0 done; 1 records are lost or cannot be read, or some stay
+in quarantine and --fail-on-quarantine; 2 the mapping is refused; 3 bad usage, or a store or stream failed.")]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    lake: LakeArguments,
+    /// The quarantine to replay: a folder, or s3://bucket[/prefix]. With --on-failure…: where records go that cannot be
+    /// mapped [default then: the lake]
+    #[arg(long, value_name = "LOCATION", required_unless_present_any = ["on_failure", "on_failure_queue"])]
+    quarantine: Option<String>,
+    /// Replay what messages of the on-failure destination name: a file with them, or `-`
+    #[arg(long, value_name = "FILE")]
+    on_failure: Option<PathBuf>,
+    /// Replay what the messages in this SQS queue name; a message is deleted when its records are safe
+    #[arg(long, value_name = "URL", conflicts_with = "on_failure")]
+    on_failure_queue: Option<String>,
+    /// A mapping config: a file, or the name of a shipped one
+    #[arg(long, short, value_name = "CONFIG")]
+    mapping: String,
+    /// Only records quarantined under this source [default: the mapping's source_name]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["on_failure", "on_failure_queue"])]
+    source: Option<String>,
+    /// Only records quarantined for this reason, as no_mapping
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["on_failure", "on_failure_queue"])]
+    reason: Option<String>,
+    /// Say what would happen, and change nothing
+    #[arg(long, conflicts_with_all = ["on_failure", "on_failure_queue"])]
+    dry_run: bool,
+    /// Exit with 1 if a record stays in quarantine or comes into it
+    #[arg(long)]
+    fail_on_quarantine: bool,
+    /// How the summary is written
+    #[arg(long, value_enum, default_value_t)]
+    format: ResultFormat,
+}
+
+/// What a replay did.
+#[derive(Debug, Default)]
+struct Replayed {
+    counts: Counts,
+    objects: u64,
+    bytes: u64,
+    /// Ranges that the stream no longer has.
+    lost: Vec<Lost>,
+    /// Quarantine objects and messages that cannot be read.
+    unreadable: u64,
+}
+
+/// The summary as data.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    summary: Summary,
+    lost: Vec<Lost>,
+    unreadable: u64,
+    dry_run: bool,
+}
+
+impl Replay {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let began = Instant::now();
+        let config = MappingConfig::read(&self.mapping)?;
+        let source = config.source(output)?;
+        let runtime = runtime()?;
+        let settings = self.lake.settings();
+        let stores = runtime.block_on(self.lake.stores(self.quarantine.as_deref()))?;
+        let replayed = if self.on_failure.is_some() || self.on_failure_queue.is_some() {
+            let sources = stream_source(&config, &source)?;
+            let pipeline = on_failure::Pipeline { output, sources: &sources, settings: &settings, stores: &stores };
+            match (&self.on_failure, &self.on_failure_queue) {
+                (_, Some(url)) => runtime.block_on(pipeline.replay_queue(url))?,
+                (file, None) => {
+                    let inputs = Input::all(file.as_slice())?;
+                    runtime.block_on(pipeline.replay_messages(&inputs))?
+                }
+            }
+        } else {
+            let selection = quarantine::Selection {
+                source: self.source.as_deref().unwrap_or(source.mapping().source_name()),
+                reason: self.reason.as_deref(),
+                dry_run: self.dry_run,
+            };
+            runtime.block_on(quarantine::replay(output, &source, &settings, &stores, &selection))?
+        };
+        let verdict = Verdict::of(
+            !replayed.lost.is_empty()
+                || replayed.unreadable > 0
+                || (self.fail_on_quarantine && !replayed.counts.quarantined.is_empty()),
+        );
+        let problems = replayed.counts.problems;
+        let summary = Summary::new(replayed.counts, replayed.objects, replayed.bytes, began);
+        for lost in &replayed.lost {
+            output.complain(format_args!("{} {lost}", output.talk.error("lost:")));
+        }
+        match self.format {
+            ResultFormat::Json => {
+                let Replayed { lost, unreadable, .. } = replayed;
+                output.json(&Report { summary, lost, unreadable, dry_run: self.dry_run })?;
+            }
+            ResultFormat::Table => {
+                let text = summary.text(output, &stores, problems);
+                let dry = if self.dry_run { "dry run: nothing was changed; this would be\n" } else { "" };
+                output.write(format_args!("{dry}{text}"))?;
+                if replayed.unreadable > 0 {
+                    output.say(format_args!("{} cannot be read", counted(replayed.unreadable, "object")));
+                }
+            }
+        }
+        Ok(verdict)
+    }
+}
+
+/// The mapping as the only source of stream records.
+fn stream_source(config: &MappingConfig, source: &Source) -> Result<Sources, Failure> {
+    let routing = json!({ "sources": [{
+        "name": source.name(),
+        "mapping_file": config.name,
+        "input_paths": { "kinesis": { "enabled": true } },
+    }] });
+    Ok(Sources::from_text(&routing.to_string(), &|name| config.load(name))?)
+}
