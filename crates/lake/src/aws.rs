@@ -8,10 +8,17 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::sync::OnceCell;
 
 /// The configuration that every client of this project is made from: TLS by rustls and ring (which need neither
-/// OpenSSL nor CMake), a connection within 5 seconds, and the SDK's standard retries.
+/// OpenSSL nor CMake), a connection within 5 seconds, and the SDK's standard retries. It is made once in a process, so
+/// that all clients share the roots of trust, which take a while to read, and their connections.
 pub async fn sdk_config() -> SdkConfig {
+    static CONFIG: OnceCell<SdkConfig> = OnceCell::const_new();
+    CONFIG.get_or_init(load).await.clone()
+}
+
+async fn load() -> SdkConfig {
     let http_client =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest())

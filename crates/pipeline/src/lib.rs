@@ -14,7 +14,7 @@ mod stream;
 
 pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Settings};
 pub use deliver::{Delivery, Stores};
-pub use object::{Naming, ObjectError, ObjectOutcome, transform_object};
+pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
 pub use routing::{DEFAULT_SOURCES, RoutingError, Sources};
 pub use source::{SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
-pub use stream::{StreamOutcome, StreamRecord, transform_records};
+pub use stream::{StreamOutcome, StreamRecord, error_chain, transform_records};

@@ -8,7 +8,7 @@ use sources::{InputError, Item, Position};
 use tokio::runtime::Handle;
 
 use crate::batch::{Batch, BatchError, Counts, Parcel, Settings};
-use crate::deliver::Stores;
+use crate::deliver::{Delivery, Stores};
 use crate::source::Source;
 
 /// What became of an input.
@@ -53,6 +53,10 @@ pub trait Naming {
 ///
 /// # Errors
 /// [`ObjectError`]; what has been put by then will be put again, under the same keys, when the input is.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one of the things that a flow has: what, how, where to, until when"
+)]
 pub fn transform_object(
     source: &Source,
     settings: &Settings,
@@ -81,7 +85,41 @@ pub fn transform_object(
     Ok(outcome)
 }
 
+/// Keeps in quarantine that there was an input, where its content cannot be had or nobody knows what it is: a line with
+/// the place of the input and no bytes.
+///
+/// # Errors
+/// [`ObjectError`], where quarantine cannot be put; the input is not safe then.
+pub async fn refuse_object(
+    settings: &Settings,
+    stores: &Stores,
+    reason: &'static str,
+    message: &str,
+    naming: &dyn Naming,
+    origin: Origin,
+) -> Result<ObjectOutcome, ObjectError> {
+    let mut batch = Batch::new(settings);
+    batch.refuse(None, reason, message.to_owned(), &[], &|| origin.clone(), 0);
+    let mut outcome = ObjectOutcome::default();
+    outcome.note(stores.deliver(seal(&mut batch, naming)?).await)?;
+    outcome.counts = batch.counts().clone();
+    Ok(outcome)
+}
+
+fn seal(batch: &mut Batch<'_>, naming: &dyn Naming) -> Result<Vec<Parcel>, BatchError> {
+    let identity = naming.identity();
+    let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
+    batch.seal(naming.label(), &identity)
+}
+
 impl ObjectOutcome {
+    /// Adds what became of another input.
+    pub fn add(&mut self, other: &ObjectOutcome) {
+        self.counts.add(&other.counts);
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+    }
+
     fn put(
         &mut self,
         batch: &mut Batch<'_>,
@@ -89,10 +127,10 @@ impl ObjectOutcome {
         runtime: &Handle,
         naming: &dyn Naming,
     ) -> Result<(), ObjectError> {
-        let identity = naming.identity();
-        let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
-        let parcels: Vec<Parcel> = batch.seal(naming.label(), &identity)?;
-        let mut delivery = runtime.block_on(stores.deliver(parcels));
+        self.note(runtime.block_on(stores.deliver(seal(batch, naming)?)))
+    }
+
+    fn note(&mut self, mut delivery: Delivery) -> Result<(), ObjectError> {
         self.objects += delivery.objects;
         self.bytes += delivery.bytes;
         match delivery.errors.pop() {

@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 pub use folder::FolderStore;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::{Fault, FaultyStore, MemoryStore, Operation, Outcome};
-pub use s3::S3Store;
+pub use s3::{S3Buckets, S3Store};
 
 /// A future that can be sent between threads. `async fn` in a trait would not make one for `dyn Store`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -23,6 +23,24 @@ pub struct S3Store {
     kms_key: Option<String>,
 }
 
+/// All buckets within reach of the environment's credentials, for readers that are told of objects anywhere.
+#[derive(Debug, Clone)]
+pub struct S3Buckets {
+    client: Client,
+}
+
+impl S3Buckets {
+    /// With credentials, Region and endpoint of the environment, see [`crate::aws::sdk_config`].
+    pub async fn from_environment() -> Self {
+        Self { client: crate::aws::s3_client(&crate::aws::sdk_config().await) }
+    }
+
+    /// One of them, whole.
+    pub fn bucket(&self, name: &str) -> S3Store {
+        S3Store::new(self.client.clone(), name, "")
+    }
+}
+
 impl S3Store {
     /// The store below `prefix` (empty for the whole bucket; a slash at its end makes no difference) of `bucket`.
     pub fn new(client: Client, bucket: impl Into<String>, prefix: &str) -> Self {
@@ -48,7 +66,8 @@ impl S3Store {
         let sent = request.set_version_id(version.map(String::from)).send().await;
         let object = sent.map_err(|error| self.failed("read", key, error))?;
         let length = object.content_length().and_then(|length| u64::try_from(length).ok());
-        let tag = object.version_id.or(object.e_tag);
+        // Where versioning was switched off again, all that was put since has the version "null".
+        let tag = object.version_id.filter(|version| version != "null").or(object.e_tag);
         Ok(Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) }).with_tag(tag))
     }
 

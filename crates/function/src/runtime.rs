@@ -1,0 +1,223 @@
+//! From the Runtime API to a handler and back.
+
+use std::future::{Future, poll_fn};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::configuration::{Configuration, ConfigurationError};
+use crate::deadline::{Deadline, now};
+use crate::logs::{LogSettings, Logs};
+use crate::metrics::{Metrics, Unit};
+
+/// What a function does with an event.
+pub trait Handler {
+    /// Answers an event, given as the JSON text that Lambda sent.
+    ///
+    /// An error makes Lambda deliver the whole event again.
+    fn handle(
+        &self,
+        event: &str,
+        invocation: &Invocation,
+        metrics: &mut Metrics,
+    ) -> impl Future<Output = Result<Value, HandlerError>>;
+}
+
+/// The circumstances of an event.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Lambda's id of the request.
+    pub request_id: String,
+    /// The function as it was invoked.
+    pub function_arn: String,
+    /// X-Ray's header, where Lambda sends one.
+    pub trace_id: Option<String>,
+    /// When to start nothing more.
+    pub deadline: Deadline,
+    /// Whether it is the first of this process.
+    pub cold_start: bool,
+}
+
+impl Invocation {
+    /// The trace without its parent and sampling decision.
+    pub fn trace_root(&self) -> Option<&str> {
+        let header = self.trace_id.as_deref()?;
+        header.split(';').find_map(|part| part.trim().strip_prefix("Root=")).or(Some(header))
+    }
+}
+
+/// Why an event could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// The event is not what the function is made for.
+    #[error("the event is not {expected}: {reason}")]
+    Malformed {
+        /// What it should be.
+        expected: &'static str,
+        /// What is wrong, without any of its content.
+        reason: String,
+    },
+    /// A panic, whose place is in the log.
+    #[error("a fault of Sluice broke the invocation off; its place is in the log")]
+    Panicked,
+}
+
+impl HandlerError {
+    /// An event that serde could not read. Its message would quote the event, so only the place is kept.
+    pub fn malformed(expected: &'static str, error: &serde_json::Error) -> Self {
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "a member is missing or of another type",
+            serde_json::error::Category::Eof => "it ends early",
+            _ => "it is not JSON",
+        };
+        let reason = format!("{what} at line {} column {}", error.line(), error.column());
+        Self::Malformed { expected, reason }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "MalformedEvent",
+            Self::Panicked => "Panicked",
+        }
+    }
+}
+
+impl From<HandlerError> for Diagnostic {
+    fn from(error: HandlerError) -> Self {
+        Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() }
+    }
+}
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A variable is missing or wrong.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// Something that a variable names cannot be used.
+    #[error("{variable}: {reason}")]
+    Unusable {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with what it names, and the way out.
+        reason: String,
+    },
+    /// The process is not run by Lambda.
+    #[error(
+        "AWS_LAMBDA_RUNTIME_API is not set. This program is a Lambda function: deploy it with `sam deploy`, or use the \
+         command `sluice`, which does the same on this machine."
+    )]
+    NotLambda,
+    /// The system gives the process no resources.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    /// The Runtime API went away.
+    #[error("the Lambda Runtime API failed: {0}")]
+    RuntimeApi(#[from] lambda_runtime::Error),
+}
+
+/// Runs a function until Lambda ends the process; `main` does nothing else. `program` is the function's name and `start`
+/// makes its handler.
+pub fn run<H: Handler>(
+    program: &'static str,
+    start: impl AsyncFnOnce(Configuration) -> Result<H, StartError>,
+) -> ExitCode {
+    let variable = |name: &str| std::env::var(name).ok();
+    let logs = Logs::new(LogSettings::from_environment(program, variable));
+    logs.install();
+    let served = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::from)
+        .and_then(|runtime| runtime.block_on(serve(program, start, &logs)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error_type = "StartError", "{error}");
+            report_start_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<H: Handler>(
+    program: &'static str,
+    start: impl AsyncFnOnce(Configuration) -> Result<H, StartError>,
+    logs: &Logs,
+) -> Result<(), StartError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    if variable("AWS_LAMBDA_RUNTIME_API").is_none() {
+        return Err(StartError::NotLambda);
+    }
+    let handler = start(Configuration::from_environment(variable)?).await?;
+    let namespace = variable("POWERTOOLS_METRICS_NAMESPACE").filter(|name| !name.is_empty());
+    let namespace = namespace.unwrap_or_else(|| "Sluice".to_owned());
+    let service = variable("POWERTOOLS_SERVICE_NAME").filter(|name| !name.is_empty());
+    let service = service.unwrap_or_else(|| program.to_owned());
+    let function_name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let cold = AtomicBool::new(true);
+    let answer = async |event: LambdaEvent<Box<RawValue>>| {
+        let LambdaEvent { payload, context, .. } = event;
+        let invocation = Invocation {
+            request_id: context.request_id,
+            function_arn: context.invoked_function_arn,
+            trace_id: context.xray_trace_id,
+            deadline: Deadline::new(now(), context.deadline),
+            cold_start: cold.swap(false, Ordering::Relaxed),
+        };
+        logs.begin(&invocation);
+        let mut metrics = Metrics::new(namespace.clone(), service.clone());
+        if invocation.cold_start {
+            metrics.add_by(&[("function_name", &function_name)], "ColdStart", Unit::Count, 1);
+        }
+        let answer = caught(handler.handle(payload.get(), &invocation, &mut metrics)).await;
+        let answer = answer.unwrap_or(Err(HandlerError::Panicked));
+        metrics.lines().iter().for_each(|line| logs.write(line));
+        if let Err(error) = &answer {
+            tracing::error!(error_type = error.kind(), "{error}");
+        }
+        answer
+    };
+    lambda_runtime::run(service_fn(answer)).await.map_err(StartError::from)
+}
+
+/// What a future gives, or nothing if it panics.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    // A future that panicked is not polled again.
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Tells Lambda why there will be no function, so that the invocation's error says it and not only the log.
+fn report_start_error(error: &StartError) {
+    let Ok(address) = std::env::var("AWS_LAMBDA_RUNTIME_API") else { return };
+    let body = json!({"errorType": "StartError", "errorMessage": error.to_string()}).to_string();
+    let request = format!(
+        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Lambda-Runtime-Function-Error-Type: Runtime.StartError\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let told = TcpStream::connect(&address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(request.as_bytes())?;
+        stream.read(&mut [0; 64])
+    });
+    if let Err(error) = told {
+        tracing::warn!(%error, "Lambda could not be told");
+    }
+}
