@@ -1,0 +1,108 @@
+//! Real logs through the real pipeline, for the tests of this package.
+//!
+//! The logs are not part of the project (their licences differ); they stand in `../shared/data` where there are any, and
+//! tests say so where they are skipped.
+
+use std::error::Error;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lake::quarantine::Origin;
+use lake::store::MemoryStore;
+use ocsf::schema::Schema;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use pipeline::{Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use serde_json::Value;
+
+/// Any error: these are tests.
+pub type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// The bytes of a log file, compression undone; none, and a word about it, where the folder is not there.
+///
+/// # Errors
+/// A file that is there and cannot be read.
+pub fn log_file(name: &str) -> Fallible<Option<Vec<u8>>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    if !folder.is_dir() {
+        println!("skipped: ../shared/data is not here");
+        return Ok(None);
+    }
+    let bytes = std::fs::read(folder.join(name))?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Some(bytes));
+    }
+    let mut plain = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain)?;
+    Ok(Some(plain))
+}
+
+/// The source of a shipped mapping config.
+///
+/// # Errors
+/// A name that is not shipped, a config that does not compile.
+pub fn shipped_source(name: &str) -> Fallible<Source> {
+    let text = shipped_mapping(name).ok_or("not shipped")?;
+    Ok(Source::new(name, text, &|_| None)?)
+}
+
+/// What a run over an input left behind.
+#[derive(Debug)]
+pub struct Run {
+    /// What became of its events.
+    pub counts: Counts,
+    /// Objects by key, the lake's and quarantine's.
+    pub objects: Vec<(String, Bytes)>,
+}
+
+struct Named;
+
+impl Naming for Named {
+    fn label(&self) -> &str {
+        "real"
+    }
+
+    fn identity(&self) -> Vec<String> {
+        vec!["real".to_owned()]
+    }
+}
+
+/// Transforms an input into memory.
+///
+/// # Errors
+/// What the pipeline reports.
+pub fn transform(source: &Source, input: &[u8], memory: usize) -> Fallible<Run> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let store = Arc::new(MemoryStore::default());
+    let stores = Stores { lake: store.clone(), quarantine: store.clone() };
+    let settings =
+        Settings { region: "us-east-1".parse()?, account: "external".parse()?, seal: Default::default(), memory };
+    let origin = |position: sources::Position| Origin::File {
+        name: "real".to_owned(),
+        offset: position.offset,
+        index: position.index,
+        line: position.line,
+    };
+    let outcome = transform_object(source, &settings, &stores, runtime.handle(), input, &Named, origin, || true)?;
+    Ok(Run { counts: outcome.counts, objects: store.objects().into_iter().collect() })
+}
+
+impl Run {
+    /// The objects of the lake.
+    pub fn lake_objects(&self) -> impl Iterator<Item = &(String, Bytes)> {
+        self.objects.iter().filter(|(key, _)| key.starts_with("ext/"))
+    }
+}
+
+/// The rows of an object as OCSF JSON.
+///
+/// # Errors
+/// What is no Parquet file of OCSF.
+pub fn rows(schema: &'static Schema, object: &Bytes) -> Fallible<Vec<Value>> {
+    let mut rows = Vec::new();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(object.clone())?.build()? {
+        rows.extend(ocsf::rows_to_json(schema, &batch?)?);
+    }
+    Ok(rows)
+}
