@@ -714,6 +714,22 @@ mod tests {
     }
 
     #[test]
+    fn row_groups_are_closed_before_they_reach_their_limit_in_wide_tables_too() {
+        let column = |seed: u64| -> ArrayRef {
+            Arc::new((0..40).map(|row| Some(noise(seed * 1000 + row, 3000))).collect::<StringArray>())
+        };
+        let narrow = texts((0..40).map(|_| None));
+        let names: Vec<String> = (0..60).map(|n| format!("column{n}")).collect();
+        let wide = names.iter().zip(0..).map(|(name, seed)| (name.as_str(), column(seed)));
+        let key = [("class_uid", narrow.column(0).clone()), ("time", narrow.column(1).clone())];
+        let batch = RecordBatch::try_from_iter(key.into_iter().chain(wide)).unwrap();
+        let settings = SealSettings { row_group: RowGroupLimit::new(1_000_000).unwrap(), ..SealSettings::default() };
+        let (metadata, _) = read(&sealed(&batch, &settings));
+        assert!(metadata.row_groups().iter().all(|group| group.compressed_size() <= 1_000_000));
+        assert!((6..=20).contains(&metadata.num_row_groups()), "{}", metadata.num_row_groups());
+    }
+
+    #[test]
     fn an_object_holds_one_class() {
         let seal = |classes: Vec<Option<i32>>| {
             let time = Int64Array::from_iter_values(0..classes.len() as i64);
