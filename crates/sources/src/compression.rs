@@ -1,11 +1,11 @@
 //! Compressed bytes to plain bytes, as a stream.
 //!
-//! Which compression it is follows from the first bytes, never from a name: gzip (any number of members), zstd (any number
-//! of frames) or none. What comes out may be compressed once more, as log groups that were exported twice are; a third
-//! layer is refused. Memory does not grow with the input, and [`ExpansionLimits`] stop a bomb.
+//! Which compression it is follows from the first bytes, never from a name: gzip (any number of members), zstd (any
+//! number of frames) or none. What comes out may be compressed once more, as log groups that were exported twice are; a
+//! third layer is refused. Memory does not grow with the input, and [`ExpansionLimits`] stop a bomb.
 //!
-//! The errors keep apart what a caller must keep apart: [`InputError::Source`] is the store's or the network's fault, and
-//! worth another try; all others are the data's fault and will be the same tomorrow.
+//! The errors keep apart what a caller must keep apart: [`InputError::Source`] is the store's or the network's fault,
+//! and worth another try; all others are the data's fault and will be the same tomorrow.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What compressed input may expand to. Plain input has no such limits.
 ///
-/// Sysmon and flow logs shrink to between a tenth and a fortieth; gzip cannot go beyond 1:1032 and zstd can go far beyond.
+/// Sysmon and flow logs shrink to between a tenth and a fortieth; gzip cannot go beyond 1:1032 and zstd can go far
+/// beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpansionLimits {
     /// Most bytes that one input may become. Default 16 GiB.

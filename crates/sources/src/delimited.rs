@@ -6,16 +6,16 @@ use crate::document::{Document, DocumentBuffer, DocumentError, NODE_LIMIT, Node,
 
 /// How a line falls into fields, and what these are called.
 ///
-/// Every field is a string. A line with fewer fields than there are columns (an older format of the service) has only the
-/// first ones; fields beyond the last column (a newer format) are called by their number, `_31`.
+/// Every field is a string. A line with fewer fields than there are columns (an older format of the service) has only
+/// the first ones; fields beyond the last column (a newer format) are called by their number, `_31`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delimited {
     /// The names of the fields.
     pub columns: Columns,
     /// The one ASCII byte between two fields: `b' '`, `b'\t'`, `b','`.
     pub separator: u8,
-    /// The ASCII byte around a field that may hold separators. In it, a backslash keeps a quote or a backslash from being
-    /// special; any other backslash is itself.
+    /// The ASCII byte around a field that may hold separators. In it, a backslash keeps a quote or a backslash from
+    /// being special; any other backslash is itself.
     pub quote: Option<u8>,
 }
 

@@ -1,10 +1,10 @@
 //! One raw event as a tree.
 //!
 //! Every decoder of this crate ends here and every mapping starts here: a [`Document`] is what a plan reads its values
-//! from. It is flat: nodes in preorder in one vector, a node's subtree being a contiguous range, so that walking what no
-//! mapping consumed is a loop over indices. Keys and strings point into the input where it spells them without an escape,
-//! else into the caller's [`Bump`]; numbers keep the text they had, because a flow id of 19 digits or a `1.0` must reach
-//! the lake as it was logged.
+//! from. It is flat: nodes in preorder in one vector, a node's subtree being a contiguous range, so that walking what
+//! no mapping consumed is a loop over indices. Keys and strings point into the input where it spells them without an
+//! escape, else into the caller's [`Bump`]; numbers keep the text they had, because a flow id of 19 digits or a `1.0`
+//! must reach the lake as it was logged.
 //!
 //! One document lives for one record. [`DocumentBuffer`] keeps the vector between records, so that the steady state
 //! allocates nothing but what the Bump hands out.
@@ -196,14 +196,14 @@ fn emptied<'b>(mut nodes: Vec<Node<'_>>) -> Vec<Node<'b>> {
 impl<'a> Document<'a> {
     /// Reads one JSON document (RFC 8259) that fills `input` but for white space and a leading byte order mark.
     ///
-    /// Of members of one object with the same key the last one counts, as in every common JSON reader; the others are not
-    /// in the tree, only in [`Document::duplicate_keys`]. An escaped lone surrogate (`\ud800`) has no text in UTF-8 and
-    /// becomes U+FFFD, which is what the .NET encoder of the Windows agents makes of it too; refusing it would let a
-    /// file name keep its record out of the lake. [`Document::replaced_surrogates`] tells.
+    /// Of members of one object with the same key the last one counts, as in every common JSON reader; the others are
+    /// not in the tree, only in [`Document::duplicate_keys`]. An escaped lone surrogate (`\ud800`) has no text in UTF-8
+    /// and becomes U+FFFD, which is what the .NET encoder of the Windows agents makes of it too; refusing it would let
+    /// a file name keep its record out of the lake. [`Document::replaced_surrogates`] tells.
     ///
     /// # Errors
-    /// Bytes that are not UTF-8, are not JSON or have more than white space after the document; more than [`DEPTH_LIMIT`]
-    /// levels or [`NODE_LIMIT`] values.
+    /// Bytes that are not UTF-8, are not JSON or have more than white space after the document; more than
+    /// [`DEPTH_LIMIT`] levels or [`NODE_LIMIT`] values.
     pub fn parse(input: &'a [u8], bump: &'a Bump) -> Result<Self, DocumentError> {
         DocumentBuffer::default().parse(input, bump)
     }
@@ -283,7 +283,8 @@ impl<'a> Document<'a> {
         self.notes.replaced_surrogates
     }
 
-    /// How many lines of a rendered message named a field that had its line before; see [`TextFields`](crate::TextFields).
+    /// How many lines of a rendered message named a field that had its line before; see
+    /// [`TextFields`](crate::TextFields).
     #[must_use]
     pub fn repeated_fields(&self) -> usize {
         self.notes.repeated_fields

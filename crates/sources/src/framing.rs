@@ -1,9 +1,9 @@
 //! An input to raw events, one after the other, in bounded memory.
 //!
-//! [`Records`] cuts the plain bytes of an input into events and says where each was. It does not judge an event: whether its
-//! bytes are JSON is for [`Decode::document`](crate::Decode::document) to find out, so that one bad event costs one event. What cannot be cut
-//! at all (an array without end, an event beyond the limit) becomes an item of its own with the bytes at hand, so that
-//! the items of an input cover all of it.
+//! [`Records`] cuts the plain bytes of an input into events and says where each was. It does not judge an event:
+//! whether its bytes are JSON is for [`Decode::document`](crate::Decode::document) to find out, so that one bad event
+//! costs one event. What cannot be cut at all (an array without end, an event beyond the limit) becomes an item of its
+//! own with the bytes at hand, so that the items of an input cover all of it.
 
 use crate::compression::{ExpansionLimits, InputError};
 use crate::delimited::{Columns, Delimited, DelimitedError};
@@ -19,7 +19,8 @@ pub enum Framing {
     Auto,
     /// A JSON document per line; blank lines do not count.
     Ndjson,
-    /// The elements of the array at a path of member names; an empty path is the root. Documents may follow one another.
+    /// The elements of the array at a path of member names; an empty path is the root. Documents may follow one
+    /// another.
     JsonArray {
         /// Member names from the root to the array, `["Records"]` for `$.Records`.
         at: Vec<String>,
@@ -217,8 +218,8 @@ impl<'a> Records<'a> {
     /// The next item; `None` at the end of the input.
     ///
     /// # Errors
-    /// Only [`InputError::Source`]: the reader given failed, and nothing is known about the rest of the input. What is wrong
-    /// with the data is an [`Item`].
+    /// Only [`InputError::Source`]: the reader given failed, and nothing is known about the rest of the input. What is
+    /// wrong with the data is an [`Item`].
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>, InputError> {
         let cursor = &mut self.cursor;
         let given = std::mem::take(&mut cursor.given);
@@ -452,8 +453,8 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
             if crate::json_stream::first_member_is_array(bytes, "Records") {
                 Framing::JsonArray { at: vec!["Records".to_owned()] }
             } else {
-                // A document that ends at the end of the first line is a line of JSON; one with lines of its own, or with another
-                // document on its line, is not.
+                // A document that ends at the end of the first line is a line of JSON; one with lines of its own, or
+                // with another document on its line, is not.
                 let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
                 match crate::json_stream::end_of_value(bytes) {
                     Some(end) if end > line => Framing::JsonDocuments,

@@ -1,8 +1,8 @@
 //! JSON text (RFC 8259) to the nodes of a document.
 //!
-//! Why not a library: a mapping needs every number's own text, every duplicate key and the offset of a fault, and hostile
-//! nesting must not cost stack. serde's data model drops the first two (sonic-rs and serde_json give an `f64` for
-//! `1.0`), lazy readers scan each level again, and all of them recurse (128 levels of sonic-rs overflow a thread's
+//! Why not a library: a mapping needs every number's own text, every duplicate key and the offset of a fault, and
+//! hostile nesting must not cost stack. serde's data model drops the first two (sonic-rs and serde_json give an `f64`
+//! for `1.0`), lazy readers scan each level again, and all of them recurse (128 levels of sonic-rs overflow a thread's
 //! stack in a debug build). One loop over the bytes with the open containers in a vector has all four, and was half
 //! again as fast as sonic-rs through serde. Strings, the bulk of any log, are scanned eight bytes at a time.
 //! `tests/json.rs` holds it against serde_json.
@@ -63,8 +63,8 @@ struct Open {
     first_hash: usize,
 }
 
-/// Hashes of the keys of all open objects, and for each object a Bloom filter of one bit per key: what tells at little cost
-/// that an object certainly has no key twice.
+/// Hashes of the keys of all open objects, and for each object a Bloom filter of one bit per key: what tells at little
+/// cost that an object certainly has no key twice.
 #[derive(Debug, Default)]
 struct Keys {
     hashes: Vec<u32>,

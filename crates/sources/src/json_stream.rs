@@ -3,8 +3,8 @@
 //! Only strings and brackets are looked at: enough to know where a value ends, however long it is, and little enough
 //! that a value that is not quite JSON is still cut out, given on, and refused alone.
 //!
-//! What comes out depends on the bytes and the limits alone, never on how the reader dealt them out: a retry must find the
-//! same events.
+//! What comes out depends on the bytes and the limits alone, never on how the reader dealt them out: a retry must find
+//! the same events.
 
 use crate::compression::InputError;
 use crate::framing::{Cursor, Found, FrameError};
@@ -22,8 +22,8 @@ pub(crate) enum Shape {
 pub(crate) struct JsonStream {
     shape: Shape,
     state: State,
-    /// Bytes read from the front of the window. Until a document's array is found its start stays there, so that a document
-    /// without array can be reported whole.
+    /// Bytes read from the front of the window. Until a document's array is found its start stays there, so that a
+    /// document without array can be reported whole.
     at: usize,
     /// Objects that are open on the way to the array.
     open: usize,
@@ -402,8 +402,8 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// Length of the rest of the value in `bytes`, or `None` if it goes on behind them. Zero at the start of a value that
-    /// is none.
+    /// Length of the rest of the value in `bytes`, or `None` if it goes on behind them. Zero at the start of a value
+    /// that is none.
     fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         loop {

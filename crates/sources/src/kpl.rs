@@ -1,8 +1,8 @@
 //! Kinesis records that the Kinesis Producer Library packed into one.
 //!
-//! A producer may send many user records as one Kinesis record to save requests; the stream's consumer has to take them apart.
-//! The form is published in the library's repository (`aggregation-format.md`): four magic bytes, a protocol buffer message
-//! of two tables of keys and the records, and the MD5 of the message.
+//! A producer may send many user records as one Kinesis record to save requests; the stream's consumer has to take them
+//! apart. The form is published in the library's repository (`aggregation-format.md`): four magic bytes, a protocol
+//! buffer message of two tables of keys and the records, and the MD5 of the message.
 
 use md5::{Digest as _, Md5};
 

@@ -1,7 +1,7 @@
 //! Bytes to raw events.
 //!
-//! The first arrow of the flow: what a stream record, an S3 object or a file holds becomes [`Document`]s, one per event,
-//! from which a mapping reads its values.
+//! The first arrow of the flow: what a stream record, an S3 object or a file holds becomes [`Document`]s, one per
+//! event, from which a mapping reads its values.
 //!
 //! 1. [`kpl::deaggregate`]: a Kinesis record to the user records packed in it.
 //! 2. [`Decompressed`]: gzip, zstd or plain, by the first bytes.

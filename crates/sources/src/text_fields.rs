@@ -4,10 +4,11 @@
 //! `Name: value` line for each field. [`TextFields`] puts an object in the place of that string, so that a mapping can
 //! write `$.Description.ProcessGuid`.
 //!
-//! A value may hold line breaks (a script as a command line), and what it holds is the attacker's to choose. So a line starts
-//! a field only if its name belongs to this event and was not seen before; any other line continues the value above
-//! it. A line whose name was seen before is either such a value or an attempt to look like a field, and is counted in
-//! [`Document::repeated_fields`]. No byte is lost: title, names and values in order, joined again, are the message.
+//! A value may hold line breaks (a script as a command line), and what it holds is the attacker's to choose. So a line
+//! starts a field only if its name belongs to this event and was not seen before; any other line continues the value
+//! above it. A line whose name was seen before is either such a value or an attempt to look like a field, and is
+//! counted in [`Document::repeated_fields`]. No byte is lost: title, names and values in order, joined again, are the
+//! message.
 
 use std::sync::{Arc, OnceLock};
 
@@ -51,8 +52,8 @@ pub struct TextFields {
 }
 
 impl TextFields {
-    /// Replaces the message by an object: [`TITLE_KEY`] with what stands before the first field, if anything does, then the fields in
-    /// their order. False, and the document is as before, if there is no message or it has no fields.
+    /// Replaces the message by an object: [`TITLE_KEY`] with what stands before the first field, if anything does, then
+    /// the fields in their order. False, and the document is as before, if there is no message or it has no fields.
     pub fn apply(&self, document: &mut Document<'_>) -> bool {
         let Some(node) = document.find(&self.at) else { return false };
         let NodeValue::String(message) = document.value(node) else { return false };
@@ -81,8 +82,8 @@ impl FieldNames {
     /// Lists from configuration.
     ///
     /// # Errors
-    /// If a list is longer than [`FIELD_LIMIT`], or a name is empty or holds a colon or a line break, which no line could
-    /// ever match.
+    /// If a list is longer than [`FIELD_LIMIT`], or a name is empty or holds a colon or a line break, which no line
+    /// could ever match.
     pub fn new<I>(lists: I) -> Result<Self, FieldNamesError>
     where
         I: IntoIterator<Item = (String, Vec<String>)>,

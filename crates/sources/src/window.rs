@@ -1,8 +1,8 @@
 //! The part of an input that is in memory.
 //!
 //! A framer looks at the bytes from the first one that it has not given out, asks for more where an event is not
-//! complete, and drops what it has given out. A plain slice is its own window and is never copied; a stream has a buffer
-//! that grows to the longest event and no further.
+//! complete, and drops what it has given out. A plain slice is its own window and is never copied; a stream has a
+//! buffer that grows to the longest event and no further.
 
 use std::io::Read;
 

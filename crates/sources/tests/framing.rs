@@ -1,4 +1,5 @@
-//! Promises about any input: nothing panics, nothing is dropped, and how the reader deals the bytes out does not matter.
+//! Promises about any input: nothing panics, nothing is dropped, and how the reader deals the bytes out does not
+//! matter.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test, whose helpers clippy takes for code")]
 

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use sources::{Document, NodeId, NodeValue};
 
-/// Reads the same bytes with both readers. They may differ in three points, on purpose: a lone surrogate becomes U+FFFD, a
-/// number beyond `f64` is kept as text, and a byte order mark is passed over.
+/// Reads the same bytes with both readers. They may differ in three points, on purpose: a lone surrogate becomes
+/// U+FFFD, a number beyond `f64` is kept as text, and a byte order mark is passed over.
 fn compare(input: &[u8]) {
     let bump = Bump::new();
     let ours = Document::parse(input, &bump);

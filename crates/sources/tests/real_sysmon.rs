@@ -1,4 +1,5 @@
-//! Rendered Sysmon messages of real hosts, where `../shared/data` is there: every event in release, the first thousands in debug.
+//! Rendered Sysmon messages of real hosts, where `../shared/data` is there: every event in release, the first thousands
+//! in debug.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test, whose helpers clippy takes for code")]
 
@@ -34,7 +35,8 @@ fn text<'a>(document: &Document<'a>, path: &[&str]) -> &'a str {
     document.value(document.find(path).unwrap_or_else(|| panic!("{path:?}"))).text().unwrap()
 }
 
-/// Title, names and values in order make the message again; and no message of these has lines that look like a field twice.
+/// Title, names and values in order make the message again; and no message of these has lines that look like a field
+/// twice.
 #[test]
 fn the_parts_of_every_message_join_to_the_message() {
     let fields = sysmon();
