@@ -17,11 +17,6 @@ impl Verdict {
     pub(crate) fn of(findings: bool) -> Self {
         if findings { Self::Findings } else { Self::Fine }
     }
-
-    /// Findings of either.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self::of(self == Self::Findings || other == Self::Findings)
-    }
 }
 
 /// Why a command could not do its work.

@@ -4,9 +4,11 @@
 //! how the process ends.
 
 mod completions;
+mod demo;
 mod exit;
 mod ingest;
 mod input;
+mod inspect;
 mod lake_arguments;
 mod lint;
 mod map;
@@ -51,10 +53,12 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Lint(lint::Lint),
     Mappings(mappings::Mappings),
     Map(map::Map),
     Ingest(ingest::Ingest),
+    Inspect(inspect::Inspect),
     Replay(replay::Replay),
     Send(send::Send),
     Completions(completions::Completions),
@@ -85,10 +89,12 @@ fn main() -> ExitCode {
 
 fn run(command: Command, output: &Output) -> Outcome {
     match command {
+        Command::Demo(demo) => demo.run(output),
         Command::Lint(lint) => lint.run(output),
         Command::Mappings(mappings) => mappings.run(output),
         Command::Map(map) => map.run(output),
         Command::Ingest(ingest) => ingest.run(output),
+        Command::Inspect(inspect) => inspect.run(output),
         Command::Replay(replay) => replay.run(output),
         Command::Send(send) => send.run(output),
         Command::Completions(completions) => completions.run(output),

@@ -16,50 +16,50 @@ use crate::exit::Failure;
 
 /// A mapped event, and where each of its values came from.
 #[derive(Debug, Serialize)]
-pub(super) struct Explanation {
+pub(crate) struct Explanation {
     /// The entry of `ocsf_mapping` that took it.
-    pub(super) event: String,
+    pub(crate) event: String,
     /// Its class.
-    pub(super) class: &'static str,
+    pub(crate) class: &'static str,
     /// The class's number.
-    pub(super) class_uid: u32,
+    pub(crate) class_uid: u32,
     /// The custom source that its record goes to.
-    pub(super) destination: String,
+    pub(crate) destination: String,
     /// When it happened.
-    pub(super) time: String,
+    pub(crate) time: String,
     /// Every value of the OCSF event, in the order of its attributes.
-    pub(super) attributes: Vec<Attribute>,
+    pub(crate) attributes: Vec<Attribute>,
     /// Raw fields without a place in OCSF.
-    pub(super) unmapped: Vec<(String, String)>,
+    pub(crate) unmapped: Vec<(String, String)>,
     /// Values that could not be written as the mapping wants; they are in `unmapped`.
-    pub(super) problems: Vec<Trouble>,
+    pub(crate) problems: Vec<Trouble>,
     /// Where the event is not as OCSF demands or advises.
-    pub(super) violations: Vec<String>,
+    pub(crate) violations: Vec<String>,
     /// Raw fields that made a value.
-    pub(super) fields_mapped: u64,
+    pub(crate) fields_mapped: u64,
     /// The OCSF event.
-    pub(super) ocsf: Value,
+    pub(crate) ocsf: Value,
 }
 
 /// A value of the OCSF event.
 #[derive(Debug, Serialize)]
-pub(super) struct Attribute {
+pub(crate) struct Attribute {
     /// Dotted path, with the number of the element after an array.
-    pub(super) attribute: String,
+    pub(crate) attribute: String,
     /// The value.
-    pub(super) value: Value,
+    pub(crate) value: Value,
     /// How it got there.
     #[serde(flatten)]
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
     /// The value in words, where its number says little to people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) meaning: Option<String>,
+    pub(crate) meaning: Option<String>,
 }
 
 /// How a value came to be.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase", tag = "origin")]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// Made from fields of the raw event.
     Raw {
         /// Their flattened paths.
@@ -76,17 +76,17 @@ pub(super) enum Origin {
 
 /// A value that could not be written.
 #[derive(Debug, Serialize)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     /// The attribute that was meant.
-    pub(super) attribute: String,
+    pub(crate) attribute: String,
     /// The value.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// Why not.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 impl Explanation {
-    pub(super) fn new(mapping: &Mapping, mapped: &Mapped<'_>) -> Result<Self, Failure> {
+    fn new(mapping: &Mapping, mapped: &Mapped<'_>) -> Result<Self, Failure> {
         let table = &mapping.tables()[mapped.table];
         let (schema, class) = (mapping.schema(), table.class());
         let mut builder = TableBuilder::new(table.shape.clone());
@@ -120,7 +120,7 @@ impl Explanation {
 }
 
 /// The explanation of a raw event, or why it is refused.
-pub(super) fn explain(
+pub(crate) fn explain(
     mapping: &Mapping,
     document: &Document<'_>,
     bump: &Bump,
@@ -229,7 +229,7 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// A value as people write it: texts without quotes.
-pub(super) fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

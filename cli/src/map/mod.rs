@@ -1,7 +1,7 @@
 //! `sluice map`: what becomes of a log, field by field, without writing anything.
 
 mod coverage;
-mod explanation;
+pub(crate) mod explanation;
 
 use std::path::PathBuf;
 

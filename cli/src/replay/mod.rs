@@ -1,7 +1,7 @@
 //! `sluice replay`: records that could not be written, after what stood in their way has been repaired.
 
 mod on_failure;
-mod quarantine;
+pub(crate) mod quarantine;
 mod stream;
 
 use std::path::PathBuf;
@@ -72,8 +72,8 @@ pub(crate) struct Replay {
 
 /// What a replay did.
 #[derive(Debug, Default)]
-struct Replayed {
-    counts: Counts,
+pub(crate) struct Replayed {
+    pub(crate) counts: Counts,
     objects: u64,
     bytes: u64,
     /// Ranges that the stream no longer has.

@@ -9,10 +9,10 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 /// Which records are replayed, and whether anything is changed.
-pub(super) struct Selection<'s> {
-    pub(super) source: &'s str,
-    pub(super) reason: Option<&'s str>,
-    pub(super) dry_run: bool,
+pub(crate) struct Selection<'s> {
+    pub(crate) source: &'s str,
+    pub(crate) reason: Option<&'s str>,
+    pub(crate) dry_run: bool,
 }
 
 /// Most memory that the lines of one object may take, in bytes. An object is sealed long before it has so many.
@@ -22,7 +22,7 @@ const OBJECT_BYTES: usize = 1 << 30;
 ///
 /// What an object's records become follows from the object alone, down to the names. If this is interrupted after records
 /// were put and before the object was changed, the next replay puts the same objects over themselves.
-pub(super) async fn replay(
+pub(crate) async fn replay(
     output: &Output,
     source: &Source,
     settings: &Settings,
