@@ -1,0 +1,175 @@
+//! A function's process.
+
+use std::io::{self, BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::runtime_api::{Event, RuntimeApi};
+
+/// A function that runs. It ends with this value.
+#[derive(Debug)]
+pub struct Function {
+    child: Child,
+    api: RuntimeApi,
+    output: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+    started: Instant,
+    invocations: u64,
+    timeout: Duration,
+}
+
+/// How an invocation failed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InvocationError {
+    /// The function answered with this error document.
+    Answered(Value),
+    /// The deadline passed without an answer. Lambda would have ended the process.
+    TimedOut,
+}
+
+/// How a function started.
+#[derive(Debug, Clone, Copy)]
+pub struct StartUp {
+    /// From the start of the process to its first request for an event.
+    pub to_first_poll: Duration,
+}
+
+/// How a function that would not start ended.
+#[derive(Debug)]
+pub struct Exit {
+    /// How the process ended.
+    pub status: ExitStatus,
+    /// What it told Lambda.
+    pub start_error: Option<Value>,
+    /// What it wrote to standard output, line by line.
+    pub output: Vec<String>,
+}
+
+/// The ARN that events come with.
+const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:sluice";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Function {
+    /// Starts a program. It gets Lambda's variables, then `environment`, and nothing of this process's.
+    ///
+    /// # Errors
+    /// The program or a socket cannot be had.
+    pub fn start(program: &Path, environment: &[(&str, &str)]) -> io::Result<Self> {
+        let api = RuntimeApi::start()?;
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "sluice")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "id")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let started = Instant::now();
+        let mut child = command.spawn()?;
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&output);
+        let stdout = child.stdout.take();
+        let reader = stdout.map(|stdout| {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            })
+        });
+        Ok(Self { child, api, output, reader, started, invocations: 0, timeout: PATIENCE })
+    }
+
+    /// Has later invocations end after `timeout`, as the function's deadline says.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Waits until the function asks for its first event.
+    pub fn started(&self) -> Option<StartUp> {
+        let poll = self.api.wait(PATIENCE, |state| state.first_poll)?;
+        Some(StartUp { to_first_poll: poll.saturating_duration_since(self.started) })
+    }
+
+    /// Hands it an event and waits for the answer.
+    ///
+    /// # Errors
+    /// [`InvocationError`].
+    pub fn invoke(&mut self, event: &Value) -> Result<Value, InvocationError> {
+        self.invoke_text(&event.to_string())
+    }
+
+    /// The same with an event that need not be JSON.
+    ///
+    /// # Errors
+    /// [`InvocationError`].
+    pub fn invoke_text(&mut self, event: &str) -> Result<Value, InvocationError> {
+        self.invocations += 1;
+        let id = format!("00000000-0000-4000-8000-{:012}", self.invocations);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let headers = vec![
+            ("lambda-runtime-deadline-ms", (now + self.timeout).as_millis().to_string()),
+            ("lambda-runtime-invoked-function-arn", FUNCTION_ARN.to_owned()),
+            ("lambda-runtime-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=0;Sampled=1".to_owned()),
+            ("content-type", "application/json".to_owned()),
+        ];
+        self.api.push(Event { id: id.clone(), headers, body: event.as_bytes().to_vec() });
+        let answer = self.api.answer(&id, self.timeout).ok_or(InvocationError::TimedOut)?;
+        answer.map_err(InvocationError::Answered)
+    }
+
+    /// What the function has written to standard output so far, line by line. What it wrote before it answered may
+    /// arrive a moment after the answer, so `until` says when enough is there.
+    pub fn output(&self, until: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if until(&lines) || Instant::now() > end {
+                return lines;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// The most memory that the process has had so far, in bytes, where the system says (Linux).
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+
+    /// Waits for the end of a function that does not start.
+    ///
+    /// # Errors
+    /// The process cannot be waited for.
+    pub fn exit(mut self) -> io::Result<Exit> {
+        let status = self.child.wait()?;
+        if let Some(reader) = self.reader.take() {
+            // It ends with the output.
+            let _ = reader.join();
+        }
+        let start_error = self.api.wait(Duration::ZERO, |state| state.start_error.take());
+        let output = std::mem::take(&mut *self.output.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Exit { status, start_error, output })
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
