@@ -23,6 +23,9 @@ pub const DEPTH_LIMIT: usize = 128;
 /// one hostile line can take to 48 MiB.
 pub const NODE_LIMIT: usize = 1 << 20;
 
+/// Most nodes that a [`DocumentBuffer`] keeps room for: 3 MiB.
+const KEPT_NODES: usize = 1 << 16;
+
 /// Index of a node of a [`Document`]. The root is [`NodeId::ROOT`]; descendants have larger ids than their ancestors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
@@ -173,10 +176,10 @@ impl DocumentBuffer {
         }
     }
 
-    /// Takes a document's memory back for the next record.
+    /// Takes a document's memory back for the next record. That of a giant is let go.
     pub fn recycle(&mut self, document: Document<'_>) {
         let nodes = emptied(document.nodes);
-        if nodes.capacity() > self.nodes.capacity() {
+        if nodes.capacity() > self.nodes.capacity() && nodes.capacity() <= KEPT_NODES {
             self.nodes = nodes;
         }
     }

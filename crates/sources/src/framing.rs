@@ -444,7 +444,7 @@ const LOOK: usize = 64 << 10;
 
 /// The framing that the start of an input suggests.
 fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
-    while cursor.window.bytes().len() < LOOK && cursor.window.grow()? {}
+    while cursor.window.bytes().len() < LOOK && !is_enough(cursor.window.bytes()) && cursor.window.grow()? {}
     let bytes = cursor.window.bytes();
     let bytes = bytes.get(..LOOK).unwrap_or(bytes).trim_ascii_start();
     Ok(match bytes.first() {
@@ -471,6 +471,18 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
         }
         _ => Framing::Ndjson,
     })
+}
+
+/// True if more bytes could not change what [`detect`] says, so that a slow stream need not fill 64 KiB first.
+fn is_enough(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let line = || memchr::memchr(b'\n', bytes).and_then(|line| bytes.get(..line));
+    match bytes.first() {
+        None => false,
+        Some(b'[') => true,
+        Some(b'{') => line().is_some_and(|line| crate::json_stream::end_of_value(line).is_some()),
+        Some(_) => line().is_some(),
+    }
 }
 
 #[cfg(test)]
@@ -698,6 +710,18 @@ mod tests {
         assert_eq!(auto("some text\nmore"), ["0 line 1: some text", "10 line 2: more"]);
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(LOOK));
         assert_eq!(auto(&format!("{long}\n{{}}")).len(), 2);
+    }
+
+    #[test]
+    fn a_slow_stream_gives_its_first_line_when_that_is_complete() {
+        struct Waiting;
+        impl Read for Waiting {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                panic!("the first line is there")
+            }
+        }
+        let mut records = Records::of_stream(&Framing::Auto, b"{\"a\":1}\n".chain(Waiting), Limits::default());
+        assert!(matches!(records.next_item(), Ok(Some(Item::Event(event))) if event.bytes == b"{\"a\":1}"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use bumpalo::Bump;
 use rustc_hash::FxHasher;
 
 use crate::document::{DEPTH_LIMIT, DocumentError, NODE_LIMIT, Node, NodeValue};
+use crate::words;
 
 /// What the reader needs beside the nodes, kept between documents.
 #[derive(Debug, Default)]
@@ -295,10 +296,10 @@ impl<'a> Reader<'a, '_> {
     /// Goes on to the next byte that is no plain text in a string.
     #[inline]
     fn skip_plain(&mut self) {
-        while let Some(chunk) = self.chunk() {
-            let special = special_bytes(chunk);
+        while let Some(word) = words::load(self.bytes, self.at) {
+            let special = special_bytes(word);
             if special != 0 {
-                self.at += special.trailing_zeros() as usize / 8;
+                self.at += words::first(special);
                 return;
             }
             self.at += 8;
@@ -306,12 +307,6 @@ impl<'a> Reader<'a, '_> {
         while self.peek().is_some_and(|byte| !is_special(byte)) {
             self.at += 1;
         }
-    }
-
-    #[inline]
-    fn chunk(&self) -> Option<u64> {
-        let chunk = self.bytes.get(self.at..)?.first_chunk::<8>()?;
-        Some(u64::from_le_bytes(*chunk))
     }
 
     /// The rest of a string that began at `start`; on its first backslash.
@@ -331,17 +326,17 @@ impl<'a> Reader<'a, '_> {
             }
             // Plain text is copied while it is scanned.
             loop {
-                let Some(chunk) = self.chunk() else {
+                let Some(word) = words::load(self.bytes, self.at) else {
                     while let Some(byte) = self.peek().filter(|&byte| !is_special(byte)) {
                         self.unescaped.push(byte);
                         self.at += 1;
                     }
                     break;
                 };
-                self.unescaped.extend_from_slice(&chunk.to_le_bytes());
-                let special = special_bytes(chunk);
+                self.unescaped.extend_from_slice(&word.to_le_bytes());
+                let special = special_bytes(word);
                 if special != 0 {
-                    let plain = special.trailing_zeros() as usize / 8;
+                    let plain = words::first(special);
                     self.unescaped.truncate(self.unescaped.len() - 8 + plain);
                     self.at += plain;
                     break;
@@ -423,17 +418,10 @@ fn is_special(byte: u8) -> bool {
     byte == b'"' || byte == b'\\' || byte < 0x20
 }
 
-/// The high bit of each special byte is set, up to and including the first one; what follows it may be wrong (a borrow
-/// of the subtraction), and is not looked at.
+/// The mask of [`is_special`]; see [`words`].
 #[inline]
-fn special_bytes(chunk: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zero_byte = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-    let quote = zero_byte(chunk ^ (ONES * b'"' as u64));
-    let backslash = zero_byte(chunk ^ (ONES * b'\\' as u64));
-    let control = chunk.wrapping_sub(ONES * 0x20) & !chunk;
-    (quote | backslash | control) & HIGH
+fn special_bytes(word: u64) -> u64 {
+    words::equal(word, b'"') | words::equal(word, b'\\') | words::below(word, 0x20)
 }
 
 /// Adds all members of an object but the last of each name.

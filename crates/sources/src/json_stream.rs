@@ -8,6 +8,7 @@
 
 use crate::compression::InputError;
 use crate::framing::{Cursor, Found, FrameError};
+use crate::words;
 
 /// What the events are.
 #[derive(Debug)]
@@ -446,14 +447,19 @@ impl Scanner {
     }
 }
 
-/// The first quote or backslash. Most strings are so short that calling a vectorised search costs more than it saves.
+/// The first quote or backslash.
 #[inline]
 fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    let is_either = |byte: &u8| matches!(byte, b'"' | b'\\');
-    let near = bytes.get(..24).unwrap_or(bytes);
-    near.iter()
-        .position(is_either)
-        .or_else(|| memchr::memchr2(b'"', b'\\', bytes.get(near.len()..)?).map(|at| near.len() + at))
+    let mut at = 0;
+    while let Some(word) = words::load(bytes, at) {
+        let mask = words::equal(word, b'"') | words::equal(word, b'\\');
+        if mask != 0 {
+            return Some(at + words::first(mask));
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|length| at + length)
 }
 
 /// Length of the value at the start, if it is all there.

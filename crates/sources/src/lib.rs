@@ -21,6 +21,7 @@ mod json_stream;
 pub mod kpl;
 mod text_fields;
 mod window;
+mod words;
 
 pub use compression::{Compression, Decompressed, ExpansionLimits, InputError};
 pub use decode::Decode;

@@ -46,7 +46,8 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
 fn cloudtrail_files_fall_into_their_records() {
     let Some(data) = data() else { return };
     let mut count = 0;
-    for file in fs::read_dir(data.join("cloudtrail")).unwrap() {
+    let most = if cfg!(debug_assertions) { 10 } else { usize::MAX };
+    for file in fs::read_dir(data.join("cloudtrail")).unwrap().take(most) {
         let packed = fs::read(file.unwrap().path()).unwrap();
         let mut whole: Value = serde_json::from_slice(&unpacked(&packed)).unwrap();
         let Value::Array(expected) = whole["Records"].take() else { panic!() };
@@ -56,7 +57,7 @@ fn cloudtrail_files_fall_into_their_records() {
             assert_eq!(found, expected);
         }
     }
-    assert_eq!(count, 2_900);
+    assert!(count == 2_900 || most == 10 && count > 10, "{count}");
 }
 
 #[test]
