@@ -4,6 +4,9 @@ use bumpalo::Bump;
 
 use crate::document::{Document, DocumentBuffer, DocumentError, NODE_LIMIT, Node, NodeValue};
 
+/// Most columns that a header line may name.
+pub const COLUMN_LIMIT: usize = 1024;
+
 /// How a line falls into fields, and what these are called.
 ///
 /// Every field is a string. A line with fewer fields than there are columns (an older format of the service) has only
@@ -50,6 +53,9 @@ pub enum DelimitedError {
         /// The field.
         name: String,
     },
+    /// The header line has more than [`COLUMN_LIMIT`] fields.
+    #[error("more than {COLUMN_LIMIT} columns")]
+    TooManyColumns,
     /// The header line is not UTF-8.
     #[error("not UTF-8 at byte {offset}")]
     NotUtf8 {
@@ -76,6 +82,9 @@ impl Delimited {
                 let bump = Bump::new();
                 let mut names: Vec<String> = Vec::new();
                 for field in self.fields(text?, &bump) {
+                    if names.len() >= COLUMN_LIMIT {
+                        return Err(DelimitedError::TooManyColumns);
+                    }
                     let name = field?.trim();
                     if !name.starts_with(|first: char| first.is_alphabetic()) || names.iter().any(|other| other == name)
                     {
@@ -262,5 +271,8 @@ mod tests {
         for bad in [&b"a,a"[..], b"a,", b"1,2", b"a,\xff"] {
             assert!(flow.columns_of(bad).is_err());
         }
+        let header = |count| (0..count).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",").into_bytes();
+        assert_eq!(flow.columns_of(&header(COLUMN_LIMIT)).unwrap().0.len(), COLUMN_LIMIT);
+        assert_eq!(flow.columns_of(&header(COLUMN_LIMIT + 1)), Err(DelimitedError::TooManyColumns));
     }
 }
