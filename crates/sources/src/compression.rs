@@ -2,8 +2,8 @@
 //!
 //! Which compression it is follows from the first bytes, never from a name: gzip (any number of members), zstd (any
 //! number of frames) or none. What comes out may be compressed once more, as log groups that were exported twice are; a
-//! third layer is refused. Memory does not grow with the input (zstd's window may be up to 128 MiB, its
-//! own limit), and [`ExpansionLimits`] stop a bomb.
+//! third layer is refused. Memory does not grow with the input (zstd's window may be up to 128 MiB, its own limit), and
+//! [`ExpansionLimits`] stop a bomb.
 //!
 //! The errors keep apart what a caller must keep apart: [`InputError::Source`] is the store's or the network's fault,
 //! and worth another try; all others are the data's fault and will be the same tomorrow.
