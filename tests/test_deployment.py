@@ -251,9 +251,15 @@ def test_logs_are_json_and_their_metrics_count_every_record(stack):
     eventually(lambda: invocations(stack, "transform-kinesis", began), "the function's log")
     lines = [json.loads(line) for line in log_lines(stack, "transform-kinesis", began)]
 
-    metrics = [line for line in lines if "_aws" in line]
     assert {line["service"] for line in lines} == {"transform-kinesis"}
-    assert {d["Namespace"] for line in metrics for d in line["_aws"]["CloudWatchMetrics"]} == {"Sluice"}
+    [totals] = [line for line in lines if "RecordsIn" in line]
+    assert totals["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Sluice"
+    assert totals["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert (totals["RecordsIn"], totals["RecordsWritten"], totals["RecordsQuarantined"]) == (
+        len(records),
+        len(SYSMON),
+        len(REFUSED),
+    )
 
 
 def test_what_lambda_puts_aside_is_reported_and_nothing_else_is(stack, s3):

@@ -278,6 +278,23 @@ def test_a_function_writes_its_log_where_the_log_is_kept(deployed):
         assert groups[f"{name}Logs"]["RetentionInDays"]
 
 
+def test_alarms_count_quarantine_under_the_names_that_the_functions_log_it(translated):
+    resolved = Resolved(translated, **LAKE, MetricsNamespace="Logs")
+    functions = resolved.of_type("AWS::Lambda::Function").values()
+    told = {(f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"], "Logs") for f in functions}
+    alarms = [a for a in resolved.of_type("AWS::CloudWatch::Alarm").values() if a["MetricName"] == "RecordsQuarantined"]
+    assert {(alarm["Dimensions"][0]["Value"], alarm["Namespace"]) for alarm in alarms} == told
+
+
+def test_alarms_go_to_the_topic_where_there_is_one(translated):
+    topic = "arn:aws:sns:us-east-1:123456789012:soc"
+    alarms = Resolved(translated, **LAKE, AlarmTopicArn=topic).of_type("AWS::CloudWatch::Alarm").values()
+    assert alarms
+    assert [alarm["AlarmActions"] for alarm in alarms] == [[topic]] * len(alarms)
+    silent = Resolved(translated, **LAKE).of_type("AWS::CloudWatch::Alarm").values()
+    assert [alarm["AlarmActions"] for alarm in silent] == [[]] * len(alarms)
+
+
 def test_every_parameter_is_used_and_offered_in_a_group(translated):
     groups = translated["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     offered = [name for group in groups for name in group["Parameters"]]
