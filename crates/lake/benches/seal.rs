@@ -49,6 +49,7 @@ fn sealing(c: &mut Criterion) {
     group.finish();
 
     let mut group = c.benchmark_group("partition");
+    group.sample_size(20);
     let rows = 100_000;
     let batch = process_activities(rows, Order::Shuffled);
     group.throughput(Throughput::Elements(rows as u64));
