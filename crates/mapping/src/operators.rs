@@ -473,7 +473,11 @@ pub static DECODE: ObjectForm = ObjectForm {
     keys: &[
         optional("format", Form::Choice(FORMATS), "default `auto`"),
         optional("at", Form::Path, "json-array: where the array of events is"),
-        optional("columns", Form::NonEmptyList(&Form::Name), "delimited: names of the columns; default: the first line"),
+        optional(
+            "columns",
+            Form::NonEmptyList(&Form::Name),
+            "delimited: names of the columns; default: the first line",
+        ),
         optional("separator", Form::Character, "delimited: what stands between columns; default one space"),
         optional("quote", Form::Character, "delimited: stands around a column that may contain the separator"),
         optional("text_fields", Form::Object(&TEXT_FIELDS), "a rendered message that becomes an object"),
