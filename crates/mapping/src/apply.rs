@@ -1,5 +1,7 @@
 //! A compiled mapping, applied: one raw event in, one checked OCSF record out, or the reason why not.
 
+use std::cell::RefCell;
+
 use bumpalo::Bump;
 use ocsf::schema::Schema;
 use ocsf::{Breach, Cell, Record, Scope};
@@ -76,10 +78,16 @@ impl Mapping {
     /// # Errors
     /// All diagnostics, if one of them is an error; [`lint`](crate::lint) gives the warnings of a config that works.
     pub fn from_text(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        let checked = check(text, load);
+        let hasher = RefCell::new(blake3::Hasher::new());
+        hasher.borrow_mut().update(text.as_bytes());
+        let checked = check(text, &|name| {
+            let base = load(name)?;
+            hasher.borrow_mut().update(base.as_bytes());
+            Some(base)
+        });
         let Some(config) = checked.accepted() else { return Err(checked.diagnostics) };
         let schema = Schema::get(config.ocsf_version.value);
-        let version = blake3::hash(text.as_bytes()).to_hex()[..16].to_owned();
+        let version = hasher.borrow().finalize().to_hex()[..16].to_owned();
         Self::compile(config, schema, version)
             .map_err(|fault| vec![Diagnostic::new(Code::WrongType, fault.span, fault.message)])
     }
@@ -101,7 +109,7 @@ impl Mapping {
         &self.source_name
     }
 
-    /// The first 16 hexadecimal digits of the BLAKE3 hash of the config's text.
+    /// The first 16 hexadecimal digits of the BLAKE3 hash of the config's text and of those that it extends.
     pub fn version(&self) -> &str {
         &self.version
     }
