@@ -150,6 +150,14 @@ pub enum SealError {
     Nonconforming(String),
 }
 
+impl SealSettings {
+    /// A row whose columns together take no more than this, in bytes before compression, fits in every object. Whether a
+    /// larger one does, [`oversized_rows`] knows.
+    pub fn row_bytes(&self) -> u64 {
+        self.page.row().min(self.row_group.slice())
+    }
+}
+
 impl ZstdLevel {
     /// A level from 1 to 22.
     ///

@@ -94,14 +94,16 @@ impl<'a> Record<'a> {
         self.cells[(element.0 + list.0 + 1) as usize..(element.0 + end) as usize].fill(Cell::Null);
     }
 
-    /// More than any column, or all of them, will take for this event before compression, in bytes.
-    pub fn bytes_bound(&self) -> usize {
-        // Eight bytes of a number or four of a text's length, and some for each list around it.
-        const CELL_BYTES: usize = 16;
-        let text = |cell: &Cell<'_>| if let Cell::Text(text) = cell { text.len() } else { 0 };
-        let cells: usize = self.cells.iter().map(text).sum();
-        let unmapped: usize = self.unmapped.iter().map(|(key, value)| key.len() + value.len() + 2 * CELL_BYTES).sum();
-        cells + self.cells.len() * CELL_BYTES + unmapped
+    /// At least as many values as the event has in all columns, those of array elements and absent ones included.
+    pub fn values_bound(&self) -> usize {
+        self.cells.len() + 2 * self.unmapped.len()
+    }
+
+    /// The bytes of all texts of the event, unmapped ones included: what it will take in columns before compression.
+    pub fn text_bytes(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| if let Cell::Text(text) = cell { text.len() } else { 0 });
+        let unmapped = self.unmapped.iter().map(|(key, value)| key.len() + value.len());
+        cells.chain(unmapped).sum()
     }
 
     /// Makes room for `capacity` elements of an array of objects; the elements are reached through [`Record::element`].

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bumpalo::Bump;
 use bytes::Bytes;
 use lake::key::{AccountId, EventDay, ObjectName, Partition, Region, SourceName};
-use lake::parquet_object::{Content, SealSettings, SealedObject, seal};
+use lake::parquet_object::{Content, SealSettings, SealedObject, oversized_rows, seal};
 use lake::partition::partition;
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, seal_lines};
 use mapping::{Mapped, Mapping};
@@ -155,26 +155,24 @@ struct OpenTable {
     inputs: Vec<Vec<InputId>>,
 }
 
-/// Largest total text of one event, in bytes: a column's share of it always fits a data page.
-const EVENT_TEXT_LIMIT: usize = 900_000;
-
 /// Collects mapped events until they are sealed.
 #[derive(Debug)]
 pub struct Batch<'s> {
     settings: &'s Settings,
     open: Vec<Open<'s>>,
-    quarantine: BTreeMap<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
-    quarantine_bytes: usize,
+    refused: BTreeMap<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
+    refused_bytes: usize,
     counts: Counts,
     bump: Bump,
     buffer: DocumentBuffer,
     part: u32,
 }
 
-/// What a batch does with an event.
-enum Verdict<'s> {
-    Mapped { account: Option<AccountId>, day: EventDay, table: usize, source: &'s Source },
-    Refused { source: Option<&'s Source>, reason: &'static str, message: String },
+/// Why an event goes into quarantine.
+struct Refused<'s> {
+    source: Option<&'s Source>,
+    reason: &'static str,
+    message: String,
 }
 
 impl<'s> Batch<'s> {
@@ -183,13 +181,23 @@ impl<'s> Batch<'s> {
         Self {
             settings,
             open: Vec::new(),
-            quarantine: BTreeMap::new(),
-            quarantine_bytes: 0,
+            refused: BTreeMap::new(),
+            refused_bytes: 0,
             counts: Counts::default(),
             bump: Bump::new(),
             buffer: DocumentBuffer::default(),
             part: 0,
         }
+    }
+
+    /// The same with objects named from part `part` on.
+    pub fn from_part(self, part: u32) -> Self {
+        Self { part, ..self }
+    }
+
+    /// The part that is sealed next.
+    pub fn part(&self) -> u32 {
+        self.part
     }
 
     /// What became of the events so far.
@@ -201,7 +209,7 @@ impl<'s> Batch<'s> {
     pub fn is_full(&self) -> bool {
         let tables = self.open.iter().flat_map(|open| &open.tables);
         let held: usize = tables.map(|table| table.builder.bytes()).sum();
-        held + self.quarantine_bytes >= self.settings.memory
+        held + self.refused_bytes >= self.settings.memory
     }
 
     /// Takes an item of an input: maps an event, puts what is none into quarantine.
@@ -242,28 +250,35 @@ impl<'s> Batch<'s> {
         self.counts.records_in += 1;
         let mut bump = std::mem::take(&mut self.bump);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let verdict = match decode.document(event, &mut buffer, &bump) {
-            Err(error) => Verdict::Refused { source, reason: "undecodable", message: error.to_string() },
-            Ok(mut document) => {
-                let verdict = match route(&document) {
-                    Err(message) => Verdict::Refused { source: None, reason: "no_source", message },
-                    Ok(source) => {
-                        if decode.text_fields.is_none()
-                            && let Some(fields) = &source.decode().text_fields
-                        {
-                            fields.apply(&mut document);
-                        }
-                        self.map(source, &document, &bump)
-                    }
-                };
-                buffer.recycle(document);
-                verdict
+        let mut routed = source;
+        // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
+        let mapped = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            failpoint::reach(failpoint::Place::Map, event.bytes);
+            let read = decode.document(event, &mut buffer, &bump);
+            let mut document = read.map_err(|error| ("undecodable", error.to_string()))?;
+            let source = route(&document).map_err(|message| ("no_source", message))?;
+            routed = Some(source);
+            if decode.text_fields.is_none()
+                && let Some(fields) = &source.decode().text_fields
+            {
+                fields.apply(&mut document);
             }
-        };
+            let mapping: &'s Mapping = source.mapping();
+            let mapped = mapping.apply(&document, &bump).map_err(|refusal| (refusal.code(), refusal.to_string()))?;
+            buffer.recycle(document);
+            Ok((source, mapped))
+        }));
+        let mapped =
+            mapped.unwrap_or_else(|_| Err(("fault", "Sluice broke off on this event; please report it".into())));
+        #[cfg(test)]
+        failpoint::reach(failpoint::Place::Append, event.bytes);
+        if let Err((reason, message)) = mapped.and_then(|(source, mapped)| self.append(source, &mapped, input)) {
+            self.quarantine(Refused { source: routed, reason, message }, event.bytes, origin, input);
+        }
         self.buffer = buffer;
         bump.reset();
         self.bump = bump;
-        self.settle(verdict, event.bytes, origin, input);
     }
 
     /// Puts bytes that are no event into quarantine.
@@ -277,37 +292,53 @@ impl<'s> Batch<'s> {
         input: InputId,
     ) {
         self.counts.records_in += 1;
-        self.settle(Verdict::Refused { source, reason, message }, raw, origin, input);
+        self.quarantine(Refused { source, reason, message }, raw, origin, input);
     }
 
-    fn map<'a>(&mut self, source: &'s Source, document: &Document<'a>, bump: &'a Bump) -> Verdict<'s>
-    where
-        's: 'a,
-    {
-        let mapping: &'s Mapping = source.mapping();
-        // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
-        let outcome = catch_unwind(AssertUnwindSafe(|| mapping.apply(document, bump)));
-        let refused = |reason, message| Verdict::Refused { source: Some(source), reason, message };
-        match outcome {
-            Err(_) => refused("fault", "the mapping broke off on this event; please report it".to_owned()),
-            Ok(Err(refusal)) => refused(refusal.code(), refusal.to_string()),
-            Ok(Ok(mapped)) => self.append(source, &mapped).unwrap_or_else(|(reason, message)| refused(reason, message)),
-        }
-    }
-
-    fn append(&mut self, source: &'s Source, mapped: &Mapped<'_>) -> Result<Verdict<'s>, (&'static str, String)> {
+    fn append(
+        &mut self,
+        source: &'s Source,
+        mapped: &Mapped<'_>,
+        input: InputId,
+    ) -> Result<(), (&'static str, String)> {
         let day = EventDay::of_millis(mapped.time).map_err(|error| ("no_time", error.to_string()))?;
-        let text = mapped.record.text_bytes();
-        if text > EVENT_TEXT_LIMIT {
-            return Err((
-                "oversized",
-                format!("the event has {text} bytes of text; the lake takes {EVENT_TEXT_LIMIT}"),
-            ));
-        }
+        self.check_size(source, mapped)?;
         let account = mapped.account.and_then(|account| account.parse().ok());
+        let account = account.unwrap_or_else(|| self.settings.account.clone());
+        let table = self.table(source, mapped.table);
+        table.builder.append(&mapped.record);
+        table.note_row(account, day, input);
         self.counts.problems += mapped.problems.len() as u64;
-        self.table(source, mapped.table).builder.append(&mapped.record);
-        Ok(Verdict::Mapped { account, day, table: mapped.table, source })
+        let class = source.mapping().tables()[mapped.table].class().name;
+        match self.counts.written.get_mut(class) {
+            Some(count) => *count += 1,
+            None => {
+                self.counts.written.insert(class.to_owned(), 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an event that no object can hold. It must not come into a table: it would keep its neighbours out of the
+    /// lake.
+    fn check_size(&self, source: &Source, mapped: &Mapped<'_>) -> Result<(), (&'static str, String)> {
+        /// What a value takes besides its text: eight bytes of a number or four of a text's length, and a level or two
+        /// for each list around it.
+        const VALUE_BYTES: usize = 16;
+        let seal = &self.settings.seal;
+        let bound = mapped.record.text_bytes() + mapped.record.values_bound() * VALUE_BYTES;
+        if bound as u64 <= seal.row_bytes() {
+            return Ok(());
+        }
+        let mut alone = TableBuilder::new(source.mapping().tables()[mapped.table].shape.clone());
+        alone.append(&mapped.record);
+        let rows = alone.finish().map_err(|error| ("fault", error.to_string()))?;
+        match oversized_rows(&rows, seal).map_err(|error| ("fault", error.to_string()))?.first() {
+            None => Ok(()),
+            Some(row) => {
+                Err(("oversized", format!("{} takes {} bytes; the lake takes {}", row.column, row.bytes, row.limit)))
+            }
+        }
     }
 
     fn table(&mut self, source: &'s Source, table: usize) -> &mut OpenTable {
@@ -325,30 +356,16 @@ impl<'s> Batch<'s> {
         &mut self.open[at].tables[table]
     }
 
-    fn settle(&mut self, verdict: Verdict<'s>, raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
-        match verdict {
-            Verdict::Mapped { account, day, table, source } => {
-                let account = account.unwrap_or_else(|| self.settings.account.clone());
-                let class = source.mapping().tables()[table].class().name;
-                match self.counts.written.get_mut(class) {
-                    Some(count) => *count += 1,
-                    None => {
-                        self.counts.written.insert(class.to_owned(), 1);
-                    }
-                }
-                self.table(source, table).note_row(account, day, input);
-            }
-            Verdict::Refused { source, reason, message } => {
-                *self.counts.quarantined.entry(reason.to_owned()).or_default() += 1;
-                let name = source.map_or("unknown", |source| source.name());
-                let mapping = source.map(|source| source.mapping().version().to_owned());
-                let line = QuarantineLine::new(raw, reason, message, name, mapping, origin());
-                self.quarantine_bytes += line.bytes();
-                let (lines, inputs) = self.quarantine.entry(line.key()).or_default();
-                lines.push(line);
-                note_input(inputs, input);
-            }
-        }
+    fn quarantine(&mut self, refused: Refused<'s>, raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
+        let Refused { source, reason, message } = refused;
+        *self.counts.quarantined.entry(reason.to_owned()).or_default() += 1;
+        let name = source.map_or("unknown", |source| source.name());
+        let mapping = source.map(|source| source.mapping().version().to_owned());
+        let line = QuarantineLine::new(raw, reason, message, name, mapping, origin());
+        self.refused_bytes += line.bytes();
+        let (lines, inputs) = self.refused.entry(line.key()).or_default();
+        lines.push(line);
+        note_input(inputs, input);
     }
 
     /// Closes the open tables and quarantine into objects. `name` gives the object names of this part, which must follow
@@ -357,6 +374,8 @@ impl<'s> Batch<'s> {
     /// # Errors
     /// [`BatchError`]; nothing has been given out then, and the inputs must be reported failed.
     pub fn seal(&mut self, label: &str, identity: &[&str]) -> Result<Vec<Parcel>, BatchError> {
+        #[cfg(test)]
+        failpoint::reach(failpoint::Place::Seal, &[]);
         let name = ObjectName::derive(label, identity, self.part);
         let mut parcels = Vec::new();
         for open in &mut self.open {
@@ -364,7 +383,7 @@ impl<'s> Batch<'s> {
                 table.seal(self.settings, open.source, facts, &name, &mut parcels)?;
             }
         }
-        for (key, (lines, inputs)) in std::mem::take(&mut self.quarantine) {
+        for (key, (lines, inputs)) in std::mem::take(&mut self.refused) {
             parcels.push(Parcel {
                 destination: Destination::Quarantine,
                 key: key.object(&name),
@@ -373,7 +392,7 @@ impl<'s> Batch<'s> {
                 inputs,
             });
         }
-        self.quarantine_bytes = 0;
+        self.refused_bytes = 0;
         self.part += 1;
         Ok(parcels)
     }
@@ -447,5 +466,40 @@ impl OpenTable {
 fn note_input(inputs: &mut Vec<InputId>, input: InputId) {
     if inputs.last() != Some(&input) {
         inputs.push(input);
+    }
+}
+
+/// Where tests have Sluice break off, as a fault of its own would.
+#[cfg(test)]
+pub(crate) mod failpoint {
+    use std::cell::{Cell, RefCell};
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Place {
+        Map,
+        Append,
+        /// Of a batch that holds the event.
+        Seal,
+    }
+
+    thread_local! {
+        static SET: RefCell<Option<(Place, &'static str)>> = const { RefCell::new(None) };
+        static HELD: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Has this thread break off at the event that contains `text`.
+    pub(crate) fn set(place: Place, text: &'static str) {
+        SET.set(Some((place, text)));
+    }
+
+    pub(crate) fn reach(place: Place, raw: &[u8]) {
+        let Some((set, text)) = SET.with_borrow(|set| *set) else { return };
+        let here = text.is_empty() || raw.windows(text.len()).any(|window| window == text.as_bytes());
+        if set == Place::Seal && place == Place::Append && here {
+            HELD.set(true);
+        }
+        if set == place && (here || HELD.take()) {
+            panic!("a fault was asked for");
+        }
     }
 }

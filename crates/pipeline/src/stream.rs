@@ -1,9 +1,12 @@
 //! A batch of Kinesis records, and the lowest sequence number that is not safe.
 
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use lake::quarantine::Origin;
 use sources::{Decode, kpl};
 
-use crate::batch::{Batch, Counts, InputId, Settings};
+use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Settings};
 use crate::deliver::Stores;
 use crate::routing::Sources;
 
@@ -40,7 +43,8 @@ pub struct StreamOutcome {
 /// Transforms a batch of stream records. `has_time` says whether another record may be started.
 ///
 /// A record that can never succeed goes to quarantine and counts as done. A fault that may pass makes
-/// [`StreamOutcome::retry_from`] the first record that depends on it.
+/// [`StreamOutcome::retry_from`] the first record that depends on it. A record at which Sluice itself breaks off goes to
+/// quarantine too, so that it blocks neither its neighbours nor its shard.
 pub async fn transform_records(
     sources: &Sources,
     settings: &Settings,
@@ -48,112 +52,184 @@ pub async fn transform_records(
     records: &[StreamRecord<'_>],
     has_time: impl Fn() -> bool,
 ) -> StreamOutcome {
-    let mut outcome = StreamOutcome::default();
-    let mut batch = Batch::new(settings);
-    // Records from here on are in the open batch, or not looked at yet.
-    let mut unsealed = 0;
-    for (index, record) in records.iter().enumerate() {
-        if !has_time() {
-            outcome.errors.push(format!("out of time before record {index} of {}", records.len()));
-            outcome.fail_from(index);
-            break;
-        }
-        push_record(&mut batch, sources, record, index as InputId);
-        if batch.is_full() {
-            if !outcome.put(&mut batch, stores, &records[..=index], unsealed).await {
-                outcome.counts = batch.counts().clone();
-                return outcome;
+    let mut flow =
+        Flow { sources, settings, stores, records, part: 0, poison: None, outcome: StreamOutcome::default() };
+    // Records still to do; the next ones last.
+    let mut ranges: Vec<Range<usize>> = std::iter::once(0..records.len()).collect();
+    while let Some(range) = ranges.pop()
+        && flow.outcome.retry_from.is_none()
+    {
+        let Err(Fault { records: held, error }) = flow.transform(range.clone(), &has_time).await else { continue };
+        ranges.push(held.end..range.end);
+        tracing::error!(
+            first = records[held.start].sequence_number,
+            records = held.len(),
+            error,
+            "looking for the cause"
+        );
+        match held.len() {
+            // Not even its raw bytes can be kept.
+            1 if flow.poison == Some(held.start) => flow.outcome.fail_from(held.start),
+            1 => {
+                flow.poison = Some(held.start);
+                ranges.push(held);
             }
-            unsealed = index + 1;
+            length => {
+                let middle = held.start + length / 2;
+                ranges.push(middle..held.end);
+                ranges.push(held.start..middle);
+            }
         }
     }
-    let taken = outcome.retry_from.unwrap_or(records.len());
-    if taken > unsealed {
-        outcome.put(&mut batch, stores, &records[..taken], unsealed).await;
+    flow.outcome
+}
+
+/// A batch on its way.
+struct Flow<'a> {
+    sources: &'a Sources,
+    settings: &'a Settings,
+    stores: &'a Stores,
+    records: &'a [StreamRecord<'a>],
+    /// The next part of the batch. It only grows, so that no two objects share a name.
+    part: u32,
+    /// The record that has been found to break Sluice.
+    poison: Option<usize>,
+    outcome: StreamOutcome,
+}
+
+/// Sluice broke off, and nothing of these records has been put.
+struct Fault {
+    records: Range<usize>,
+    error: String,
+}
+
+impl<'a> Flow<'a> {
+    /// Maps and puts a range of records, in as many parts as memory asks for, until it is done, a put fails or time runs
+    /// out.
+    async fn transform(&mut self, range: Range<usize>, has_time: &impl Fn() -> bool) -> Result<(), Fault> {
+        let mut batch = Batch::new(self.settings).from_part(self.part);
+        // Records from here on are in the open batch.
+        let mut open = range.start;
+        for index in range.clone() {
+            if !has_time() {
+                self.outcome.errors.push(format!("out of time before record {index} of {}", self.records.len()));
+                self.put(&mut batch, open..index, Vec::new()).await?;
+                self.outcome.fail_from(index);
+                return Ok(());
+            }
+            let mut sealed = Vec::new();
+            self.unbroken(open..index + 1, || self.push(&mut batch, index, &mut sealed))?;
+            if batch.is_full() || !sealed.is_empty() {
+                self.put(&mut batch, open..index + 1, sealed).await?;
+                if self.outcome.retry_from.is_some() {
+                    return Ok(());
+                }
+                batch = Batch::new(self.settings).from_part(self.part);
+                open = index + 1;
+            }
+        }
+        self.put(&mut batch, open..range.end, Vec::new()).await
     }
-    outcome.counts = batch.counts().clone();
-    outcome
+
+    /// Seals and puts a batch that holds `records`, together with what had to be sealed of them before.
+    async fn put(
+        &mut self,
+        batch: &mut Batch<'a>,
+        records: Range<usize>,
+        mut parcels: Vec<Parcel>,
+    ) -> Result<(), Fault> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let last = records.end - 1;
+        parcels.extend(self.unbroken(records, || self.seal(batch, last))?);
+        self.part = batch.part();
+        let delivery = self.stores.deliver(parcels).await;
+        self.outcome.counts.add(batch.counts());
+        self.outcome.objects += delivery.objects;
+        self.outcome.bytes += delivery.bytes;
+        self.outcome.errors.extend(delivery.errors.iter().map(|error| error_chain(error)));
+        if let Some(lowest) = delivery.failed_inputs.first() {
+            self.outcome.fail_from(*lowest as usize);
+        }
+        Ok(())
+    }
+
+    /// Does work on records, and says that it broke off if it fails or panics.
+    fn unbroken<T>(&self, records: Range<usize>, work: impl FnOnce() -> Result<T, BatchError>) -> Result<T, Fault> {
+        let error = match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) => error_chain(&error),
+            Err(_) => "a panic; its place is in the log".to_owned(),
+        };
+        Err(Fault { records, error })
+    }
+
+    /// Seals what a batch holds, up to record `last`.
+    fn seal(&self, batch: &mut Batch<'a>, last: usize) -> Result<Vec<Parcel>, BatchError> {
+        let (first, last) = (&self.records[0], &self.records[last]);
+        let label = format!("{}-{}", first.shard, first.sequence_number);
+        batch.seal(&label, &[first.stream, first.shard, first.sequence_number, last.sequence_number])
+    }
+
+    /// Unpacks a record into its events. Where it holds more of them than fit in memory, `sealed` takes what was full.
+    fn push(&self, batch: &mut Batch<'a>, index: usize, sealed: &mut Vec<Parcel>) -> Result<(), BatchError> {
+        let record = &self.records[index];
+        let input = index as InputId;
+        let origin = |sub_sequence, index| Origin::Kinesis {
+            stream: record.stream.to_owned(),
+            shard: record.shard.to_owned(),
+            sequence_number: record.sequence_number.to_owned(),
+            sub_sequence,
+            index,
+            arrival: record.arrival,
+        };
+        if self.poison == Some(index) {
+            let message = "Sluice broke off on this record; please report it".to_owned();
+            batch.refuse(None, "fault", message, record.data, &|| origin(None, 0), input);
+            return Ok(());
+        }
+        let user_records = match kpl::deaggregate(record.data) {
+            Ok(user_records) => user_records,
+            Err(error) => {
+                batch.refuse(None, "undecodable", error.to_string(), record.data, &|| origin(None, 0), input);
+                return Ok(());
+            }
+        };
+        let aggregated = record.data.starts_with(&kpl::MAGIC);
+        // The records of a stream may belong to several sources, so their form is found out from each.
+        let decode = Decode::default();
+        let mut events: u64 = 0;
+        for user_record in user_records {
+            let sub_sequence = aggregated.then_some(user_record.index as u64);
+            let mut items = decode.records_of_slice(user_record.data);
+            let mut found = 0;
+            // A slice cannot fail to be read; what is wrong with its content comes as an item.
+            while let Ok(Some(item)) = items.next_item() {
+                let origin = || origin(sub_sequence, found);
+                batch.push_item(&item, &decode, None, &origin, input, |document| self.sources.of_event(document));
+                found += 1;
+                if batch.is_full() {
+                    sealed.extend(self.seal(batch, index)?);
+                }
+            }
+            if found == 0 {
+                let message = "the record holds no event".to_owned();
+                batch.refuse(None, "undecodable", message, user_record.data, &|| origin(sub_sequence, 0), input);
+            }
+            events += found.max(1);
+        }
+        if events == 0 {
+            let message = "the aggregated record holds no record".to_owned();
+            batch.refuse(None, "undecodable", message, record.data, &|| origin(None, 0), input);
+        }
+        Ok(())
+    }
 }
 
 impl StreamOutcome {
     fn fail_from(&mut self, record: usize) {
         self.retry_from = Some(self.retry_from.map_or(record, |earlier| earlier.min(record)));
-    }
-
-    /// Seals and puts the open batch, which holds `records` from `unsealed` on. Whether it was possible to seal it.
-    async fn put(
-        &mut self,
-        batch: &mut Batch<'_>,
-        stores: &Stores,
-        records: &[StreamRecord<'_>],
-        unsealed: usize,
-    ) -> bool {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return true };
-        let label = format!("{}-{}", first.shard, first.sequence_number);
-        let identity = [first.stream, first.shard, first.sequence_number, last.sequence_number];
-        match batch.seal(&label, &identity) {
-            Err(error) => {
-                self.errors.push(error_chain(&error));
-                self.fail_from(unsealed);
-                false
-            }
-            Ok(parcels) => {
-                let delivery = stores.deliver(parcels).await;
-                self.objects += delivery.objects;
-                self.bytes += delivery.bytes;
-                self.errors.extend(delivery.errors.iter().map(|error| error_chain(error)));
-                if let Some(lowest) = delivery.failed_inputs.first() {
-                    self.fail_from(*lowest as usize);
-                }
-                true
-            }
-        }
-    }
-}
-
-/// Unpacks a record into its events.
-fn push_record<'s>(batch: &mut Batch<'s>, sources: &'s Sources, record: &StreamRecord<'_>, input: InputId) {
-    let aggregated = record.data.starts_with(&kpl::MAGIC);
-    let origin = |sub_sequence, index| Origin::Kinesis {
-        stream: record.stream.to_owned(),
-        shard: record.shard.to_owned(),
-        sequence_number: record.sequence_number.to_owned(),
-        sub_sequence,
-        index,
-        arrival: record.arrival,
-    };
-    let user_records = match kpl::deaggregate(record.data) {
-        Ok(user_records) => user_records,
-        Err(error) => {
-            return batch.refuse(None, "undecodable", error.to_string(), record.data, &|| origin(None, 0), input);
-        }
-    };
-    // The records of a stream may belong to several sources, so their form is found out from each.
-    let decode = Decode::default();
-    for user_record in user_records {
-        let sub_sequence = aggregated.then_some(user_record.index as u64);
-        push_items(batch, &decode, user_record.data, &|index| origin(sub_sequence, index), input, sources);
-    }
-}
-
-fn push_items<'s>(
-    batch: &mut Batch<'s>,
-    decode: &Decode,
-    data: &[u8],
-    origin: &dyn Fn(u64) -> Origin,
-    input: InputId,
-    sources: &'s Sources,
-) {
-    let mut records = decode.records_of_slice(data);
-    let mut found = 0;
-    // A slice cannot fail to be read; what is wrong with its content comes as an item.
-    while let Ok(Some(item)) = records.next_item() {
-        batch.push_item(&item, decode, None, &|| origin(found), input, |document| sources.of_event(document));
-        found += 1;
-    }
-    if found == 0 {
-        let message = "the record holds no event".to_owned();
-        batch.refuse(None, "undecodable", message, data, &|| origin(0), input);
     }
 }
 
@@ -167,4 +243,86 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lake::quarantine::{QuarantineLine, read_lines};
+    use lake::store::MemoryStore;
+
+    use super::*;
+    use crate::batch::failpoint::{self, Place};
+    use crate::routing::DEFAULT_SOURCES;
+
+    /// Transforms DNS events for the queries given; gives what is in quarantine.
+    fn transform(queries: &[&str]) -> (StreamOutcome, Vec<QuarantineLine>) {
+        let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+        let data: Vec<String> = queries.iter().map(|query| dns_event(query)).collect();
+        let numbers: Vec<String> = (100..100 + data.len()).map(|number| number.to_string()).collect();
+        let records: Vec<StreamRecord<'_>> = data
+            .iter()
+            .zip(&numbers)
+            .map(|(data, number)| StreamRecord {
+                sequence_number: number,
+                shard: "shardId-000000000000",
+                stream: "arn:aws:kinesis:eu-central-1:111122223333:stream/logs",
+                arrival: 1_740_990_000_000,
+                data: data.as_bytes(),
+            })
+            .collect();
+        let settings = Settings {
+            region: "eu-central-1".parse().unwrap(),
+            account: "111122223333".parse().unwrap(),
+            seal: Default::default(),
+            memory: 1 << 30,
+        };
+        let quarantine = MemoryStore::default();
+        let stores = Stores { lake: Arc::new(MemoryStore::default()), quarantine: Arc::new(quarantine.clone()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcome = runtime.block_on(transform_records(&sources, &settings, &stores, &records, || true));
+        let objects = quarantine.objects().into_values();
+        let lines = objects.flat_map(|object| read_lines(&object[..]).unwrap().map(Result::unwrap).collect::<Vec<_>>());
+        (outcome, lines.collect())
+    }
+
+    fn dns_event(query: &str) -> String {
+        format!(
+            "{{\"EventId\":22,\"Description\":\"Dns query:\\r\\nRuleName: -\\r\\nUtcTime: 2025-03-03 08:00:50.768\\r\\n\
+             ProcessGuid: {{ce281686-bc49-67c5-c146-000000000700}}\\r\\nProcessId: 1\\r\\nQueryName: {query}\\r\\nQueryStatus: 0\\r\\n\
+             QueryResults: -\\r\\nImage: C:\\\\a.exe\\r\\nUser: A\",\"MachineName\":\"a.example.com\",\"source\":\"windows-sysmon\"}}"
+        )
+    }
+
+    const QUERIES: [&str; 7] =
+        ["a.example", "b.example", "c.example", "d.example", "poison.example", "f.example", "g.example"];
+
+    #[test]
+    fn where_sluice_breaks_off_only_the_event_at_fault_is_left_out() {
+        for place in [Place::Map, Place::Append, Place::Seal] {
+            failpoint::set(place, "poison.example");
+            let (outcome, quarantine) = transform(&QUERIES);
+            assert_eq!(outcome.retry_from, None, "{place:?}");
+            assert_eq!(outcome.counts.total_written(), 6, "{place:?}");
+            assert_eq!(outcome.counts.records_in, 7, "{place:?}");
+            let [line] = &quarantine[..] else { panic!("{place:?}: {quarantine:?}") };
+            assert_eq!((line.reason(), line.raw()), ("fault", dns_event("poison.example").as_bytes()), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn every_record_may_be_at_fault() {
+        failpoint::set(Place::Append, "example");
+        let (outcome, quarantine) = transform(&QUERIES);
+        assert_eq!((outcome.retry_from, outcome.counts.total_written(), quarantine.len()), (None, 0, 7));
+    }
+
+    #[test]
+    fn what_cannot_even_be_quarantined_is_reported() {
+        // Only a seal reaches this place without an event.
+        failpoint::set(Place::Seal, "");
+        let (outcome, quarantine) = transform(&QUERIES);
+        assert_eq!((outcome.retry_from, quarantine.len()), (Some(0), 0));
+    }
 }

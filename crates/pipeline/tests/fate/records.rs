@@ -1,0 +1,186 @@
+//! Batches of stream records: what is reported is the lowest record that is not durable.
+
+use lake::store::{Fault, Operation};
+use proptest::prelude::*;
+
+use crate::laboratory::{Fates, Laboratory, Record, event_source, faults, records, sequence_number};
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(40))]
+
+    #[test]
+    fn everything_before_the_reported_record_is_durable_and_that_record_is_not(
+        records in records(0..12), faults in faults(), memory in 500..50_000_usize, time_for in 0..16_usize,
+    ) {
+        let laboratory = Laboratory::new(&records, memory).failing(faults);
+        let outcome = laboratory.transform(0..records.len(), time_for);
+        let fates = laboratory.fates();
+        let safe = outcome.retry_from.unwrap_or(records.len());
+        prop_assert!(safe <= records.len());
+        for record in &records[..safe] {
+            prop_assert_eq!(fates.of(record), Fates::settled(record));
+        }
+        if let Some(record) = records.get(safe) {
+            prop_assert_ne!(fates.of(record), Fates::settled(record));
+        }
+        prop_assert!(outcome.retry_from.is_none() || !outcome.errors.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_lost_by_the_time_lambda_stops_asking(
+        records in records(0..12), faults in faults(), memory in 500..50_000_usize, bisect: bool,
+    ) {
+        let laboratory = Laboratory::new(&records, memory).failing(faults);
+        event_source(records.len(), bisect, |batch| {
+            laboratory.heal_a_little();
+            laboratory.transform(batch, usize::MAX).retry_from
+        });
+        let fates = laboratory.fates();
+        for record in &records {
+            prop_assert!(fates.of(record).covers(&Fates::settled(record)), "{record:?}: {:?}", fates.of(record));
+        }
+    }
+
+    #[test]
+    fn the_same_batch_gives_the_same_keys_and_bytes(records in records(0..12), memory in 500..50_000_usize) {
+        let laboratory = Laboratory::new(&records, memory);
+        laboratory.transform(0..records.len(), usize::MAX);
+        let once = laboratory.objects();
+        laboratory.transform(0..records.len(), usize::MAX);
+        prop_assert_eq!(&laboratory.objects(), &once);
+
+        let elsewhere = Laboratory::new(&records, memory);
+        elsewhere.transform(0..records.len(), usize::MAX);
+        prop_assert_eq!(elsewhere.objects(), once);
+    }
+
+    #[test]
+    fn a_batch_that_is_tried_again_as_it_was_leaves_the_lake_as_if_nothing_had_failed(
+        records in records(1..12), faults in faults(), memory in 500..50_000_usize,
+    ) {
+        let laboratory = Laboratory::new(&records, memory).failing(faults);
+        laboratory.transform(0..records.len(), usize::MAX);
+        laboratory.heal();
+        laboratory.transform(0..records.len(), usize::MAX);
+        let undisturbed = Laboratory::new(&records, memory);
+        undisturbed.transform(0..records.len(), usize::MAX);
+        prop_assert_eq!(laboratory.objects(), undisturbed.objects());
+    }
+
+    #[test]
+    fn every_event_is_in_one_place_and_counted_there(records in records(0..12), memory in 500..50_000_usize) {
+        let laboratory = Laboratory::new(&records, memory);
+        let outcome = laboratory.transform(0..records.len(), usize::MAX);
+        prop_assert_eq!(outcome.retry_from, None);
+        let fates = laboratory.fates();
+        for record in &records {
+            prop_assert_eq!(fates.of(record), Fates::settled(record));
+        }
+        let (written, quarantined) = fates.totals();
+        prop_assert_eq!(outcome.counts.total_written(), written);
+        prop_assert_eq!(outcome.counts.total_quarantined(), quarantined);
+        prop_assert_eq!(outcome.counts.records_in, written + quarantined);
+        prop_assert_eq!(outcome.objects, laboratory.objects().len() as u64);
+    }
+}
+
+#[test]
+fn a_small_budget_cuts_a_batch_into_parts_that_hold_the_same_events() {
+    let records: Vec<_> = (0..40).map(|index| Record::badges(index, 3)).collect();
+    let whole = Laboratory::new(&records, 1 << 30);
+    whole.transform(0..records.len(), usize::MAX);
+    assert_eq!(whole.objects().len(), 1);
+    let cut = Laboratory::new(&records, 2_000);
+    cut.transform(0..records.len(), usize::MAX);
+    assert!(cut.objects().len() > 5, "{}", cut.objects().len());
+    for record in &records {
+        assert_eq!(cut.fates().of(record), Fates::settled(record));
+    }
+}
+
+#[test]
+fn a_record_that_expands_beyond_the_budget_is_cut_into_parts_too() {
+    let records = [Record::badges(0, 1), Record::gzip_of_badges(1, 500)];
+    let laboratory = Laboratory::new(&records, 2_000);
+    assert_eq!(laboratory.transform(0..2, usize::MAX).retry_from, None);
+    assert!(laboratory.objects().len() > 50, "{}", laboratory.objects().len());
+    for record in &records {
+        assert_eq!(laboratory.fates().of(record), Fates::settled(record));
+    }
+}
+
+#[test]
+fn an_event_too_large_for_the_lake_does_not_fail_its_neighbours() {
+    let mut records: Vec<_> = (0..3).map(|index| Record::badges(index, 1)).collect();
+    records.insert(1, Record::giant(9));
+    let laboratory = Laboratory::new(&records, 1 << 30);
+    let outcome = laboratory.transform(0..records.len(), usize::MAX);
+    assert_eq!(outcome.retry_from, None);
+    assert_eq!(outcome.counts.quarantined.into_iter().collect::<Vec<_>>(), [("oversized".to_owned(), 1)]);
+    for record in &records {
+        assert_eq!(laboratory.fates().of(record), Fates::settled(record));
+    }
+}
+
+#[test]
+fn a_long_list_is_no_reason_to_refuse_an_event() {
+    let records = [Record::with_observers(0, 3_000)];
+    let laboratory = Laboratory::new(&records, 1 << 30);
+    let outcome = laboratory.transform(0..1, usize::MAX);
+    assert_eq!((outcome.counts.total_written(), outcome.retry_from), (1, None));
+}
+
+#[test]
+fn a_quarantine_that_cannot_be_put_keeps_the_record_in_the_stream() {
+    let mut records: Vec<_> = (0..5).map(|index| Record::badges(index, 1)).collect();
+    records[3] = Record::undecodable(3);
+    let laboratory = Laboratory::new(&records, 1 << 30)
+        .failing((vec![], vec![Fault::permanent(Operation::Put).on_keys_with("quarantine/")]));
+    assert_eq!(laboratory.transform(0..5, usize::MAX).retry_from, Some(3));
+}
+
+#[test]
+fn a_put_whose_answer_is_lost_is_reported_and_done_over() {
+    let records = [Record::badges(0, 1)];
+    let lost = Fault::permanent(Operation::Put).times(1).afterwards();
+    let laboratory = Laboratory::new(&records, 1 << 30).failing((vec![lost], vec![]));
+    assert_eq!(laboratory.transform(0..1, usize::MAX).retry_from, Some(0));
+    let once = laboratory.objects();
+    assert_eq!(laboratory.transform(0..1, usize::MAX).retry_from, None);
+    assert_eq!((once.len(), laboratory.objects()), (1, once));
+}
+
+#[test]
+fn a_fault_that_passes_is_not_reported() {
+    let records = [Record::badges(0, 1)];
+    let laboratory =
+        Laboratory::new(&records, 1 << 30).failing((vec![Fault::transient(Operation::Put).times(2)], vec![]));
+    assert_eq!(laboratory.transform(0..1, usize::MAX).retry_from, None);
+}
+
+#[test]
+fn nothing_is_begun_once_a_put_has_failed() {
+    let records: Vec<_> = (0..40).map(|index| Record::badges(index, 3)).collect();
+    let laboratory = Laboratory::new(&records, 2_000).failing((vec![Fault::permanent(Operation::Put).at(2)], vec![]));
+    let outcome = laboratory.transform(0..records.len(), usize::MAX);
+    // What comes after is delivered again, and would be there twice.
+    assert_eq!(laboratory.objects().len(), 1);
+    assert!(outcome.retry_from.is_some_and(|record| record < 20), "{:?}", outcome.retry_from);
+}
+
+#[test]
+fn objects_are_named_after_shard_and_sequence_numbers() {
+    let records: Vec<_> = (0..2).map(|index| Record::badges(index, 1)).collect();
+    let laboratory = Laboratory::new(&records, 1 << 30);
+    laboratory.transform(0..2, usize::MAX);
+    let start = format!(
+        "ext/door-log-3002/region=eu-central-1/accountId=111122223333/eventDay=20250303/shardId-000000000000-{}-00000-",
+        sequence_number(0)
+    );
+    let keys: Vec<_> = laboratory.objects().into_keys().collect();
+    assert!(keys.len() == 1 && keys[0].starts_with(&start), "{keys:?}");
+}
