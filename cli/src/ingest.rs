@@ -28,20 +28,20 @@ use crate::summary::Summary;
 #[command(after_help = "\
 Examples:
   sluice ingest --lake ./lake --mapping windows-sysmon sysmon.ndjson.gz
-  sluice ingest --lake s3://my-lake --region eu-central-1 --account 123456789012 --mapping mine.json logs/*.gz
-  zcat *.gz | sluice ingest --lake ./lake --mapping windows-sysmon --format json - | jq .quarantined
+  sluice ingest --lake s3://my-lake --account 123456789012 --mapping mine.json logs/*.gz
+  zcat *.gz | sluice ingest --lake ./lake --mapping mine.json --format json - | jq .quarantined
 
-Exit code: 0 every record is safe; 1 some are in quarantine and --fail-on-quarantine; 2 the mapping is refused;
-3 bad usage, or an input or a store failed: run it again.")]
+Exit code: 0 every record is safe; 1 some are in quarantine and --fail-on-quarantine was given;
+2 the mapping is refused; 3 bad usage, or an input or a store failed: run it again.")]
 pub(crate) struct Ingest {
+    /// A mapping config: a file, or the name of a shipped one
+    #[arg(long, short, value_name = "CONFIG")]
+    mapping: String,
     #[command(flatten)]
     lake: LakeArguments,
     /// Where records go that cannot be mapped: a folder, or s3://bucket[/prefix] [default: the lake, below quarantine/]
     #[arg(long, value_name = "LOCATION")]
     quarantine: Option<String>,
-    /// A mapping config: a file, or the name of a shipped one
-    #[arg(long, short, value_name = "CONFIG")]
-    mapping: String,
     /// Exit with 1 if a record went to quarantine
     #[arg(long)]
     fail_on_quarantine: bool,

@@ -200,6 +200,10 @@ fn facts(report: &Report) -> Table {
     let mut table = Table::new([("", Align::Left); 2]);
     let mut fact = |name: &str, value: String| table.row([name.to_owned(), value]);
     let plain: u64 = report.row_groups.iter().map(|group| unsigned(group.uncompressed)).fold(0, u64::saturating_add);
+    if report.columns.is_empty() {
+        fact("size", size(report.bytes));
+        return table;
+    }
     fact("size", format!("{} ({} before compression)", size(report.bytes), size(plain)));
     let groups = counted(report.row_groups.len() as u64, "row group");
     fact("rows", format!("{} in {groups}", count(report.rows)));

@@ -3,6 +3,7 @@
 //! Each subcommand is a module; [`output`] says what goes to standard output and what to standard error, and [`exit`]
 //! how the process ends.
 
+mod aws_error;
 mod completions;
 mod demo;
 mod exit;
@@ -22,7 +23,7 @@ mod summary;
 use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::{Failure, Outcome};
 use output::{ColourChoice, Output};
@@ -32,7 +33,7 @@ use output::{ColourChoice, Output};
 /// Sluice maps raw security logs to OCSF and writes them as Security Lake wants them. This command runs the very code of
 /// the deployed functions on files and folders, so that a mapping can be written, tried and checked on a laptop.
 #[derive(Parser)]
-#[command(name = "sluice", version, styles = STYLES, max_term_width = 110, after_help = "\
+#[command(name = "sluice", version, styles = STYLES, max_term_width = 110, disable_help_flag = true, after_help = "\
 Start with:
   sluice demo                                              a tour in a few seconds
   sluice map --mapping windows-sysmon sysmon.ndjson        what becomes of each field
@@ -41,12 +42,16 @@ Start with:
 Data goes to standard output, everything else to standard error.
 Exit code: 0 fine, 1 findings or failed checks, 2 bad mapping, 3 bad usage or configuration.")]
 pub(crate) struct Cli {
-    /// When to use colours; NO_COLOR is respected
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, never
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(hide_default_value = true, help_heading = GLOBAL)]
     color: ColourChoice,
     /// Say nothing but errors: no progress, no remarks
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     quiet: bool,
+    /// Print help (-h: in short)
+    #[arg(long, short, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
+    help: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,6 +68,9 @@ enum Command {
     Send(send::Send),
     Completions(completions::Completions),
 }
+
+/// Where help shows the options that every command has.
+const GLOBAL: &str = "Global options";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

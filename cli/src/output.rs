@@ -32,6 +32,7 @@ pub(crate) enum ColourChoice {
 pub(crate) enum Format {
     /// Text for people
     #[default]
+    #[value(alias = "text")]
     Table,
     /// One JSON document
     Json,
@@ -44,6 +45,7 @@ pub(crate) enum Format {
 pub(crate) enum ResultFormat {
     /// Text for people
     #[default]
+    #[value(alias = "text")]
     Table,
     /// One JSON document
     Json,
@@ -111,7 +113,10 @@ impl Output {
 
     /// Says why the command failed.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        let chain = error.chain().map(|cause| harmless_lines(&cause.to_string()).into_owned()).collect::<Vec<_>>();
+        // What is below the error of a store is that error in other words.
+        let told = error.chain().position(|cause| cause.is::<lake::store::StoreError>()).unwrap_or(usize::MAX);
+        let causes = error.chain().take(told.saturating_add(1));
+        let chain = causes.map(|cause| harmless_lines(&cause.to_string()).into_owned()).collect::<Vec<_>>();
         let mut said: Vec<&str> = Vec::new();
         for cause in &chain {
             // Many errors print their cause themselves.
@@ -127,8 +132,9 @@ impl Output {
     pub(crate) fn progress(&self, total: Option<u64>, message: impl Into<Cow<'static, str>>) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(total, target);
-        let known = "{msg} {bar:30.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
-        let unknown = "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}";
+        let known =
+            "{msg:.40} {wide_bar:.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left";
+        let unknown = "{msg:.40} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}";
         // The templates are constants; should one of them be wrong, the default bar is as good.
         if let Ok(style) = ProgressStyle::with_template(if total.is_some() { known } else { unknown }) {
             bar.set_style(style.progress_chars("━━╌"));
@@ -343,7 +349,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

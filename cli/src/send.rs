@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::error::DisplayErrorContext;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use serde::Serialize;
 use serde_json::Value;
 use sources::{Framing, Item, Limits, Position, Records};
 
+use crate::aws_error;
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::input::Input;
 use crate::lake_arguments::runtime;
@@ -270,7 +270,7 @@ impl Sender<'_> {
         self.summary.requests += 1;
         let response = request.send().await.map_err(|error| {
             let sent = counted(self.summary.sent, "record");
-            anyhow!("cannot send to {} after {sent}: {}", self.stream, DisplayErrorContext(error))
+            anyhow!("cannot send to {} after {sent}: {}", self.stream, aws_error::describe(&error))
         })?;
         if response.records().len() != waiting.len() {
             return Err(Failure::usage("the stream's answer does not say what became of each record"));

@@ -78,7 +78,7 @@ mod tests {
     impl Read for Pieces<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.2 += 1;
-            if self.2 % 3 == 0 {
+            if self.2.is_multiple_of(3) {
                 return Err(ErrorKind::Interrupted.into());
             }
             let size = self.1[self.2 % self.1.len()].min(buffer.len()).min(self.0.len());

@@ -135,7 +135,7 @@ impl Trouble {
     fn new(schema: &'static Schema, class: &'static EventClass, problem: &Problem) -> Self {
         let scalar = schema.attribute_at(class, &problem.attribute).and_then(|attribute| attribute.scalar());
         let why = match (problem.kind, scalar) {
-            (ProblemKind::Type, Some(scalar)) => format!("is no {}", scalar.name()),
+            (ProblemKind::Type, Some(scalar)) => format!("is not of type {}", scalar.name()),
             (ProblemKind::Type, None) => "is of another type".to_owned(),
             _ => "has no place in OCSF".to_owned(),
         };

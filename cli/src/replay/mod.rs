@@ -31,13 +31,17 @@ use crate::summary::Summary;
 #[command(after_help = "\
 Examples:
   sluice replay --quarantine ./lake --lake ./lake --mapping fixed.json --dry-run
-  sluice replay --quarantine s3://my-quarantine --lake s3://my-lake --mapping windows-sysmon --reason no_mapping
-  sluice replay --on-failure-queue https://sqs… --lake s3://my-lake --mapping windows-sysmon
-  sluice replay --on-failure messages.json --lake s3://my-lake --mapping windows-sysmon
+  sluice replay --quarantine s3://aside --lake s3://lake --mapping mine.json --reason no_mapping
+  sluice replay --on-failure-queue https://sqs… --lake s3://lake --mapping windows-sysmon
+  sluice replay --on-failure messages.json --lake s3://lake --mapping windows-sysmon
 
-Replaying twice writes nothing twice. Exit code: 0 done; 1 records are lost or cannot be read, or some stay
-in quarantine and --fail-on-quarantine; 2 the mapping is refused; 3 bad usage, or a store or stream failed.")]
+Replaying twice writes nothing twice.
+Exit code: 0 done; 1 records are lost or cannot be read, or some stay in quarantine and
+--fail-on-quarantine was given; 2 the mapping is refused; 3 bad usage, or a store or stream failed.")]
 pub(crate) struct Replay {
+    /// A mapping config: a file, or the name of a shipped one
+    #[arg(long, short, value_name = "CONFIG")]
+    mapping: String,
     #[command(flatten)]
     lake: LakeArguments,
     /// The quarantine to replay: a folder, or s3://bucket[/prefix]. With --on-failure…: where records go that cannot be
@@ -50,9 +54,6 @@ pub(crate) struct Replay {
     /// Replay what the messages in this SQS queue name; a message is deleted when its records are safe
     #[arg(long, value_name = "URL", conflicts_with = "on_failure")]
     on_failure_queue: Option<String>,
-    /// A mapping config: a file, or the name of a shipped one
-    #[arg(long, short, value_name = "CONFIG")]
-    mapping: String,
     /// Only records quarantined under this source [default: the mapping's source_name]
     #[arg(long, value_name = "NAME", conflicts_with_all = ["on_failure", "on_failure_queue"])]
     source: Option<String>,

@@ -2,19 +2,20 @@
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use pipeline::{Settings, Sources, Stores, StreamRecord, transform_records};
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::Replayed;
 use super::stream::{RangeReader, StreamRange};
+use crate::aws_error;
 use crate::exit::Failure;
 use crate::input::Input;
 use crate::output::{Output, counted};
 
-/// How deep a message may be wrapped: a list of queue messages around a notification around the message itself.
-const WRAPPINGS: u32 = 5;
+/// How deep a message may be wrapped: a list of queue messages around a notification around the message itself is seven
+/// levels of JSON.
+const WRAPPINGS: u32 = 10;
 /// Largest file of messages, in bytes.
 const MESSAGES_BYTES: u64 = 256 << 20;
 /// Messages taken from a queue at once, the most that SQS gives.
@@ -63,13 +64,12 @@ impl Pipeline<'_> {
         let client = Client::new(&lake::aws::sdk_config().await);
         let mut replayed = Replayed::default();
         let mut left = Vec::new();
-        let failed =
-            |what: &str, error: &dyn std::fmt::Display| Failure::Other(anyhow!("cannot {what} {url}: {error}"));
+        let failed = |what: &str, error: &str| Failure::Other(anyhow!("cannot {what} {url}: {error}"));
         loop {
             let request = client.receive_message().queue_url(url).max_number_of_messages(RECEIVED);
             let request = request.visibility_timeout(HIDDEN_SECONDS).wait_time_seconds(1);
             let received = request.send().await;
-            let received = received.map_err(|error| failed("receive from", &DisplayErrorContext(error)))?;
+            let received = received.map_err(|error| failed("receive from", &aws_error::describe(&error)))?;
             let messages = received.messages.unwrap_or_default();
             if messages.is_empty() {
                 break;
@@ -79,7 +79,7 @@ impl Pipeline<'_> {
                 let Some(handle) = message.receipt_handle else { continue };
                 if is_safe {
                     let deleted = client.delete_message().queue_url(url).receipt_handle(handle).send().await;
-                    deleted.map_err(|error| failed("delete a message of", &DisplayErrorContext(error)))?;
+                    deleted.map_err(|error| failed("delete a message of", &aws_error::describe(&error)))?;
                 } else {
                     left.push(handle);
                 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use aws_sdk_kinesis::config::Region;
-use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_kinesis::operation::get_shard_iterator::GetShardIteratorError;
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use aws_sdk_kinesis::{Client, config};
 use serde::{Deserialize, Serialize};
 
+use crate::aws_error;
 use crate::exit::Failure;
 use crate::output::counted;
 
@@ -141,16 +141,11 @@ impl<'r> RangeReader<'r> {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }
-                settled => return settled.map_err(|error| self.failed(&error)),
+                settled => return settled.map_err(|error| failed(self.range, &error)),
             }
         }
         let request = self.client.get_records().shard_iterator(iterator).stream_arn(&self.range.stream_arn);
-        request.send().await.map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &(impl std::error::Error + 'static)) -> Failure {
-        let StreamRange { stream_arn, shard_id, .. } = self.range;
-        Failure::Other(anyhow!("cannot read {stream_arn} {shard_id}: {}", DisplayErrorContext(error)))
+        request.send().await.map_err(|error| failed(self.range, &error))
     }
 
     /// What of the range the stream did not have. To be asked when [`RangeReader::next`] has given everything.
@@ -192,10 +187,6 @@ async fn shard_iterator(client: &Client, range: &StreamRange) -> Result<Result<S
         .shard_id(&range.shard_id)
         .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
         .starting_sequence_number(&range.start_sequence_number);
-    let failed = |error: SdkError<GetShardIteratorError, _>| {
-        let (stream, shard) = (&range.stream_arn, &range.shard_id);
-        Failure::Other(anyhow!("cannot read {stream} {shard}: {}", DisplayErrorContext(error)))
-    };
     let error = match request.send().await {
         Ok(found) => return Ok(found.shard_iterator.ok_or_else(|| "the stream gives no iterator".to_owned())),
         Err(error) => error,
@@ -207,10 +198,23 @@ async fn shard_iterator(client: &Client, range: &StreamRange) -> Result<Result<S
         // Either the whole stream, which is a mistake to be told of, or a shard that was split or merged long ago.
         Some("ResourceNotFoundException") => {
             let stream = client.describe_stream_summary().stream_arn(&range.stream_arn).send().await;
-            if stream.is_err() { Err(failed(error)) } else { Ok(Err("the stream no longer has the shard".to_owned())) }
+            if stream.is_err() {
+                Err(failed(range, &error))
+            } else {
+                Ok(Err("the stream no longer has the shard".to_owned()))
+            }
         }
-        _ => Err(failed(error)),
+        _ => Err(failed(range, &error)),
     }
+}
+
+fn failed<E, R>(range: &StreamRange, error: &SdkError<E, R>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug + 'static,
+{
+    let StreamRange { stream_arn, shard_id, .. } = range;
+    Failure::Other(anyhow!("cannot read {stream_arn} {shard_id}: {}", aws_error::describe(error)))
 }
 
 /// Sequence numbers are decimal numbers of any length.

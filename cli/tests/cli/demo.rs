@@ -1,0 +1,58 @@
+use crate::support::{Folder, run};
+
+#[test]
+fn the_tour_shows_every_step_and_can_be_repeated() {
+    let folder = Folder::new();
+    let dir = folder.path("tour");
+    let shown = run(0, &["demo", "--dir", &dir, "--events", "300"]);
+    assert_eq!(shown.stderr, "");
+    let text = shown.stdout;
+    for step in [
+        "\n1 Logs",
+        "\n2 Mappings",
+        "\n3 One event",
+        "\n4 Ingest",
+        "\n5 Quarantine",
+        "\n6 Replay",
+        "\n7 Inspect",
+        "\nLook further",
+    ] {
+        assert!(text.contains(step), "{step}: {text}");
+    }
+    // 300 of Sysmon, 150 of the firewall, and six broken ones, of which one is mapped all the same.
+    assert!(text.contains("\n  451 of 456 (98.9 %) are in the lake: "), "{text}");
+    assert!(text.contains("\n  2 records left quarantine for the lake, 3 stay\n"), "{text}");
+    for reason in ["no_mapping ", "no_time ", "undecodable "] {
+        assert!(text.contains(&format!("\n  {reason}")), "{reason}: {text}");
+    }
+    let rows = run(0, &["inspect", "--format", "ndjson", &format!("{dir}/lake")]).lines();
+    assert_eq!(rows.len(), 453);
+
+    let before = folder.files("tour");
+    run(0, &["demo", "--dir", &dir, "--events", "300"]);
+    assert!(before == folder.files("tour"));
+}
+
+#[test]
+fn the_commands_it_names_work() {
+    let folder = Folder::new();
+    let dir = folder.path("tour");
+    let text = run(0, &["demo", "--dir", &dir, "--events", "100"]).stdout;
+    let commands: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once("  #").map(|(command, _)| command.trim())).collect();
+    assert_eq!(commands.len(), 6);
+    for command in commands {
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        run(0, &arguments);
+    }
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_left_alone() {
+    let folder = Folder::new();
+    folder.write("mine/lake/precious", "x");
+    let mine = folder.path("mine");
+    let refused = run(3, &["demo", "--dir", &mine]);
+    assert_eq!(refused.stderr, format!("error: {mine} is not empty and not of an earlier demo; give another --dir\n"));
+    assert_eq!(folder.files("mine").len(), 1);
+}

@@ -1,0 +1,149 @@
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use crate::support::{Folder, hold, run, sluice};
+
+const FAULTY: &str = r#"{
+  "custom_source_events": {
+    "source_name": "demo",
+    "matched_field": "$.id",
+    "timestamp": { "field": "$.time", "format": "epoch" },
+    "ocsf_mapping": {
+      "1": {
+        "schema": "dns_activity",
+        "schema_mapping": {
+          "activity_id": 1,
+          "severity_id": 1,
+          "metadata": { "product": { "name": "Demo", "vendor_name": "Example" } },
+          "src_endpoint": { "ip": "$.client" },
+          "query": { "hostname": { "$frist": ["$.name"] } }
+        }
+      }
+    }
+  }
+}
+"#;
+
+/// Works, with warnings.
+const WARNED: &str = r#"{
+  "custom_source_events": {
+    "source_name": "demo",
+    "matched_field": "$.id",
+    "timestamp": { "field": "$.time", "format": "epoch" },
+    "ocsf_mapping": {
+      "1": {
+        "schema": "dns_activity",
+        "schema_mapping": { "activity_id": 1, "severity_id": 1, "query": { "hostname": "$.name" }, "dns": "$.x" }
+      }
+    }
+  }
+}
+"#;
+
+#[test]
+fn faults_are_shown_with_place_and_remedy() {
+    let folder = Folder::new();
+    let file = folder.write("faulty.json", FAULTY);
+    let linted = run(2, &["lint", &file]);
+    hold("lint/faulty.txt", &linted.stdout.replace(&file, "faulty.json"));
+    assert_eq!(linted.stderr, "1 config: 1 error, no warnings\n");
+}
+
+#[test]
+fn shipped_configs_have_no_faults() {
+    let linted =
+        run(0, &["lint", "--deny-warnings", "windows-sysmon", "windows-sysmon-precise", "aws-network-firewall"]);
+    assert_eq!((linted.stdout.as_str(), linted.stderr.as_str()), ("", "3 configs: no faults\n"));
+    assert_eq!(run(0, &["lint", "--quiet", "windows-sysmon"]).stderr, "");
+}
+
+#[test]
+fn warnings_fail_only_if_they_are_denied() {
+    let folder = Folder::new();
+    let file = folder.write("warned.json", WARNED);
+    let linted = run(0, &["lint", &file]);
+    assert!(
+        linted.stderr.starts_with("1 config: no errors, ") && linted.stderr.ends_with("warnings\n"),
+        "{}",
+        linted.stderr
+    );
+    assert!(linted.stdout.starts_with("warning["), "{}", linted.stdout);
+    run(1, &["lint", "--deny-warnings", &file]);
+}
+
+#[test]
+fn diagnostics_are_data_too() {
+    let folder = Folder::new();
+    let file = folder.write("faulty.json", FAULTY);
+    let report = run(2, &["lint", "--format", "json", &file]).json();
+    assert_eq!(report.as_array().unwrap().len(), 1);
+    assert_eq!((&report[0]["code"], &report[0]["line"]), (&"E107".into(), &14.into()));
+    assert_eq!(report[0]["file"], file.as_str());
+    let lines = run(2, &["lint", "--format", "ndjson", &file]).lines();
+    assert_eq!(lines, report.as_array().unwrap().to_vec());
+}
+
+#[test]
+fn a_config_comes_from_standard_input_too() {
+    let output = sluice(&["lint", "-"]).write_stdin(FAULTY).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("standard input:14:"));
+}
+
+#[test]
+fn what_a_config_extends_is_found_beside_it() {
+    let folder = Folder::new();
+    folder.write("base.json", WARNED);
+    let extends = r#"{"custom_source_events": {"extends": "base.json", "source_name": "demo"}}"#;
+    let file = folder.write("own.json", extends);
+    run(0, &["lint", &file]);
+    let missing = folder.write("missing.json", extends.replace("base.json", "nowhere.json"));
+    assert!(run(2, &["lint", &missing]).stdout.contains("error[E128]"));
+}
+
+#[test]
+fn names_that_are_no_config_are_bad_usage() {
+    let message = |name: &str| run(3, &["lint", name]).stderr;
+    assert_eq!(
+        message("windows-sysmom"),
+        "error: there is no mapping config `windows-sysmom`; did you mean `windows-sysmon`?\n"
+    );
+    assert_eq!(
+        message("zeek"),
+        "error: there is no mapping config `zeek`: give a file, or one of windows-sysmon, windows-sysmon-precise, \
+         aws-network-firewall\n"
+    );
+    assert_eq!(
+        message("./no.json"),
+        "error: cannot read the mapping config ./no.json: No such file or directory (os error 2)\n"
+    );
+    let folder = Folder::new();
+    let file = folder.write("latin.json", b"{\"\xe9\": 1}");
+    assert_eq!(message(&file), format!("error: {file} is not UTF-8 at byte 2\n"));
+}
+
+#[test]
+fn every_number_is_explained() {
+    let explained = run(0, &["lint", "--explain", "e107"]).stdout;
+    assert!(explained.starts_with("E107 (error): a key that starts with `$` but names no operator\n\n"), "{explained}");
+    let all = run(0, &["lint", "--explain"]).stdout;
+    assert!(all.lines().skip(1).all(|line| line.starts_with(['E', 'W'])) && all.lines().count() > 40);
+    assert_eq!(
+        run(3, &["lint", "--explain", "E999"]).stderr,
+        "error: there is no diagnostic `E999`; `sluice lint --explain` lists all\n"
+    );
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_fault() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["mappings", "schema"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}

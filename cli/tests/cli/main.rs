@@ -1,0 +1,14 @@
+//! The command as people run it: the built binary, its two outputs, and its exit codes.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
+mod demo;
+mod help;
+mod ingest;
+mod inspect;
+mod lint;
+mod map;
+mod mappings;
+mod replay;
+mod replay_stream;
+mod send;
+mod support;

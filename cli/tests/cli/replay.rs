@@ -1,0 +1,148 @@
+use serde_json::{Value, json};
+
+use crate::support::{Folder, Run, quarantined, run, sysmon};
+
+/// A mapping that knows event 99, on top of the shipped one.
+fn repaired(folder: &Folder) -> String {
+    let config = json!({ "custom_source_events": {
+        "extends": "windows-sysmon",
+        "source_name": "windows-sysmon",
+        "ocsf_mapping": { "99": {
+            "schema": "application_lifecycle",
+            "schema_mapping": { "activity_id": 99, "activity_name": "New", "app": { "name": "Sysmon", "vendor_name": "Microsoft" } }
+        } }
+    } });
+    folder.write("repaired.json", config.to_string())
+}
+
+fn event_99(index: u64) -> String {
+    json!({ "EventId": 99, "TimeCreated": "2025-03-03T08:00:00Z", "Index": index }).to_string() + "\n"
+}
+
+/// A lake with 30 events, and in quarantine three of event 99, one that is no JSON, and one without time.
+fn lake(folder: &Folder) {
+    let log = sysmon(30) + &event_99(1) + &event_99(2) + "nonsense\n" + &event_99(3) + "{\"EventId\":99}\n";
+    let file = folder.write("log", log);
+    run(0, &["ingest", "--lake", &folder.path("lake"), "--mapping", "windows-sysmon", &file]);
+}
+
+fn replay(folder: &Folder, more: &[&str]) -> Run {
+    let lake = folder.path("lake");
+    let mapping = repaired(folder);
+    run(
+        0,
+        &[&["replay", "--quarantine", &lake, "--lake", &lake, "--mapping", &mapping, "--format", "json"], more]
+            .concat(),
+    )
+}
+
+fn rows(folder: &Folder) -> Vec<Value> {
+    run(0, &["inspect", "--format", "ndjson", &folder.path("lake")]).lines()
+}
+
+#[test]
+fn what_can_be_written_now_leaves_quarantine_and_the_rest_stays_as_it_was() {
+    let folder = Folder::new();
+    lake(&folder);
+    let before = quarantined(&folder.files("lake"));
+    assert_eq!((before.len(), rows(&folder).len()), (5, 30));
+
+    let replayed = replay(&folder, &[]).json();
+    assert_eq!(replayed["records_in"], 5);
+    assert_eq!(replayed["written"], json!({ "application_lifecycle": 3 }));
+    assert_eq!(replayed["quarantined"], json!({ "no_time": 1, "undecodable": 1 }));
+
+    let after = quarantined(&folder.files("lake"));
+    let kept: Vec<Value> = before
+        .into_iter()
+        .filter(|line| ["nonsense", "{\"EventId\":99}"].contains(&line["raw"].as_str().unwrap()))
+        .collect();
+    assert_eq!(after, kept, "not even the reason has changed");
+    let rows = rows(&folder);
+    assert_eq!(rows.len(), 33);
+    let uids: Vec<_> =
+        rows.iter().filter(|row| row["activity_name"] == "New").map(|row| &row["metadata"]["event_code"]).collect();
+    assert_eq!(uids, ["99", "99", "99"]);
+
+    let files = folder.files("lake");
+    let again = replay(&folder, &[]).json();
+    assert_eq!((&again["written"], &again["objects"]), (&json!({}), &0.into()));
+    assert!(files == folder.files("lake"), "replaying twice changes nothing");
+}
+
+#[test]
+fn an_object_from_which_everything_left_is_removed() {
+    let folder = Folder::new();
+    let file = folder.write("log", event_99(1) + &event_99(2));
+    run(0, &["ingest", "--lake", &folder.path("lake"), "--mapping", "windows-sysmon", &file]);
+    replay(&folder, &["--fail-on-quarantine"]);
+    assert!(quarantined(&folder.files("lake")).is_empty());
+    assert!(folder.files("lake").keys().all(|key| key.starts_with("ext/")));
+}
+
+/// Between the put into the lake and the change of quarantine the machine may stop.
+#[test]
+fn an_interrupted_replay_is_repeated_under_the_same_keys() {
+    let folder = Folder::new();
+    lake(&folder);
+    let quarantine: Vec<_> =
+        folder.files("lake").into_iter().filter(|(key, _)| key.starts_with("quarantine/")).collect();
+    replay(&folder, &[]);
+    let done = folder.files("lake");
+    for (key, object) in quarantine {
+        folder.write(&format!("lake/{key}"), object);
+    }
+    replay(&folder, &[]);
+    assert!(done == folder.files("lake"));
+}
+
+#[test]
+fn a_dry_run_says_what_would_happen_and_changes_nothing() {
+    let folder = Folder::new();
+    lake(&folder);
+    let before = folder.files("lake");
+    let would = replay(&folder, &["--dry-run"]).json();
+    assert_eq!((&would["written"], &would["dry_run"]), (&json!({ "application_lifecycle": 3 }), &true.into()));
+    assert!(before == folder.files("lake"));
+}
+
+#[test]
+fn only_the_chosen_source_and_reason_are_replayed() {
+    let folder = Folder::new();
+    lake(&folder);
+    assert_eq!(replay(&folder, &["--reason", "undecodable"]).json()["records_in"], 1);
+    assert_eq!(replay(&folder, &["--source", "other"]).json()["records_in"], 0);
+    assert_eq!(replay(&folder, &["--reason", "no_mapping"]).json()["written"], json!({ "application_lifecycle": 3 }));
+}
+
+#[test]
+fn a_quarantine_object_that_cannot_be_read_is_left_and_told_of() {
+    let folder = Folder::new();
+    lake(&folder);
+    let (key, object) = folder
+        .files("lake")
+        .into_iter()
+        .find(|(key, _)| key.starts_with("quarantine/windows-sysmon/no_mapping/"))
+        .unwrap();
+    let mut text = zstd::decode_all(&object[..]).unwrap();
+    text.extend(b"{\"not\": \"ours\"}\n");
+    let odd = zstd::encode_all(&text[..], 1).unwrap();
+    folder.write(&format!("lake/{key}"), &odd);
+    let (lake, mapping) = (folder.path("lake"), repaired(&folder));
+    let replayed =
+        run(1, &["replay", "--quarantine", &lake, "--lake", &lake, "--mapping", &mapping, "--format", "json"]);
+    assert!(replayed.stderr.contains("line 5 is not a quarantined event"), "{}", replayed.stderr);
+    assert_eq!((&replayed.json()["unreadable"], &replayed.json()["records_in"]), (&1.into(), &1.into()));
+    assert!(folder.files("lake")[&key] == odd);
+}
+
+#[test]
+fn quarantine_that_stays_fails_the_command_only_if_asked_to() {
+    let folder = Folder::new();
+    lake(&folder);
+    let (lake, mapping) = (folder.path("lake"), repaired(&folder));
+    let arguments = ["replay", "--quarantine", &lake, "--lake", &lake, "--mapping", &mapping];
+    let shown = run(1, &[&arguments[..], &["--fail-on-quarantine"]].concat());
+    assert!(shown.stdout.contains("in quarantine 2 "), "{}", shown.stdout);
+    run(0, &arguments);
+}

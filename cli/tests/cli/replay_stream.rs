@@ -1,0 +1,183 @@
+//! Replay of what the on-failure destination names, against a stand-in for Kinesis and SQS.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Folder, Run, Service, quarantined, run, sysmon};
+
+const STREAM: &str = "arn:aws:kinesis:eu-central-1:123456789012:stream/logs";
+const SHARD: &str = "shardId-000000000001";
+const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/failed";
+
+/// The message of the event source about the records `from` to `to`.
+fn message(from: u64, to: u64) -> Value {
+    json!({
+        "requestContext": { "requestId": "1", "condition": "RetryAttemptsExhausted", "approximateInvokeCount": 3 },
+        "version": "1.0",
+        "KinesisBatchInfo": {
+            "shardId": SHARD, "startSequenceNumber": from.to_string(), "endSequenceNumber": to.to_string(),
+            "approximateArrivalOfFirstRecord": "2025-03-03T08:00:00Z", "batchSize": to - from + 1, "streamArn": STREAM
+        }
+    })
+}
+
+/// A shard with a record for each number from `first` to 120, given out in pages of 7.
+fn shard(first: u64, operation: &str, body: &Value) -> Answer {
+    let lines: Vec<String> = sysmon(150).lines().map(str::to_owned).collect();
+    match operation {
+        "GetShardIterator" => {
+            assert_eq!((&body["StreamARN"], &body["ShardId"]), (&STREAM.into(), &SHARD.into()));
+            assert_eq!(body["ShardIteratorType"], "AT_SEQUENCE_NUMBER");
+            let start: u64 = body["StartingSequenceNumber"].as_str().unwrap().parse().unwrap();
+            (200, json!({ "ShardIterator": start.max(first).to_string() }))
+        }
+        "GetRecords" => {
+            let from: u64 = body["ShardIterator"].as_str().unwrap().parse().unwrap();
+            let to = (from + 7).min(121);
+            let records = (from..to).map(|number| {
+                let line = if number == 42 { "nonsense" } else { &lines[number as usize] };
+                json!({
+                    "SequenceNumber": number.to_string(), "PartitionKey": "x",
+                    "ApproximateArrivalTimestamp": 1_741_000_000.5,
+                    "Data": base64_simd::STANDARD.encode_to_string(line)
+                })
+            });
+            let records: Vec<Value> = records.collect();
+            let behind = if to > 120 { 0 } else { 1000 };
+            (200, json!({ "Records": records, "NextShardIterator": to.to_string(), "MillisBehindLatest": behind }))
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn replay(folder: &Folder, service: &Service, code: i32, more: &[&str]) -> Run {
+    let lake = folder.path("lake");
+    service.run(code, &[&["replay", "--lake", &lake, "--mapping", "windows-sysmon", "--format", "json"], more].concat())
+}
+
+#[test]
+fn the_named_records_are_read_again_and_no_others() {
+    let folder = Folder::new();
+    let service = Service::start(|operation, body| shard(1, operation, body));
+    let file = folder.write("messages.json", message(30, 59).to_string());
+    let replayed = replay(&folder, &service, 0, &["--on-failure", &file]).json();
+    assert_eq!((&replayed["records_in"], &replayed["quarantined"]), (&30.into(), &json!({ "undecodable": 1 })));
+    assert_eq!(replayed["lost"], json!([]));
+    let rows = run(0, &["inspect", "--format", "ndjson", &folder.path("lake")]).lines();
+    assert_eq!(rows.len(), 29);
+    let refused = quarantined(&folder.files("lake"));
+    assert_eq!((&refused[0]["raw"], &refused[0]["origin"]["sequence_number"]), (&"nonsense".into(), &"42".into()));
+
+    let before = folder.files("lake");
+    replay(&folder, &service, 0, &["--on-failure", &file]);
+    assert!(before == folder.files("lake"), "a second time over the first");
+}
+
+#[test]
+fn messages_are_found_however_they_are_wrapped() {
+    let direct = message(1, 3).to_string();
+    let notification = json!({ "Type": "Notification", "Message": direct }).to_string();
+    for wrapped in [
+        format!("{direct}\n{}", message(4, 6)),
+        json!([message(1, 3), message(4, 6)]).to_string(),
+        json!({ "Messages": [{ "Body": direct }, { "Body": message(4, 6).to_string() }] }).to_string(),
+        json!({ "Messages": [{ "Body": notification }, { "Body": message(4, 6).to_string() }] }).to_string(),
+    ] {
+        let folder = Folder::new();
+        let service = Service::start(|operation, body| shard(1, operation, body));
+        let file = folder.write("messages.json", &wrapped);
+        assert_eq!(replay(&folder, &service, 0, &["--on-failure", &file]).json()["records_in"], 6, "{wrapped}");
+    }
+}
+
+#[test]
+fn records_that_the_stream_no_longer_has_are_lost_with_their_range() {
+    let folder = Folder::new();
+    let service = Service::start(|operation, body| shard(35, operation, body));
+    let file = folder.write("messages.json", message(30, 40).to_string());
+    let replayed = replay(&folder, &service, 1, &["--on-failure", &file]);
+    assert_eq!(
+        replayed.stderr,
+        format!("lost: 5 records of {STREAM} {SHARD}, from 30 to before 35: the stream no longer has them\n")
+    );
+    assert_eq!(replayed.json()["records_in"], 6);
+    let lost = &replayed.json()["lost"][0];
+    assert_eq!(
+        (&lost["from"], &lost["before"], &lost["to"], &lost["records"]),
+        (&"30".into(), &"35".into(), &"40".into(), &5.into())
+    );
+
+    let beyond = folder.write("beyond.json", message(118, 125).to_string());
+    let replayed = replay(&folder, &service, 1, &["--on-failure", &beyond]);
+    assert_eq!(
+        replayed.stderr,
+        format!("lost: 5 records of {STREAM} {SHARD}, from 118 to 125: the shard has no later records\n")
+    );
+}
+
+#[test]
+fn a_shard_that_is_gone_is_lost_and_a_stream_that_is_not_there_is_an_error() {
+    let folder = Folder::new();
+    let file = folder.write("messages.json", message(1, 9).to_string());
+    let not_found = || (400, json!({ "__type": "ResourceNotFoundException", "message": "not found" }));
+    let gone = Service::start(move |operation, _| match operation {
+        "DescribeStreamSummary" => (
+            200,
+            json!({ "StreamDescriptionSummary": {
+            "StreamName": "logs", "StreamARN": STREAM, "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24,
+            "StreamCreationTimestamp": 1.0, "EnhancedMonitoring": [], "OpenShardCount": 1 } }),
+        ),
+        _ => not_found(),
+    });
+    let replayed = replay(&folder, &gone, 1, &["--on-failure", &file]);
+    assert!(replayed.stderr.ends_with("from 1 to 9: the stream no longer has the shard\n"), "{}", replayed.stderr);
+    let nowhere = Service::start(move |_, _| not_found());
+    let failed = replay(&folder, &nowhere, 3, &["--on-failure", &file]);
+    assert!(failed.stderr.starts_with(&format!("error: cannot read {STREAM} {SHARD}: ")), "{}", failed.stderr);
+}
+
+#[test]
+fn a_message_of_the_queue_is_deleted_once_its_records_are_safe() {
+    let folder = Folder::new();
+    let handed_out = std::sync::atomic::AtomicBool::new(false);
+    let service = Service::start(move |operation, body| match operation {
+        "ReceiveMessage" => {
+            let bodies = [
+                ("safe", message(1, 3).to_string()),
+                ("lost", message(119, 122).to_string()),
+                ("odd", "hello".to_owned()),
+            ];
+            let messages =
+                bodies.map(|(handle, body)| json!({ "MessageId": handle, "ReceiptHandle": handle, "Body": body }));
+            let first = !handed_out.swap(true, std::sync::atomic::Ordering::SeqCst);
+            (200, if first { json!({ "Messages": messages }) } else { json!({}) })
+        }
+        "DeleteMessage" | "ChangeMessageVisibility" => (200, json!({})),
+        other => shard(1, other, body),
+    });
+    let replayed = replay(&folder, &service, 1, &["--on-failure-queue", QUEUE]);
+    let (report, stderr) = (replayed.json(), replayed.stderr);
+    assert_eq!((&report["records_in"], &report["unreadable"]), (&5.into(), &1.into()));
+    assert!(stderr.contains("a message without KinesisBatchInfo is left: hello\n"), "{stderr}");
+    assert!(stderr.contains(&format!("2 messages left in {QUEUE}\n")), "{stderr}");
+    let of = |wanted: &str| -> Vec<Value> {
+        let requests = service.requests().into_iter().filter(|(operation, _)| operation == wanted);
+        requests.map(|(_, body)| body["ReceiptHandle"].clone()).collect()
+    };
+    assert_eq!(of("DeleteMessage"), ["safe"]);
+    assert_eq!(of("ChangeMessageVisibility"), ["lost", "odd"]);
+}
+
+#[test]
+fn a_file_without_messages_is_bad_usage() {
+    let folder = Folder::new();
+    let service = Service::start(|operation, body| shard(1, operation, body));
+    for (text, message) in [
+        ("{}", "has no message with KinesisBatchInfo"),
+        ("nonsense", "is not JSON"),
+        ("{\"KinesisBatchInfo\": {\"shardId\": 1}}", "KinesisBatchInfo"),
+    ] {
+        let file = folder.write("messages.json", text);
+        let failed = replay(&folder, &service, 3, &["--on-failure", &file]);
+        assert!(failed.stderr.contains(message), "{}", failed.stderr);
+    }
+}
