@@ -218,3 +218,112 @@ impl Visit for Fields {
         self.add(field, json!(value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::Deadline;
+
+    #[derive(Clone, Default)]
+    struct Output(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            locked(&self.0).extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn settings(level: &str) -> LogSettings {
+        LogSettings::from_environment("transform-kinesis", |name| match name {
+            "POWERTOOLS_LOG_LEVEL" => Some(level.to_owned()),
+            "AWS_LAMBDA_FUNCTION_NAME" => Some("sluice-1".to_owned()),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => Some("256".to_owned()),
+            _ => None,
+        })
+    }
+
+    /// The lines that `act` has written.
+    fn logged(level: &str, act: impl FnOnce(&Logs)) -> Vec<Value> {
+        let output = Output::default();
+        let logs = Logs::to(settings(level), output.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(logs.clone()), || act(&logs));
+        let text = String::from_utf8(locked(&output.0).clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_has_the_keys_of_powertools() {
+        let lines = logged("INFO", |logs| {
+            tracing::warn!("before");
+            logs.begin(&Invocation {
+                request_id: "r-1".to_owned(),
+                function_arn: "arn:aws:lambda:eu-central-1:111122223333:function:sluice".to_owned(),
+                trace_id: Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=557abcec3ee5a047;Sampled=1".to_owned()),
+                deadline: Deadline::none(),
+                cold_start: true,
+            });
+            tracing::info!(
+                records = 3,
+                ok = true,
+                place = "a",
+                shard = Some("s"),
+                none = None::<&str>,
+                "a {}",
+                "batch"
+            );
+        });
+        let [before, line] = &lines[..] else { panic!("{lines:?}") };
+        assert!(before.get("function_request_id").is_none());
+        let mut line = line.as_object().unwrap().clone();
+        let location = line.remove("location").unwrap();
+        assert!(location.as_str().unwrap().starts_with("function::logs::tests:"), "{location}");
+        let timestamp = line.remove("timestamp").unwrap();
+        assert!(timestamp.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{timestamp}");
+        let expected = json!({
+            "level": "INFO", "message": "a batch", "service": "transform-kinesis",
+            "function_name": "sluice-1", "function_memory_size": "256", "cold_start": true,
+            "function_arn": "arn:aws:lambda:eu-central-1:111122223333:function:sluice",
+            "function_request_id": "r-1", "xray_trace_id": "1-5759e988-bd862e3fe1be46a994272793",
+            "records": 3, "ok": true, "place": "a", "shard": "s",
+        });
+        assert_eq!(Value::Object(line), expected);
+    }
+
+    #[test]
+    fn a_field_does_not_hide_who_logs() {
+        let lines = logged("INFO", |_| tracing::info!(service = "another", level = 3, "text\nof two lines"));
+        assert_eq!((&lines[0]["service"], &lines[0]["level"]), (&json!("transform-kinesis"), &json!("INFO")));
+        assert_eq!(lines[0]["message"], "text\nof two lines");
+    }
+
+    #[test]
+    fn other_crates_are_heard_from_warnings_upwards_and_the_runtime_never() {
+        let lines = logged("TRACE", |_| {
+            tracing::trace!(target: "transform_kinesis::handler", "1");
+            tracing::info!(target: "aws_smithy_runtime::client", "a body may be here");
+            tracing::warn!(target: "aws_smithy_runtime::client", "2");
+            tracing::error!(target: "lambda_runtime::layers::panic", "a body may be here");
+        });
+        assert_eq!(lines.iter().map(|line| line["message"].as_str().unwrap()).collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    #[test]
+    fn a_level_is_named_as_in_powertools_or_here() {
+        let count = |level| {
+            let act = |_: &Logs| {
+                tracing::debug!("debug");
+                tracing::info!("info");
+                tracing::warn!("warn");
+                tracing::error!("error");
+            };
+            logged(level, act).len()
+        };
+        let levels = ["debug", "INFO", "WARNING", "Warn", "ERROR", "CRITICAL", "SILENT", "loud", ""];
+        assert_eq!(levels.map(count), [4, 3, 2, 2, 1, 1, 0, 3, 3]);
+    }
+}

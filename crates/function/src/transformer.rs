@@ -115,3 +115,104 @@ async fn text(store: &dyn Store, key: &str) -> Result<String, String> {
 fn unusable(variable: &'static str, error: &dyn std::error::Error) -> StartError {
     StartError::Unusable { variable, reason: pipeline::error_chain(error) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::deadline::Deadline;
+
+    fn configuration(folder: &Path) -> Configuration {
+        Configuration {
+            lake: folder.join("lake").display().to_string(),
+            quarantine: folder.join("lake").display().to_string(),
+            region: "eu-central-1".parse().unwrap(),
+            account: None,
+            sources: SourcesConfiguration::Shipped,
+            mappings: None,
+            memory: 256,
+        }
+    }
+
+    fn load(configuration: Configuration) -> Result<Transformer, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Transformer::load(configuration)).map_err(|error| error.to_string())
+    }
+
+    fn invocation(function_arn: &str) -> Invocation {
+        Invocation {
+            request_id: String::new(),
+            function_arn: function_arn.to_owned(),
+            trace_id: None,
+            deadline: Deadline::none(),
+            cold_start: true,
+        }
+    }
+
+    const ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:sluice";
+
+    #[test]
+    fn the_account_is_the_configured_one_else_the_functions_else_external() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |configuration, arn| load(configuration).unwrap().settings(&invocation(arn)).account.to_string();
+        let configured =
+            Configuration { account: Some("external_acme".parse().unwrap()), ..configuration(folder.path()) };
+        assert_eq!(of(configured, ARN), "external_acme");
+        assert_eq!(of(configuration(folder.path()), ARN), "111122223333");
+        for arn in ["", "arn:aws:lambda", "arn:aws:lambda:eu-central-1:root:function:sluice"] {
+            assert_eq!(of(configuration(folder.path()), arn), "external");
+        }
+    }
+
+    #[test]
+    fn a_mapping_config_of_the_folder_replaces_the_shipped_one_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = r#"{"custom_source_events": {"source_name": "own-sysmon", "extends": "windows-sysmon", "ocsf_mapping": {}}}"#;
+        std::fs::write(folder.path().join("windows-sysmon.json"), own).unwrap();
+        std::fs::write(folder.path().join("README.md"), "no config").unwrap();
+        let names = |mappings: Option<&Path>| {
+            let mappings = mappings.map(|path| path.display().to_string());
+            let transformer = load(Configuration { mappings, ..configuration(folder.path()) }).unwrap();
+            transformer.sources.iter().map(|source| source.mapping().source_name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), ["windows-sysmon", "aws-network-firewall"]);
+        assert_eq!(names(Some(folder.path())), ["own-sysmon", "aws-network-firewall"]);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_with_its_variable() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing.json").display().to_string();
+        let sources = |text: &str| Configuration {
+            sources: SourcesConfiguration::Inline(text.to_owned()),
+            ..configuration(folder.path())
+        };
+        std::fs::write(folder.path().join("broken.json"), "{\"custom_source_events\": {\"source\": 1}}").unwrap();
+        let broken = Configuration {
+            mappings: Some(folder.path().display().to_string()),
+            ..sources(r#"{"sources":[{"name":"broken","input_paths":{"kinesis":{"enabled":true}}}]}"#)
+        };
+        for (configuration, start) in [
+            (
+                Configuration { sources: SourcesConfiguration::At(missing), ..configuration(folder.path()) },
+                "SLUICE_SOURCES: read missing.json: ",
+            ),
+            (sources("{"), "SLUICE_SOURCES: the configuration of sources: EOF"),
+            (
+                sources(r#"{"sources":[{"name":"door","input_paths":{"kinesis":{"enabled":true}}}]}"#),
+                "SLUICE_SOURCES: source `door` has no mapping config: `door.json` was not found. Give the file",
+            ),
+            (broken, "SLUICE_SOURCES: the mapping config of `broken` has errors: line 1, column "),
+        ] {
+            let error = load(configuration).unwrap_err();
+            assert!(error.starts_with(start), "{error}");
+        }
+    }
+
+    #[test]
+    fn tables_are_given_what_the_function_can_spare() {
+        let megabytes = |memory| table_memory(memory) >> 20;
+        assert_eq!([128, 256, 1024, 1769, 10_240].map(megabytes), [8, 26, 154, 278, 512]);
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mapping::Mapping;
 use mapping::config::{DecodeSpec, Format, TextFieldNames};
-use mapping::diagnostic::Diagnostic;
+use mapping::diagnostic::{Diagnostic, SourceText};
 use sources::{Columns, Decode, Delimited, FieldNames, Framing, TextFields};
 
 /// The mapping configs that ship with Sluice, by name.
@@ -24,10 +24,12 @@ pub fn shipped_mapping(name: &str) -> Option<&'static str> {
 #[non_exhaustive]
 pub enum SourceError {
     /// The config has errors.
-    #[error("the mapping config of `{name}` has errors")]
+    #[error("the mapping config of `{name}` has errors: {summary}")]
     Mapping {
         /// The source.
         name: String,
+        /// The first errors with their places, in one line.
+        summary: String,
         /// What is wrong, and where in the text.
         diagnostics: Vec<Diagnostic>,
     },
@@ -57,8 +59,8 @@ impl Source {
     /// [`SourceError`] with the diagnostics of a config that is refused.
     pub fn new(name: &str, mapping_text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, SourceError> {
         let base = |name: &str| load(name).or_else(|| shipped_mapping(name).map(str::to_owned));
-        let mapping = Mapping::from_text(mapping_text, &base)
-            .map_err(|diagnostics| SourceError::Mapping { name: name.to_owned(), diagnostics })?;
+        let mapping =
+            Mapping::from_text(mapping_text, &base).map_err(|diagnostics| refused(name, mapping_text, diagnostics))?;
         let framing = framing(mapping.decode());
         let decode = Decode { framing, text_fields: text_fields(name, &mapping)?, ..Decode::default() };
         Ok(Self { name: name.to_owned(), mapping: Arc::new(mapping), decode })
@@ -78,6 +80,18 @@ impl Source {
     pub fn decode(&self) -> &Decode {
         &self.decode
     }
+}
+
+fn refused(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> SourceError {
+    /// A log line is no place for all of them; `sluice lint` is.
+    const SHOWN: usize = 3;
+    let text = SourceText::new(name, text);
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).map(|diagnostic| {
+        let place = diagnostic.report(&text);
+        format!("line {}, column {}: {}", place.line, place.column, place.message)
+    });
+    let summary = errors.take(SHOWN).collect::<Vec<_>>().join("; ");
+    SourceError::Mapping { name: name.to_owned(), summary, diagnostics }
 }
 
 fn framing(spec: &DecodeSpec) -> Framing {
