@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from botocore.exceptions import ClientError
 from emulator import Emulator
 from lake import LakeObject, Refused, quarantined
 from waiting import eventually
@@ -54,26 +55,6 @@ class Destinations:
         """What is there now, by bucket and key: a digest of the bytes."""
         return {place: digest for place, digest in self._versions().items() if place not in self._before}
 
-    @contextmanager
-    def lake_refuses(self):
-        """While this lasts, nothing can be written to the lake."""
-        refusal = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:PutObject",
-                    "Resource": f"arn:aws:s3:::{self._lake}/*",
-                }
-            ],
-        }
-        self._s3.put_bucket_policy(Bucket=self._lake, Policy=json.dumps(refusal))
-        try:
-            yield
-        finally:
-            self._s3.delete_bucket_policy(Bucket=self._lake)
-
     def _versions(self) -> dict[tuple[str, str], str]:
         found = {}
         for name, start in ((self._lake, ""), (self._quarantine, "quarantine/")):
@@ -91,3 +72,26 @@ class Destinations:
     def _lines(self, bucket: str, key: str) -> list[Refused]:
         body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return quarantined(body)
+
+
+@contextmanager
+def refused(s3, bucket: str, action: str, key: str = "*"):
+    """While this lasts, the bucket refuses everybody an action on objects."""
+    try:
+        policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        policy = None
+    document = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
+    document["Statement"].append(
+        {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": f"arn:aws:s3:::{bucket}/{key}"}
+    )
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
+    try:
+        yield
+    finally:
+        if policy:
+            s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+        else:
+            s3.delete_bucket_policy(Bucket=bucket)

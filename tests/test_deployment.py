@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from bucket import Destinations, Outcome
+from bucket import Destinations, Outcome, refused
 from deployment import Stack, build, deploy
 from emulator import Emulator
 from lake import addresses, command_lines, nested_columns, rows, schemas_by_source
@@ -27,6 +27,7 @@ from logs import (
     sequence_number,
     sqs_event,
 )
+from project import ROOT
 from sluice import sluice
 from waiting import eventually
 
@@ -121,9 +122,9 @@ def test_records_packed_by_the_producer_library_arrive_one_by_one(stack, destina
     assert destinations.outcome().rows == 32
 
 
-def test_a_lake_that_refuses_leaves_the_batch_in_the_stream(stack, destinations):
+def test_a_lake_that_refuses_leaves_the_batch_in_the_stream(stack, destinations, s3):
     event = kinesis_event(SYSMON, shard="shardId-000000000009")
-    with destinations.lake_refuses():
+    with refused(s3, LAKE, "s3:PutObject"):
         answer = stack.invoke(KINESIS, event)
     assert answer == {"batchItemFailures": [{"itemIdentifier": sequence_number(0)}]}
 
@@ -134,7 +135,7 @@ def test_a_lake_that_refuses_leaves_the_batch_in_the_stream(stack, destinations)
 def test_a_lake_that_refuses_leaves_the_message_in_the_queue(stack, destinations, s3):
     bucket, key = stack.outputs["StagingBucket"], "aws-network-firewall/refused.ndjson.gz"
     began = now()
-    with destinations.lake_refuses():
+    with refused(s3, LAKE, "s3:PutObject"):
         s3.put_object(Bucket=bucket, Key=key, Body=file_of(FIREWALL))
         eventually(lambda: invocations(stack, "transform-s3", began), "the file was tried")
         assert destinations.contents() == {}
@@ -143,28 +144,45 @@ def test_a_lake_that_refuses_leaves_the_message_in_the_queue(stack, destinations
     assert outcome.quarantined == []
 
 
-def test_a_file_that_is_gone_ends_in_the_dead_letter_queue_and_holds_nobody_up(stack, destinations, s3):
-    bucket = stack.outputs["StagingBucket"]
-    announce(stack, object_created(bucket, "aws-network-firewall/gone.ndjson.gz"))
-    s3.put_object(Bucket=bucket, Key="aws-network-firewall/neighbour.ndjson.gz", Body=file_of(FIREWALL))
+def test_a_file_that_cannot_be_read_ends_in_the_dead_letter_queue_and_holds_nobody_up(stack, destinations, s3):
+    bucket, key = stack.outputs["StagingBucket"], "aws-network-firewall/locked.ndjson.gz"
+    with refused(s3, bucket, "s3:GetObject*", key):
+        s3.put_object(Bucket=bucket, Key=key, Body=file_of(FIREWALL))
+        s3.put_object(Bucket=bucket, Key="aws-network-firewall/neighbour.ndjson.gz", Body=file_of(FIREWALL))
 
+        destinations.eventually_hold(len(FIREWALL))
+        [letter] = eventually(lambda: messages(stack, "FilesDeadLetterQueueUrl"), "a dead letter")
+
+    assert json.loads(letter)["Records"][0]["s3"]["object"]["key"] == key
     destinations.eventually_hold(len(FIREWALL))
-    [letter] = eventually(lambda: messages(stack, "FilesDeadLetterQueueUrl"), "a dead letter")
-    assert json.loads(letter)["Records"][0]["s3"]["object"]["key"] == "aws-network-firewall/gone.ndjson.gz"
+    # What an operator does once the cause is mended: the message goes back to where it came from.
+    announce(stack, json.loads(letter))
+    destinations.eventually_hold(2 * len(FIREWALL))
 
 
 def test_only_the_message_that_failed_is_tried_again(stack, destinations, s3):
-    bucket = stack.outputs["StagingBucket"]
+    bucket, locked = stack.outputs["StagingBucket"], "aws-network-firewall/locked-too.ndjson.gz"
     with unannounced(s3, bucket):
-        s3.put_object(Bucket=bucket, Key="aws-network-firewall/good.ndjson.gz", Body=file_of(FIREWALL[:10]))
-    good = object_created(bucket, "aws-network-firewall/good.ndjson.gz")
-    gone = object_created(bucket, "aws-network-firewall/gone.ndjson.gz")
+        for key in ("aws-network-firewall/good.ndjson.gz", locked):
+            s3.put_object(Bucket=bucket, Key=key, Body=file_of(FIREWALL[:10]))
+    good, bad = (object_created(bucket, key) for key in ("aws-network-firewall/good.ndjson.gz", locked))
     test_event = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": bucket}
 
-    answer = stack.invoke(S3, sqs_event([good, gone, test_event]))
+    with refused(s3, bucket, "s3:GetObject*", locked):
+        answer = stack.invoke(S3, sqs_event([good, bad, test_event]))
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert destinations.outcome().rows == 10
+
+
+def test_a_file_that_is_gone_or_that_nobody_knows_is_on_record(stack, destinations, s3):
+    bucket = stack.outputs["StagingBucket"]
+
+    announce(stack, object_created(bucket, "aws-network-firewall/gone.ndjson.gz"))
+    s3.put_object(Bucket=bucket, Key="unknown/source.log", Body=b"what is this?")
+
+    outcome = destinations.eventually_hold(2)
+    assert sorted(line.reason for line in outcome.quarantined) == ["gone", "no_source"]
 
 
 def test_one_message_may_announce_many_files(stack, destinations, s3):
@@ -205,25 +223,23 @@ def test_a_bucket_that_exists_is_read_through_eventbridge_with_ones_own_configur
         Bucket="logs-that-exist", NotificationConfiguration={"EventBridgeConfiguration": {}}
     )
     s3.create_bucket(Bucket="settings")
-    s3.put_object(
-        Bucket="settings",
-        Key="sources_config.json",
-        Body=json.dumps(
+    sources = {
+        "sources": [
             {
-                "sources": [
-                    {
-                        "name": "aws-network-firewall",
-                        "input_paths": {
-                            "s3": {
-                                "enabled": True,
-                                "source_buckets": [{"bucket_name": "logs-that-exist", "prefix": "raw/firewall/*"}],
-                            }
-                        },
+                "name": "aws-network-firewall",
+                "input_paths": {
+                    "s3": {
+                        "enabled": True,
+                        "source_buckets": [{"bucket_name": "logs-that-exist", "prefix": "raw/firewall/*"}],
                     }
-                ]
+                },
             }
-        ),
-    )
+        ]
+    }
+    s3.put_object(Bucket="settings", Key="sources_config.json", Body=json.dumps(sources))
+    mapping = json.loads((ROOT / "mapping-configs/aws-network-firewall.json").read_text())
+    mapping["custom_source_events"]["destination"]["sources"]["network_activity"] = "acme-firewall"
+    s3.put_object(Bucket="settings", Key="mappings/aws-network-firewall.json", Body=json.dumps(mapping))
     stack = deploy(
         emulator,
         "sluice-existing",
@@ -233,6 +249,7 @@ def test_a_bucket_that_exists_is_read_through_eventbridge_with_ones_own_configur
         StagingBucketName="logs-that-exist",
         StagingPrefix="raw/",
         SourcesConfiguration="s3://settings/sources_config.json",
+        MappingsLocation="s3://settings/mappings/",
     )
     destinations = Destinations(emulator, LAKE, stack.quarantine_bucket, tmp_path)
 
@@ -241,6 +258,7 @@ def test_a_bucket_that_exists_is_read_through_eventbridge_with_ones_own_configur
 
     outcome = destinations.eventually_hold(len(FIREWALL))
     assert {item.place["account"] for item in outcome.written} == {"external_acme"}
+    assert "acme-firewall" in {item.place["source"] for item in outcome.written}
 
 
 def test_logs_are_json_and_their_metrics_count_every_record(stack):
