@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::ValueHint;
 use lake::quarantine::Origin;
 use pipeline::{Counts, ObjectOutcome, Settings, Source, Stores, transform_object};
 use tokio::runtime::Handle;
@@ -35,12 +36,12 @@ Exit code: 0 every record is safe; 1 some are in quarantine and --fail-on-quaran
 2 the mapping is refused; 3 bad usage, or an input or a store failed: run it again.")]
 pub(crate) struct Ingest {
     /// A mapping config: a file, or the name of a shipped one
-    #[arg(long, short, value_name = "CONFIG")]
+    #[arg(long, short, value_name = "CONFIG", value_hint = ValueHint::FilePath)]
     mapping: String,
     #[command(flatten)]
     lake: LakeArguments,
     /// Where records go that cannot be mapped: a folder, or s3://bucket[/prefix] [default: the lake, below quarantine/]
-    #[arg(long, value_name = "LOCATION")]
+    #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     quarantine: Option<String>,
     /// Exit with 1 if a record went to quarantine
     #[arg(long)]
@@ -55,7 +56,7 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let inputs = Input::all(&self.files)?;
+        let inputs = Input::all(&self.files, Some(&self.mapping))?;
         let config = MappingConfig::read(&self.mapping)?;
         let source = config.source(output)?;
         let runtime = runtime()?;
@@ -91,12 +92,12 @@ impl Ingestion<'_> {
         let (mut objects, mut bytes) = (0, 0);
         let mut seen: HashMap<Digest, &Input> = HashMap::new();
         for (at, input) in inputs.iter().enumerate() {
-            let (outcome, digest) = self.take(input).map_err(|error| match error {
-                Failure::Other(error) if at > 0 => {
-                    let before = counted(at as u64, "input");
-                    Failure::Other(error.context(format!("{before} before it are in the lake, but not {input}")))
-                }
-                other => other,
+            let (outcome, digest) = self.take(input).inspect_err(|_| {
+                let left = counted((inputs.len() - at) as u64, "input");
+                self.output.say(format_args!(
+                    "{at} of {} taken, {left} left from {input} on. Run it again: what has been written is written over",
+                    counted(inputs.len() as u64, "input")
+                ));
             })?;
             if let Some(first) = seen.get(&digest) {
                 self.output.say(format_args!("{input}: skipped, its content is that of {first}"));

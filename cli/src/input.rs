@@ -19,17 +19,18 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// The inputs that arguments name. Each can be opened now; standard input can be read only once.
+    /// The inputs that arguments name. Each can be opened now; standard input can be read only once, and not at all if
+    /// the mapping config comes from there.
     ///
     /// # Errors
     /// A folder, a file that cannot be opened, or `-` twice.
-    pub(crate) fn all(arguments: &[PathBuf]) -> Result<Vec<Self>, Failure> {
+    pub(crate) fn all(arguments: &[PathBuf], mapping: Option<&str>) -> Result<Vec<Self>, Failure> {
         let inputs: Vec<Self> = arguments
             .iter()
             .map(|argument| if argument.as_os_str() == "-" { Self::Stdin } else { Self::File(argument.clone()) })
             .collect();
         for (at, input) in inputs.iter().enumerate() {
-            if *input == Self::Stdin && inputs[..at].contains(input) {
+            if *input == Self::Stdin && (inputs[..at].contains(input) || mapping == Some("-")) {
                 return Err(Failure::usage("`-` stands twice, but standard input can be read only once"));
             }
             input.length()?;

@@ -4,6 +4,7 @@ mod objects;
 
 use arrow_array::RecordBatchReader as _;
 use bytes::Bytes;
+use clap::ValueHint;
 use jiff::Timestamp;
 use lake::conformance::{Finding, Report, Rule, SchemaNode, inspect};
 use ocsf::{Schema, Version, rows_to_json};
@@ -37,7 +38,7 @@ pub(crate) struct Inspect {
     #[arg(long)]
     columns: bool,
     /// Files, folders, or s3://bucket/key
-    #[arg(value_name = "LOCATION", required = true)]
+    #[arg(value_name = "LOCATION", required = true, value_hint = ValueHint::AnyPath)]
     locations: Vec<String>,
 }
 

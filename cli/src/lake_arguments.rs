@@ -1,6 +1,6 @@
 //! What the commands that write to a lake have in common: where it is, and how its objects are made.
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use lake::key::{AccountId, Region};
 use lake::parquet_object::{SealSettings, ZstdLevel};
 use pipeline::{Settings, Stores};
@@ -12,7 +12,7 @@ use crate::exit::Failure;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LakeArguments {
     /// The lake: a folder, or s3://bucket[/prefix]
-    #[arg(long, value_name = "LOCATION")]
+    #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     pub(crate) lake: String,
     /// Region of the lake, for the partition `region=` of its keys
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1")]
@@ -61,7 +61,7 @@ fn zstd_level(text: &str) -> Result<ZstdLevel, String> {
     ZstdLevel::new(level).map_err(|error| error.to_string())
 }
 
-const MEMORY: std::ops::RangeInclusive<u64> = 1_000_000..=16_000_000_000;
+const MEMORY: std::ops::RangeInclusive<u64> = 100_000..=16_000_000_000;
 
 fn memory(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -77,7 +77,7 @@ fn memory(text: &str) -> Result<usize, String> {
     };
     let number: u64 = digits.trim().parse().map_err(|_| "a size is a number and a unit, as 64MB".to_owned())?;
     let bytes = number.checked_mul(unit).filter(|bytes| MEMORY.contains(bytes));
-    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "it must be between 1MB and 16GB".to_owned())
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "it must be between 100kB and 16GB".to_owned())
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(memory("64 mib"), Ok(64 << 20));
         assert_eq!(memory("2000000"), Ok(2_000_000));
         assert_eq!(memory("1g"), Ok(1_000_000_000));
-        for wrong in ["", "MB", "64 apples", "-1MB", "1.5MB", "0", "999kB", "17GB", "99999999999999999999GB"] {
+        for wrong in ["", "MB", "64 apples", "-1MB", "1.5MB", "0", "99kB", "17GB", "99999999999999999999GB"] {
             assert!(memory(wrong).is_err(), "{wrong}");
         }
     }

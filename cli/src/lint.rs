@@ -1,5 +1,6 @@
 //! `sluice lint`: what is wrong with mapping configs.
 
+use clap::ValueHint;
 use mapping::diagnostic::{Code, DIAGNOSTICS, DiagnosticReport, Severity, SourceText};
 
 use crate::exit::{Failure, Outcome, Verdict};
@@ -23,7 +24,7 @@ Examples:
 Exit code: 0 no errors, 1 warnings and --deny-warnings, 2 errors, 3 a config that cannot be read.")]
 pub(crate) struct Lint {
     /// Files, names of shipped configs, or `-` for standard input
-    #[arg(value_name = "CONFIG", required_unless_present = "explain")]
+    #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath, required_unless_present = "explain")]
     configs: Vec<String>,
     /// Explain a diagnostic by its number, or list all of them
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "all", conflicts_with = "configs")]

@@ -89,7 +89,7 @@ struct Summary {
 
 impl Send {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let inputs = Input::all(&self.files)?;
+        let inputs = Input::all(&self.files, None)?;
         let began = Instant::now();
         let summary = runtime()?.block_on(async {
             let config = lake::aws::sdk_config().await;

@@ -6,6 +6,7 @@ pub(crate) mod explanation;
 use std::path::PathBuf;
 
 use bumpalo::Bump;
+use clap::ValueHint;
 use mapping::Refusal;
 use pipeline::Source;
 use serde::Serialize;
@@ -34,7 +35,7 @@ Examples:
   sluice map --mapping mine.json --format ndjson log.ndjson | jq .  all events as OCSF JSON")]
 pub(crate) struct Map {
     /// A mapping config: a file, or the name of a shipped one
-    #[arg(long, short, value_name = "CONFIG")]
+    #[arg(long, short, value_name = "CONFIG", value_hint = ValueHint::FilePath)]
     mapping: String,
     /// How many events to look at, 0 for all [default: 3; all with --summary and --format ndjson]
     #[arg(long, value_name = "N")]
@@ -75,6 +76,7 @@ enum EventOutcome {
 
 impl Map {
     pub(crate) fn run(self, output: &Output) -> Outcome {
+        let inputs = Input::all(&self.files, Some(&self.mapping))?;
         let config = MappingConfig::read(&self.mapping)?;
         let source = config.source(output)?;
         if let Some(event) = &self.event
@@ -85,8 +87,8 @@ impl Map {
         let mut coverage = Coverage::default();
         let mut kept = Vec::new();
         output.stream(|data| {
-            for input in Input::all(&self.files)? {
-                self.read(&source, &input, &mut coverage, &mut |fate, coverage| {
+            for input in &inputs {
+                self.read(&source, input, &mut coverage, &mut |fate, coverage| {
                     self.show(output, data, fate, coverage, &mut kept)
                 })?;
             }

@@ -7,6 +7,7 @@ mod stream;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::ValueHint;
 use pipeline::{Counts, Source, Sources};
 use serde::Serialize;
 use serde_json::json;
@@ -40,13 +41,14 @@ Exit code: 0 done; 1 records are lost or cannot be read, or some stay in quarant
 --fail-on-quarantine was given; 2 the mapping is refused; 3 bad usage, or a store or stream failed.")]
 pub(crate) struct Replay {
     /// A mapping config: a file, or the name of a shipped one
-    #[arg(long, short, value_name = "CONFIG")]
+    #[arg(long, short, value_name = "CONFIG", value_hint = ValueHint::FilePath)]
     mapping: String,
     #[command(flatten)]
     lake: LakeArguments,
     /// The quarantine to replay: a folder, or s3://bucket[/prefix]. With --on-failure…: where records go that cannot be
     /// mapped [default then: the lake]
-    #[arg(long, value_name = "LOCATION", required_unless_present_any = ["on_failure", "on_failure_queue"])]
+    #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
+    #[arg(required_unless_present_any = ["on_failure", "on_failure_queue"])]
     quarantine: Option<String>,
     /// Replay what messages of the on-failure destination name: a file with them, or `-`
     #[arg(long, value_name = "FILE")]
@@ -96,6 +98,7 @@ struct Report {
 impl Replay {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let began = Instant::now();
+        let messages = Input::all(self.on_failure.as_slice(), Some(&self.mapping))?;
         let config = MappingConfig::read(&self.mapping)?;
         let source = config.source(output)?;
         let runtime = runtime()?;
@@ -104,12 +107,9 @@ impl Replay {
         let replayed = if self.on_failure.is_some() || self.on_failure_queue.is_some() {
             let sources = stream_source(&config, &source)?;
             let pipeline = on_failure::Pipeline { output, sources: &sources, settings: &settings, stores: &stores };
-            match (&self.on_failure, &self.on_failure_queue) {
-                (_, Some(url)) => runtime.block_on(pipeline.replay_queue(url))?,
-                (file, None) => {
-                    let inputs = Input::all(file.as_slice())?;
-                    runtime.block_on(pipeline.replay_messages(&inputs))?
-                }
+            match &self.on_failure_queue {
+                Some(url) => runtime.block_on(pipeline.replay_queue(url))?,
+                None => runtime.block_on(pipeline.replay_messages(&messages))?,
             }
         } else {
             let selection = quarantine::Selection {

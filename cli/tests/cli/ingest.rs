@@ -78,7 +78,7 @@ fn the_same_input_gives_the_same_keys_and_bytes() {
 #[test]
 fn keys_do_not_depend_on_how_a_pipe_delivers() {
     let folder = Folder::new();
-    let log = sysmon(2400);
+    let log = sysmon(400);
     let file = folder.write("sysmon.ndjson", &log);
     let packed = |text: &str| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -86,7 +86,7 @@ fn keys_do_not_depend_on_how_a_pipe_delivers() {
         encoder.finish().unwrap()
     };
     let gzip = folder.write("sysmon.gz", packed(&log));
-    let small = ["--memory", "1MB"];
+    let small = ["--memory", "200kB"];
     for (name, file, bytes) in [("plain", file, log.clone().into_bytes()), ("gzip", gzip, packed(&log))] {
         let from_file = folder.path(&format!("{name}-file"));
         run(0, &ingest(&from_file, &[&small[..], &[&file]].concat()));
@@ -208,10 +208,25 @@ fn what_cannot_be_read_or_written_is_an_error_that_names_it() {
         run(3, &ingest("gs://x", &[&file])).stderr,
         "error: open gs://x: a location is s3://bucket/prefix or a folder\n"
     );
+    let twice = "error: `-` stands twice, but standard input can be read only once\n";
+    assert_eq!(run(3, &["ingest", "--lake", &lake, "--mapping", "-", "-"]).stderr, twice);
+    assert_eq!(run(3, &ingest(&lake, &["-", "-"])).stderr, twice);
+}
+
+#[test]
+fn a_failure_in_the_middle_says_how_far_it_came() {
+    let folder = Folder::new();
+    let (one, two) = (folder.write("one", sysmon(1)), folder.write("two", samples::sysmon_event(22, 1).unwrap()));
+    // The place of the second file's objects is taken.
+    folder.write("lake/ext/windows-sysmon-4003", "");
+    let failed = run(3, &ingest(&folder.path("lake"), &[&one, &two]));
+    let (said, error) = failed.stderr.split_once('\n').unwrap();
     assert_eq!(
-        run(3, &ingest(&lake, &["-", "-"])).stderr,
-        "error: `-` stands twice, but standard input can be read only once\n"
+        said,
+        format!("1 of 2 inputs taken, 1 input left from {two} on. Run it again: what has been written is written over")
     );
+    assert!(error.starts_with(&format!("error: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{error}");
+    assert_eq!(failed.stdout, "");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Replay of what the on-failure destination names, against a stand-in for Kinesis and SQS.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Folder, Run, Service, quarantined, run, sysmon};
@@ -22,7 +24,7 @@ fn message(from: u64, to: u64) -> Value {
 
 /// A shard with a record for each number from `first` to 120, given out in pages of 7.
 fn shard(first: u64, operation: &str, body: &Value) -> Answer {
-    let lines: Vec<String> = sysmon(150).lines().map(str::to_owned).collect();
+    static LINES: LazyLock<Vec<String>> = LazyLock::new(|| sysmon(150).lines().map(str::to_owned).collect());
     match operation {
         "GetShardIterator" => {
             assert_eq!((&body["StreamARN"], &body["ShardId"]), (&STREAM.into(), &SHARD.into()));
@@ -34,7 +36,7 @@ fn shard(first: u64, operation: &str, body: &Value) -> Answer {
             let from: u64 = body["ShardIterator"].as_str().unwrap().parse().unwrap();
             let to = (from + 7).min(121);
             let records = (from..to).map(|number| {
-                let line = if number == 42 { "nonsense" } else { &lines[number as usize] };
+                let line = if number == 42 { "nonsense" } else { &LINES[number as usize] };
                 json!({
                     "SequenceNumber": number.to_string(), "PartitionKey": "x",
                     "ApproximateArrivalTimestamp": 1_741_000_000.5,
