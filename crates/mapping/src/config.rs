@@ -91,8 +91,6 @@ pub struct Config {
     pub timestamp: Option<TimestampSpec>,
     /// `account`: the value of the `accountId` partition.
     pub account: Option<Spanned<Value>>,
-    /// `region`: the Region the record itself names.
-    pub region: Option<Spanned<Value>>,
     /// `destination`: custom source names and object layout.
     pub destination: Destination,
     /// `lookups`, in the order of the file.

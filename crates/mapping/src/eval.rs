@@ -510,7 +510,8 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         match raw {
             Raw::List(items) => items.iter().flat_map(|item| self.items(*item)).collect(),
             Raw::Node(node) if self.document.value(node) == NodeValue::Array => {
-                self.document.children(node).map(|child| Raw::of_node(self.document, child)).collect()
+                let items = self.document.children(node).map(|child| Raw::of_node(self.document, child));
+                items.filter(|item| !matches!(item, Raw::Text(text) if self.is_absent_text(text))).collect()
             }
             other => vec![other],
         }
@@ -748,7 +749,8 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                     out.path.truncate(at);
                 }
                 out.path.truncate(before);
-                if is_empty {
+                // The empty event itself is no field.
+                if is_empty && !out.path.is_empty() {
                     out.push(in_array, if is_array { "[]" } else { "{}" });
                 }
                 return;

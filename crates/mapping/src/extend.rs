@@ -110,12 +110,17 @@ fn merge(base: Node, own: Node, level: Level) -> Node {
         (_, kind) => return Node { span: own.span, kind },
     };
     let mut merged = base_members;
+    let inherited_keys = merged.len();
+    let mut replaced = Vec::new();
     for (key, value) in own_members {
-        match merged.iter_mut().find(|(other, _)| other.value == key.value) {
+        // A key that stands twice in this file stays so, for the reader to report.
+        match merged[..inherited_keys].iter_mut().find(|(other, _)| other.value == key.value) {
             None => merged.push((key, value)),
+            Some(_) if replaced.contains(&key.value) => merged.push((key, value)),
             Some(entry) => {
                 let inherited = std::mem::replace(&mut entry.1, Node { span: own.span, kind: NodeKind::Null });
                 entry.1 = merge_member(inherited, value, &key.value, level);
+                replaced.push(key.value.clone());
                 entry.0 = key;
             }
         }

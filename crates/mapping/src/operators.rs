@@ -447,7 +447,6 @@ pub static CONFIG: ObjectForm = ObjectForm {
         optional("select", Form::List(&Form::Object(&SELECT)), "rules tried before `matched_field`"),
         optional("timestamp", Form::Object(&TIMESTAMP), "the time of the event"),
         optional("account", Form::Value, "the accountId partition of the record"),
-        optional("region", Form::Value, "the Region the record names"),
         optional("destination", Form::Object(&DESTINATION), "custom sources and layout in the lake"),
         optional("lookups", Form::Map(&Form::Map(&Form::Literal)), "tables for `$lookup`"),
         optional("profiles", Form::List(&Form::Name), "OCSF profiles of every event"),

@@ -420,7 +420,6 @@ impl Reader {
             selector: self.selector(&fields),
             timestamp: fields.get("timestamp").map(|node| self.timestamp(node)),
             account: fields.get("account").map(|node| self.value(node)),
-            region: fields.get("region").map(|node| self.value(node)),
             destination: self.destination(&fields),
             lookups: self.lookups(&fields),
             fragments: layers.fragments.iter().map(|(name, _)| name.clone()).collect(),

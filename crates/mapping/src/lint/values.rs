@@ -25,7 +25,7 @@ impl<'c> Linter<'c> {
             self.condition(&rule.condition, &mut place);
         }
         let fields = config.timestamp.as_ref().map(|timestamp| &timestamp.field);
-        for value in fields.into_iter().chain(&config.account).chain(&config.region) {
+        for value in fields.into_iter().chain(&config.account) {
             self.value(value, &mut place);
         }
         for event in &config.events {
