@@ -2,19 +2,18 @@
 //!
 //! A [`TableBuilder`] takes the completed records of one [`Shape`] and gives Arrow record batches of its fixed schema.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
-    TimestampMillisecondBuilder,
-};
-use arrow_array::{ArrayRef, ListArray, MapArray, RecordBatch, StructArray};
-use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray, StructArray};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields};
 
 use crate::record::{Cell, Record, Scope};
-use crate::shape::{NodeId, NodeKind, Shape, arrow_type};
+use crate::schema::ScalarType;
+use crate::shape::{Node, NodeId, NodeKind, Shape, arrow_type};
 
 /// Bytes that a row takes in each column whatever it holds: an offset and a validity bit, rounded up.
 const CELL_OVERHEAD: usize = 5;
@@ -24,70 +23,181 @@ const CELL_OVERHEAD: usize = 5;
 pub struct TableBuilder {
     shape: Arc<Shape>,
     columns: Vec<Column>,
+    /// The column of the raw values without a place in OCSF.
+    unmapped: Option<NodeId>,
     rows: usize,
     text_bytes: usize,
 }
 
-/// A column under construction. Rows without a value cost nothing until a later one has a value: every column knows how
-/// many rows it holds, and catches up with nulls before it takes the next value.
+/// A column under construction: its values, each with its row. What is absent costs nothing until the column is finished.
 #[derive(Debug)]
 enum Column {
-    Text(StringBuilder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float64(Float64Builder),
-    Boolean(BooleanBuilder),
-    Instant(TimestampMillisecondBuilder),
-    Object(NullBufferBuilder),
-    List(ListColumn),
+    Text(TextColumn),
+    Int32(Sparse<i32>),
+    Int64(Sparse<i64>),
+    Float64(Sparse<f64>),
+    Boolean(Sparse<bool>),
+    Instant(Sparse<i64>, DataType),
+    Object(Sparse<()>),
+    List(ListColumn, Range<u32>),
     ScalarList(ListColumn, Box<Column>),
-    Map { list: ListColumn, keys: StringBuilder, values: StringBuilder },
+    Map { list: ListColumn, keys: TextColumn, values: TextColumn },
+}
+
+/// Values and the rows that have them, ascending.
+#[derive(Debug)]
+struct Sparse<T>(Vec<(u32, T)>);
+
+impl<T: Copy + Default> Sparse<T> {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    #[inline]
+    fn push(&mut self, row: u32, value: T) {
+        self.0.push((row, value));
+    }
+
+    /// A value for each of `rows` rows.
+    fn values(&self, rows: usize) -> Vec<T> {
+        let mut values = Vec::with_capacity(rows);
+        for (row, value) in &self.0 {
+            values.resize(*row as usize, T::default());
+            values.push(*value);
+        }
+        values.resize(rows, T::default());
+        values
+    }
+
+    /// Which of `rows` rows have no value, if any have none.
+    fn nulls(&self, rows: usize) -> Option<NullBuffer> {
+        if self.0.len() == rows {
+            return None;
+        }
+        let mut bits = vec![0u8; rows.div_ceil(8)];
+        for (row, _) in &self.0 {
+            bits[*row as usize / 8] |= 1 << (row % 8);
+        }
+        Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
+    }
+
+    fn finish<A>(&mut self, rows: usize) -> Result<PrimitiveArray<A>, ArrowError>
+    where
+        A: ArrowPrimitiveType<Native = T>,
+        T: ArrowNativeType,
+    {
+        let array = PrimitiveArray::try_new(ScalarBuffer::from(self.values(rows)), self.nulls(rows));
+        self.0.clear();
+        array
+    }
+}
+
+impl Sparse<u32> {
+    /// Of ends of ranges, where each row's range begins, and where the last ends.
+    fn offsets(&self, rows: usize) -> OffsetBuffer<i32> {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        let mut last = 0;
+        for (row, end) in &self.0 {
+            offsets.resize(*row as usize + 1, last);
+            last = *end as i32;
+        }
+        offsets.resize(rows + 1, last);
+        OffsetBuffer::new(ScalarBuffer::from(offsets))
+    }
 }
 
 #[derive(Debug)]
-struct ListColumn {
-    offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+struct TextColumn {
+    bytes: Vec<u8>,
+    /// Where the text of a row ends in `bytes`.
+    ends: Sparse<u32>,
 }
+
+impl TextColumn {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), ends: Sparse::new() }
+    }
+
+    /// Appends a scalar; gives the bytes of text added.
+    #[inline]
+    fn append(&mut self, row: u32, cell: &Cell<'_>) -> usize {
+        match cell {
+            Cell::Text(text) => {
+                self.push(row, text);
+                return text.len();
+            }
+            // An observable's value is text whatever the type of the attribute it repeats.
+            Cell::Integer(value) => self.push_number(row, *value),
+            _ => {}
+        }
+        0
+    }
+
+    #[inline]
+    fn push(&mut self, row: u32, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.end_text(row);
+    }
+
+    fn push_number(&mut self, row: u32, value: i64) {
+        // Writing into memory cannot fail.
+        let _ = write!(self.bytes, "{value}");
+        self.end_text(row);
+    }
+
+    #[inline]
+    fn end_text(&mut self, row: u32) {
+        // Beyond 2 GiB this is wrong, which `finish` finds.
+        self.ends.push(row, self.bytes.len() as u32);
+    }
+
+    fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
+        let bytes = std::mem::take(&mut self.bytes);
+        if i32::try_from(bytes.len()).is_err() {
+            return Err(ArrowError::OffsetOverflowError(bytes.len()));
+        }
+        let (offsets, nulls) = (self.ends.offsets(rows), self.ends.nulls(rows));
+        self.ends.0.clear();
+        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?))
+    }
+}
+
+/// The ends of lists in their elements.
+#[derive(Debug)]
+struct ListColumn(Sparse<u32>);
 
 impl ListColumn {
     fn new() -> Self {
-        Self { offsets: vec![0], nulls: NullBufferBuilder::new(0) }
-    }
-
-    fn rows(&self) -> usize {
-        self.offsets.len() - 1
+        Self(Sparse::new())
     }
 
     /// Elements of all rows.
-    fn elements(&self) -> usize {
-        self.offsets.last().map_or(0, |last| *last as usize)
+    fn elements(&self) -> u32 {
+        self.0.0.last().map_or(0, |(_, end)| *end)
     }
 
-    /// Rows without a list up to `rows`.
-    fn pad(&mut self, rows: usize) {
-        let missing = rows - self.rows();
-        self.nulls.append_n_nulls(missing);
-        self.offsets.resize(rows + 1, self.elements() as i32);
+    /// A row of `len` elements; the number of the first.
+    fn push(&mut self, row: u32, len: u32) -> u32 {
+        let first = self.elements();
+        self.0.push(row, first + len);
+        first
     }
 
-    /// A row of `len` elements.
-    fn push(&mut self, len: usize) {
-        self.offsets.push((self.elements() + len) as i32);
-        self.nulls.append_non_null();
-    }
-
-    fn finish(&mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        (OffsetBuffer::new(ScalarBuffer::from(offsets)), self.nulls.finish())
+    fn finish(&mut self, rows: usize) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
+        let finished = (self.0.offsets(rows), self.0.nulls(rows));
+        self.0.0.clear();
+        finished
     }
 }
 
 impl TableBuilder {
     /// An empty table.
     pub fn new(shape: Arc<Shape>) -> Self {
-        let columns = shape.nodes().iter().map(|node| Column::new(node.kind)).collect();
-        Self { shape, columns, rows: 0, text_bytes: 0 }
+        let below = |at: usize, node: &Node| at as u32 + 1..node.end;
+        let columns =
+            shape.nodes().iter().enumerate().map(|(at, node)| Column::new(node.kind, below(at, node))).collect();
+        let unmapped = shape.children(NodeId::ROOT).find(|id| shape.node(*id).kind == NodeKind::Map);
+        Self { shape, columns, unmapped, rows: 0, text_bytes: 0 }
     }
 
     /// The shape of its records.
@@ -107,61 +217,22 @@ impl TableBuilder {
 
     /// Appends a completed record of this shape.
     pub fn append(&mut self, record: &Record<'_>) {
-        let shape = Arc::clone(&self.shape);
-        let row = self.rows;
-        self.append_children(&shape, record, Scope::EVENT, NodeId::ROOT, row);
+        let all = 1..self.columns.len() as u32;
+        self.text_bytes += append_values(&mut self.columns, record, Scope::EVENT, all, self.rows as u32);
+        self.append_unmapped(record);
         self.rows += 1;
     }
 
-    /// Appends what a scope has below a node as row `row` of its columns.
-    fn append_children(&mut self, shape: &Shape, record: &Record<'_>, scope: Scope, parent: NodeId, row: usize) {
-        for id in shape.children(parent) {
-            let cell = record.get(scope, id);
-            let column = &mut self.columns[id.index()];
-            if let Column::Map { .. } = column {
-                self.append_unmapped(id, record, row);
-                continue;
-            }
-            if cell.is_null() {
-                continue;
-            }
-            column.pad(row);
-            match (column, cell) {
-                (Column::Object(present), _) => {
-                    present.append_non_null();
-                    self.append_children(shape, record, scope, id, row);
-                }
-                (Column::List(list), Cell::List { start, len }) => {
-                    let first = list.elements();
-                    list.push(len as usize);
-                    for index in 0..len {
-                        let element = record.element(shape, id, start, index);
-                        self.append_children(shape, record, element, id, first + index as usize);
-                    }
-                }
-                (Column::ScalarList(list, values), Cell::List { start, len }) => {
-                    list.push(len as usize);
-                    for value in record.scalars(start, len) {
-                        self.text_bytes += values.append(*value);
-                    }
-                }
-                (scalar, cell) => self.text_bytes += scalar.append(cell),
-            }
-        }
-    }
-
-    fn append_unmapped(&mut self, id: NodeId, record: &Record<'_>, row: usize) {
+    fn append_unmapped(&mut self, record: &Record<'_>) {
         let entries = record.unmapped();
-        if entries.is_empty() {
+        let Some(id) = self.unmapped.filter(|_| !entries.is_empty()) else {
             return;
-        }
-        let column = &mut self.columns[id.index()];
-        column.pad(row);
-        if let Column::Map { list, keys, values } = column {
-            list.push(entries.len());
-            for (key, value) in entries {
-                keys.append_value(key);
-                values.append_value(value);
+        };
+        if let Column::Map { list, keys, values } = &mut self.columns[id.index()] {
+            let first = list.push(self.rows as u32, entries.len() as u32);
+            for ((key, value), row) in entries.iter().zip(first..) {
+                keys.push(row, key);
+                values.push(row, value);
                 self.text_bytes += key.len() + value.len() + 2 * CELL_OVERHEAD;
             }
         }
@@ -193,54 +264,73 @@ impl TableBuilder {
     }
 
     fn finish_node(&mut self, shape: &Shape, id: NodeId, field: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
-        self.columns[id.index()].pad(rows);
-        Ok(match (field.data_type(), &shape.node(id).kind) {
-            (DataType::Struct(fields), _) => {
+        Ok(match (field.data_type(), &mut self.columns[id.index()]) {
+            (DataType::Struct(fields), Column::Object(present)) => {
+                let nulls = present.nulls(rows);
+                present.0.clear();
                 let children = self.finish_children(shape, id, fields, rows)?;
-                let Column::Object(nulls) = &mut self.columns[id.index()] else {
-                    return Err(mismatch(field));
-                };
-                Arc::new(StructArray::try_new(fields.clone(), children, nulls.finish())?)
+                Arc::new(StructArray::try_new(fields.clone(), children, nulls)?)
             }
-            (DataType::List(element), NodeKind::ObjectList) => {
+            (DataType::List(element), Column::List(list, _)) => {
                 let DataType::Struct(fields) = element.data_type() else {
                     return Err(mismatch(field));
                 };
-                let elements = match &self.columns[id.index()] {
-                    Column::List(list) => list.elements(),
-                    _ => return Err(mismatch(field)),
-                };
+                let elements = list.elements() as usize;
+                let (offsets, nulls) = list.finish(rows);
                 let children = self.finish_children(shape, id, fields, elements)?;
                 let items = StructArray::try_new(fields.clone(), children, None)?;
-                let Column::List(list) = &mut self.columns[id.index()] else {
-                    return Err(mismatch(field));
-                };
-                let (offsets, nulls) = list.finish();
                 Arc::new(ListArray::try_new(Arc::clone(element), offsets, Arc::new(items), nulls)?)
             }
-            (DataType::List(element), _) => {
-                let Column::ScalarList(list, values) = &mut self.columns[id.index()] else {
-                    return Err(mismatch(field));
-                };
-                let values = values.finish().ok_or_else(|| mismatch(field))?;
-                let (offsets, nulls) = list.finish();
+            (DataType::List(element), Column::ScalarList(list, values)) => {
+                let values = values.finish(field, list.elements() as usize)?;
+                let (offsets, nulls) = list.finish(rows);
                 Arc::new(ListArray::try_new(Arc::clone(element), offsets, values, nulls)?)
             }
-            (DataType::Map(entry, sorted), _) => {
+            (DataType::Map(entry, sorted), Column::Map { list, keys, values }) => {
                 let DataType::Struct(fields) = entry.data_type() else {
                     return Err(mismatch(field));
                 };
-                let Column::Map { list, keys, values } = &mut self.columns[id.index()] else {
-                    return Err(mismatch(field));
-                };
-                let texts: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(values.finish())];
+                let elements = list.elements() as usize;
+                let texts: Vec<ArrayRef> = vec![keys.finish(elements)?, values.finish(elements)?];
                 let entries = StructArray::try_new(fields.clone(), texts, None)?;
-                let (offsets, nulls) = list.finish();
+                let (offsets, nulls) = list.finish(rows);
                 Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, nulls, *sorted)?)
             }
-            _ => self.columns[id.index()].finish().ok_or_else(|| mismatch(field))?,
+            (_, scalar) => scalar.finish(field, rows)?,
         })
     }
+}
+
+/// Appends the values that a scope has in a range of nodes as row `row` of their columns; gives the bytes of text added.
+fn append_values(columns: &mut [Column], record: &Record<'_>, scope: Scope, nodes: Range<u32>, row: u32) -> usize {
+    let mut text_bytes = 0;
+    for (id, cell) in record.values(scope, nodes) {
+        match &mut columns[id.index()] {
+            Column::Text(column) => text_bytes += column.append(row, cell),
+            Column::Object(present) => present.push(row, ()),
+            Column::List(list, below) => {
+                if let Cell::List { start, len } = *cell {
+                    let first = list.push(row, len);
+                    let below = below.clone();
+                    let width = below.len() as u32;
+                    for index in 0..len {
+                        let element = Scope::of_cells(start + index * width, below.start);
+                        text_bytes += append_values(columns, record, element, below.clone(), first + index);
+                    }
+                }
+            }
+            Column::ScalarList(list, values) => {
+                if let Cell::List { start, len } = *cell {
+                    let first = list.push(row, len);
+                    for (value, row) in record.scalars(start, len).iter().zip(first..) {
+                        text_bytes += values.append(row, value);
+                    }
+                }
+            }
+            scalar => text_bytes += scalar.append(row, cell),
+        }
+    }
+    text_bytes
 }
 
 fn mismatch(field: &Field) -> ArrowError {
@@ -248,101 +338,62 @@ fn mismatch(field: &Field) -> ArrowError {
 }
 
 impl Column {
-    fn new(kind: NodeKind) -> Self {
+    fn new(kind: NodeKind, below: Range<u32>) -> Self {
         match kind {
-            NodeKind::Object => Self::Object(NullBufferBuilder::new(0)),
-            NodeKind::ObjectList => Self::List(ListColumn::new()),
-            NodeKind::Map => {
-                Self::Map { list: ListColumn::new(), keys: StringBuilder::new(), values: StringBuilder::new() }
-            }
+            NodeKind::Object => Self::Object(Sparse::new()),
+            NodeKind::ObjectList => Self::List(ListColumn::new(), below),
+            NodeKind::Map => Self::Map { list: ListColumn::new(), keys: TextColumn::new(), values: TextColumn::new() },
             NodeKind::ScalarList(scalar) => Self::ScalarList(ListColumn::new(), Box::new(Self::scalar(scalar))),
             NodeKind::Scalar(scalar) => Self::scalar(scalar),
         }
     }
 
-    fn scalar(scalar: crate::schema::ScalarType) -> Self {
+    fn scalar(scalar: ScalarType) -> Self {
         match arrow_type(scalar) {
-            DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            DataType::Int32 => Self::Int32(Int32Builder::new()),
-            DataType::Int64 => Self::Int64(Int64Builder::new()),
-            DataType::Float64 => Self::Float64(Float64Builder::new()),
-            DataType::Timestamp(_, zone) => Self::Instant(TimestampMillisecondBuilder::new().with_timezone_opt(zone)),
-            _ => Self::Text(StringBuilder::new()),
-        }
-    }
-
-    fn rows(&self) -> usize {
-        match self {
-            Self::Text(builder) => builder.len(),
-            Self::Int32(builder) => builder.len(),
-            Self::Int64(builder) => builder.len(),
-            Self::Float64(builder) => builder.len(),
-            Self::Boolean(builder) => builder.len(),
-            Self::Instant(builder) => builder.len(),
-            Self::Object(present) => present.len(),
-            Self::List(list) | Self::ScalarList(list, _) | Self::Map { list, .. } => list.rows(),
-        }
-    }
-
-    /// Nulls up to `rows`.
-    fn pad(&mut self, rows: usize) {
-        if self.rows() == rows {
-            return;
-        }
-        match self {
-            Self::Text(builder) => builder.append_nulls(rows - builder.len()),
-            Self::Int32(builder) => builder.append_nulls(rows - builder.len()),
-            Self::Int64(builder) => builder.append_nulls(rows - builder.len()),
-            Self::Float64(builder) => builder.append_nulls(rows - builder.len()),
-            Self::Boolean(builder) => builder.append_nulls(rows - builder.len()),
-            Self::Instant(builder) => builder.append_nulls(rows - builder.len()),
-            Self::Object(present) => present.append_n_nulls(rows - present.len()),
-            Self::List(list) | Self::ScalarList(list, _) | Self::Map { list, .. } => list.pad(rows),
+            DataType::Boolean => Self::Boolean(Sparse::new()),
+            DataType::Int32 => Self::Int32(Sparse::new()),
+            DataType::Int64 => Self::Int64(Sparse::new()),
+            DataType::Float64 => Self::Float64(Sparse::new()),
+            instant @ DataType::Timestamp(..) => Self::Instant(Sparse::new(), instant),
+            _ => Self::Text(TextColumn::new()),
         }
     }
 
     /// Appends a scalar; a cell of another type than the column's is no value. Gives the bytes of text added.
-    fn append(&mut self, cell: Cell<'_>) -> usize {
-        match (self, cell) {
-            (Self::Text(builder), Cell::Text(text)) => {
-                builder.append_value(text);
-                return text.len();
+    #[inline]
+    fn append(&mut self, row: u32, cell: &Cell<'_>) -> usize {
+        match (self, *cell) {
+            (Self::Text(column), _) => return column.append(row, cell),
+            (Self::Int32(column), Cell::Integer(value)) => {
+                if let Ok(value) = i32::try_from(value) {
+                    column.push(row, value);
+                }
             }
-            (Self::Text(builder), Cell::Null) => builder.append_null(),
-            // An observable's value is text whatever the type of the attribute it repeats.
-            (Self::Text(builder), Cell::Integer(value)) => {
-                // Writing into a string builder cannot fail.
-                let _ = write!(builder, "{value}");
-                builder.append_value("");
-            }
-            (Self::Text(builder), _) => builder.append_null(),
-            (Self::Int32(builder), Cell::Integer(value)) => builder.append_option(i32::try_from(value).ok()),
-            (Self::Int32(builder), _) => builder.append_null(),
-            (Self::Int64(builder), Cell::Integer(value)) => builder.append_value(value),
-            (Self::Int64(builder), _) => builder.append_null(),
-            (Self::Float64(builder), Cell::Float(value)) => builder.append_value(value),
-            (Self::Float64(builder), Cell::Integer(value)) => builder.append_value(value as f64),
-            (Self::Float64(builder), _) => builder.append_null(),
-            (Self::Boolean(builder), Cell::Boolean(value)) => builder.append_value(value),
-            (Self::Boolean(builder), _) => builder.append_null(),
-            (Self::Instant(builder), Cell::Integer(value)) => builder.append_value(value),
-            (Self::Instant(builder), _) => builder.append_null(),
-            (Self::Object(_) | Self::List(_) | Self::ScalarList(..) | Self::Map { .. }, _) => {}
+            (Self::Int64(column) | Self::Instant(column, _), Cell::Integer(value)) => column.push(row, value),
+            (Self::Float64(column), Cell::Float(value)) => column.push(row, value),
+            (Self::Float64(column), Cell::Integer(value)) => column.push(row, value as f64),
+            (Self::Boolean(column), Cell::Boolean(value)) => column.push(row, value),
+            _ => {}
         }
         0
     }
 
-    fn finish(&mut self) -> Option<ArrayRef> {
-        Some(match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Int32(builder) => Arc::new(builder.finish()),
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Float64(builder) => Arc::new(builder.finish()),
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Instant(builder) => Arc::new(builder.finish()),
-            Self::Object(_) | Self::List(_) | Self::ScalarList(..) | Self::Map { .. } => {
-                return None;
+    fn finish(&mut self, field: &Field, rows: usize) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Self::Text(column) => column.finish(rows)?,
+            Self::Int32(column) => Arc::new(column.finish::<Int32Type>(rows)?),
+            Self::Int64(column) => Arc::new(column.finish::<Int64Type>(rows)?),
+            Self::Float64(column) => Arc::new(column.finish::<Float64Type>(rows)?),
+            Self::Instant(column, data_type) => {
+                let instants = column.finish::<TimestampMillisecondType>(rows)?;
+                Arc::new(instants.with_data_type(data_type.clone()))
             }
+            Self::Boolean(column) => {
+                let array = BooleanArray::new(BooleanBuffer::from(column.values(rows)), column.nulls(rows));
+                column.0.clear();
+                Arc::new(array)
+            }
+            Self::Object(_) | Self::List(..) | Self::ScalarList(..) | Self::Map { .. } => return Err(mismatch(field)),
         })
     }
 }

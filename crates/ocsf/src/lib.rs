@@ -4,6 +4,7 @@
 //! it fixes the Arrow schema, completes a [`Record`] with what OCSF derives, and checks it. A [`TableBuilder`] turns
 //! records into record batches, [`rows_to_json`] turns them back into OCSF JSON. This crate knows nothing of AWS.
 
+mod bits;
 mod columns;
 mod record;
 mod rows;
@@ -13,7 +14,7 @@ mod shape;
 pub mod validate;
 
 pub use columns::TableBuilder;
-pub use record::{Cell, Record, Scope};
+pub use record::{Cell, Record, RecordBuffer, Scope};
 pub use rows::rows_to_json;
 pub use rules::Breach;
 pub use schema::{Schema, Version};

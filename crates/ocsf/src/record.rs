@@ -3,6 +3,9 @@
 //! A [`Record`] has a cell per node of its [`Shape`]; elements of object arrays take further cells behind them. Texts are
 //! borrowed from the raw event, so a record is cheap to fill, to complete (what OCSF derives), to check and to drop.
 
+use std::ops::Range;
+
+use crate::bits::Bits;
 use crate::schema::ProfileSet;
 use crate::shape::{NodeId, Shape};
 
@@ -44,23 +47,90 @@ pub struct Scope(u32);
 impl Scope {
     /// The event's own attributes.
     pub const EVENT: Scope = Scope(0);
+
+    /// The scope in which `node` has the cell `cell`.
+    #[inline]
+    pub(crate) fn of_cells(cell: u32, node: u32) -> Self {
+        Scope(cell - node)
+    }
+
+    #[inline]
+    fn cell(self, node: NodeId) -> usize {
+        (self.0 + node.0) as usize
+    }
+
+    #[inline]
+    fn cells(self, nodes: Range<u32>) -> Range<usize> {
+        (self.0 + nodes.start) as usize..(self.0 + nodes.end) as usize
+    }
 }
 
 /// An event as cells of a shape.
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
     cells: Vec<Cell<'a>>,
+    /// The cells that are not null.
+    set: Bits,
     unmapped: Vec<(&'a str, &'a str)>,
     profiles: ProfileSet,
+}
+
+/// The memory of a record, kept between events.
+///
+/// ```
+/// use ocsf::schema::{ProfileSet, Schema};
+/// use ocsf::{Cell, RecordBuffer, Scope, Shape};
+///
+/// let schema = Schema::get(Default::default());
+/// let class = schema.class("process_activity").ok_or("no such class")?;
+/// let mut builder = Shape::builder(schema, class, ProfileSet::EMPTY);
+/// builder.add("message")?;
+/// let shape = builder.build();
+/// let message = shape.find("message").ok_or("it was added")?;
+/// let mut buffer = RecordBuffer::default();
+/// for text in ["one".to_owned(), "two".to_owned()] {
+///     let mut record = buffer.record(&shape, ProfileSet::EMPTY);
+///     assert!(record.get(Scope::EVENT, message).is_null());
+///     record.set(Scope::EVENT, message, Cell::Text(&text));
+///     buffer.recycle(record);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct RecordBuffer {
+    cells: Vec<Cell<'static>>,
+    set: Bits,
+    unmapped: Vec<(&'static str, &'static str)>,
+}
+
+impl RecordBuffer {
+    /// [`Record::new`] in the memory of this buffer.
+    pub fn record<'a>(&mut self, shape: &Shape, profiles: ProfileSet) -> Record<'a> {
+        let Self { cells, mut set, unmapped } = std::mem::take(self);
+        let nodes = shape.nodes().len();
+        let mut cells = emptied(cells, |_| Cell::Null);
+        cells.resize(nodes, Cell::Null);
+        set.reset(nodes);
+        Record { cells, set, unmapped: emptied(unmapped, |_| ("", "")), profiles }
+    }
+
+    /// Takes a record's memory back for the next event.
+    pub fn recycle(&mut self, record: Record<'_>) {
+        let Record { cells, set, unmapped, .. } = record;
+        *self = Self { cells: emptied(cells, |_| Cell::Null), set, unmapped: emptied(unmapped, |_| ("", "")) };
+    }
+}
+
+/// An empty vector in the same memory for another lifetime: the standard library collects a mapped vector in place.
+fn emptied<T, U>(mut items: Vec<T>, convert: impl Fn(T) -> U) -> Vec<U> {
+    items.clear();
+    items.into_iter().map(convert).collect()
 }
 
 impl<'a> Record<'a> {
     /// An empty event; `profiles` are those that are on whatever it holds.
     pub fn new(shape: &Shape, profiles: ProfileSet) -> Self {
-        let nodes = shape.nodes().len();
-        let mut cells = Vec::with_capacity(nodes * 2);
-        cells.resize(nodes, Cell::Null);
-        Self { cells, unmapped: Vec::new(), profiles }
+        RecordBuffer::default().record(shape, profiles)
     }
 
     /// The profiles that are on.
@@ -73,25 +143,56 @@ impl<'a> Record<'a> {
     }
 
     /// The value of a node in the event or in an array element.
+    #[inline]
     pub fn get(&self, scope: Scope, node: NodeId) -> Cell<'a> {
-        self.cells[(scope.0 + node.0) as usize]
+        self.cells[scope.cell(node)]
     }
 
     /// Sets the value of a node in the event or in an array element.
+    #[inline]
     pub fn set(&mut self, scope: Scope, node: NodeId, cell: Cell<'a>) {
-        self.cells[(scope.0 + node.0) as usize] = cell;
+        let at = scope.cell(node);
+        self.cells[at] = cell;
+        if cell.is_null() {
+            self.set.remove(at);
+        } else {
+            self.set.insert(at);
+        }
+    }
+
+    /// Whether a node has a value.
+    #[inline]
+    pub(crate) fn is_set(&self, scope: Scope, node: NodeId) -> bool {
+        self.set.contains(scope.cell(node))
+    }
+
+    /// Whether any node of a range has a value.
+    #[inline]
+    pub(crate) fn any_set(&self, scope: Scope, nodes: Range<u32>) -> bool {
+        self.set.any(scope.cells(nodes))
+    }
+
+    /// The nodes of a range that have a value, in preorder, with their values.
+    #[inline]
+    pub(crate) fn values(&self, scope: Scope, nodes: Range<u32>) -> impl Iterator<Item = (NodeId, &Cell<'a>)> {
+        self.set.ones(scope.cells(nodes)).map(move |at| (NodeId(at as u32 - scope.0), &self.cells[at]))
     }
 
     /// Takes the value of a node and of everything below it away.
     pub fn clear(&mut self, shape: &Shape, scope: Scope, node: NodeId) {
-        let end = shape.node(node).end;
-        self.cells[(scope.0 + node.0) as usize..(scope.0 + end) as usize].fill(Cell::Null);
+        self.clear_range(scope.cells(node.0..shape.node(node).end));
     }
 
     /// Takes all values of an element of an array of objects away.
     pub fn clear_element(&mut self, shape: &Shape, list: NodeId, element: Scope) {
-        let end = shape.node(list).end;
-        self.cells[(element.0 + list.0 + 1) as usize..(element.0 + end) as usize].fill(Cell::Null);
+        self.clear_range(element.cells(list.0 + 1..shape.node(list).end));
+    }
+
+    fn clear_range(&mut self, cells: Range<usize>) {
+        if self.set.any(cells.clone()) {
+            self.cells[cells.clone()].fill(Cell::Null);
+            self.set.remove_range(cells);
+        }
     }
 
     /// At least as many values as the event has in all columns, those of array elements and absent ones included.
@@ -101,9 +202,10 @@ impl<'a> Record<'a> {
 
     /// The bytes of all texts of the event, unmapped ones included: what it will take in columns before compression.
     pub fn text_bytes(&self) -> usize {
-        let cells = self.cells.iter().map(|cell| if let Cell::Text(text) = cell { text.len() } else { 0 });
+        let texts = self.set.ones(0..self.cells.len()).map(|at| self.cells[at]);
+        let texts = texts.map(|cell| if let Cell::Text(text) = cell { text.len() } else { 0 });
         let unmapped = self.unmapped.iter().map(|(key, value)| key.len() + value.len());
-        cells.chain(unmapped).sum()
+        texts.chain(unmapped).sum()
     }
 
     /// Makes room for `capacity` elements of an array of objects; the elements are reached through [`Record::element`].
@@ -111,13 +213,27 @@ impl<'a> Record<'a> {
     /// The array is there once [`Record::close_list`] has said how many of them were filled.
     pub fn open_list(&mut self, shape: &Shape, list: NodeId, capacity: usize) -> u32 {
         let start = self.cells.len();
-        self.cells.resize(start + capacity * shape.element_width(list), Cell::Null);
+        self.grow(capacity * shape.element_width(list));
         start as u32
     }
 
+    /// Makes room for one more element of the array opened last.
+    pub(crate) fn open_element(&mut self, shape: &Shape, list: NodeId) -> Scope {
+        let start = self.cells.len() as u32;
+        self.grow(shape.element_width(list));
+        self.element(shape, list, start, 0)
+    }
+
+    fn grow(&mut self, cells: usize) {
+        let len = self.cells.len() + cells;
+        self.cells.resize(len, Cell::Null);
+        self.set.grow(len);
+    }
+
     /// The scope of element `index` of the array whose cells begin at `start`.
+    #[inline]
     pub fn element(&self, shape: &Shape, list: NodeId, start: u32, index: u32) -> Scope {
-        Scope(start + index * shape.element_width(list) as u32 - list.0 - 1)
+        Scope::of_cells(start + index * shape.element_width(list) as u32, list.0 + 1)
     }
 
     /// Sets an array of objects to its first `len` elements; an empty one stays absent.
@@ -131,12 +247,20 @@ impl<'a> Record<'a> {
         let start = self.cells.len();
         self.cells.extend(values);
         let len = (self.cells.len() - start) as u32;
+        self.set.grow(self.cells.len());
+        for at in start..self.cells.len() {
+            self.set.insert(at);
+        }
         self.close_list(scope, list, start as u32, len);
     }
 
     /// The scalars of an array that [`Record::set_scalars`] wrote.
     pub fn scalars(&self, start: u32, len: u32) -> &[Cell<'a>] {
         &self.cells[start as usize..(start + len) as usize]
+    }
+
+    pub(crate) fn scalar(&self, at: u32) -> Cell<'a> {
+        self.cells[at as usize]
     }
 
     /// Adds a raw value that has no place in OCSF under its flattened key.

@@ -4,6 +4,8 @@
 //! shape is built, so that completing and checking an event costs a few hundred nanoseconds. A test holds the two against
 //! each other. Rules are grouped by scope: the event, and each array of objects.
 
+use std::ops::Range;
+
 use crate::record::{Cell, Record, Scope};
 use crate::schema::{
     Attribute, AttributeKind, Constraint, Enumeration, Primitive, ProfileSet, Requirement, ScalarType,
@@ -56,13 +58,14 @@ pub(crate) struct Rules {
 struct ScopeRules {
     /// The event, or the array whose elements the rules are about.
     root: NodeId,
-    /// Child and parent object, children first.
-    upward: Vec<(NodeId, NodeId)>,
+    /// The objects, each with the range of nodes below it.
+    objects: Vec<(NodeId, Range<u32>)>,
     siblings: Vec<Sibling>,
     unknowns: Vec<Unknown>,
     twins: Vec<(NodeId, NodeId)>,
     gated: Vec<(NodeId, ProfileSet)>,
-    required: Vec<Required>,
+    /// What each object requires.
+    required: Vec<(Option<NodeId>, Vec<Required>)>,
     constraints: Vec<ConstraintRule>,
     enumerations: Vec<(NodeId, &'static Enumeration)>,
     observables: Vec<Observable>,
@@ -73,7 +76,7 @@ impl ScopeRules {
     fn new(root: NodeId) -> Self {
         Self {
             root,
-            upward: Vec::new(),
+            objects: Vec::new(),
             siblings: Vec::new(),
             unknowns: Vec::new(),
             twins: Vec::new(),
@@ -104,8 +107,6 @@ struct Unknown {
 
 #[derive(Debug)]
 struct Required {
-    /// The object; none where the scope itself is meant.
-    owner: Option<NodeId>,
     /// The attribute's node; none where no mapping can set it.
     node: Option<NodeId>,
     name: &'static str,
@@ -183,7 +184,6 @@ fn compile_scope(shape: &Shape, root: NodeId, scopes: &mut Vec<ScopeRules>) -> u
     scopes.push(ScopeRules::new(root));
     let mut rules = ScopeRules::new(root);
     compile_object(shape, root, root, &mut rules, scopes);
-    rules.upward.reverse();
     scopes[at] = rules;
     at
 }
@@ -203,6 +203,7 @@ fn facts(shape: &Shape, node: NodeId) -> (&'static [Attribute], &'static [Constr
 fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut ScopeRules, scopes: &mut Vec<ScopeRules>) {
     let owner = (object != root).then_some(object);
     let (attributes, constraints) = facts(shape, object);
+    let mut required = Vec::new();
     for attribute in attributes {
         let possible = attribute.profiles.is_empty() || attribute.profiles.intersects(shape.profiles());
         if attribute.requirement == Requirement::Required && possible {
@@ -210,8 +211,11 @@ fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut Scope
             if let (Some(id), Some(_)) = (node, unknown_id(attribute)) {
                 rules.unknowns.push(Unknown { owner, id, profiles: attribute.profiles });
             }
-            rules.required.push(Required { owner, node, name: attribute.name, profiles: attribute.profiles });
+            required.push(Required { node, name: attribute.name, profiles: attribute.profiles });
         }
+    }
+    if !required.is_empty() {
+        rules.required.push((owner, required));
     }
     for constraint in constraints {
         let members = paths(constraint).iter().filter_map(|path| descend(shape, object, path)).collect();
@@ -219,9 +223,6 @@ fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut Scope
     }
     for id in shape.children(object) {
         let node = shape.node(id);
-        if let Some(owner) = owner {
-            rules.upward.push((id, owner));
-        }
         let Some(attribute) = node.attribute else {
             continue;
         };
@@ -229,7 +230,10 @@ fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut Scope
             rules.gated.push((id, attribute.profiles));
         }
         match node.kind {
-            NodeKind::Object => compile_object(shape, id, root, rules, scopes),
+            NodeKind::Object => {
+                rules.objects.push((id, id.0 + 1..node.end));
+                compile_object(shape, id, root, rules, scopes);
+            }
             NodeKind::ObjectList => {
                 let scope = compile_scope(shape, id, scopes);
                 rules.lists.push((id, scope));
@@ -328,13 +332,13 @@ impl Shape {
 
     /// Marks objects that have content, at every depth, and turns on the profiles of the attributes that are set.
     fn find_present(&self, record: &mut Record<'_>, scope: Scope, rules: &ScopeRules) {
-        for (child, parent) in &rules.upward {
-            if !record.get(scope, *child).is_null() && record.get(scope, *parent).is_null() {
-                record.set(scope, *parent, Cell::Present);
+        for (object, below) in &rules.objects {
+            if record.any_set(scope, below.clone()) {
+                record.set(scope, *object, Cell::Present);
             }
         }
         for (node, profiles) in &rules.gated {
-            if !record.get(scope, *node).is_null() && !record.profiles().intersects(*profiles) {
+            if record.is_set(scope, *node) && !record.profiles().intersects(*profiles) {
                 record.turn_on(profiles.iter().take(1).collect());
             }
         }
@@ -351,7 +355,7 @@ impl Shape {
     fn derive_scope<'a>(&'a self, record: &mut Record<'a>, scope: Scope, rules_index: usize) {
         let rules = &self.rules.scopes[rules_index];
         for sibling in &rules.siblings {
-            if record.get(scope, sibling.id).is_null()
+            if !record.is_set(scope, sibling.id)
                 && let Cell::Text(text) = record.get(scope, sibling.text)
                 && let Some(id) = sibling
                     .enumeration
@@ -362,9 +366,9 @@ impl Shape {
             }
         }
         for unknown in &rules.unknowns {
-            let owner_is_there = unknown.owner.is_none_or(|owner| !record.get(scope, owner).is_null());
+            let owner_is_there = unknown.owner.is_none_or(|owner| record.is_set(scope, owner));
             let applies = unknown.profiles.is_empty() || unknown.profiles.intersects(record.profiles());
-            if owner_is_there && applies && record.get(scope, unknown.id).is_null() {
+            if owner_is_there && applies && !record.is_set(scope, unknown.id) {
                 record.set(scope, unknown.id, Cell::Integer(0));
             }
         }
@@ -377,7 +381,7 @@ impl Shape {
             let Cell::Integer(id) = record.get(scope, sibling.id) else {
                 continue;
             };
-            if id == Enumeration::OTHER && !record.get(scope, sibling.text).is_null() {
+            if id == Enumeration::OTHER && record.is_set(scope, sibling.text) {
                 continue;
             }
             if let Some(caption) = sibling.enumeration.caption(id) {
@@ -405,43 +409,49 @@ impl Shape {
         let Some(columns) = &self.rules.observables else {
             return;
         };
-        let mut found = Vec::with_capacity(16);
-        self.find_observables(record, Scope::EVENT, &self.rules.scopes[0], &mut found);
-        let start = record.open_list(self, columns.list, found.len());
-        for (index, (observable, value)) in found.iter().enumerate() {
-            let element = record.element(self, columns.list, start, index as u32);
+        let start = record.open_list(self, columns.list, 0);
+        let found = self.find_observables(record, Scope::EVENT, &self.rules.scopes[0], columns);
+        record.close_list(Scope::EVENT, columns.list, start, found);
+    }
+
+    /// Adds the observables of a scope, elements of the array opened last; the number of them.
+    fn find_observables<'a>(
+        &'a self,
+        record: &mut Record<'a>,
+        scope: Scope,
+        rules: &'a ScopeRules,
+        columns: &ObservableColumns,
+    ) -> u32 {
+        let mut found = 0;
+        let mut add = |record: &mut Record<'a>, observable: &'a Observable, value| {
+            let element = record.open_element(self, columns.list);
             record.set(element, columns.name, Cell::Text(&observable.reference));
             record.set(element, columns.caption, Cell::Text(observable.caption));
             record.set(element, columns.type_id, Cell::Integer(observable.type_id));
-            record.set(element, columns.value, *value);
-        }
-        record.close_list(Scope::EVENT, columns.list, start, found.len() as u32);
-    }
-
-    fn find_observables<'a>(
-        &'a self,
-        record: &Record<'a>,
-        scope: Scope,
-        rules: &'a ScopeRules,
-        found: &mut Vec<(&'a Observable, Cell<'a>)>,
-    ) {
+            record.set(element, columns.value, value);
+            found += 1;
+        };
         for observable in &rules.observables {
             match record.get(scope, observable.node) {
                 Cell::Text("") | Cell::Null => {}
                 Cell::List { start, len } => {
-                    found.extend(record.scalars(start, len).iter().map(|value| (observable, *value)));
+                    for index in 0..len {
+                        let value = record.scalar(start + index);
+                        add(record, observable, value);
+                    }
                 }
-                value => found.push((observable, value)),
+                value => add(record, observable, value),
             }
         }
         for (list, inner) in &rules.lists {
             if let Cell::List { start, len } = record.get(scope, *list) {
                 for index in 0..len {
                     let element = record.element(self, *list, start, index);
-                    self.find_observables(record, element, &self.rules.scopes[*inner], found);
+                    found += self.find_observables(record, element, &self.rules.scopes[*inner], columns);
                 }
             }
         }
+        found
     }
 
     /// Checks a completed record against the schema.
@@ -455,22 +465,26 @@ impl Shape {
     }
 
     fn check_scope(&self, record: &Record<'_>, scope: Scope, rules: &ScopeRules) -> Result<(), Breach> {
-        let is_there = |owner: Option<NodeId>| owner.is_none_or(|owner| !record.get(scope, owner).is_null());
-        for required in &rules.required {
-            let applies = required.profiles.is_empty() || required.profiles.intersects(record.profiles());
-            let missing = required.node.is_none_or(|node| record.get(scope, node).is_null());
-            if missing && applies && is_there(required.owner) {
-                let owner = self.path(required.owner.unwrap_or(rules.root));
-                let path =
-                    if owner.is_empty() { required.name.to_owned() } else { format!("{owner}.{}", required.name) };
-                return Err(Breach::Missing { path });
+        let is_there = |owner: Option<NodeId>| owner.is_none_or(|owner| record.is_set(scope, owner));
+        for (owner, required) in &rules.required {
+            if !is_there(*owner) {
+                continue;
+            }
+            for required in required {
+                let missing = required.node.is_none_or(|node| !record.is_set(scope, node));
+                if missing && (required.profiles.is_empty() || required.profiles.intersects(record.profiles())) {
+                    let owner = self.path(owner.unwrap_or(rules.root));
+                    let path =
+                        if owner.is_empty() { required.name.to_owned() } else { format!("{owner}.{}", required.name) };
+                    return Err(Breach::Missing { path });
+                }
             }
         }
         for rule in &rules.constraints {
             if !is_there(rule.owner) {
                 continue;
             }
-            let set = rule.members.iter().filter(|member| !record.get(scope, **member).is_null()).count();
+            let set = rule.members.iter().filter(|member| record.is_set(scope, **member)).count();
             let (holds, demand) = match rule.constraint {
                 Constraint::AtLeastOne(_) => (set >= 1, "at least one"),
                 Constraint::JustOne(_) => (set == 1, "just one"),

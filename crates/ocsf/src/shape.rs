@@ -22,6 +22,7 @@ impl NodeId {
     /// The event itself.
     pub const ROOT: NodeId = NodeId(0);
 
+    #[inline]
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
@@ -125,6 +126,7 @@ impl Shape {
     }
 
     /// One node.
+    #[inline]
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
     }
@@ -171,6 +173,7 @@ impl Shape {
     }
 
     /// Cells per element of an array of objects.
+    #[inline]
     pub fn element_width(&self, list: NodeId) -> usize {
         (self.node(list).end - list.0 - 1) as usize
     }
