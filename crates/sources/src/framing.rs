@@ -457,6 +457,7 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
                 // with another document on its line, is not.
                 let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
                 match crate::json_stream::end_of_value(bytes) {
+                    _ if first_of_lines_is_broken(bytes, line) => Framing::Ndjson,
                     Some(end) if end > line => Framing::JsonDocuments,
                     Some(end) if !bytes.get(end..line).unwrap_or_default().trim_ascii().is_empty() => {
                         Framing::JsonDocuments
@@ -471,6 +472,16 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
         }
         _ => Framing::Ndjson,
     })
+}
+
+/// True if the line that ends at `line` is no whole document but the next one is: a log whose first line was damaged, which
+/// must not cost the others.
+fn first_of_lines_is_broken(bytes: &[u8], line: usize) -> bool {
+    let Some((first, rest)) = bytes.split_at_checked(line) else { return false };
+    let next = rest.trim_ascii_start();
+    let next = next.get(..memchr::memchr(b'\n', next).unwrap_or(next.len())).unwrap_or_default().trim_ascii_end();
+    let end = crate::json_stream::end_of_value;
+    end(first).is_none() && next.starts_with(b"{") && end(next) == Some(next.len())
 }
 
 /// True if more bytes could not change what [`detect`] says, so that a slow stream need not fill 64 KiB first.
@@ -704,6 +715,11 @@ mod tests {
         assert_eq!(auto("{\"a\":1}{\"b\":2}"), ["0: {\"a\":1}", "7: {\"b\":2}"]);
         assert_eq!(auto("{\n\"a\":1}\n{\"b\":2}"), ["0: {\n\"a\":1}", "9: {\"b\":2}"]);
         assert_eq!(auto("\n [1,\n2]"), ["3: 1", "6: 2"]);
+        // A damaged first line costs that line.
+        assert_eq!(auto("{\"a\":\n{\"b\":2}\n{}").len(), 3);
+        assert_eq!(auto("{\"a\":\"x\r\n{\"b\":2}\r\n{}").len(), 3);
+        assert_eq!(auto("{\n{\"b\":2}").len(), 2);
+        assert_eq!(auto("{\"a\":1}{\"b\":2}\n{\"c\":3}").len(), 3);
         assert_eq!(auto("{\n \"Records\": [1, 2]}"), ["15: 1", "18: 2"]);
         assert_eq!(auto("{\"Records\": 1}\n{}"), ["0 line 1: {\"Records\": 1}", "15 line 2: {}"]);
         assert_eq!(auto("version account-id srcaddr\n2 1 10.0.0.1\n"), ["27 line 2: 2 1 10.0.0.1"]);
