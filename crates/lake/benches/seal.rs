@@ -1,7 +1,7 @@
 //! How fast rows are sealed: 10,000 and 100,000 process activities of 110 leaf columns, most of them null in most rows,
 //! as a mapping of Sysmon makes them; in order of time and shuffled; zstandard 1 and 3.
 //!
-//! `cargo bench -p lake` prints rows per second; MB/s refers to the plain bytes of the columns printed first.
+//! `cargo bench -p lake` prints rows per second, and how large the objects are.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot make its rows should stop")]
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
