@@ -4,7 +4,8 @@ It runs the functions as Lambda would (the built binary against a Runtime API) a
 enforced, so that a permission that the template forgets fails a test, and the endpoint is TLS.
 
 What it does not do, and the tests therefore do not show: it takes a Kinesis batch as done even where the function names
-failed records; it does not bisect, give up or put aside batches; batching windows are ignored.
+failed records; it does not bisect, give up or put aside batches; batching windows are ignored; it reads stream and queue
+itself, without the permissions of the function's role.
 """
 
 from __future__ import annotations

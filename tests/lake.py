@@ -56,6 +56,11 @@ class LakeObject:
         assert {event_day(time) for time in times} == {self.place["day"]}, self.key
 
 
+def lake_objects(folder: Path) -> list[LakeObject]:
+    """The objects of a lake in a folder."""
+    return [LakeObject(str(path.relative_to(folder)), path) for path in sorted(folder.glob("ext/**/*.parquet"))]
+
+
 class Refused(NamedTuple):
     """A line of the quarantine."""
 

@@ -21,10 +21,8 @@ def binary() -> Path:
     return Path(json.loads(metadata.stdout)["target_directory"]) / "debug" / "sluice"
 
 
-def sluice(*arguments: str | Path, code: int = 0, **options) -> subprocess.CompletedProcess:
-    """Runs the command, and holds it to its exit code."""
-    done = subprocess.run(
-        [binary(), *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options
-    )
+def sluice(*arguments: str | Path, code: int = 0, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    """Runs the command in a folder, and holds it to its exit code."""
+    done = subprocess.run([binary(), *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == code, f"{done.args}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -11,6 +11,7 @@ from lake import (
     Refused,
     addresses,
     command_lines,
+    lake_objects,
     nested_columns,
     quarantined,
     rows,
@@ -28,9 +29,8 @@ def ingest(folder: Path, source: str, lines: list[bytes]) -> tuple[list[LakeObje
     log.write_bytes(b"\n".join(lines) + b"\n")
     lake = folder / "lake"
     sluice("ingest", "--mapping", source, "--lake", lake, log)
-    objects = [LakeObject(str(path.relative_to(lake)), path) for path in sorted(lake.glob("ext/**/*.parquet"))]
     quarantine = [line for path in sorted(lake.glob("quarantine/**/*.zst")) for line in quarantined(path.read_bytes())]
-    return objects, quarantine
+    return lake_objects(lake), quarantine
 
 
 @pytest.fixture(scope="module", params=LOGS)
@@ -123,8 +123,13 @@ def test_inspect_refuses_what_is_not_an_object_of_the_lake(ingested, tmp_path):
     sluice("inspect", other, code=1)
 
 
-def test_the_demo_of_the_readme_works(tmp_path):
-    sluice("demo", env={"HOME": str(tmp_path), "PATH": ""})
+def test_the_demo_of_the_readme_leaves_a_lake(tmp_path):
+    sluice("demo", folder=tmp_path)
+
+    objects = lake_objects(tmp_path / "sluice-demo/lake")
+    assert objects
+    for item in objects:
+        item.assert_obeys_security_lake()
 
 
 def _quoted(name: str) -> str:
