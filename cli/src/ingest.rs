@@ -93,11 +93,11 @@ impl Ingestion<'_> {
         let mut seen: HashMap<Digest, &Input> = HashMap::new();
         for (at, input) in inputs.iter().enumerate() {
             let (outcome, digest) = self.take(input).inspect_err(|_| {
-                let left = counted((inputs.len() - at) as u64, "input");
-                self.output.say(format_args!(
-                    "{at} of {} taken, {left} left from {input} on. Run it again: what has been written is written over",
-                    counted(inputs.len() as u64, "input")
-                ));
+                if inputs.len() > 1 {
+                    let all = counted(inputs.len() as u64, "input");
+                    let rerun = "Run it again: what has been written is written over";
+                    self.output.say(format_args!("{at} of {all} taken, not {input} and what follows. {rerun}"));
+                }
             })?;
             if let Some(first) = seen.get(&digest) {
                 self.output.say(format_args!("{input}: skipped, its content is that of {first}"));

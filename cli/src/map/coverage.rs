@@ -171,8 +171,9 @@ impl fmt::Display for Coverage {
         let refused: u64 = self.refused.values().sum();
         write!(
             f,
-            "{} ({refused} refused), {}: {} mapped, {} in unmapped, {} with problems; required attributes missing: ",
+            "{} ({} refused), {}: {} mapped, {} in unmapped, {} with problems; required attributes missing: ",
             counted(self.events, "event"),
+            count(refused),
             counted(fields, "field"),
             percent(self.fields_mapped, fields),
             percent(self.fields_unmapped, fields),

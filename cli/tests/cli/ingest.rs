@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::support::{Folder, hold, quarantined, run, sluice, sysmon};
+use crate::support::{FAULTY, Folder, hold, quarantined, run, sluice, sysmon};
 
 const MAPPING: [&str; 2] = ["--mapping", "windows-sysmon"];
 
@@ -181,7 +181,7 @@ fn settings_reach_the_keys() {
 fn a_refused_mapping_is_explained_and_nothing_is_written() {
     let folder = Folder::new();
     let file = folder.write("log", sysmon(1));
-    let config = folder.write("bad.json", r#"{"custom_source_events": {"source_name": "x", "matched_feild": "$.a"}}"#);
+    let config = folder.write("bad.json", FAULTY);
     let refused = run(2, &["ingest", "--lake", &folder.path("lake"), "--mapping", &config, &file]);
     hold("ingest/refused.txt", &refused.stderr.replace(&config, "bad.json"));
     assert_eq!(refused.stdout, "");
@@ -223,7 +223,7 @@ fn a_failure_in_the_middle_says_how_far_it_came() {
     let (said, error) = failed.stderr.split_once('\n').unwrap();
     assert_eq!(
         said,
-        format!("1 of 2 inputs taken, 1 input left from {two} on. Run it again: what has been written is written over")
+        format!("1 of 2 inputs taken, not {two} and what follows. Run it again: what has been written is written over")
     );
     assert!(error.starts_with(&format!("error: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{error}");
     assert_eq!(failed.stdout, "");

@@ -1,28 +1,7 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::support::{Folder, hold, run, sluice};
-
-const FAULTY: &str = r#"{
-  "custom_source_events": {
-    "source_name": "demo",
-    "matched_field": "$.id",
-    "timestamp": { "field": "$.time", "format": "epoch" },
-    "ocsf_mapping": {
-      "1": {
-        "schema": "dns_activity",
-        "schema_mapping": {
-          "activity_id": 1,
-          "severity_id": 1,
-          "metadata": { "product": { "name": "Demo", "vendor_name": "Example" } },
-          "src_endpoint": { "ip": "$.client" },
-          "query": { "hostname": { "$frist": ["$.name"] } }
-        }
-      }
-    }
-  }
-}
-"#;
+use crate::support::{FAULTY, Folder, hold, run, sluice};
 
 /// Works, with warnings.
 const WARNED: &str = r#"{

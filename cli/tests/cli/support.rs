@@ -61,6 +61,28 @@ impl Run {
     }
 }
 
+/// A mapping config with one error.
+pub(crate) const FAULTY: &str = r#"{
+  "custom_source_events": {
+    "source_name": "demo",
+    "matched_field": "$.id",
+    "timestamp": { "field": "$.time", "format": "epoch" },
+    "ocsf_mapping": {
+      "1": {
+        "schema": "dns_activity",
+        "schema_mapping": {
+          "activity_id": 1,
+          "severity_id": 1,
+          "metadata": { "product": { "name": "Demo", "vendor_name": "Example" } },
+          "src_endpoint": { "ip": "$.client" },
+          "query": { "hostname": { "$frist": ["$.name"] } }
+        }
+      }
+    }
+  }
+}
+"#;
+
 /// Runs the command and holds it to its exit code.
 #[track_caller]
 pub(crate) fn run(code: i32, arguments: &[&str]) -> Run {
