@@ -1,6 +1,7 @@
 //! Developer tasks, run as `cargo xtask <task>`.
 
 mod examples;
+mod measure_functions;
 mod schema;
 mod test;
 mod test_environment;
@@ -20,6 +21,8 @@ enum Task {
     GenerateExamples(examples::GenerateExamples),
     /// Write crates/ocsf/data/ocsf-<version>.txt from the compiled schemas in ../shared/data/ocsf
     GenerateSchema(schema::GenerateSchema),
+    /// Size, time to start and memory of the functions' programs
+    MeasureFunctions(measure_functions::MeasureFunctions),
     /// Run the whole test suite, with everything it needs
     Test(test::Test),
 }
@@ -28,6 +31,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
+        Task::MeasureFunctions(task) => task.run(),
         Task::Test(task) => task.run(),
     }
 }

@@ -1,6 +1,6 @@
 //! The function's program, run as Lambda runs it, with folders for the lake and quarantine and a bucket store to read.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

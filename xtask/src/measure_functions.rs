@@ -1,0 +1,145 @@
+//! `cargo xtask measure-functions`: what the functions' programs weigh, how soon they ask for their first event, and how
+//! much memory the largest batch takes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use base64_simd::STANDARD as BASE64;
+use local_lambda::Function;
+use serde_json::json;
+
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct MeasureFunctions {
+    /// The cargo profile of the programs: `release`, as `sam build` takes it, or `dist`
+    #[arg(long, default_value = "release")]
+    profile: String,
+    /// How often each program is started
+    #[arg(long, default_value_t = 20)]
+    starts: usize,
+}
+
+const FUNCTIONS: [&str; 2] = ["transform-kinesis", "transform-s3"];
+const MEGABYTE: f64 = 1_000_000.0;
+
+/// The most that Lambda takes as the event of one invocation.
+const LARGEST_EVENT: usize = 6 << 20;
+
+/// The least memory that template.yaml allows.
+const MEMORY: &str = "256";
+
+impl MeasureFunctions {
+    pub(crate) fn run(self) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        for name in FUNCTIONS {
+            let program = self.build(name, folder.path())?;
+            println!("{name}");
+            println!("  size, stripped        {:>8.2} MB", std::fs::metadata(&program)?.len() as f64 / MEGABYTE);
+            for (place, lake) in [("a folder", folder.path().display().to_string()), ("S3", "s3://lake".to_owned())] {
+                let (best, median, worst) = self.start_ups(&program, &lake)?;
+                println!(
+                    "  to first poll, {place:<9}{:>6.1} ms median, {:.1} to {:.1} of {} starts",
+                    millis(median),
+                    millis(best),
+                    millis(worst),
+                    self.starts
+                );
+            }
+        }
+        let program = folder.path().join("transform-kinesis");
+        largest_batch(&program, folder.path())
+    }
+
+    /// Builds a program and strips a copy of it, as `sam build` does.
+    fn build(&self, name: &str, folder: &Path) -> Result<PathBuf> {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        run(Command::new(cargo)
+            .args(["build", "--profile", &self.profile, "--package", name])
+            .current_dir(workspace()))?;
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+        let stripped = folder.join(name);
+        run(Command::new("strip").arg("-o").arg(&stripped).arg(target.join(&self.profile).join(name)))?;
+        Ok(stripped)
+    }
+
+    fn start_ups(&self, program: &Path, lake: &str) -> Result<(Duration, Duration, Duration)> {
+        let start = |_| {
+            let function = Function::start(program, &[("SLUICE_LAKE", lake)])?;
+            Ok(function.started().context("the program asks for no event")?.to_first_poll)
+        };
+        let mut times = (0..self.starts.max(1)).map(start).collect::<Result<Vec<_>>>()?;
+        times.sort();
+        Ok((times[0], times[times.len() / 2], times[times.len() - 1]))
+    }
+}
+
+/// Sysmon events until the event that Lambda would send is as large as it may be.
+fn largest_batch(program: &Path, folder: &Path) -> Result<()> {
+    let mut records = Vec::new();
+    let mut length = 0;
+    let mut raw = 0;
+    for (index, line) in samples::sysmon_mix(1).enumerate() {
+        let sequence_number = format!("4959033827149025660855969253836157109592157598913{index:07}");
+        let record = json!({
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": "host",
+                "sequenceNumber": sequence_number,
+                "data": BASE64.encode_to_string(&line),
+                "approximateArrivalTimestamp": 1_740_988_850.5,
+            },
+            "eventSource": "aws:kinesis",
+            "eventID": format!("shardId-000000000000:{sequence_number}"),
+            "eventSourceARN": "arn:aws:kinesis:eu-central-1:111122223333:stream/logs",
+        });
+        let size = record.to_string().len() + 1;
+        if length + size > LARGEST_EVENT {
+            break;
+        }
+        length += size;
+        raw += line.len();
+        records.push(record);
+    }
+    let count = records.len();
+    let event = json!({ "Records": records }).to_string();
+    let lake = folder.join("lake").display().to_string();
+    let environment = [("SLUICE_LAKE", lake.as_str()), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", MEMORY)];
+    let mut function = Function::start(program, &environment)?;
+    function.started();
+    let idle = function.peak_memory().unwrap_or_default();
+    println!(
+        "transform-kinesis, {count} Sysmon events, {:.1} MB of them in an event of {:.1} MB",
+        raw as f64 / MEGABYTE,
+        event.len() as f64 / MEGABYTE
+    );
+    for turn in ["first", "second", "third"] {
+        let began = std::time::Instant::now();
+        let answer = function.invoke_text(&event).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        if answer != json!({"batchItemFailures": []}) {
+            bail!("the function answered {answer}");
+        }
+        let peak = function.peak_memory().unwrap_or_default();
+        println!(
+            "  {turn:<6} batch {:>8.0} ms, {:>6.1} MB at most so far ({:.1} MB before the first)",
+            millis(began.elapsed()),
+            peak as f64 / MEGABYTE,
+            idle as f64 / MEGABYTE
+        );
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?}: {status}");
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
