@@ -119,7 +119,7 @@ impl Ingestion<'_> {
 
     fn take(&self, input: &Input) -> Result<(ObjectOutcome, Digest), Failure> {
         let name = input.to_string();
-        let bar = self.output.progress(input.length()?, name.clone());
+        let bar = self.output.progress(input.length()?, &name);
         let (reader, naming) = HashingReader::new(input.open()?, bar.clone());
         let origin = |position: sources::Position| Origin::File {
             name: name.clone(),

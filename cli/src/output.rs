@@ -127,19 +127,18 @@ impl Output {
         self.complain(format_args!("{} {}", self.talk.error("error:"), said.join(": ")));
     }
 
-    /// A bar that fills up with `total` of what `template` counts, or only turns if that is unknown. Nothing is drawn
-    /// unless standard error is a terminal.
-    pub(crate) fn progress(&self, total: Option<u64>, message: impl Into<Cow<'static, str>>) -> ProgressBar {
+    /// A bar that fills up with `total` bytes of what is called `name` (of a path, the last part is shown), or only turns
+    /// if the total is unknown. Nothing is drawn unless standard error is a terminal.
+    pub(crate) fn progress(&self, total: Option<u64>, name: &str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(total, target);
-        let known =
-            "{msg:.40} {wide_bar:.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left";
-        let unknown = "{msg:.40} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}";
+        let known = "{msg} {wide_bar:.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left";
+        let unknown = "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}";
         // The templates are constants; should one of them be wrong, the default bar is as good.
         if let Ok(style) = ProgressStyle::with_template(if total.is_some() { known } else { unknown }) {
             bar.set_style(style.progress_chars("━━╌"));
         }
-        bar.set_message(message);
+        bar.set_message(cut(&harmless(name.rsplit('/').next().unwrap_or(name)), 40).into_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }

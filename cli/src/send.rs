@@ -129,7 +129,7 @@ impl Send {
     }
 
     async fn send(&self, output: &Output, sender: &mut Sender<'_>, input: &Input) -> Result<(), Failure> {
-        let bar = output.progress(input.length()?, input.to_string());
+        let bar = output.progress(input.length()?, &input.to_string());
         let framing = Framing::Ndjson;
         let limits = Limits { event_bytes: RECORD_BYTES, ..Limits::default() };
         let mut lines = Records::of_stream(&framing, bar.wrap_read(input.open()?), limits);

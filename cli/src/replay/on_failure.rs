@@ -122,7 +122,7 @@ impl Pipeline<'_> {
     }
 
     async fn replay_range(&self, range: &StreamRange, replayed: &mut Replayed) -> Result<(), Failure> {
-        let bar = self.output.progress(None, range.shard_id.clone());
+        let bar = self.output.progress(None, &range.shard_id);
         let mut reader = RangeReader::open(range).await?;
         while let Some(records) = reader.next().await? {
             let records: Vec<StreamRecord<'_>> = records
