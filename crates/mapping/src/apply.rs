@@ -12,7 +12,7 @@ use crate::config::{Config, DecodeSpec, UnmappedMode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Evaluation, Problem, Written};
 use crate::lint::check;
-use crate::plan::{EventPlan, Table};
+use crate::plan::{EventPlan, Expression, Table};
 
 /// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
 #[derive(Debug)]
@@ -206,8 +206,16 @@ impl Mapping {
         }
         let fallback = self.plan.time.as_ref().and_then(|time| evaluation.peek_time(time));
         let time = fallback.ok_or_else(|| {
-            let tried = evaluation.problems.iter().find(|problem| problem.attribute == "time");
-            Refusal::NoTime(tried.map_or("the field is not there".to_owned(), |problem| format!("`{}`", problem.value)))
+            let attribute = evaluation.problems.iter().find(|problem| problem.attribute == "time");
+            let tried = attribute.map(|problem| problem.value.clone());
+            let field = match &self.plan.time {
+                Some(Expression::Timestamp(timestamp)) => evaluation.peek_text(&timestamp.0).map(str::to_owned),
+                _ => None,
+            };
+            Refusal::NoTime(match tried.or(field) {
+                Some(text) => format!("`{text}`"),
+                None => "the field is not there".to_owned(),
+            })
         })?;
         evaluation.record.set(Scope::EVENT, event.time, Cell::Integer(time));
         Ok(time)
