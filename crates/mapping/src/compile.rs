@@ -663,7 +663,7 @@ impl Compiler<'_> {
 }
 
 fn pattern(text: &Spanned<String>) -> Result<Regex, Fault> {
-    Regex::new(text).map_err(|error| Fault { span: text.span, message: error.to_string() })
+    crate::pattern::compiled(text).map_err(|error| Fault { span: text.span, message: error.to_string() })
 }
 
 fn literal(json: &Json) -> Expression {

@@ -22,3 +22,4 @@ pub use json_schema::json_schema;
 pub use lint::{Checked, check, lint};
 pub use plan::Table;
 mod parse;
+mod pattern;

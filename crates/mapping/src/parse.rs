@@ -294,7 +294,7 @@ impl Reader {
 
     fn pattern(&mut self, node: &Node, what: &str) -> Option<(Spanned<String>, Regex)> {
         let text = self.text(node, what)?;
-        match Regex::new(&text) {
+        match crate::pattern::compiled(&text) {
             Ok(regex) => Some((text, regex)),
             Err(error) => {
                 // The last line of the error says why; those before it draw the pattern, which the caret does here.
