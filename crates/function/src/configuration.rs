@@ -4,26 +4,26 @@ use lake::key::{AccountId, Region};
 
 /// What the environment says, checked as far as that goes without reading anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Configuration {
+pub(crate) struct Configuration {
     /// `SLUICE_LAKE`: the lake's store, `s3://bucket` or a folder.
-    pub lake: String,
+    pub(crate) lake: String,
     /// `SLUICE_QUARANTINE`: the store of quarantine; the lake's where it is not set.
-    pub quarantine: String,
+    pub(crate) quarantine: String,
     /// `SLUICE_REGION`, else `AWS_REGION`: the lake's Region.
-    pub region: Region,
+    pub(crate) region: Region,
     /// `SLUICE_ACCOUNT`: the account of records that name none. Where it is not set, the function's own is meant.
-    pub account: Option<AccountId>,
+    pub(crate) account: Option<AccountId>,
     /// `SLUICE_SOURCES`: which source an event or an object belongs to.
-    pub sources: SourcesConfiguration,
+    pub(crate) sources: SourcesConfiguration,
     /// `SLUICE_MAPPINGS`: a folder or `s3://bucket/prefix/` of mapping configs that replace shipped ones or join them.
-    pub mappings: Option<String>,
+    pub(crate) mappings: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: what the function may take, in MB (of 1024 · 1024 bytes).
-    pub memory: u64,
+    pub(crate) memory: u64,
 }
 
 /// Where the configuration of sources comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourcesConfiguration {
+pub(crate) enum SourcesConfiguration {
     /// The one that ships with Sluice.
     Shipped,
     /// The variable's own text.
@@ -50,7 +50,7 @@ impl Configuration {
     ///
     /// # Errors
     /// [`ConfigurationError`] for the first variable that is missing or wrong.
-    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigurationError> {
+    pub(crate) fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigurationError> {
         let read = |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let lake = read("SLUICE_LAKE").ok_or_else(|| ConfigurationError {
             variable: "SLUICE_LAKE",

@@ -1,9 +1,9 @@
 //! What every Lambda function of Sluice stands on.
 //!
-//! [`run`] reads the [`Configuration`] from the environment, says what is wrong with it before the first event, and hands
-//! event by event to a [`Handler`] with the [`Deadline`] it has to keep. [`logs`] and [`Metrics`] have the key names of
-//! Powertools for AWS Lambda, so that its queries and dashboards work. [`Transformer`] is what the functions that write
-//! to the lake share.
+//! [`run`] makes a [`Handler`], tells Lambda what keeps it from starting, and hands it event by event with the [`Deadline`]
+//! it has to keep. [`logs`] and [`Metrics`] have the key names of Powertools for AWS Lambda, so that its queries and
+//! dashboards work. [`Transformer`] is what the functions that write to the lake are configured to: sources, stores and
+//! settings, from the environment.
 
 mod configuration;
 mod deadline;
@@ -12,7 +12,7 @@ mod metrics;
 mod runtime;
 mod transformer;
 
-pub use configuration::{Configuration, ConfigurationError, SourcesConfiguration};
+pub use configuration::ConfigurationError;
 pub use deadline::Deadline;
 pub use metrics::{Metrics, Unit};
 pub use runtime::{Handler, HandlerError, Invocation, StartError, run};

@@ -85,6 +85,11 @@ impl Logs {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Who logs and how much.
+    pub fn settings(&self) -> &LogSettings {
+        &self.inner.settings
+    }
+
     /// Takes over all events of `tracing` in this process, and panics. The first to do so stays.
     pub fn install(&self) {
         let subscriber = tracing_subscriber::registry().with(self.clone());

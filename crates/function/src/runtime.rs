@@ -14,7 +14,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::configuration::{Configuration, ConfigurationError};
+use crate::configuration::ConfigurationError;
 use crate::deadline::{Deadline, now};
 use crate::logs::{LogSettings, Logs};
 use crate::metrics::{Metrics, Unit};
@@ -129,18 +129,14 @@ pub enum StartError {
 
 /// Runs a function until Lambda ends the process; `main` does nothing else. `program` is the function's name and `start`
 /// makes its handler.
-pub fn run<H: Handler>(
-    program: &'static str,
-    start: impl AsyncFnOnce(Configuration) -> Result<H, StartError>,
-) -> ExitCode {
-    let variable = |name: &str| std::env::var(name).ok();
+pub fn run<H: Handler>(program: &'static str, start: impl AsyncFnOnce() -> Result<H, StartError>) -> ExitCode {
     let logs = Logs::new(LogSettings::from_environment(program, variable));
     logs.install();
     let served = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::from)
-        .and_then(|runtime| runtime.block_on(serve(program, start, &logs)));
+        .and_then(|runtime| runtime.block_on(serve(start, &logs)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -151,21 +147,13 @@ pub fn run<H: Handler>(
     }
 }
 
-async fn serve<H: Handler>(
-    program: &'static str,
-    start: impl AsyncFnOnce(Configuration) -> Result<H, StartError>,
-    logs: &Logs,
-) -> Result<(), StartError> {
-    let variable = |name: &str| std::env::var(name).ok();
+async fn serve<H: Handler>(start: impl AsyncFnOnce() -> Result<H, StartError>, logs: &Logs) -> Result<(), StartError> {
     if variable("AWS_LAMBDA_RUNTIME_API").is_none() {
         return Err(StartError::NotLambda);
     }
-    let handler = start(Configuration::from_environment(variable)?).await?;
-    let namespace = variable("POWERTOOLS_METRICS_NAMESPACE").filter(|name| !name.is_empty());
-    let namespace = namespace.unwrap_or_else(|| "Sluice".to_owned());
-    let service = variable("POWERTOOLS_SERVICE_NAME").filter(|name| !name.is_empty());
-    let service = service.unwrap_or_else(|| program.to_owned());
-    let function_name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let handler = start().await?;
+    let LogSettings { service, function_name, .. } = logs.settings();
+    let namespace = variable("POWERTOOLS_METRICS_NAMESPACE").unwrap_or_else(|| "Sluice".to_owned());
     let cold = AtomicBool::new(true);
     let answer = async |event: LambdaEvent<Box<RawValue>>| {
         let LambdaEvent { payload, context, .. } = event;
@@ -177,9 +165,9 @@ async fn serve<H: Handler>(
             cold_start: cold.swap(false, Ordering::Relaxed),
         };
         logs.begin(&invocation);
-        let mut metrics = Metrics::new(namespace.clone(), service.clone());
+        let mut metrics = Metrics::new(&*namespace, &**service);
         if invocation.cold_start {
-            metrics.add_by(&[("function_name", &function_name)], "ColdStart", Unit::Count, 1);
+            metrics.add_by(&[("function_name", function_name)], "ColdStart", Unit::Count, 1);
         }
         let answer = caught(handler.handle(payload.get(), &invocation, &mut metrics)).await;
         let answer = answer.unwrap_or(Err(HandlerError::Panicked));
@@ -190,6 +178,11 @@ async fn serve<H: Handler>(
         answer
     };
     lambda_runtime::run(service_fn(answer)).await.map_err(StartError::from)
+}
+
+/// A variable of the environment; an empty one is none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// What a future gives, or nothing if it panics.
@@ -205,7 +198,7 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
 
 /// Tells Lambda why there will be no function, so that the invocation's error says it and not only the log.
 fn report_start_error(error: &StartError) {
-    let Ok(address) = std::env::var("AWS_LAMBDA_RUNTIME_API") else { return };
+    let Some(address) = variable("AWS_LAMBDA_RUNTIME_API") else { return };
     let body = json!({"errorType": "StartError", "errorMessage": error.to_string()}).to_string();
     let request = format!(
         "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\

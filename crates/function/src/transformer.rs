@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lake::key::AccountId;
 use lake::parquet_object::SealSettings;
-use lake::store::{self, Store, StoreError};
+use lake::store::{self, LIST_PAGE, Store, StoreError};
 use pipeline::{DEFAULT_SOURCES, Settings, Sources, Stores};
 
 use crate::configuration::{Configuration, SourcesConfiguration};
@@ -22,11 +22,15 @@ pub struct Transformer {
 }
 
 impl Transformer {
-    /// Reads and compiles what the configuration names.
+    /// Reads the environment, and reads and compiles what it names.
     ///
     /// # Errors
-    /// [`StartError::Unusable`], which names the variable.
-    pub async fn load(configuration: Configuration) -> Result<Self, StartError> {
+    /// [`StartError::Configuration`] or [`StartError::Unusable`], which name the variable.
+    pub async fn from_environment() -> Result<Self, StartError> {
+        Self::load(Configuration::from_environment(|name| std::env::var(name).ok())?).await
+    }
+
+    async fn load(configuration: Configuration) -> Result<Self, StartError> {
         let lake = open("SLUICE_LAKE", &configuration.lake).await?;
         let quarantine = match configuration.quarantine == configuration.lake {
             true => Arc::clone(&lake),
@@ -96,13 +100,19 @@ async fn sources_text(sources: &SourcesConfiguration) -> Result<String, StartErr
 async fn mapping_configs(location: &str) -> Result<BTreeMap<String, String>, StartError> {
     const VARIABLE: &str = "SLUICE_MAPPINGS";
     let store = open(VARIABLE, location).await?;
-    // One page is a thousand files; nobody has that many sources.
     let listed = store.list("", "").await.map_err(|error| unusable(VARIABLE, &error))?;
+    let refuse = |what| StartError::Unusable { variable: VARIABLE, reason: format!("{location} {what}") };
+    if listed.len() >= LIST_PAGE {
+        return Err(refuse("holds a thousand files or more; give a folder that holds mapping configs only"));
+    }
     let mut configs = BTreeMap::new();
     for file in listed.iter().filter(|file| file.key.ends_with(".json")) {
         let read = text(store.as_ref(), &file.key).await;
         let text = read.map_err(|reason| StartError::Unusable { variable: VARIABLE, reason })?;
         configs.insert(file.key.clone(), text);
+    }
+    if configs.is_empty() {
+        return Err(refuse("holds no mapping config, a file <source>.json; put one there, or leave the variable out"));
     }
     Ok(configs)
 }
@@ -193,7 +203,12 @@ mod tests {
             mappings: Some(folder.path().display().to_string()),
             ..sources(r#"{"sources":[{"name":"broken","input_paths":{"kinesis":{"enabled":true}}}]}"#)
         };
+        let mappings =
+            |folder: &Path| Configuration { mappings: Some(folder.display().to_string()), ..configuration(folder) };
+        let empty = tempfile::tempdir().unwrap();
+        let no_config = format!("SLUICE_MAPPINGS: {} holds no mapping config", empty.path().display());
         for (configuration, start) in [
+            (mappings(empty.path()), no_config.as_str()),
             (
                 Configuration { sources: SourcesConfiguration::At(missing), ..configuration(folder.path()) },
                 "SLUICE_SOURCES: read missing.json: ",

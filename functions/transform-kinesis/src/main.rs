@@ -13,7 +13,5 @@ use function::Transformer;
 use crate::handler::TransformKinesis;
 
 fn main() -> ExitCode {
-    function::run("transform-kinesis", async |configuration| {
-        Ok(TransformKinesis::new(Transformer::load(configuration).await?))
-    })
+    function::run("transform-kinesis", async || Ok(TransformKinesis::new(Transformer::from_environment().await?)))
 }

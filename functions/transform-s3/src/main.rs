@@ -14,7 +14,5 @@ use function::Transformer;
 use crate::handler::TransformS3;
 
 fn main() -> ExitCode {
-    function::run("transform-s3", async |configuration| {
-        Ok(TransformS3::new(Transformer::load(configuration).await?).await)
-    })
+    function::run("transform-s3", async || Ok(TransformS3::new(Transformer::from_environment().await?).await))
 }
