@@ -1,13 +1,16 @@
 //! `cargo xtask measure-functions`: what the functions' programs weigh, how soon they ask for their first event, and how
 //! much memory the largest batch takes.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use base64_simd::STANDARD as BASE64;
-use local_lambda::Function;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use local_lambda::{Buckets, Function};
 use serde_json::json;
 
 use crate::workspace;
@@ -20,6 +23,9 @@ pub(crate) struct MeasureFunctions {
     /// How often each program is started
     #[arg(long, default_value_t = 20)]
     starts: usize,
+    /// Size of the object for transform-s3 before compression, in MB
+    #[arg(long, default_value_t = 300)]
+    object_megabytes: usize,
 }
 
 const FUNCTIONS: [&str; 2] = ["transform-kinesis", "transform-s3"];
@@ -49,8 +55,8 @@ impl MeasureFunctions {
                 );
             }
         }
-        let program = folder.path().join("transform-kinesis");
-        largest_batch(&program, folder.path())
+        largest_batch(&folder.path().join("transform-kinesis"), folder.path())?;
+        large_object(&folder.path().join("transform-s3"), folder.path(), self.object_megabytes)
     }
 
     /// Builds a program and strips a copy of it, as `sam build` does.
@@ -116,7 +122,7 @@ fn largest_batch(program: &Path, folder: &Path) -> Result<()> {
         event.len() as f64 / MEGABYTE
     );
     for turn in ["first", "second", "third"] {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let answer = function.invoke_text(&event).map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if answer != json!({"batchItemFailures": []}) {
             bail!("the function answered {answer}");
@@ -129,6 +135,46 @@ fn largest_batch(program: &Path, folder: &Path) -> Result<()> {
             idle as f64 / MEGABYTE
         );
     }
+    Ok(())
+}
+
+/// A gzip file of Network Firewall logs, many times what the function has for it.
+fn large_object(program: &Path, folder: &Path, megabytes: usize) -> Result<()> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let (mut raw, mut count) = (0, 0);
+    for line in samples::network_firewall(1) {
+        encoder.write_all(line.as_bytes())?;
+        encoder.write_all(b"\n")?;
+        raw += line.len() + 1;
+        count += 1;
+        if raw >= megabytes * 1_000_000 {
+            break;
+        }
+    }
+    let buckets = Buckets::start()?;
+    buckets.put("logs/aws-network-firewall/large.log.gz", encoder.finish()?);
+    let lake = folder.join("lake-of-objects").display().to_string();
+    let endpoint = buckets.endpoint();
+    let environment = [
+        ("SLUICE_LAKE", lake.as_str()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", MEMORY),
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+    ];
+    let mut function = Function::start(program, &environment)?.with_deadline(Duration::from_secs(900));
+    let notification = json!({"Records": [{"eventName": "ObjectCreated:Put", "s3": {
+        "bucket": {"name": "logs"}, "object": {"key": "aws-network-firewall/large.log.gz"}}}]});
+    let event = json!({"Records": [{"messageId": "m", "body": notification.to_string()}]});
+    let began = Instant::now();
+    let answer = function.invoke(&event).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    if answer != json!({"batchItemFailures": []}) {
+        bail!("the function answered {answer}");
+    }
+    println!(
+        "transform-s3, an object of {count} Network Firewall events, {:.0} MB\n  {:.1} s, {:.1} MB at most",
+        raw as f64 / MEGABYTE,
+        began.elapsed().as_secs_f64(),
+        function.peak_memory().unwrap_or_default() as f64 / MEGABYTE
+    );
     Ok(())
 }
 

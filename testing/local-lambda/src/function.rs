@@ -53,7 +53,7 @@ pub struct Exit {
 /// The ARN that events come with.
 const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:sluice";
 /// How long a function may take to say something. It would be a fault of the test to reach this.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Function {
     /// Starts a program. It gets Lambda's variables, then `environment`, and nothing of this process's.
