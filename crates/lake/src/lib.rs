@@ -9,6 +9,7 @@ pub mod conformance;
 mod extent;
 mod footer;
 pub mod key;
+mod page_compression;
 mod page_headers;
 pub mod parquet_object;
 pub mod partition;

@@ -13,6 +13,7 @@
 //! beforehand by [`oversized_rows`].
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
@@ -29,6 +30,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::extent::{Leaf, UnsupportedType, leaves};
 use crate::key::SourceName;
+use crate::page_compression::compress;
 use crate::page_headers::page_headers;
 use crate::partition::{self, RowsError, TIME, by_time};
 
@@ -288,14 +290,16 @@ pub fn seal(batch: &RecordBatch, content: &Content<'_>, settings: &SealSettings)
     };
     let leaves = leaves(&rows)?;
     let slices = slices(&leaves, rows.num_rows(), settings);
-    let options = options(content, settings, &leaves)?;
+    let properties = properties(content, settings, &leaves)?;
 
-    let mut file = write(&rows, &slices, &options, settings, Grouping::BySize)?;
+    let mut file = write(&rows, &slices, &properties, settings, Grouping::BySize)?;
     if file.largest_page()? > settings.page.0 {
         // The writer counts values but not levels. Long lists of nulls are nearly nothing but levels; with a row group
         // for each slice, no page can hold more than its slice, whose levels are counted.
-        file = write(&rows, &slices, &options, settings, Grouping::BySlice)?;
+        file = write(&rows, &slices, &properties, settings, Grouping::BySlice)?;
     }
+    let (bytes, metadata) = compress(&file.bytes, &file.metadata, Arc::new(properties), settings.zstd.0)?;
+    let file = File { bytes, metadata };
     file.check(settings)?;
     Ok(SealedObject {
         row_groups: file.metadata.num_row_groups(),
@@ -387,15 +391,15 @@ fn slices(leaves: &[Leaf<'_>], rows: usize, settings: &SealSettings) -> Vec<Slic
 }
 
 /// How the writer encodes, and what the footer says.
-fn options(
+fn properties(
     content: &Content<'_>,
     settings: &SealSettings,
     leaves: &[Leaf<'_>],
-) -> Result<ArrowWriterOptions, SealError> {
+) -> Result<WriterProperties, SealError> {
     let time = leaves.iter().position(|leaf| leaf.path == TIME).and_then(|index| i32::try_from(index).ok());
     let sorting = time.map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
     let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
-    let properties = WriterProperties::builder()
+    Ok(WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("sluice ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(vec![
@@ -406,7 +410,8 @@ fn options(
             entry("sluice.mapping", content.mapping),
         ]))
         .set_sorting_columns(sorting)
-        .set_compression(Compression::ZSTD(parquet::basic::ZstdLevel::try_new(settings.zstd.0)?))
+        // Pages are compressed when all of them are there: see `compress`.
+        .set_compression(Compression::UNCOMPRESSED)
         .set_data_page_size_limit(settings.page.closes_at() as usize)
         .set_dictionary_page_size_limit(settings.page.closes_at() as usize)
         .set_data_page_row_count_limit(settings.page.levels().min(20_000) as usize)
@@ -420,9 +425,7 @@ fn options(
         .set_column_dictionary_enabled(ColumnPath::from("time_dt"), false)
         // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
         .set_coerce_types(true)
-        .build();
-    // Every Arrow type here follows from its Parquet type, so the encoded Arrow schema would say nothing new.
-    Ok(ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true))
+        .build())
 }
 
 /// Where row groups end.
@@ -434,7 +437,7 @@ enum Grouping {
     BySlice,
 }
 
-/// A Parquet file in memory.
+/// A Parquet file in memory, whose pages may still be plain.
 struct File {
     bytes: Vec<u8>,
     metadata: ParquetMetaData,
@@ -443,12 +446,14 @@ struct File {
 fn write(
     rows: &RecordBatch,
     slices: &[Slice],
-    options: &ArrowWriterOptions,
+    properties: &WriterProperties,
     settings: &SealSettings,
     grouping: Grouping,
 ) -> Result<File, SealError> {
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, rows.schema(), options.clone())?;
+    // Every Arrow type here follows from its Parquet type, so the encoded Arrow schema would say nothing new.
+    let options = ArrowWriterOptions::new().with_properties(properties.clone()).with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, rows.schema(), options)?;
     for slice in slices {
         let alone = slice.alone || grouping == Grouping::BySlice;
         if alone {
