@@ -10,9 +10,10 @@ use sources::Document;
 use crate::compile::{self, Plan};
 use crate::config::{Config, DecodeSpec, UnmappedMode};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::eval::{Evaluation, Problem, Written};
+use crate::eval::{Evaluation, MappingBuffer, Problem, Written};
 use crate::lint::check;
 use crate::plan::{EventPlan, Expression, Table};
+use crate::values::{AbsentTexts, Values};
 
 /// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Mapping {
     version: String,
     schema: &'static Schema,
     decode: DecodeSpec,
-    absent: Vec<String>,
+    absent: AbsentTexts,
     automatic_unmapped: bool,
     plan: Plan,
 }
@@ -98,7 +99,7 @@ impl Mapping {
             version,
             schema,
             decode: config.decode.clone(),
-            absent: config.absent.iter().map(|text| text.value.clone()).collect(),
+            absent: AbsentTexts::new(config.absent.iter().map(|text| text.value.clone()).collect()),
             automatic_unmapped: config.unmapped.value == UnmappedMode::Auto,
             plan: compile::compile(config, schema)?,
         })
@@ -139,7 +140,20 @@ impl Mapping {
     /// # Errors
     /// [`Refusal`], if the event belongs in quarantine.
     pub fn apply<'a>(&'a self, document: &Document<'a>, bump: &'a Bump) -> Result<Mapped<'a>, Refusal> {
-        self.evaluate(document, bump, false)
+        self.apply_in(&mut MappingBuffer::default(), document, bump)
+    }
+
+    /// [`Mapping::apply`] in the memory of `buffer`, which has it back with [`MappingBuffer::recycle`].
+    ///
+    /// # Errors
+    /// [`Refusal`], if the event belongs in quarantine.
+    pub fn apply_in<'a>(
+        &'a self,
+        buffer: &mut MappingBuffer,
+        document: &Document<'a>,
+        bump: &'a Bump,
+    ) -> Result<Mapped<'a>, Refusal> {
+        self.evaluate(buffer, document, bump, false)
     }
 
     /// Maps one raw event and tells where each value came from.
@@ -147,22 +161,24 @@ impl Mapping {
     /// # Errors
     /// [`Refusal`], if the event belongs in quarantine.
     pub fn explain<'a>(&'a self, document: &Document<'a>, bump: &'a Bump) -> Result<Mapped<'a>, Refusal> {
-        self.evaluate(document, bump, true)
+        self.evaluate(&mut MappingBuffer::default(), document, bump, true)
     }
 
-    fn evaluate<'a>(&'a self, document: &Document<'a>, bump: &'a Bump, explain: bool) -> Result<Mapped<'a>, Refusal> {
+    fn evaluate<'a>(
+        &'a self,
+        buffer: &mut MappingBuffer,
+        document: &Document<'a>,
+        bump: &'a Bump,
+        explain: bool,
+    ) -> Result<Mapped<'a>, Refusal> {
         let plan = &self.plan;
-        // Selection reads values but writes none; any shape serves.
-        let Some(first) = plan.tables.first() else {
-            return Err(Refusal::NoMapping("any event".to_owned()));
-        };
-        let slots = plan.paths.fill(document);
-        let empty = Record::new(&first.shape, Default::default());
-        let mut evaluation = Evaluation::new(document, bump, &self.absent, slots, &first.shape, empty);
-        let event = self.select(&mut evaluation)?;
+        let MappingBuffer { record: memory, slots, reads, consumed } = buffer;
+        plan.paths.fill(document, slots);
+        let mut values = Values::new(document, bump, &self.absent, slots, reads);
+        let event = self.select(&mut values)?;
         let shape = &*plan.tables[event.table].shape;
-        evaluation.shape = shape;
-        evaluation.record = Record::new(shape, event.profiles);
+        let record = memory.record(shape, event.profiles);
+        let mut evaluation = Evaluation::new(values, consumed, shape, record);
         evaluation.automatic_unmapped = self.automatic_unmapped;
         evaluation.written = explain.then(Vec::new);
         evaluation.run(&event.steps, Scope::EVENT);
@@ -170,24 +186,27 @@ impl Mapping {
             evaluation.keep(key, value);
         }
         let time = self.time(&mut evaluation, event)?;
-        let account = plan.account.as_ref().and_then(|account| evaluation.peek_text(account));
+        let account = plan.account.as_ref().and_then(|account| evaluation.values.peek_text(account));
         if self.automatic_unmapped {
             evaluation.collect_unmapped();
         }
         let Evaluation { mut record, problems, written, .. } = evaluation;
         shape.complete(&mut record);
-        shape.check(&record).map_err(Refusal::Invalid)?;
+        if let Err(breach) = shape.check(&record) {
+            memory.recycle(record);
+            return Err(Refusal::Invalid(breach));
+        }
         let written = written.unwrap_or_default();
         Ok(Mapped { record, table: event.table, event: &event.key, time, account, problems, written })
     }
 
     /// The event mapping that takes a raw event.
-    fn select<'a>(&'a self, evaluation: &mut Evaluation<'_, 'a>) -> Result<&'a EventPlan, Refusal> {
+    fn select<'a>(&'a self, values: &mut Values<'_, 'a>) -> Result<&'a EventPlan, Refusal> {
         let plan = &self.plan;
-        let by_rule = plan.rules.iter().find(|(condition, _)| evaluation.holds(condition)).map(|(_, event)| *event);
+        let by_rule = plan.rules.iter().find(|(condition, _)| values.holds(condition)).map(|(_, event)| *event);
         let key = match by_rule {
             Some(_) => None,
-            None => plan.matched_field.as_ref().and_then(|field| evaluation.peek_text(field)),
+            None => plan.matched_field.as_ref().and_then(|field| values.peek_text(field)),
         };
         let by_key = key.and_then(|key| plan.event_of_key.get(key).copied());
         let event = by_rule.or(by_key).or(plan.other);
@@ -209,7 +228,7 @@ impl Mapping {
             let attribute = evaluation.problems.iter().find(|problem| problem.attribute == "time");
             let tried = attribute.map(|problem| problem.value.clone());
             let field = match &self.plan.time {
-                Some(Expression::Timestamp(timestamp)) => evaluation.peek_text(&timestamp.0).map(str::to_owned),
+                Some(Expression::Timestamp(timestamp)) => evaluation.values.peek_text(&timestamp.0).map(str::to_owned),
                 _ => None,
             };
             Refusal::NoTime(match tried.or(field) {

@@ -18,10 +18,11 @@ use crate::config::Step;
 pub(crate) struct Slot(u32);
 
 /// The nodes that the slots of a document select.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Slots(Vec<Option<NodeId>>);
 
 impl Slots {
+    #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<NodeId> {
         self.0[slot.0 as usize]
     }
@@ -37,8 +38,73 @@ pub(crate) struct PathTree {
 #[derive(Debug, Default)]
 struct Branch {
     slot: Option<Slot>,
-    names: FxHashMap<Box<str>, Branch>,
+    names: Names,
     items: Vec<(i64, Branch)>,
+}
+
+/// Branches by name. Looking a name up is all that an unread field of an event costs, so it must be cheap: the hash takes
+/// a name's length and its ends, which is enough for the few names that one object has in a mapping.
+#[derive(Debug, Default)]
+struct Names {
+    branches: Vec<(Box<str>, Branch)>,
+    /// Places in `branches`, and [`Names::FREE`]; twice as many as there are branches, or more, and a power of two.
+    table: Vec<u32>,
+}
+
+impl Names {
+    const FREE: u32 = u32::MAX;
+
+    fn is_empty(&self) -> bool {
+        self.branches.is_empty()
+    }
+
+    #[inline]
+    fn get(&self, name: &str) -> Option<&Branch> {
+        self.branches.get(self.find(name)?).map(|(_, branch)| branch)
+    }
+
+    fn get_or_insert(&mut self, name: &str) -> &mut Branch {
+        let at = self.find(name).unwrap_or_else(|| {
+            self.branches.push((name.into(), Branch::default()));
+            self.table = vec![Self::FREE; (self.branches.len() * 2).next_power_of_two()];
+            for (at, (name, _)) in (0..).zip(&self.branches) {
+                let mut place = hash(name);
+                while self.table[place & (self.table.len() - 1)] != Self::FREE {
+                    place += 1;
+                }
+                let mask = self.table.len() - 1;
+                self.table[place & mask] = at;
+            }
+            self.branches.len() - 1
+        });
+        &mut self.branches[at].1
+    }
+
+    #[inline]
+    fn find(&self, name: &str) -> Option<usize> {
+        let mask = self.table.len().checked_sub(1)?;
+        let mut place = hash(name);
+        loop {
+            let at = *self.table.get(place & mask)?;
+            let (found, _) = self.branches.get(at as usize)?;
+            if **found == *name {
+                return Some(at as usize);
+            }
+            place += 1;
+        }
+    }
+}
+
+#[inline]
+fn hash(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let (start, end) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes) {
+        (Some(start), Some(end), _) => (u64::from_le_bytes(*start), u64::from_le_bytes(*end)),
+        (_, _, [first, .., last]) => (u64::from(*first), u64::from(*last) << 8 | u64::from(bytes[bytes.len() / 2])),
+        _ => (0, u64::from(bytes.first().copied().unwrap_or_default())),
+    };
+    let mixed = (start ^ end.rotate_left(23) ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> 40) as usize
 }
 
 impl PathTree {
@@ -47,7 +113,7 @@ impl PathTree {
         let mut branch = &mut self.root;
         for step in steps {
             branch = match step {
-                Step::Name(name) => branch.names.entry(name.as_str().into()).or_default(),
+                Step::Name(name) => branch.names.get_or_insert(name),
                 Step::Index(index) => {
                     let at = branch.items.iter().position(|(item, _)| item == index).unwrap_or_else(|| {
                         branch.items.push((*index, Branch::default()));
@@ -70,10 +136,10 @@ impl PathTree {
     }
 
     /// Finds what the paths select in a document.
-    pub(crate) fn fill(&self, document: &Document<'_>) -> Slots {
-        let mut slots = Slots(vec![None; self.slots as usize]);
-        self.root.fill(document, document.root(), &mut slots);
-        slots
+    pub(crate) fn fill(&self, document: &Document<'_>, slots: &mut Slots) {
+        slots.0.clear();
+        slots.0.resize(self.slots as usize, None);
+        self.root.fill(document, document.root(), slots);
     }
 }
 
@@ -81,6 +147,9 @@ impl Branch {
     fn fill(&self, document: &Document<'_>, node: NodeId, slots: &mut Slots) {
         if let Some(slot) = self.slot {
             slots.0[slot.0 as usize] = Some(node);
+        }
+        if self.names.is_empty() && self.items.is_empty() {
+            return;
         }
         match document.value(node) {
             NodeValue::Object if !self.names.is_empty() => {

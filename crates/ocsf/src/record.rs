@@ -217,13 +217,19 @@ impl<'a> Record<'a> {
         start as u32
     }
 
-    /// Makes room for one more element of the array opened last.
-    pub(crate) fn open_element(&mut self, shape: &Shape, list: NodeId) -> Scope {
-        let start = self.cells.len() as u32;
-        self.grow(shape.element_width(list));
-        self.element(shape, list, start, 0)
+    /// Adds an element of `width` cells to the array opened last, with values at some of them.
+    #[inline]
+    pub(crate) fn push_element<const N: usize>(&mut self, width: usize, values: [(u32, Cell<'a>); N]) {
+        let start = self.cells.len();
+        self.grow(width);
+        for (offset, cell) in values {
+            let at = start + offset as usize;
+            self.cells[at] = cell;
+            self.set.insert(at);
+        }
     }
 
+    #[inline]
     fn grow(&mut self, cells: usize) {
         let len = self.cells.len() + cells;
         self.cells.resize(len, Cell::Null);

@@ -174,6 +174,8 @@ pub(crate) fn compile_rules(shape: &Shape) -> Rules {
             (child("name"), child("type"), child("type_id"), child("value"))
         {
             rules.observables = Some(ObservableColumns { list, name, caption, type_id, value });
+            // They are made here, from what was completed and checked.
+            rules.scopes[0].lists.retain(|(other, _)| *other != list);
         }
     }
     rules
@@ -356,6 +358,7 @@ impl Shape {
         let rules = &self.rules.scopes[rules_index];
         for sibling in &rules.siblings {
             if !record.is_set(scope, sibling.id)
+                && record.is_set(scope, sibling.text)
                 && let Cell::Text(text) = record.get(scope, sibling.text)
                 && let Some(id) = sibling
                     .enumeration
@@ -378,6 +381,9 @@ impl Shape {
             record.set(scope, type_uid, Cell::Integer(base + activity));
         }
         for sibling in &rules.siblings {
+            if !record.is_set(scope, sibling.id) {
+                continue;
+            }
             let Cell::Integer(id) = record.get(scope, sibling.id) else {
                 continue;
             };
@@ -423,17 +429,24 @@ impl Shape {
         columns: &ObservableColumns,
     ) -> u32 {
         let mut found = 0;
+        let width = self.element_width(columns.list);
+        let offset = |node: NodeId| node.0 - columns.list.0 - 1;
         let mut add = |record: &mut Record<'a>, observable: &'a Observable, value| {
-            let element = record.open_element(self, columns.list);
-            record.set(element, columns.name, Cell::Text(&observable.reference));
-            record.set(element, columns.caption, Cell::Text(observable.caption));
-            record.set(element, columns.type_id, Cell::Integer(observable.type_id));
-            record.set(element, columns.value, value);
+            let cells = [
+                (offset(columns.name), Cell::Text(&observable.reference)),
+                (offset(columns.caption), Cell::Text(observable.caption)),
+                (offset(columns.type_id), Cell::Integer(observable.type_id)),
+                (offset(columns.value), value),
+            ];
+            record.push_element(width, cells);
             found += 1;
         };
         for observable in &rules.observables {
+            if !record.is_set(scope, observable.node) {
+                continue;
+            }
             match record.get(scope, observable.node) {
-                Cell::Text("") | Cell::Null => {}
+                Cell::Text("") => {}
                 Cell::List { start, len } => {
                     for index in 0..len {
                         let value = record.scalar(start + index);
@@ -496,7 +509,8 @@ impl Shape {
             }
         }
         for (node, enumeration) in &rules.enumerations {
-            if let Cell::Integer(value) = record.get(scope, *node)
+            if record.is_set(scope, *node)
+                && let Cell::Integer(value) = record.get(scope, *node)
                 && enumeration.caption(value).is_none()
             {
                 return Err(Breach::Enumeration { path: self.path(*node), value });
