@@ -1,0 +1,1 @@
+//! Detection rules: files, lint, windows, findings, what was already published.

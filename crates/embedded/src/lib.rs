@@ -1,0 +1,1 @@
+//! The embedded query engine: Trino's SQL over a lake folder, by DataFusion.

@@ -1,0 +1,111 @@
+//! Query engines behind one interface: a [`Statement`] in, an [`Answer`] out.
+//!
+//! `embedded::Embedded` is the engine for a lake folder; Athena's is in this crate.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde_json::Value;
+use sql::table::Table;
+use sql::text::Sql;
+use sql::types::ColumnType;
+
+/// A future that can be sent between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something that runs SQL over the tables of a lake.
+pub trait Engine: fmt::Debug + Send + Sync {
+    /// Runs a statement to its end.
+    fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>>;
+
+    /// The tables there are, with their columns.
+    fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>>;
+}
+
+/// What is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// One query in Trino's SQL, without a semicolon.
+    pub sql: Sql,
+    /// Stop when more than so many bytes would be read.
+    pub max_scanned_bytes: Option<u64>,
+    /// Makes repeated starts one: the same token, the same query. Engines that answer at once do not need it.
+    pub token: Option<String>,
+}
+
+impl Statement {
+    /// A statement without limits.
+    pub fn new(sql: Sql) -> Self {
+        Self { sql, max_scanned_bytes: None, token: None }
+    }
+}
+
+/// What a query gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The engine's name of this run.
+    pub query_id: String,
+    /// The columns in order.
+    pub columns: Vec<Column>,
+    /// The rows in order; as many values as columns. A value is null, a boolean, a number or a text. What JSON has no type
+    /// for is the text that Trino's `CAST(… AS varchar)` gives, as `2024-01-01 00:00:00.000`.
+    pub rows: Vec<Vec<Value>>,
+    /// What it cost.
+    pub statistics: Statistics,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, in lower case unless it was quoted.
+    pub name: String,
+    /// Its type.
+    pub column_type: ColumnType,
+}
+
+/// What a query cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Bytes read from the lake's objects, which is what Athena charges for.
+    pub scanned_bytes: u64,
+    /// Objects opened, where the engine says.
+    pub scanned_objects: Option<u64>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The statement is not valid: syntax, names or types.
+    #[error("the query is refused: {0}")]
+    Invalid(String),
+    /// The engine cannot do what the statement asks exactly as Trino would.
+    #[error("this engine has no {construct}: {remedy}")]
+    Unsupported {
+        /// The construct by its name in Trino's documentation.
+        construct: String,
+        /// What to do instead.
+        remedy: String,
+    },
+    /// It failed while running: division by zero, a bad cast, a broken object.
+    #[error("the query failed: {0}")]
+    Failed(String),
+    /// It was stopped, by a person or by a limit on time.
+    #[error("the query was cancelled: {0}")]
+    Cancelled(String),
+    /// It would have read more than it may.
+    #[error("the query was stopped after reading {scanned} bytes, of {limit} allowed")]
+    OverBudget {
+        /// Bytes read until then.
+        scanned: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The engine cannot be reached, refuses the credentials, or is too busy. Another try may help.
+    #[error("the query engine cannot be used: {0}")]
+    Unavailable(String),
+}

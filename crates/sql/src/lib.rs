@@ -1,0 +1,9 @@
+//! Trino's SQL as Sluice writes it. Athena runs it as it is, the embedded engine through rewrites.
+//!
+//! - [`text`]: the only way to make SQL text. Values and names are quoted here and nowhere else.
+//! - [`types`]: the types of columns, in Trino's and in Glue's spelling.
+//! - [`table`]: what a statement needs to know of a table: its name, columns, partitions and time column.
+
+pub mod table;
+pub mod text;
+pub mod types;

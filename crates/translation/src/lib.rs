@@ -1,0 +1,1 @@
+//! STIX patterns to SQL, by dialect maps.

@@ -1,0 +1,3 @@
+//! The function that runs detections.
+
+fn main() {}

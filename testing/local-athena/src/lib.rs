@@ -1,0 +1,1 @@
+//! Athena's API on this machine, executing on the embedded engine.
