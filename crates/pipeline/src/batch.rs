@@ -190,16 +190,6 @@ impl<'s> Batch<'s> {
         }
     }
 
-    /// The same with objects named from part `part` on.
-    pub fn from_part(self, part: u32) -> Self {
-        Self { part, ..self }
-    }
-
-    /// The part that is sealed next.
-    pub fn part(&self) -> u32 {
-        self.part
-    }
-
     /// What became of the events so far.
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -52,8 +52,7 @@ pub async fn transform_records(
     records: &[StreamRecord<'_>],
     has_time: impl Fn() -> bool,
 ) -> StreamOutcome {
-    let mut flow =
-        Flow { sources, settings, stores, records, part: 0, poison: None, outcome: StreamOutcome::default() };
+    let mut flow = Flow { sources, settings, stores, records, poison: None, outcome: StreamOutcome::default() };
     // Records still to do; the next ones last.
     let mut ranges: Vec<Range<usize>> = std::iter::once(0..records.len()).collect();
     while let Some(range) = ranges.pop()
@@ -90,8 +89,6 @@ struct Flow<'a> {
     settings: &'a Settings,
     stores: &'a Stores,
     records: &'a [StreamRecord<'a>],
-    /// The next part of the batch. It only grows, so that no two objects share a name.
-    part: u32,
     /// The record that has been found to break Sluice.
     poison: Option<usize>,
     outcome: StreamOutcome,
@@ -107,7 +104,7 @@ impl<'a> Flow<'a> {
     /// Maps and puts a range of records, in as many parts as memory asks for, until it is done, a put fails or time runs
     /// out.
     async fn transform(&mut self, range: Range<usize>, has_time: &impl Fn() -> bool) -> Result<(), Fault> {
-        let mut batch = Batch::new(self.settings).from_part(self.part);
+        let mut batch = Batch::new(self.settings);
         // Records from here on are in the open batch.
         let mut open = range.start;
         for index in range.clone() {
@@ -124,7 +121,7 @@ impl<'a> Flow<'a> {
                 if self.outcome.retry_from.is_some() {
                     return Ok(());
                 }
-                batch = Batch::new(self.settings).from_part(self.part);
+                batch = Batch::new(self.settings);
                 open = index + 1;
             }
         }
@@ -143,7 +140,6 @@ impl<'a> Flow<'a> {
         }
         let last = records.end - 1;
         parcels.extend(self.unbroken(records, || self.seal(batch, last))?);
-        self.part = batch.part();
         let delivery = self.stores.deliver(parcels).await;
         self.outcome.counts.add(batch.counts());
         self.outcome.objects += delivery.objects;
@@ -165,7 +161,8 @@ impl<'a> Flow<'a> {
         Err(Fault { records, error })
     }
 
-    /// Seals what a batch holds, up to record `last`.
+    /// Seals what a batch holds, up to record `last`. No other batch of this flow ends there, so that no two objects share
+    /// a name.
     fn seal(&self, batch: &mut Batch<'a>, last: usize) -> Result<Vec<Parcel>, BatchError> {
         let (first, last) = (&self.records[0], &self.records[last]);
         let label = format!("{}-{}", first.shard, first.sequence_number);

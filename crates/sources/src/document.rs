@@ -364,39 +364,44 @@ impl<'a> Document<'a> {
         &mut self.notes
     }
 
-    /// Puts an object with string members where the leaf `node` is; ids after it move up by the number of members.
-    pub(crate) fn replace_with_object<I>(&mut self, node: NodeId, members: I)
-    where
-        I: Iterator<Item = (&'a str, &'a str)>,
-    {
+    /// Puts an object where the leaf `node` is, with the string members that `fill` adds; ids after it move up by their
+    /// number. False, and the document is as before, if there are none or the node is no leaf.
+    pub(crate) fn replace_with_object(
+        &mut self,
+        node: NodeId,
+        fill: impl FnOnce(&mut dyn FnMut(&'a str, &'a str)),
+    ) -> bool {
         let at = node.index();
-        let Some(leaf) = self.nodes.get_mut(at).filter(|leaf| leaf.end == node.0 + 1) else { return };
-        leaf.value = NodeValue::Object;
+        if self.nodes.get(at).is_none_or(|leaf| leaf.end != node.0 + 1) {
+            return false;
+        }
         let before = self.nodes.len();
         // Members go to the end first and are rotated into place: their number is not known before.
-        self.nodes.extend(members.map(|(key, text)| Node {
-            key: Some(key),
-            value: NodeValue::String(text),
-            end: 0,
-            parent: node.0,
-        }));
+        let mut end = node.0 + 1;
+        fill(&mut |key, text| {
+            end += 1;
+            self.nodes.push(Node { key: Some(key), value: NodeValue::String(text), end, parent: node.0 });
+        });
         let added = self.nodes.len() - before;
-        if let Some(tail) = self.nodes.get_mut(at + 1..) {
-            tail.rotate_right(added);
+        if added == 0 {
+            return false;
         }
+        let Some((ancestors, tail)) = self.nodes.split_at_mut_checked(at + 1) else { return false };
+        tail.rotate_right(added);
         let added = added as u32;
-        for (id, member) in (node.0 + 1..).zip(self.nodes.iter_mut().skip(at + 1).take(added as usize)) {
-            member.end = id + 1;
-        }
-        for ancestor in self.nodes.iter_mut().take(at + 1).filter(|ancestor| ancestor.end > node.0) {
-            ancestor.end += added;
-        }
-        for later in self.nodes.iter_mut().skip(at + 1 + added as usize) {
+        for later in tail.iter_mut().skip(added as usize) {
             later.end += added;
             if later.parent > node.0 {
                 later.parent += added;
             }
         }
+        for ancestor in ancestors.iter_mut().filter(|ancestor| ancestor.end > node.0) {
+            ancestor.end += added;
+        }
+        if let Some(leaf) = ancestors.last_mut() {
+            leaf.value = NodeValue::Object;
+        }
+        true
     }
 
     #[inline]
@@ -612,7 +617,9 @@ mod tests {
             let mut document = Document::parse(br#"{"a":"t","b":{"c":"t","d":[1,{"e":2}]},"f":3}"#, &bump).unwrap();
             let path: Vec<&str> = path.split('.').collect();
             let node = document.find(&path).unwrap();
-            document.replace_with_object(node, [("x", "1"), ("y", "2")].into_iter());
+            assert!(
+                document.replace_with_object(node, |add| [("x", "1"), ("y", "2")].iter().for_each(|(k, v)| add(k, v)))
+            );
             assert_eq!(document.to_json(NodeId::ROOT), expected);
             check_shape(&document);
         }

@@ -311,65 +311,81 @@ impl<'a> Reader<'a, '_> {
 
     /// The rest of a string that began at `start`; on its first backslash.
     fn escaped_string(&mut self, start: usize) -> Result<&'a str, DocumentError> {
-        self.unescaped.clear();
-        self.unescaped.extend_from_slice(self.bytes.get(start..self.at).unwrap_or_default());
+        let mut unescaped = std::mem::take(self.unescaped);
+        // No escape is shorter than what it stands for, and a whole word may be written before it is known how much of
+        // it counts.
+        let room = self.bytes.len() - start + 8;
+        if unescaped.len() < room {
+            unescaped.resize(room, 0);
+        }
+        let text = self.unescape(start, &mut unescaped).map(|length| {
+            // It was cut at ASCII bytes and filled with characters: it is UTF-8.
+            let text = unescaped.get(..length).map(std::str::from_utf8);
+            self.bump.alloc_str(text.and_then(Result::ok).unwrap_or_default())
+        });
+        *self.unescaped = unescaped;
+        text.map(|text| &*text)
+    }
+
+    /// Writes the string that began at `start` to the start of `out`; gives its length.
+    fn unescape(&mut self, start: usize, out: &mut [u8]) -> Result<usize, DocumentError> {
+        let mut length = self.at - start;
+        if let (Some(to), Some(from)) = (out.get_mut(..length), self.bytes.get(start..self.at)) {
+            to.copy_from_slice(from);
+        }
+        let mut put = |at: usize, bytes: &[u8]| {
+            if let Some(place) = out.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        };
         loop {
+            // Plain text is copied while it is scanned. One escape often follows another.
+            while self.peek() != Some(b'\\')
+                && let Some(word) = words::load(self.bytes, self.at)
+            {
+                put(length, &word.to_le_bytes());
+                let plain = words::first(special_bytes(word));
+                self.at += plain;
+                length += plain;
+                if plain < 8 {
+                    break;
+                }
+            }
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     self.at += 1;
-                    self.escape()?;
+                    let escape = self.peek().unwrap_or_default();
+                    match ESCAPES.get(escape as usize) {
+                        Some(0) | None if escape == b'u' => {
+                            let mut utf8 = [0; 4];
+                            let utf8 = self.unicode_escape()?.encode_utf8(&mut utf8).as_bytes();
+                            put(length, utf8);
+                            length += utf8.len();
+                        }
+                        Some(0) | None => return Err(self.fault("an unknown escape")),
+                        Some(byte) => {
+                            put(length, &[*byte]);
+                            length += 1;
+                            self.at += 1;
+                        }
+                    }
                 }
-                Some(byte) if !is_special(byte) => {}
+                Some(byte) if !is_special(byte) => {
+                    put(length, &[byte]);
+                    length += 1;
+                    self.at += 1;
+                }
                 Some(_) => return Err(self.fault("a control character in a string")),
                 None => return Err(self.fault("a string without end")),
             }
-            // Plain text is copied while it is scanned.
-            loop {
-                let Some(word) = words::load(self.bytes, self.at) else {
-                    while let Some(byte) = self.peek().filter(|&byte| !is_special(byte)) {
-                        self.unescaped.push(byte);
-                        self.at += 1;
-                    }
-                    break;
-                };
-                self.unescaped.extend_from_slice(&word.to_le_bytes());
-                let special = special_bytes(word);
-                if special != 0 {
-                    let plain = words::first(special);
-                    self.unescaped.truncate(self.unescaped.len() - 8 + plain);
-                    self.at += plain;
-                    break;
-                }
-                self.at += 8;
-            }
         }
         self.at += 1;
-        // It was cut at ASCII bytes and filled with characters: it is UTF-8.
-        let text = std::str::from_utf8(self.unescaped).unwrap_or_default();
-        Ok(self.bump.alloc_str(text))
-    }
-
-    /// What stands behind a backslash.
-    #[inline]
-    fn escape(&mut self) -> Result<(), DocumentError> {
-        let byte = match self.peek() {
-            Some(byte @ (b'"' | b'\\' | b'/')) => byte,
-            Some(b'n') => b'\n',
-            Some(b'r') => b'\r',
-            Some(b't') => b'\t',
-            Some(b'b') => 0x08,
-            Some(b'f') => 0x0c,
-            Some(b'u') => return self.unicode_escape(),
-            _ => return Err(self.fault("an unknown escape")),
-        };
-        self.at += 1;
-        self.unescaped.push(byte);
-        Ok(())
+        Ok(length)
     }
 
     /// The `uXXXX` of an escape and, behind a high surrogate, the low one.
-    fn unicode_escape(&mut self) -> Result<(), DocumentError> {
+    fn unicode_escape(&mut self) -> Result<char, DocumentError> {
         let high = self.hex()?;
         let code = match high {
             0xD800..=0xDBFF if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(b"\\u")) => {
@@ -385,12 +401,10 @@ impl<'a> Reader<'a, '_> {
             }
             code => code,
         };
-        let character = char::from_u32(code).unwrap_or_else(|| {
+        Ok(char::from_u32(code).unwrap_or_else(|| {
             self.replaced_surrogates = true;
             char::REPLACEMENT_CHARACTER
-        });
-        self.unescaped.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        Ok(())
+        }))
     }
 
     /// Four hexadecimal digits behind the `u` on which it stands.
@@ -411,6 +425,27 @@ impl<'a> Reader<'a, '_> {
         DocumentError::Syntax { offset: self.at, reason }
     }
 }
+
+/// What the byte behind a backslash stands for; zero if it is no escape of one byte.
+const ESCAPES: [u8; 128] = {
+    let mut escapes = [0; 128];
+    let pairs = [
+        (b'"', b'"'),
+        (b'\\', b'\\'),
+        (b'/', b'/'),
+        (b'n', b'\n'),
+        (b'r', b'\r'),
+        (b't', b'\t'),
+        (b'b', 0x08),
+        (b'f', 0x0c),
+    ];
+    let mut at = 0;
+    while at < pairs.len() {
+        escapes[pairs[at].0 as usize] = pairs[at].1;
+        at += 1;
+    }
+    escapes
+};
 
 /// Quote, backslash and control characters end plain text in a string.
 #[inline]

@@ -59,11 +59,10 @@ impl TextFields {
         let NodeValue::String(message) = document.value(node) else { return false };
         let names =
             document.find(&self.event_id).and_then(|id| document.value(id).text()).and_then(|id| self.names.of(id));
-        let mut fields = Fields::new(message, names);
-        let Some(first) = fields.next() else { return false };
-        let title = first.before.map(|title| (TITLE_KEY, title));
-        let rest = fields.by_ref().map(|field| (field.name, field.value));
-        document.replace_with_object(node, title.into_iter().chain([(first.name, first.value)]).chain(rest));
+        let mut fields = Fields::new(names);
+        if !document.replace_with_object(node, |add| fields.split(message, add)) {
+            return false;
+        }
         document.notes_mut().repeated_fields += fields.repeated;
         true
     }
@@ -144,19 +143,8 @@ pub enum FieldNamesError {
     },
 }
 
-/// A field of a message.
-#[derive(Debug, PartialEq, Eq)]
-struct Field<'a> {
-    /// For the first field: the lines before it, without the last line break.
-    before: Option<&'a str>,
-    name: &'a str,
-    /// From after `: ` to before the line break that ends the field.
-    value: &'a str,
-}
-
-/// The fields of a message in order.
+/// The fields of a message that were found.
 struct Fields<'a, 'n> {
-    message: &'a str,
     names: Option<&'n [String]>,
     /// Names that had their field, by place in `names`.
     seen: u128,
@@ -164,52 +152,55 @@ struct Fields<'a, 'n> {
     expected: usize,
     /// Names that had their field, for the generic rule.
     generic: Vec<&'a str>,
-    /// The line that starts the next field, found while looking for the end of the one before.
-    start: Option<Start<'a>>,
-    begun: bool,
     repeated: usize,
 }
 
-/// Where a field starts.
-struct Start<'a> {
-    /// End of what stands before, without line break.
-    before: usize,
-    name: &'a str,
-    value: usize,
-    next_line: Option<usize>,
-}
-
 impl<'a, 'n> Fields<'a, 'n> {
-    fn new(message: &'a str, names: Option<&'n [String]>) -> Self {
-        Self { message, names, seen: 0, expected: 0, generic: Vec::new(), start: None, begun: false, repeated: 0 }
+    fn new(names: Option<&'n [String]>) -> Self {
+        Self { names, seen: 0, expected: 0, generic: Vec::new(), repeated: 0 }
     }
 
-    /// The first line at or after `line` that starts a field.
-    fn find_start(&mut self, mut line: usize) -> Option<Start<'a>> {
-        loop {
-            let rest = self.message.get(line..)?;
-            let length = memchr::memchr(b'\n', rest.as_bytes());
-            let next_line = length.map(|length| line + length + 1);
-            let text = rest.get(..length.unwrap_or(rest.len()))?;
-            if let Some(name) = self.field_name(text.strip_suffix('\r').unwrap_or(text)) {
-                let before = self.message.get(..line)?;
-                let before = before.strip_suffix('\n').unwrap_or(before);
-                let before = before.strip_suffix('\r').unwrap_or(before).len();
-                let after = line + name.len() + 1;
-                let space = usize::from(self.message.as_bytes().get(after) == Some(&b' '));
-                return Some(Start { before, name, value: after + space, next_line });
+    /// Gives `add` the title, if there is one, and the fields of a message in their order; nothing if it has no field.
+    fn split(&mut self, message: &'a str, add: &mut dyn FnMut(&'a str, &'a str)) {
+        let bytes = message.as_bytes();
+        let mut name = None;
+        // Where the value begins, and the line that is looked at.
+        let (mut value, mut line) = (0, 0);
+        while let Some(rest) = bytes.get(line..) {
+            let found = match self.names {
+                Some(names) => self.field_name(names, message, line, rest),
+                None => self.generic_name(message, line, rest),
+            };
+            let searched = found.map_or(0, str::len);
+            if let Some(found) = found {
+                let end = match bytes.get(..line) {
+                    Some([.., b'\r', b'\n']) => line - 2,
+                    Some([.., b'\n']) => line - 1,
+                    _ => line,
+                };
+                // An empty first line is a title too: a message that starts with a line break keeps it.
+                if line > 0 {
+                    add(name.unwrap_or(TITLE_KEY), message.get(value..end).unwrap_or_default());
+                }
+                name = Some(found);
+                let after = line + found.len() + 1;
+                value = after + usize::from(bytes.get(after) == Some(&b' '));
             }
-            line = next_line?;
+            let Some(length) = memchr::memchr(b'\n', rest.get(searched..).unwrap_or_default()) else { break };
+            line += searched + length + 1;
+        }
+        if let Some(name) = name {
+            add(name, message.get(value..).unwrap_or_default());
         }
     }
 
-    /// The name, if the line starts a field: `Name: …` or, where the space at the end was trimmed, `Name:`.
+    /// The name, if the line at the start of `rest` starts a field: `Name: …` or, where the space at the end was trimmed,
+    /// `Name:`.
     #[inline]
-    fn field_name(&mut self, line: &'a str) -> Option<&'a str> {
-        let Some(names) = self.names else { return self.generic_name(line) };
+    fn field_name(&mut self, names: &[String], message: &'a str, line: usize, rest: &[u8]) -> Option<&'a str> {
         let starts = |name: &String| {
-            let rest = line.as_bytes().strip_prefix(name.as_bytes());
-            matches!(rest, Some([b':'] | [b':', b' ', ..]))
+            let after = rest.strip_prefix(name.as_bytes());
+            matches!(after, Some([b':', b' ' | b'\n', ..] | [b':', b'\r', b'\n', ..] | [b':'] | [b':', b'\r']))
         };
         let place = match names.get(self.expected) {
             Some(name) if starts(name) => self.expected,
@@ -222,13 +213,14 @@ impl<'a, 'n> Fields<'a, 'n> {
         }
         self.seen |= bit;
         self.expected = place + 1;
-        names.get(place).and_then(|name| line.get(..name.len()))
+        names.get(place).and_then(|name| message.get(line..line + name.len()))
     }
 
-    fn generic_name(&mut self, line: &'a str) -> Option<&'a str> {
-        let length = line.bytes().position(|byte| !byte.is_ascii_alphanumeric() && byte != b'_')?;
-        let (name, rest) = line.split_at_checked(length)?;
-        let starts = name.starts_with(|first: char| !first.is_ascii_digit()) && rest.starts_with(": ");
+    fn generic_name(&mut self, message: &'a str, line: usize, rest: &[u8]) -> Option<&'a str> {
+        let length = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
+        let name = message.get(line..line + length)?;
+        let starts = name.starts_with(|first: char| !first.is_ascii_digit())
+            && rest.get(length..).is_some_and(|rest| rest.starts_with(b": "));
         if !starts || self.generic.len() >= FIELD_LIMIT {
             return None;
         }
@@ -238,26 +230,6 @@ impl<'a, 'n> Fields<'a, 'n> {
         }
         self.generic.push(name);
         Some(name)
-    }
-}
-
-impl<'a> Iterator for Fields<'a, '_> {
-    type Item = Field<'a>;
-
-    fn next(&mut self) -> Option<Field<'a>> {
-        let mut before = None;
-        if !self.begun {
-            self.begun = true;
-            self.start = self.find_start(0);
-            // An empty first line is a title too: a message that starts with a line break keeps it.
-            before = self.start.as_ref().filter(|start| start.name.as_ptr() != self.message.as_ptr());
-        }
-        let before = before.and_then(|start| self.message.get(..start.before));
-        let Start { name, value, next_line, .. } = self.start.take()?;
-        self.start = next_line.and_then(|line| self.find_start(line));
-        let end = self.start.as_ref().map_or(self.message.len(), |start| start.before);
-        let value = self.message.get(value..end).unwrap_or_default();
-        Some(Field { before, name, value })
     }
 }
 

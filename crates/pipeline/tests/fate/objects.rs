@@ -53,7 +53,7 @@ fn lasting((lake, quarantine): (Vec<Fault>, Vec<Fault>)) -> (Vec<Fault>, Vec<Fau
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_object_is_wholly_there_or_told_of_and_another_try_mends_it(

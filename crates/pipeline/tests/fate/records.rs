@@ -1,16 +1,19 @@
 //! Batches of stream records: what is reported is the lowest record that is not durable.
 
+use lake::quarantine::Origin;
 use lake::store::{Fault, Operation};
+use pipeline::{Batch, Destination};
 use proptest::prelude::*;
+use sources::{Decode, Document};
 
-use crate::laboratory::{Fates, Laboratory, Record, event_source, faults, records, sequence_number};
+use crate::laboratory::{Fates, Laboratory, Record, event_source, faults, records, sequence_number, sources};
 
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(cases(40))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn everything_before_the_reported_record_is_durable_and_that_record_is_not(
@@ -183,4 +186,26 @@ fn objects_are_named_after_shard_and_sequence_numbers() {
     );
     let keys: Vec<_> = laboratory.objects().into_keys().collect();
     assert!(keys.len() == 1 && keys[0].starts_with(&start), "{keys:?}");
+}
+
+#[test]
+fn a_parcel_names_every_input_that_is_in_it() {
+    let laboratory = Laboratory::new(&[], 1 << 30);
+    let settings = laboratory.settings();
+    let decode = Decode::default();
+    let origin = || Origin::File { name: "a".to_owned(), offset: 0, index: 0, line: None };
+    let mut batch = Batch::new(&settings);
+    for input in [0, 0, 1, 3, 7] {
+        let record = if input == 1 { Record::undecodable(1) } else { Record::badges(input, 2) };
+        let mut items = decode.records_of_slice(&record.data);
+        while let Some(item) = items.next_item().unwrap() {
+            let route = |_: &Document<'_>| sources().iter().next().ok_or_else(String::new);
+            batch.push_item(&item, &decode, None, &origin, input as u32, route);
+        }
+    }
+    batch.refuse(None, "undecodable", String::new(), b"x", &origin, 9);
+    let parcels = batch.seal("a", &["a"]).unwrap();
+    let mut inputs: Vec<_> = parcels.iter().map(|parcel| (parcel.destination, parcel.inputs.clone())).collect();
+    inputs.sort_by_key(|(_, inputs)| inputs.clone());
+    assert_eq!(inputs, [(Destination::Lake, vec![0, 3, 7]), (Destination::Quarantine, vec![1, 9])]);
 }
