@@ -1,5 +1,6 @@
 //! What a statement needs to know of a table.
 
+use crate::text::Sql;
 use crate::types::ColumnType;
 
 /// A physical table.
@@ -17,6 +18,32 @@ pub struct Table {
     pub dialect: String,
 }
 
+impl Table {
+    /// `"database"."table"`.
+    pub fn reference(&self) -> Sql {
+        Sql::path([self.database.as_str(), self.name.as_str()])
+    }
+
+    /// The type of a column, whose names Trino compares without regard to case.
+    pub fn column(&self, name: &str) -> Option<&ColumnType> {
+        self.columns.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, t)| t)
+    }
+
+    /// The layout that the columns speak of: `region`, `accountid` and `eventday` are Hive partitions, `time_dt` beside a
+    /// column `time` is Security Lake's version 2.
+    pub fn detect_layout(columns: &[(String, ColumnType)]) -> Layout {
+        let has = |name: &str| columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
+        let is_time = |t: &ColumnType| matches!(t, ColumnType::Timestamp | ColumnType::TimestampWithTimeZone);
+        if has("eventday") && has("region") && has("accountid") {
+            Layout::EventDay
+        } else if has("time") && columns.iter().any(|(c, t)| c.eq_ignore_ascii_case("time_dt") && is_time(t)) {
+            Layout::TimeDt
+        } else {
+            Layout::Plain
+        }
+    }
+}
+
 /// How a table is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,4 +55,21 @@ pub enum Layout {
     TimeDt,
     /// Nothing to prune by but the time column itself.
     Plain,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_follows_from_the_columns() {
+        let columns = |names: &[(&str, &str)]| -> Vec<(String, ColumnType)> {
+            names.iter().map(|(n, t)| ((*n).to_owned(), t.parse().unwrap())).collect()
+        };
+        let hive = [("time", "bigint"), ("region", "string"), ("accountid", "string"), ("eventday", "string")];
+        assert_eq!(Table::detect_layout(&columns(&hive)), Layout::EventDay);
+        let iceberg = [("time", "bigint"), ("time_dt", "timestamp"), ("region", "string"), ("accountid", "string")];
+        assert_eq!(Table::detect_layout(&columns(&iceberg)), Layout::TimeDt);
+        assert_eq!(Table::detect_layout(&columns(&[("start", "bigint"), ("region", "string")])), Layout::Plain);
+    }
 }
