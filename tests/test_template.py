@@ -14,6 +14,7 @@ from project import ROOT
 
 LAKE = {"LakeBucket": "aws-security-data-lake-us-east-1-abc"}
 KEY = "arn:aws:kms:us-east-1:123456789012:key/mine"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:soc.fifo"
 
 # Each choice that changes what is deployed, alone and together.
 CHOICES = {
@@ -30,6 +31,16 @@ CHOICES = {
         "QuarantineLocation": "s3://evidence/sluice",
     },
     "no tracing": {"Tracing": "PassThrough"},
+    "detections": {"Detections": "on"},
+    "detections alone with one way in": {"Detections": "on", "Inputs": "s3", "Tracing": "PassThrough"},
+    "detections by a key": {"Detections": "on", "KmsKeyArn": KEY, "LakeKmsKeyArn": KEY, "FindingsTopicType": "fifo"},
+    "detections of one's own": {
+        "Detections": "on",
+        "DetectionsDatabase": "logs",
+        "RulesLocation": "s3://settings/rules/",
+        "FindingsTopicArn": TOPIC,
+        "LakeFormation": "false",
+    },
 }
 
 
@@ -72,6 +83,11 @@ def test_every_choice_of_inputs_deploys_what_it_names(translated):
     assert functions("kinesis-and-s3") == {"TransformKinesis", "TransformS3"}
     assert functions("kinesis") == {"TransformKinesis"}
     assert functions("s3") == {"TransformS3"}
+    assert set(Resolved(translated, **LAKE, Detections="on").of_type("AWS::Lambda::Function")) == {
+        "TransformKinesis",
+        "TransformS3",
+        "Detector",
+    }
 
 
 def test_no_reference_leads_to_a_resource_that_is_not_deployed(deployed):
@@ -86,6 +102,10 @@ def test_no_permission_has_a_wildcard_action_or_resource(deployed):
     for holder, statement in allowed:
         for action in _list(statement["Action"]):
             assert "*" not in action, (holder, action)
+        if statement["Action"] == "lakeformation:GetDataAccess":
+            # IAM knows no resource for it. What it reaches is what Lake Formation grants to the role, through Athena only.
+            assert statement["Condition"] == {"ForAnyValue:StringEquals": {"aws:CalledVia": ["athena.amazonaws.com"]}}
+            continue
         for resource in _list(statement.get("Resource", [])):
             # A wildcard may stand for the rest of an object's key, in a bucket that is named.
             assert re.fullmatch(r"(arn:aws:[^*]+|<[\w.]+>)(/[^*]*\*)?", resource), (holder, resource)
@@ -93,11 +113,12 @@ def test_no_permission_has_a_wildcard_action_or_resource(deployed):
 
 def test_the_only_managed_policy_is_x_rays_and_only_while_tracing(translated):
     def attached(tracing: str) -> list[list[str]]:
-        roles = Resolved(translated, **LAKE, Tracing=tracing).of_type("AWS::IAM::Role").values()
-        return [role.get("ManagedPolicyArns", []) for role in roles]
+        roles = Resolved(translated, **LAKE, Detections="on", Tracing=tracing).of_type("AWS::IAM::Role")
+        del roles["DetectionsTimerRole"]  # no function's
+        return [role.get("ManagedPolicyArns", []) for role in roles.values()]
 
-    assert attached("Active") == [["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"]] * 2
-    assert attached("PassThrough") == [[]] * 2
+    assert attached("Active") == [["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"]] * 3
+    assert attached("PassThrough") == [[]] * 3
 
 
 def test_a_function_may_write_to_the_lake_and_the_quarantine_and_nowhere_else(translated):
@@ -139,13 +160,22 @@ def test_everything_that_holds_records_is_encrypted(deployed):
         assert stream["StreamEncryption"]["KeyId"], name
     for name, queue in deployed.of_type("AWS::SQS::Queue").items():
         assert queue.get("SqsManagedSseEnabled") is True or queue.get("KmsMasterKeyId"), name
+    for name, topic in deployed.of_type("AWS::SNS::Topic").items():
+        assert topic["KmsMasterKeyId"], name
+    for name, workgroup in deployed.of_type("AWS::Athena::WorkGroup").items():
+        results = workgroup["WorkGroupConfiguration"]["ResultConfiguration"]
+        assert results["EncryptionConfiguration"]["EncryptionOption"] in ("SSE_S3", "SSE_KMS"), name
     for name, bucket in deployed.of_type("AWS::S3::Bucket").items():
         [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms"), name
 
 
 def test_a_key_of_ones_own_encrypts_everything(translated):
-    resolved = Resolved(translated, **LAKE, KmsKeyArn=KEY)
+    resolved = Resolved(translated, **LAKE, KmsKeyArn=KEY, Detections="on")
+    assert {t["KmsMasterKeyId"] for t in resolved.of_type("AWS::SNS::Topic").values()} == {KEY}
+    [workgroup] = resolved.of_type("AWS::Athena::WorkGroup").values()
+    encryption = workgroup["WorkGroupConfiguration"]["ResultConfiguration"]["EncryptionConfiguration"]
+    assert encryption == {"EncryptionOption": "SSE_KMS", "KmsKey": KEY}
     assert {s["StreamEncryption"]["KeyId"] for s in resolved.of_type("AWS::Kinesis::Stream").values()} == {KEY}
     assert {q["KmsMasterKeyId"] for q in resolved.of_type("AWS::SQS::Queue").values()} == {KEY}
     for bucket in resolved.of_type("AWS::S3::Bucket").values():
@@ -250,6 +280,7 @@ def test_a_prefix_narrows_what_is_announced_and_what_may_be_read(translated):
 def test_the_functions_are_told_where_everything_is(translated):
     def environment(**choice) -> dict[str, str]:
         functions = Resolved(translated, **LAKE, **choice).of_type("AWS::Lambda::Function")
+        assert set(functions) == {"TransformKinesis", "TransformS3"}
         variables = [f["Environment"]["Variables"] for f in functions.values()]
         assert [v.pop("POWERTOOLS_SERVICE_NAME") for v in variables] == ["transform-kinesis", "transform-s3"]
         assert variables[0] == variables[1]
@@ -284,6 +315,130 @@ def test_alarms_count_quarantine_under_the_names_that_the_functions_log_it(trans
     told = {(f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"], "Logs") for f in functions}
     alarms = [a for a in resolved.of_type("AWS::CloudWatch::Alarm").values() if a["MetricName"] == "RecordsQuarantined"]
     assert {(alarm["Dimensions"][0]["Value"], alarm["Namespace"]) for alarm in alarms} == told
+
+
+def test_alarms_on_detections_watch_figures_under_the_functions_name(translated):
+    resolved = Resolved(translated, **LAKE, Detections="on", MetricsNamespace="Logs")
+    detector = resolved.of_type("AWS::Lambda::Function")["Detector"]
+    service = detector["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    alarms = resolved.of_type("AWS::CloudWatch::Alarm")
+    for name, metric in (("DetectionsFail", "DetectionFailures"), ("DetectionsFallBehind", "DetectionLag")):
+        assert alarms[name]["MetricName"] == metric
+        assert alarms[name]["Namespace"] == "Logs"
+        assert alarms[name]["Dimensions"] == [{"Name": "service", "Value": service}]
+    # A schedule that has stopped leaves no figures.
+    assert alarms["DetectionsFallBehind"]["TreatMissingData"] == "breaching"
+
+
+def test_no_query_of_a_detection_goes_without_a_limit(translated):
+    [workgroup] = Resolved(translated, **LAKE, Detections="on", DetectionsCutoff=20_000_000).of_type(
+        "AWS::Athena::WorkGroup"
+    ).values()
+    configuration = workgroup["WorkGroupConfiguration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["BytesScannedCutoffPerQuery"] == "20000000"
+    assert configuration["ResultConfiguration"]["OutputLocation"] == "s3://<ResultsBucket>/detections/"
+
+
+def test_the_function_may_query_the_lakes_database_and_no_other(translated):
+    def readable(**choice) -> set[str]:
+        return {
+            resource
+            for holder, statement in Resolved(translated, **LAKE, Detections="on", **choice).allowed()
+            if holder == "DetectorRole" and "glue:GetTable" in _list(statement["Action"])
+            for resource in _list(statement["Resource"])
+        }
+
+    glue = "arn:aws:glue:us-east-1:123456789012"
+    always = {f"{glue}:catalog", f"{glue}:database/default"}
+    native = "amazon_security_lake_glue_db_us_east_1"
+    assert readable() == always | {f"{glue}:database/{native}", f"{glue}:table/{native}/*"}
+    assert readable(DetectionsDatabase="logs") == always | {f"{glue}:database/logs", f"{glue}:table/logs/*"}
+
+
+def test_lake_formation_is_asked_only_where_it_guards_the_tables(translated):
+    def asked(guarded: str) -> int:
+        resolved = Resolved(translated, **LAKE, Detections="on", LakeFormation=guarded)
+        return sum("lakeformation:GetDataAccess" in _list(s["Action"]) for _, s in resolved.allowed())
+
+    assert (asked("true"), asked("false")) == (1, 0)
+
+
+def test_the_detector_is_told_where_everything_is(translated):
+    def environment(**choice) -> dict[str, str]:
+        functions = Resolved(translated, **LAKE, Detections="on", **choice).of_type("AWS::Lambda::Function")
+        others = functions["TransformS3"]["Environment"]["Variables"]
+        own = functions["Detector"]["Environment"]["Variables"]
+        return {name: value for name, value in own.items() if others.get(name) != value}
+
+    assert environment() == {
+        "POWERTOOLS_SERVICE_NAME": "detect",
+        "SLUICE_STATE": "s3://<StateBucket>",
+        "SLUICE_WORKGROUP": "<Workgroup>",
+        "SLUICE_CATALOG": "AwsDataCatalog",
+        "SLUICE_DATABASE": "amazon_security_lake_glue_db_us_east_1",
+        "SLUICE_TOPIC": "<FindingsTopic>",
+    }
+    own = environment(DetectionsDatabase="logs", RulesLocation="s3://settings/rules/", FindingsTopicArn=TOPIC)
+    assert (own["SLUICE_DATABASE"], own["SLUICE_RULES"], own["SLUICE_TOPIC"]) == (
+        "logs",
+        "s3://settings/rules/",
+        TOPIC,
+    )
+
+
+def test_the_detector_may_publish_to_its_topic_and_no_other(translated):
+    def publishes(**choice) -> list:
+        allowed = Resolved(translated, **LAKE, Detections="on", **choice).allowed()
+        return [statement["Resource"] for _, statement in allowed if "sns:Publish" in _list(statement["Action"])]
+
+    assert publishes() == ["<FindingsTopic>"]
+    assert publishes(FindingsTopicArn=TOPIC) == [TOPIC]
+
+
+def test_the_topic_is_fifo_where_that_is_asked_for(translated):
+    def topic(**choice) -> dict:
+        return Resolved(translated, **LAKE, Detections="on", **choice).of_type("AWS::SNS::Topic")["FindingsTopic"]
+
+    fifo = topic(FindingsTopicType="fifo")
+    assert (fifo["FifoTopic"], fifo["TopicName"]) == (True, "sluice-findings.fifo")
+    assert topic() == {"KmsMasterKeyId": "alias/aws/sns"}
+    assert topic(KmsKeyArn=KEY) == {"KmsMasterKeyId": KEY}
+
+
+def test_the_ends_of_the_workgroups_queries_and_of_no_others_reach_the_function(translated):
+    resolved = Resolved(translated, **LAKE, Detections="on")
+    rule = resolved.of_type("AWS::Events::Rule")["QueriesRule"]
+    assert rule["EventPattern"] == {
+        "source": ["aws.athena"],
+        "detail-type": ["Athena Query State Change"],
+        "detail": {"workgroupName": ["<Workgroup>"], "currentState": ["SUCCEEDED", "FAILED", "CANCELLED"]},
+    }
+    assert [target["Arn"] for target in rule["Targets"]] == ["<Detector.Arn>"]
+    permission = resolved.of_type("AWS::Lambda::Permission")["QueriesRuleInvokes"]
+    assert permission["SourceArn"] == "<QueriesRule.Arn>"
+
+
+def test_an_event_that_the_detector_gives_up_is_kept_with_an_alarm(translated):
+    resolved = Resolved(translated, **LAKE, Detections="on")
+    [invoke] = resolved.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == "<FailedRunsQueue.Arn>"
+    assert invoke["MaximumRetryAttempts"] == 2
+    [target] = resolved.of_type("AWS::Events::Rule")["QueriesRule"]["Targets"]
+    assert target["DeadLetterConfig"]["Arn"] == "<FailedRunsQueue.Arn>"
+    assert _alarm(resolved, "<FailedRunsQueue.QueueName>")["Threshold"] == 0
+
+
+def test_marks_of_what_was_published_keep_their_earlier_versions_and_never_expire(translated):
+    bucket = Resolved(translated, **LAKE, Detections="on").of_type("AWS::S3::Bucket")["StateBucket"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert not any("ExpirationInDays" in rule for rule in bucket["LifecycleConfiguration"]["Rules"])
+
+
+def test_results_of_queries_expire(translated):
+    resolved = Resolved(translated, **LAKE, Detections="on", ResultsRetentionDays=3)
+    [rule] = resolved.of_type("AWS::S3::Bucket")["ResultsBucket"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == "3"
 
 
 def test_alarms_go_to_the_topic_where_there_is_one(translated):
