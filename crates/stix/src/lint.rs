@@ -1,0 +1,138 @@
+//! What a pattern perhaps does not mean, although it can be read.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::pattern::{
+    Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, QualifierKind,
+    Step, Value,
+};
+
+/// The warnings about a pattern that was read from `text`.
+pub(crate) fn warnings(pattern: &Pattern, text: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    observation(&pattern.root, text, &mut found);
+    found
+}
+
+fn observation(at: &Observation, text: &str, found: &mut Vec<Diagnostic>) {
+    match &at.kind {
+        ObservationKind::Leaf { comparison, .. } => self::comparison(comparison, found),
+        ObservationKind::And(left, right)
+        | ObservationKind::Or(left, right)
+        | ObservationKind::FollowedBy(left, right) => {
+            observation(left, text, found);
+            observation(right, text, found);
+        }
+        ObservationKind::Qualified(inner, qualifier) => {
+            observation(inner, text, found);
+            match qualifier.kind {
+                QualifierKind::StartStop(start, stop) if start >= stop => found.push(
+                    Diagnostic::new(Code::EmptyWindow, qualifier.span.clone(), "this window is empty")
+                        .help("the window is from START to before STOP; exchange the bounds if they are mixed up"),
+                ),
+                QualifierKind::Within(_) if is_single(inner) => {
+                    let alone = inner.span.start == 0 && qualifier.span.end == text.trim_end().len();
+                    let fault = Diagnostic::new(
+                        Code::WithinOne,
+                        qualifier.span.clone(),
+                        "`WITHIN` binds to one observation here, which narrows nothing",
+                    )
+                    .also(inner.span.clone(), "this one");
+                    found.push(match alone {
+                        true => fault.help("remove it, or put REPEATS before it"),
+                        false => fault.help("put what it is meant for into parentheses: ([…] FOLLOWEDBY […]) WITHIN …"),
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether every match is a single observation.
+fn is_single(at: &Observation) -> bool {
+    match &at.kind {
+        ObservationKind::Leaf { .. } => true,
+        ObservationKind::Or(left, right) => is_single(left) && is_single(right),
+        ObservationKind::And(..) | ObservationKind::FollowedBy(..) => false,
+        ObservationKind::Qualified(inner, qualifier) => {
+            is_single(inner)
+                && matches!(
+                    qualifier.kind,
+                    QualifierKind::Repeats(1) | QualifierKind::Within(_) | QualifierKind::StartStop(..)
+                )
+        }
+    }
+}
+
+fn comparison(at: &Comparison, found: &mut Vec<Diagnostic>) {
+    match &at.kind {
+        ComparisonKind::Or(left, right) => {
+            comparison(left, found);
+            comparison(right, found);
+        }
+        ComparisonKind::And(left, right) => {
+            comparison(left, found);
+            comparison(right, found);
+            let (mut of_left, mut of_right) = (Vec::new(), Vec::new());
+            paths(left, &mut of_left);
+            paths(right, &mut of_right);
+            let apart = of_left.iter().all(|a| of_right.iter().all(|b| a.object_type != b.object_type));
+            if let (Some(a), Some(b), true) = (of_left.last(), of_right.first(), apart) {
+                let message =
+                    format!("`AND` asks for a `{}` and a `{}` in one observation", a.object_type, b.object_type);
+                found.push(
+                    Diagnostic::new(Code::TypesInOneBracket, b.span.clone(), message)
+                        .also(a.span.clone(), "the other object")
+                        .help("if two observations are meant, give each its own brackets: […] AND […]"),
+                );
+            }
+        }
+        ComparisonKind::Test { path, operator, .. } => {
+            self::path(path, found);
+            self::operator(operator, at, found);
+        }
+        ComparisonKind::Exists { path, .. } => self::path(path, found),
+    }
+}
+
+fn paths<'c>(at: &'c Comparison, into: &mut Vec<&'c ObjectPath>) {
+    match &at.kind {
+        ComparisonKind::Or(left, right) | ComparisonKind::And(left, right) => {
+            paths(left, into);
+            paths(right, into);
+        }
+        ComparisonKind::Test { path, .. } | ComparisonKind::Exists { path, .. } => into.push(path),
+    }
+}
+
+fn path(at: &ObjectPath, found: &mut Vec<Diagnostic>) {
+    if at.steps.iter().any(|step| matches!(step, Step::Index(number) if *number < 0)) {
+        let fault = Diagnostic::new(Code::NegativeIndex, at.span.clone(), "a negative index selects nothing");
+        found.push(fault.help("lists are counted from 0; [*] is any element"));
+    }
+}
+
+fn operator(operator: &Operator, at: &Comparison, found: &mut Vec<Diagnostic>) {
+    match operator {
+        Operator::In(literals) if literals.is_empty() => {
+            found.push(Diagnostic::new(Code::EmptyList, at.span.clone(), "`IN` with an empty list is never true"));
+        }
+        Operator::In(literals) if is_mixed(literals) => found.push(
+            Diagnostic::new(Code::MixedList, at.span.clone(), "the values of this list have different types")
+                .help("use OR, or write values of one type"),
+        ),
+        _ => {}
+    }
+}
+
+/// Whether the values are not all of one type; integers and floats are one.
+pub(crate) fn is_mixed(literals: &[Literal]) -> bool {
+    let class = |literal: &Literal| match literal.value {
+        Value::Text(_) => 0,
+        Value::Integer(_) | Value::Float(_) => 1,
+        Value::Boolean(_) => 2,
+        Value::Timestamp(_) => 3,
+        Value::Hex(_) | Value::Binary(_) => 4,
+    };
+    literals.windows(2).any(|pair| matches!(pair, [a, b] if class(a) != class(b)))
+}
