@@ -3,8 +3,10 @@
 //! - [`text`]: the only way to make SQL text. Values and names are quoted here and nowhere else.
 //! - [`types`]: the types of columns, in Trino's and in Glue's spelling.
 //! - [`table`]: what a statement needs to know of a table: its name, columns, partitions and time column.
+//! - [`arrow`]: columns of objects as columns of tables.
 //! - [`ddl`]: Athena's tables over the lake's custom sources.
 
+pub mod arrow;
 pub mod ddl;
 pub mod table;
 pub mod text;
