@@ -5,8 +5,12 @@
 
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
@@ -19,14 +23,75 @@ pub async fn sdk_config() -> SdkConfig {
 }
 
 async fn load() -> SdkConfig {
+    loader().load().await
+}
+
+fn loader() -> ConfigLoader {
     let http_client =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client)
         // No limit on the whole attempt: a large object over a slow line takes its time, and the SDK notices stalls.
         .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
-        .load()
-        .await
+}
+
+/// Whose rights are used, where a person says so. What is left out comes from the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A profile of the AWS configuration files. Its credentials are taken though the environment may have others.
+    pub profile: Option<String>,
+    /// The Region to call.
+    pub region: Option<String>,
+    /// A role to take on, by the credentials so far.
+    pub role: Option<Role>,
+}
+
+/// A role to take on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// What the role's owner asks for, to know on whose behalf it is taken on.
+    pub external_id: Option<String>,
+    /// The name that CloudTrail shows; `sluice` where there is none.
+    pub session_name: Option<String>,
+}
+
+/// [`sdk_config`] with the rights of `access`. The credentials of a role are fetched with the first request, and again
+/// before they end.
+pub async fn sdk_config_for(access: &Access) -> SdkConfig {
+    let Access { profile, region, role } = access;
+    if profile.is_none() && region.is_none() && role.is_none() {
+        return sdk_config().await;
+    }
+    let mut loader = loader();
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    let mut config = loader.load().await;
+    if let Some(profile) = profile {
+        // The default chain would prefer the environment's credentials to those of a profile that was asked for.
+        let mut provider = ProviderConfig::without_region().with_region(config.region().cloned());
+        if let Some(http_client) = config.http_client() {
+            provider = provider.with_http_client(http_client);
+        }
+        let provider = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+        config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
+    }
+    if let Some(Role { arn, external_id, session_name }) = role {
+        let mut provider = AssumeRoleProvider::builder(arn)
+            .session_name(session_name.as_deref().unwrap_or("sluice"))
+            .configure(&config);
+        if let Some(id) = external_id {
+            provider = provider.external_id(id);
+        }
+        let provider = SharedCredentialsProvider::new(provider.build().await);
+        config = config.into_builder().credentials_provider(provider).build();
+    }
+    config
 }
 
 /// A client for S3. Any endpoint that is not AWS's own is addressed by path (`http://host/bucket/key`), since emulators

@@ -1,6 +1,8 @@
 //! Query engines behind one interface: a [`Statement`] in, an [`Answer`] out.
 //!
-//! `embedded::Embedded` is the engine for a lake folder; Athena's is in this crate.
+//! `embedded::Embedded` is the engine for a lake folder; [`athena`] is in this crate.
+
+pub mod athena;
 
 use std::fmt;
 use std::future::Future;

@@ -1,0 +1,81 @@
+//! The tables of a database, as Athena knows them from its catalog (Glue, as a rule).
+
+use aws_sdk_athena::types::TableMetadata;
+use sql::table::Table;
+use sql::types::ColumnType;
+
+use super::{Athena, errors};
+use crate::QueryError;
+
+/// Athena's own catalog, which is Glue's.
+const CATALOG: &str = "AwsDataCatalog";
+
+impl Athena {
+    /// All tables of a database.
+    ///
+    /// # Errors
+    /// Athena does not know the database, or does not answer.
+    pub async fn tables_of(&self, database: &str) -> Result<Vec<Table>, QueryError> {
+        let mut tables = Vec::new();
+        let mut next = None;
+        loop {
+            let request = self.client.list_table_metadata().catalog_name(self.catalog()).database_name(database);
+            let sent = request.set_next_token(next).send().await;
+            let page = sent.map_err(|error| errors::of_request("ListTableMetadata", &error))?;
+            tables.extend(page.table_metadata_list().iter().map(|metadata| table_of(database, metadata)));
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(tables);
+            }
+        }
+    }
+
+    /// One table of a database.
+    ///
+    /// # Errors
+    /// Athena does not know it, or does not answer.
+    pub async fn table(&self, database: &str, name: &str) -> Result<Table, QueryError> {
+        let request = self.client.get_table_metadata().catalog_name(self.catalog()).database_name(database);
+        let sent = request.table_name(name).send().await;
+        let answer = sent.map_err(|error| errors::of_request("GetTableMetadata", &error))?;
+        let metadata = answer.table_metadata.ok_or_else(|| errors::incomplete("GetTableMetadata", "table"))?;
+        Ok(table_of(database, &metadata))
+    }
+
+    fn catalog(&self) -> &str {
+        self.settings.catalog.as_deref().unwrap_or(CATALOG)
+    }
+}
+
+fn table_of(database: &str, metadata: &TableMetadata) -> Table {
+    let mut columns: Vec<(String, ColumnType)> = Vec::new();
+    for column in metadata.columns().iter().chain(metadata.partition_keys()) {
+        // Views and tables of other engines have types that no rule can ask for; the others stay usable.
+        match column.r#type().unwrap_or("string").parse() {
+            Ok(column_type) => columns.push((column.name().to_owned(), column_type)),
+            Err(error) => {
+                tracing::warn!(table = metadata.name(), column = column.name(), %error, "a column is left out");
+            }
+        }
+    }
+    Table {
+        database: database.to_owned(),
+        name: metadata.name().to_owned(),
+        layout: Table::detect_layout(&columns),
+        dialect: dialect_of(&columns).to_owned(),
+        columns,
+    }
+}
+
+/// What a table's rows look like, by columns that its kind is never without. Empty where they are of no kind that Sluice
+/// has a dialect map for.
+fn dialect_of(columns: &[(String, ColumnType)]) -> &'static str {
+    const DIALECTS: [(&str, &[&str]); 4] = [
+        ("ocsf", &["class_uid", "metadata"]),
+        ("cloudtrail", &["eventname", "eventsource", "useridentity"]),
+        ("vpcflow", &["srcaddr", "dstaddr"]),
+        ("guardduty", &["resource", "service", "severity", "type"]),
+    ];
+    let has = |name: &&str| columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
+    DIALECTS.iter().find(|(_, names)| names.iter().all(has)).map_or("", |(dialect, _)| dialect)
+}
