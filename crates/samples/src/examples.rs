@@ -1,12 +1,13 @@
 //! The content of `examples/`: small logs to try everything with. `cargo xtask generate-examples` writes them.
 
-use crate::{FirewallLog, NetworkFirewall, Period, Share, Sysmon};
+use crate::{CloudTrail, FirewallLog, NetworkFirewall, Period, Share, Sysmon};
 
 /// Name and content of each file below `examples/`.
 ///
 /// `windows-sysmon.ndjson` has each event id three times and ten events more; `aws-network-firewall.ndjson` has each
-/// kind of record twice between flows. All happen within two hours of 2025-03-03.
-pub fn example_files() -> [(&'static str, String); 2] {
+/// kind of record twice between flows, `aws-cloudtrail.json` each kind of event and as many more. All happen within two
+/// hours of 2025-03-03.
+pub fn example_files() -> [(&'static str, String); 3] {
     let start = Period::default().start;
     let sysmon = Sysmon::new(2025, Share::Equal, Period::spread(start, 7_200_000, 100)).take(100);
 
@@ -18,7 +19,16 @@ pub fn example_files() -> [(&'static str, String); 2] {
         records.extend((0..flows).map(|_| firewall.log(FirewallLog::Netflow)));
         records
     });
-    [("windows-sysmon.ndjson", lines(sysmon)), ("aws-network-firewall.ndjson", lines(firewall))]
+
+    let kinds = crate::cloudtrail_kinds().count();
+    let mut trail = CloudTrail::new(2025, Period::spread(start, 7_200_000, 2 * kinds as u64));
+    let mut events: Vec<String> = crate::cloudtrail_kinds().filter_map(|kind| trail.event(kind)).collect();
+    events.extend(trail.take(kinds));
+    [
+        ("windows-sysmon.ndjson", lines(sysmon)),
+        ("aws-network-firewall.ndjson", lines(firewall)),
+        ("aws-cloudtrail.json", crate::cloudtrail_file(events.into_iter()) + "\n"),
+    ]
 }
 
 fn lines(events: impl Iterator<Item = String>) -> String {
@@ -42,7 +52,7 @@ mod tests {
 
     #[test]
     fn each_sysmon_event_id_occurs_at_least_twice() {
-        let [(_, sysmon), _] = example_files();
+        let [(_, sysmon), ..] = example_files();
         for id in crate::sysmon_event_ids() {
             let start = format!("{{\"EventId\":{id},");
             assert!(sysmon.lines().filter(|line| line.starts_with(&start)).count() >= 2, "event {id}");

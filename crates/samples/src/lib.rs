@@ -1,5 +1,5 @@
-//! Sample logs made up by a seeded generator: Sysmon events in the envelope of the Kinesis Agent for Windows, and
-//! AWS Network Firewall logs. They feed `examples/`, the golden tests of the shipped mapping configs and the
+//! Sample logs made up by a seeded generator: Sysmon events in the envelope of the Kinesis Agent for Windows, AWS Network
+//! Firewall logs and AWS CloudTrail events. They feed `examples/`, the golden tests of the shipped mapping configs and the
 //! benchmarks. The same seed gives the same text on every machine; there is no clock, no network and nothing copied
 //! from a real log: hosts are under `example.com`, public addresses are those of RFC 5737 and RFC 3849.
 //!
@@ -9,6 +9,7 @@
 //! assert!(lines[0].starts_with(r#"{"EventId":1,"Description":"Process Create:\r\n"#));
 //! ```
 
+mod cloudtrail;
 mod examples;
 mod firewall;
 mod period;
@@ -16,6 +17,7 @@ mod random;
 mod sysmon;
 mod world;
 
+pub use cloudtrail::{CloudTrail, cloudtrail, cloudtrail_event, cloudtrail_file, cloudtrail_kinds};
 pub use examples::example_files;
 pub use firewall::{FirewallLog, NetworkFirewall, network_firewall, network_firewall_log};
 pub use period::Period;

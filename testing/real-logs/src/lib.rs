@@ -19,23 +19,33 @@ use serde_json::Value;
 /// Any error: these are tests.
 pub type Fallible<T> = Result<T, Box<dyn Error>>;
 
-/// The bytes of a log file, compression undone; none, and a word about it, where the folder is not there.
+/// The bytes of a log file, or of each file of a folder, compression undone; none, and a word about it, where the folder of
+/// logs is not there.
 ///
 /// # Errors
 /// A file that is there and cannot be read.
-pub fn log_file(name: &str) -> Fallible<Option<Vec<u8>>> {
+pub fn log_files(name: &str) -> Fallible<Option<Vec<Vec<u8>>>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     if !folder.is_dir() {
         println!("skipped: ../shared/data is not here");
         return Ok(None);
     }
-    let bytes = std::fs::read(folder.join(name))?;
+    let path = folder.join(name);
+    let mut paths = vec![path.clone()];
+    if path.is_dir() {
+        paths = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Fallible<_>>()?;
+        paths.sort();
+    }
+    Ok(Some(paths.iter().map(|path| plain(std::fs::read(path)?)).collect::<Fallible<_>>()?))
+}
+
+fn plain(bytes: Vec<u8>) -> Fallible<Vec<u8>> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Some(bytes));
+        return Ok(bytes);
     }
     let mut plain = Vec::new();
     flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain)?;
-    Ok(Some(plain))
+    Ok(plain)
 }
 
 /// The source of a shipped mapping config.

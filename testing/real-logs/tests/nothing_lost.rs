@@ -10,7 +10,7 @@ use ocsf::schema::Schema;
 use ocsf::validate::{Severity, validate_event};
 use ocsf::{TableBuilder, rows_to_json};
 use pipeline::Source;
-use real_logs::{Run, log_file, rows, shipped_source, transform};
+use real_logs::{Run, log_files, rows, shipped_source, transform};
 use serde_json::{Value, json};
 
 const MEMORY: usize = 128 << 20;
@@ -44,42 +44,49 @@ fn errors(schema: &'static Schema, event: &Value) -> Vec<String> {
     violations.filter(|v| v.severity() == Severity::Error).map(|v| format!("{}: {}", v.path, v.message)).collect()
 }
 
-/// Runs a file through a shipped mapping and judges every row.
+/// Runs a file, or every file of a folder, through a shipped mapping and judges every row.
 fn judge_file(file: &str, mapping: &str, records: u64, quarantined_at_most: u64) {
-    let (Some(input), Some(mut judge)) = (log_file(file).unwrap(), Judge::new()) else { return };
+    let (Some(inputs), Some(mut judge)) = (log_files(file).unwrap(), Judge::new()) else { return };
     let source = shipped_source(mapping).unwrap();
     let schema = source.mapping().schema();
-    let run = transform(&source, &input, MEMORY).unwrap();
-    let (written, quarantined) = (run.counts.total_written(), run.counts.total_quarantined());
-    println!("{file} with {mapping}: {:?}", run.counts);
-    assert_eq!(run.counts.records_in, records);
-    assert_eq!(written + quarantined, records, "every record is written or in quarantine");
-    assert!(quarantined <= quarantined_at_most, "{quarantined} in quarantine: {:?}", run.counts.quarantined);
-
-    let mut in_lake = 0;
+    let (mut records_in, mut written, mut quarantined, mut in_lake) = (0, 0, 0, 0);
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
     let mut faults: BTreeMap<String, u64> = BTreeMap::new();
-    for (key, bytes) in run.lake_objects() {
-        for row in rows(schema, bytes).unwrap() {
-            in_lake += 1;
-            for error in errors(schema, &row) {
-                *faults.entry(format!("validator: {error}")).or_default() += 1;
-            }
-            if let Err(error) = judge.accepts(&row) {
-                *faults.entry(format!("JSON Schema: {error}")).or_default() += 1;
-            }
+    let mut schemas = BTreeMap::new();
+    for input in &inputs {
+        let run = transform(&source, input, MEMORY).unwrap();
+        records_in += run.counts.records_in;
+        written += run.counts.total_written();
+        quarantined += run.counts.total_quarantined();
+        for (reason, count) in &run.counts.quarantined {
+            *reasons.entry(format!("{reason:?}")).or_default() += count;
         }
-        let report = lake::conformance::inspect(Some(key), bytes.clone());
-        assert!(report.findings.is_empty(), "{key}: {:?}", report.findings);
+        for (key, bytes) in run.lake_objects() {
+            for row in rows(schema, bytes).unwrap() {
+                in_lake += 1;
+                for error in errors(schema, &row) {
+                    *faults.entry(format!("validator: {error}")).or_default() += 1;
+                }
+                if let Err(error) = judge.accepts(&row) {
+                    *faults.entry(format!("JSON Schema: {error}")).or_default() += 1;
+                }
+            }
+            let report = lake::conformance::inspect(Some(key), bytes.clone());
+            assert!(report.findings.is_empty(), "{key}: {:?}", report.findings);
+        }
+        schemas_are_fixed(&run, &mut schemas);
     }
+    println!("{file} with {mapping}: {records_in} records, {written} written, {quarantined} in quarantine {reasons:?}");
+    assert_eq!(records_in, records);
+    assert_eq!(written + quarantined, records, "every record is written or in quarantine");
+    assert!(quarantined <= quarantined_at_most, "{quarantined} in quarantine: {reasons:?}");
     assert_eq!(in_lake, written, "what counts as written is in the lake");
     assert!(faults.is_empty(), "{faults:#?}");
-    schemas_are_fixed(&run);
 }
 
 /// All objects of a custom source have the same schema.
-fn schemas_are_fixed(run: &Run) {
+fn schemas_are_fixed(run: &Run, schemas: &mut BTreeMap<String, arrow_schema::Fields>) {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    let mut schemas = BTreeMap::new();
     for (key, bytes) in run.lake_objects() {
         let source = key.split('/').nth(1).unwrap().to_owned();
         let schema = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap().schema().fields().clone();
@@ -117,19 +124,31 @@ fn network_firewall_from_aws() {
     judge_file("nfw-aws.ndjson", "aws-network-firewall", 12, 0);
 }
 
+#[test]
+fn cloudtrail_of_an_attack_emulation() {
+    judge_file("cloudtrail", "aws-cloudtrail", 2_900, 0);
+}
+
+#[test]
+fn cloudtrail_made_up_for_detections() {
+    judge_file("../vectors/synthetic-cloudtrail-events.json", "aws-cloudtrail", 343, 0);
+}
+
 /// The first written rows of each kind of event.
 fn sample(file: &str, mapping: &str, each: usize) -> Option<(&'static Schema, Vec<Value>)> {
-    let input = log_file(file).unwrap()?;
+    let inputs = log_files(file).unwrap()?;
     let source = shipped_source(mapping).unwrap();
     let schema = source.mapping().schema();
-    let run = transform(&source, &input, MEMORY).unwrap();
     let mut kinds: BTreeMap<(u64, String), Vec<Value>> = BTreeMap::new();
-    for (_, bytes) in run.lake_objects() {
-        for row in rows(schema, bytes).unwrap() {
-            let kind = (row["type_uid"].as_u64().unwrap(), row["metadata"]["event_code"].to_string());
-            let rows = kinds.entry(kind).or_default();
-            if rows.len() < each {
-                rows.push(row);
+    for input in &inputs {
+        let run = transform(&source, input, MEMORY).unwrap();
+        for (_, bytes) in run.lake_objects() {
+            for row in rows(schema, bytes).unwrap() {
+                let kind = (row["type_uid"].as_u64().unwrap(), row["metadata"]["event_code"].to_string());
+                let rows = kinds.entry(kind).or_default();
+                if rows.len() < each {
+                    rows.push(row);
+                }
             }
         }
     }
@@ -141,6 +160,7 @@ fn changed_records_fail_both_judges_alike() {
     let Some((schema, mut events)) = sample("sysmon-kinesis.ndjson.gz", "windows-sysmon", 2) else { return };
     events.extend(sample("sysmon-kinesis.ndjson.gz", "windows-sysmon-precise", 2).unwrap().1);
     events.extend(sample("nfw-suricata.ndjson.gz", "aws-network-firewall", 2).unwrap().1);
+    events.extend(sample("cloudtrail", "aws-cloudtrail", 2).unwrap().1);
     let mut judge = Judge::new().unwrap();
     let mut changed = 0;
     let mut kinds = BTreeSet::new();
@@ -189,7 +209,7 @@ fn mutants(event: &Value) -> Vec<(String, Value)> {
 }
 
 /// Raw fields that are in the output in another form than their text, and the attribute that holds them.
-const TRANSFORMED: [(&str, &str); 10] = [
+const TRANSFORMED: [(&str, &str); 11] = [
     ("Description.Initiated", "connection_info.direction_id"),
     ("Description.Operation", "activity_id"),
     ("Description.State", "activity_id"),
@@ -200,6 +220,7 @@ const TRANSFORMED: [(&str, &str); 10] = [
     ("event_timestamp", "metadata.logged_time"),
     ("event.netflow.start", "start_time"),
     ("event.netflow.end", "end_time"),
+    ("userIdentity.sessionContext.attributes.creationDate", "actor.session.created_time"),
 ];
 
 #[test]
@@ -210,11 +231,14 @@ fn no_field_disappears() {
         ("sysmon-kinesis.ndjson.gz", "windows-sysmon-precise", "/EventId"),
         ("nfw-suricata.ndjson.gz", "aws-network-firewall", "/event/event_type"),
         ("nfw-aws.ndjson", "aws-network-firewall", "/event/event_type"),
+        ("cloudtrail", "aws-cloudtrail", "/eventName"),
+        ("../vectors/synthetic-cloudtrail-events.json", "aws-cloudtrail", "/eventName"),
     ] {
-        let Some(input) = log_file(file).unwrap() else { return };
+        let Some(inputs) = log_files(file).unwrap() else { return };
         let source = shipped_source(mapping).unwrap();
         let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-        for line in input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in inputs.iter().flat_map(|input| events_of(input)) {
+            let line = line.as_slice();
             let kind = serde_json::from_slice::<Value>(line).unwrap().pointer(kind).map(Value::to_string);
             let count = seen.entry(kind.unwrap_or_default()).or_default();
             *count += 1;
@@ -239,6 +263,16 @@ fn no_field_disappears() {
         assert!(seen.len() >= 2, "{file} has several kinds of events");
     }
     assert!(gone.is_empty(), "{gone:#?}");
+}
+
+/// The events of a file: its lines, or the records of the one object that a CloudTrail file is.
+fn events_of(input: &[u8]) -> Vec<Vec<u8>> {
+    match serde_json::from_slice::<Value>(input) {
+        Ok(Value::Object(mut file)) if file.contains_key("Records") => {
+            file["Records"].take().as_array().unwrap().iter().map(|record| record.to_string().into_bytes()).collect()
+        }
+        _ => input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect(),
+    }
 }
 
 /// A raw event as the mapping sees it, and what became of it.

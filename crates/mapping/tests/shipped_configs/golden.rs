@@ -94,7 +94,7 @@ fn files_of(folder: &Path) -> BTreeSet<PathBuf> {
 
 #[test]
 fn lint_finds_nothing_in_them() {
-    for name in ["windows-sysmon", "windows-sysmon-precise", "aws-network-firewall"] {
+    for name in ["windows-sysmon", "windows-sysmon-precise", "aws-network-firewall", "aws-cloudtrail"] {
         let text = shipped_text(name).unwrap();
         let checked = mapping::check(&text, &shipped_text);
         let source = SourceText::new(name, &text);
@@ -184,4 +184,10 @@ fn aws_network_firewall_maps_every_kind_of_record_as_the_golden_files_say() {
         case("tls-revocation-unknown-pass", firewall_with(FirewallLog::TlsRevocationUnknown, &["PASS"])),
     ];
     check_golden("aws-network-firewall", cases);
+}
+
+#[test]
+fn aws_cloudtrail_maps_every_kind_of_event_as_the_golden_files_say() {
+    let cases = samples::cloudtrail_kinds().map(|kind| case(kind, samples::cloudtrail_event(kind, 1).unwrap()));
+    check_golden("aws-cloudtrail", cases.collect());
 }
