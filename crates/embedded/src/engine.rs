@@ -1,0 +1,321 @@
+//! The engine: a statement in, batches or an answer out.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
+use sql::table::Table;
+
+use crate::answer;
+use crate::tables::{Folder, Meter, Relation, STORE_URL};
+use crate::types::Type;
+
+/// How the engine runs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// The database that the lake's tables are in.
+    pub database: String,
+    /// Threads that a statement runs on; by default as many as there are processors.
+    pub threads: Option<usize>,
+    /// Bytes of memory for sorts, joins and aggregations of one statement; beyond it they spill to disk.
+    pub memory_limit: Option<u64>,
+    /// Where is spilled to; by default the system's folder for temporary files.
+    pub spill_folder: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { database: "sluice".to_owned(), threads: None, memory_limit: None, spill_folder: None }
+    }
+}
+
+/// An engine that runs Trino's SQL on this machine, over a lake folder or tables in memory.
+///
+/// What it cannot run exactly as Trino would is refused with [`QueryError::Unsupported`].
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// use embedded::Embedded;
+/// use query::{Engine, Statement};
+/// use sql::text::Sql;
+///
+/// let answer = Embedded::in_memory().run(&Statement::new(Sql::code("SELECT 7 / 2 AS half"))).await?;
+/// assert_eq!(answer.columns[0].name, "half");
+/// assert_eq!(answer.rows, [[serde_json::json!(3)]]);
+/// # Ok::<(), query::QueryError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Embedded {
+    folder: Option<Arc<Folder>>,
+    in_memory: Vec<Relation>,
+    options: Options,
+    runtime: Option<tokio::runtime::Runtime>,
+    runs: AtomicU64,
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded")
+            .field("folder", &self.folder)
+            .field("in_memory", &self.in_memory.iter().map(|table| &table.name).collect::<Vec<_>>())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        // A runtime may not be waited for where the engine is dropped, which may be inside another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Embedded {
+    /// An engine over the lake folder `folder`: `<folder>/ext/<source>/region=…/accountId=…/eventDay=…/*.parquet`.
+    ///
+    /// Each source is a table named like it, in lower case with `_` for `-`; a source with a folder per class is a table
+    /// `<source>_<class>` for each.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub async fn over_folder(folder: &Path, options: Options) -> Result<Self, QueryError> {
+        let folder = Arc::new(Folder::new(folder, &options.database)?);
+        let mut engine = Self::with_options(options);
+        engine.folder = Some(folder);
+        Ok(engine)
+    }
+
+    /// An engine without tables.
+    pub fn in_memory() -> Self {
+        Self::with_options(Options::default())
+    }
+
+    fn with_options(options: Options) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads(&options))
+            // Plans are walked by recursion, whose depth is that of the statement.
+            .thread_stack_size(16 << 20)
+            .thread_name("embedded")
+            .enable_time()
+            .build()
+            .ok();
+        Self { folder: None, in_memory: Vec::new(), options, runtime, runs: AtomicU64::new(0) }
+    }
+
+    /// Adds a table in memory; it hides one of the same name in the lake.
+    ///
+    /// # Errors
+    /// Batches that do not have the table's columns.
+    pub fn with_table(mut self, table: Table, batches: Vec<RecordBatch>) -> Result<Self, QueryError> {
+        let relation = Relation::in_memory(&table, &batches)?;
+        self.in_memory.retain(|known| known.database != relation.database || known.name != relation.name);
+        self.in_memory.push(relation);
+        Ok(self)
+    }
+
+    /// Runs a statement, with the rows as Arrow has them.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub async fn run_arrow(
+        &self,
+        statement: &Statement,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>, Statistics), QueryError> {
+        let result = self.execute(statement).await?;
+        let fields: Vec<Field> =
+            result.columns.iter().map(|(name, column_type)| Field::new(name, column_type.arrow(), true)).collect();
+        Ok((Arc::new(Schema::new(fields)), result.batches, result.statistics))
+    }
+
+    async fn execute(&self, statement: &Statement) -> Result<Rows, QueryError> {
+        let runtime = self.runtime.as_ref().ok_or_else(|| {
+            QueryError::Unavailable("the threads of the embedded engine could not be started".to_owned())
+        })?;
+        let run = Run {
+            sql: statement.sql.as_str().to_owned(),
+            meter: Arc::new(Meter::new(statement.max_scanned_bytes)),
+            folder: self.folder.clone(),
+            in_memory: self.in_memory.clone(),
+            options: self.options.clone(),
+            threads: threads(&self.options),
+        };
+        let mut task = Aborting(runtime.spawn(run.run()));
+        match (&mut task.0).await {
+            Ok(result) => result,
+            Err(error) if error.is_cancelled() => Err(QueryError::Cancelled("the engine was closed".to_owned())),
+            Err(error) => Err(QueryError::Failed(format!("a fault in the embedded engine: {error}"))),
+        }
+    }
+
+    async fn describe(&self) -> Result<Vec<Table>, QueryError> {
+        let relations = relations(self.folder.as_deref(), &self.in_memory)?;
+        Ok(relations.iter().map(Relation::describe).collect())
+    }
+}
+
+impl Engine for Embedded {
+    fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>> {
+        Box::pin(async move {
+            let rows = self.execute(statement).await?;
+            let number = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+            Ok(Answer {
+                query_id: format!("embedded-{number}"),
+                rows: answer::rows(&rows.columns, &rows.batches)?,
+                columns: rows
+                    .columns
+                    .into_iter()
+                    .map(|(name, column_type)| Column { name, column_type: column_type.column_type() })
+                    .collect(),
+                statistics: rows.statistics,
+            })
+        })
+    }
+
+    fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>> {
+        Box::pin(self.describe())
+    }
+}
+
+fn threads(options: &Options) -> usize {
+    let available = || std::thread::available_parallelism().map_or(1, Into::into);
+    options.threads.unwrap_or_else(available).max(1)
+}
+
+/// A task that ends when nobody waits for it.
+struct Aborting<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Aborting<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The tables in memory, then those of the folder that they do not hide.
+fn relations(folder: Option<&Folder>, in_memory: &[Relation]) -> Result<Vec<Relation>, QueryError> {
+    let mut relations = in_memory.to_vec();
+    for relation in folder.map(Folder::relations).transpose()?.into_iter().flatten() {
+        let hidden = |known: &Relation| known.database == relation.database && known.name == relation.name;
+        if !relations.iter().any(hidden) {
+            relations.push(relation);
+        }
+    }
+    Ok(relations)
+}
+
+struct Rows {
+    columns: Vec<(String, Type)>,
+    batches: Vec<RecordBatch>,
+    statistics: Statistics,
+}
+
+/// One statement on its way.
+struct Run {
+    sql: String,
+    meter: Arc<Meter>,
+    folder: Option<Arc<Folder>>,
+    in_memory: Vec<Relation>,
+    options: Options,
+    threads: usize,
+}
+
+impl Run {
+    async fn run(self) -> Result<Rows, QueryError> {
+        let started = Instant::now();
+        let relations = relations(self.folder.as_deref(), &self.in_memory)?;
+        let context = self.context().map_err(|error| self.error(error))?;
+        let planned = interim(&context, relations, &self.sql).await.map_err(|error| self.error(error))?;
+        let state = context.state();
+        let plan = state.create_physical_plan(&planned.plan).await.map_err(|error| self.error(error))?;
+        let batches = collect(plan, context.task_ctx()).await.map_err(|error| self.error(error))?;
+        Ok(Rows {
+            columns: planned.columns,
+            batches,
+            statistics: Statistics {
+                scanned_bytes: self.meter.bytes(),
+                scanned_objects: Some(self.meter.objects()),
+                duration: started.elapsed(),
+            },
+        })
+    }
+
+    /// A context for this statement alone, so that what it reads can be counted.
+    fn context(&self) -> Result<SessionContext, DataFusionError> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.threads)
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false);
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.time_zone = Some("+00:00".to_owned());
+        options.sql_parser.enable_ident_normalization = false;
+        let mut disk = DiskManagerBuilder::default();
+        if let Some(folder) = &self.options.spill_folder {
+            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+        }
+        let mut runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(disk);
+        if let Some(limit) = self.options.memory_limit {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(limit)));
+        }
+        let runtime = runtime.build_arc()?;
+        if let Some(folder) = &self.folder {
+            let url = url::Url::parse(STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            runtime.register_object_store(&url, self.meter.over(folder.store()));
+        }
+        let state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    fn error(&self, error: DataFusionError) -> QueryError {
+        match self.meter.exceeded() {
+            Some(limit) => QueryError::OverBudget { scanned: self.meter.bytes(), limit },
+            None => crate::error::of_datafusion(error),
+        }
+    }
+}
+
+struct Planned {
+    plan: datafusion::logical_expr::LogicalPlan,
+    columns: Vec<(String, Type)>,
+}
+
+async fn interim(context: &SessionContext, relations: Vec<Relation>, sql: &str) -> Result<Planned, DataFusionError> {
+    use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
+    let catalog = Arc::new(MemoryCatalogProvider::new());
+    context.register_catalog("datafusion", Arc::clone(&catalog) as _);
+    for relation in relations {
+        if catalog.schema(&relation.database).is_none() {
+            catalog.register_schema(&relation.database, Arc::new(MemorySchemaProvider::new()))?;
+        }
+        let name = datafusion::common::TableReference::partial(relation.database.as_str(), relation.name.as_str());
+        context.register_table(name, Arc::clone(&relation.provider))?;
+    }
+    let plan = context.state().create_logical_plan(sql).await?;
+    let columns = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), Type::of_arrow(field.data_type()).unwrap_or(Type::Varchar)))
+        .collect();
+    Ok(Planned { plan, columns })
+}

@@ -1,0 +1,397 @@
+//! Functions for DataFusion whose types are settled before they are made, and the reading and writing of their cells.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Decimal128Builder, Float32Builder, Float64Builder,
+    Int8Builder, Int16Builder, ListArray, StringBuilder, new_empty_array, new_null_array,
+};
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
+use datafusion::arrow::compute::concat;
+use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::arrow::datatypes::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::types::Type;
+
+/// An expression and its type.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed {
+    pub(crate) expr: Expr,
+    pub(crate) ty: Type,
+}
+
+impl Typed {
+    pub(crate) fn new(expr: Expr, ty: Type) -> Self {
+        Self { expr, ty }
+    }
+
+    pub(crate) fn literal(value: ScalarValue, ty: Type) -> Self {
+        Self { expr: Expr::Literal(value, None), ty }
+    }
+
+    pub(crate) fn text(value: impl Into<String>) -> Self {
+        Self::literal(ScalarValue::Utf8(Some(value.into())), Type::Varchar)
+    }
+
+    pub(crate) fn as_literal(&self) -> Option<&ScalarValue> {
+        match &self.expr {
+            Expr::Literal(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self.as_literal() {
+            Some(ScalarValue::Utf8(Some(text))) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// What a function does with its evaluated arguments, for so many rows.
+pub(crate) type Body = Arc<dyn Fn(&[ColumnarValue], usize) -> Result<ColumnarValue> + Send + Sync>;
+
+/// A function with fixed types. Two are the same if their names, keys and types are.
+#[derive(Clone)]
+pub(crate) struct Native {
+    name: String,
+    key: String,
+    signature: Signature,
+    returns: DataType,
+    body: Body,
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Native").field("name", &self.name).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Native {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.key == other.key && self.returns == other.returns
+    }
+}
+
+impl Eq for Native {}
+
+impl Hash for Native {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.key.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Native {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arg_types.to_vec())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        (self.body)(&args.args, args.number_rows)
+    }
+}
+
+/// A call of a function that is made here. `key` tells apart functions of one name that differ in what is not an argument.
+pub(crate) fn call(name: &str, key: impl Into<String>, arguments: Vec<Typed>, returns: Type, body: Body) -> Typed {
+    let types: Vec<String> = arguments.iter().map(|argument| argument.ty.to_string()).collect();
+    let native = Native {
+        name: name.to_owned(),
+        key: format!("{}|{}", types.join(","), key.into()),
+        signature: Signature::user_defined(Volatility::Immutable),
+        returns: returns.arrow(),
+        body,
+    };
+    let arguments = arguments.into_iter().map(|argument| argument.expr).collect();
+    Typed::new(ScalarUDF::new_from_impl(native).call(arguments), returns)
+}
+
+/// A failure that `TRY` turns into null.
+pub(crate) fn failed(text: impl Into<String>) -> DataFusionError {
+    DataFusionError::Execution(text.into())
+}
+
+// --- cells ----------------------------------------------------------------------------------------------------------
+
+/// One value of an argument.
+#[derive(Debug, Clone)]
+pub(crate) enum Cell<'a> {
+    Null,
+    Boolean(bool),
+    /// Integers, dates in days, timestamps in their unit, intervals.
+    Integer(i64),
+    Double(f64),
+    Decimal(i128),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    /// A list's elements.
+    List(ArrayRef),
+}
+
+impl<'a> Cell<'a> {
+    pub(crate) fn text(&self) -> &'a str {
+        match self {
+            Self::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Text(text) => text.as_bytes(),
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn integer(&self) -> i64 {
+        match self {
+            Self::Integer(value) => *value,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn double(&self) -> f64 {
+        match self {
+            Self::Double(value) => *value,
+            _ => 0.0,
+        }
+    }
+
+    pub(crate) fn boolean(&self) -> bool {
+        matches!(self, Self::Boolean(true))
+    }
+
+    pub(crate) fn list(&self) -> ArrayRef {
+        match self {
+            Self::List(elements) => Arc::clone(elements),
+            _ => new_empty_array(&DataType::Null),
+        }
+    }
+}
+
+/// The cell of `array` at `row`.
+pub(crate) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
+    if array.is_null(row) {
+        return Cell::Null;
+    }
+    match array.data_type() {
+        DataType::Boolean => Cell::Boolean(array.as_boolean().value(row)),
+        DataType::Int8 => Cell::Integer(array.as_primitive::<Int8Type>().value(row).into()),
+        DataType::Int16 => Cell::Integer(array.as_primitive::<Int16Type>().value(row).into()),
+        DataType::Int32 => Cell::Integer(array.as_primitive::<Int32Type>().value(row).into()),
+        DataType::Date32 => Cell::Integer(array.as_primitive::<Date32Type>().value(row).into()),
+        DataType::Int64 => Cell::Integer(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            Cell::Integer(array.as_primitive::<TimestampMillisecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Cell::Integer(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Cell::Integer(array.as_primitive::<TimestampNanosecondType>().value(row))
+        }
+        DataType::Float32 => Cell::Double(array.as_primitive::<Float32Type>().value(row).into()),
+        DataType::Float64 => Cell::Double(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Decimal128(..) => Cell::Decimal(array.as_primitive::<Decimal128Type>().value(row)),
+        DataType::Utf8 => Cell::Text(array.as_string::<i32>().value(row)),
+        DataType::Binary => Cell::Bytes(array.as_binary::<i32>().value(row)),
+        DataType::List(_) => Cell::List(array.as_list::<i32>().value(row)),
+        _ => Cell::Null,
+    }
+}
+
+/// One value of a result.
+#[derive(Debug, Clone)]
+pub(crate) enum Out {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    Double(f64),
+    Decimal(i128),
+    Text(String),
+    Bytes(Vec<u8>),
+    List(ArrayRef),
+}
+
+impl From<Option<String>> for Out {
+    fn from(value: Option<String>) -> Self {
+        value.map_or(Self::Null, Self::Text)
+    }
+}
+
+impl From<Option<i64>> for Out {
+    fn from(value: Option<i64>) -> Self {
+        value.map_or(Self::Null, Self::Integer)
+    }
+}
+
+/// The values as an array of `data_type`.
+pub(crate) fn build(data_type: &DataType, values: Vec<Out>) -> Result<ArrayRef> {
+    macro_rules! collect {
+        ($builder:expr, $variant:ident, $convert:expr) => {{
+            let mut builder = $builder;
+            for value in values {
+                match value {
+                    Out::$variant(value) => builder.append_value($convert(value)?),
+                    _ => builder.append_null(),
+                }
+            }
+            Arc::new(builder.finish()) as ArrayRef
+        }};
+    }
+    fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T> {
+        T::try_from(value).map_err(|_| failed(format!("value out of range: {value}")))
+    }
+    macro_rules! integers {
+        ($type:ty) => {{
+            let values = values
+                .into_iter()
+                .map(|value| match value {
+                    Out::Integer(value) => narrow(value).map(Some),
+                    _ => Ok(None),
+                })
+                .collect::<Result<Vec<Option<_>>>>()?;
+            Arc::new(datafusion::arrow::array::PrimitiveArray::<$type>::from_iter(values)) as ArrayRef
+        }};
+    }
+    Ok(match data_type {
+        DataType::Null => new_null_array(&DataType::Null, values.len()),
+        DataType::Boolean => collect!(BooleanBuilder::new(), Boolean, Ok::<_, DataFusionError>),
+        DataType::Int8 => collect!(Int8Builder::new(), Integer, narrow::<i8>),
+        DataType::Int16 => collect!(Int16Builder::new(), Integer, narrow::<i16>),
+        DataType::Int32 => integers!(Int32Type),
+        DataType::Date32 => integers!(Date32Type),
+        DataType::Int64 => integers!(Int64Type),
+        DataType::Timestamp(unit, zone) => {
+            let array = match unit {
+                TimeUnit::Microsecond => integers!(TimestampMicrosecondType),
+                TimeUnit::Nanosecond => integers!(TimestampNanosecondType),
+                _ => integers!(TimestampMillisecondType),
+            };
+            match zone {
+                Some(_) => datafusion::arrow::compute::cast(
+                    &datafusion::arrow::compute::cast(&array, &DataType::Int64)?,
+                    data_type,
+                )?,
+                None => array,
+            }
+        }
+        DataType::Float32 => {
+            #[expect(clippy::cast_possible_truncation, reason = "a real is what is wanted")]
+            let narrow = |value: f64| Ok::<_, DataFusionError>(value as f32);
+            collect!(Float32Builder::new(), Double, narrow)
+        }
+        DataType::Float64 => collect!(Float64Builder::new(), Double, Ok::<_, DataFusionError>),
+        DataType::Decimal128(precision, scale) => {
+            let limit = 10_i128.pow(u32::from(*precision));
+            let check = |value: i128| {
+                if value.abs() < limit { Ok(value) } else { Err(failed("decimal overflow")) }
+            };
+            let builder = Decimal128Builder::new().with_precision_and_scale(*precision, *scale)?;
+            collect!(builder, Decimal, check)
+        }
+        DataType::Utf8 => collect!(StringBuilder::new(), Text, Ok::<_, DataFusionError>),
+        DataType::Binary => collect!(BinaryBuilder::new(), Bytes, Ok::<_, DataFusionError>),
+        DataType::List(element) => {
+            let lists = values
+                .into_iter()
+                .map(|value| match value {
+                    Out::List(elements) => Some(elements),
+                    _ => None,
+                })
+                .collect::<Vec<_>>();
+            Arc::new(list_of(element, &lists)?)
+        }
+        other => return Err(DataFusionError::Internal(format!("no builder for {other}"))),
+    })
+}
+
+/// Lists made of each row's elements.
+pub(crate) fn list_of(element: &Arc<Field>, lists: &[Option<ArrayRef>]) -> Result<ListArray> {
+    let lengths = lists.iter().map(|list| list.as_ref().map_or(0, |elements| elements.len()));
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    let parts: Vec<&dyn Array> = lists.iter().flatten().map(AsRef::as_ref).collect();
+    let values = if parts.is_empty() { new_empty_array(element.data_type()) } else { concat(&parts)? };
+    let values = if values.data_type() == element.data_type() {
+        values
+    } else {
+        datafusion::arrow::compute::cast(&values, element.data_type())?
+    };
+    let nulls = NullBuffer::from(lists.iter().map(Option::is_some).collect::<Vec<bool>>());
+    Ok(ListArray::try_new(Arc::clone(element), offsets, values, Some(nulls))?)
+}
+
+/// A body that is computed row by row; `cells` are given only if none of them is null.
+pub(crate) fn strict(returns: &Type, row: impl Fn(&[Cell<'_>]) -> Result<Out> + Send + Sync + 'static) -> Body {
+    by_row(
+        returns,
+        move |cells| {
+            if cells.iter().any(|cell| matches!(cell, Cell::Null)) { Ok(Out::Null) } else { row(cells) }
+        },
+    )
+}
+
+/// A body that is computed row by row, nulls and all.
+pub(crate) fn by_row(returns: &Type, row: impl Fn(&[Cell<'_>]) -> Result<Out> + Send + Sync + 'static) -> Body {
+    let returns = returns.arrow();
+    Arc::new(move |arguments, rows| {
+        let constant = arguments.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let arrays = arguments
+            .iter()
+            .map(|argument| match argument {
+                ColumnarValue::Array(array) => Ok((Arc::clone(array), false)),
+                ColumnarValue::Scalar(value) => Ok((value.to_array()?, true)),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let rows = if constant { 1 } else { rows };
+        let mut values = Vec::with_capacity(rows);
+        let mut cells = Vec::with_capacity(arrays.len());
+        for at in 0..rows {
+            cells.clear();
+            cells.extend(arrays.iter().map(|(array, single)| cell(array.as_ref(), if *single { 0 } else { at })));
+            values.push(row(&cells)?);
+        }
+        let array = build(&returns, values)?;
+        if constant {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
+        }
+        Ok(ColumnarValue::Array(array))
+    })
+}
+
+/// A body over whole arrays of one length.
+pub(crate) fn by_array(body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + Sync + 'static) -> Body {
+    Arc::new(move |arguments, rows| {
+        let constant =
+            !arguments.is_empty() && arguments.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { rows };
+        let arrays = arguments.iter().map(|argument| argument.clone().into_array(rows)).collect::<Result<Vec<_>>>()?;
+        let array = body(&arrays)?;
+        if constant {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
+        }
+        Ok(ColumnarValue::Array(array))
+    })
+}
