@@ -10,6 +10,7 @@
 //! # Ok::<(), stix::Diagnostics>(())
 //! ```
 
+pub mod binder;
 pub mod diagnostic;
 mod display;
 mod lexer;
