@@ -126,7 +126,7 @@ fn results(rows: &[[Option<&str>; 2]], next: Option<&str>) -> Exchange {
 
 const HEADER: [Option<&str>; 2] = [Some("a"), Some("b")];
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_statement_is_run_to_its_end_and_its_answer_is_typed() {
     let script = Script::of([
         started(),
@@ -188,7 +188,7 @@ async fn the_same_statement_and_token_are_the_same_query() {
     assert_ne!(tokens[0], tokens[3]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_query_that_reads_more_than_it_may_is_stopped() {
     let script = Script::of([
         started(),
