@@ -1,23 +1,23 @@
-//! Buckets to read from.
+//! Buckets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::{Request, Response, serve};
 
-/// Buckets in memory behind S3's own protocol; as much of it as reading takes. Clones are the same.
-#[derive(Debug, Clone)]
+/// Buckets in memory behind S3's own protocol; as much of it as whole objects take. Clones are the same.
+#[derive(Debug, Clone, Default)]
 pub struct Buckets {
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Contents by bucket, key and, from the second on, version.
-    objects: HashMap<String, Vec<u8>>,
+    objects: BTreeMap<String, Vec<u8>>,
     /// What the next reads of a place meet.
     faults: HashMap<String, Vec<Fault>>,
     reads: Vec<String>,
@@ -35,18 +35,28 @@ impl Buckets {
     /// # Errors
     /// There is no port.
     pub fn start() -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(State::default()));
-        let answering = Arc::clone(&state);
-        let address = serve(move |request| {
-            let mut state = answering.lock().unwrap_or_else(PoisonError::into_inner);
-            Some(answer(&mut state, &request))
-        })?;
-        Ok(Self { address, state })
+        let buckets = Self::default();
+        let answering = buckets.clone();
+        let address = serve(move |request| Some(answering.answer(&request)))?;
+        Ok(Self { address: Some(address), ..buckets })
     }
 
-    /// What `AWS_ENDPOINT_URL` has to be.
+    /// What `AWS_ENDPOINT_URL` has to be; nothing for buckets that were not [started](Self::start).
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.address.map(|address| format!("http://{address}")).unwrap_or_default()
+    }
+
+    /// Answers a request, for a server that stands for more than S3.
+    pub fn answer(&self, request: &Request) -> Response {
+        self.with(|state| answer(state, request))
+    }
+
+    /// The objects whose place `bucket/key` begins with `start`, in order.
+    pub fn objects(&self, start: &str) -> Vec<(String, Vec<u8>)> {
+        self.with(|state| {
+            let objects = state.objects.iter().filter(|(place, _)| place.starts_with(start));
+            objects.map(|(place, content)| (place.clone(), content.clone())).collect()
+        })
     }
 
     /// Puts an object; `place` is `bucket/key`, or `bucket/key?version` for an older one.
@@ -79,11 +89,20 @@ fn answer(state: &mut State, request: &Request) -> Response {
     let parameter =
         |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(decoded);
     if parameter("list-type").is_some() {
-        return list(state, &decoded(path), &parameter("prefix").unwrap_or_default());
+        let prefix = parameter("prefix").unwrap_or_default();
+        return list(state, &decoded(path), &prefix, &parameter("start-after").unwrap_or_default());
     }
     let mut place = decoded(path.trim_start_matches('/'));
     if let Some(version) = parameter("versionId") {
         place = format!("{place}?{version}");
+    }
+    match request.method.as_str() {
+        "PUT" => return put(state, place, request),
+        "DELETE" => {
+            state.objects.remove(&place);
+            return Response::new(204, "");
+        }
+        _ => {}
     }
     state.reads.push(place.clone());
     let fault = state.faults.get_mut(&place).and_then(|faults| (!faults.is_empty()).then(|| faults.remove(0)));
@@ -93,7 +112,7 @@ fn answer(state: &mut State, request: &Request) -> Response {
             None => refusal(404, "NoSuchKey"),
         };
     };
-    let mut response = Response::new(200, content.clone()).header("etag", format!("\"{:x}\"", sum(content)));
+    let mut response = Response::new(200, content.clone()).header("etag", tag(content));
     if let Some((_, version)) = place.split_once('?') {
         response = response.header("x-amz-version-id", version);
     }
@@ -101,15 +120,36 @@ fn answer(state: &mut State, request: &Request) -> Response {
     response
 }
 
+/// A put, with S3's conditions.
+fn put(state: &mut State, place: String, request: &Request) -> Response {
+    let there = state.objects.get(&place).map(|content| tag(content));
+    let holds = match (request.header("if-none-match"), request.header("if-match")) {
+        (Some(_), _) => there.is_none(),
+        (None, Some(expected)) => there.as_deref() == Some(expected),
+        (None, None) => true,
+    };
+    if !holds {
+        return refusal(412, "PreconditionFailed");
+    }
+    let tag = tag(&request.body);
+    state.objects.insert(place, request.body.clone());
+    Response::new(200, "").header("etag", tag)
+}
+
+fn tag(content: &[u8]) -> String {
+    format!("\"{:x}\"", sum(content))
+}
+
 fn refusal(status: u16, code: &str) -> Response {
     Response::new(status, format!("<Error><Code>{code}</Code><Message>for a test</Message></Error>"))
 }
 
-fn list(state: &State, path: &str, prefix: &str) -> Response {
+fn list(state: &State, path: &str, prefix: &str, after: &str) -> Response {
     let bucket = format!("{}/", path.trim_matches('/'));
     let keys = state.objects.iter().filter_map(|(place, content)| Some((place.strip_prefix(&bucket)?, content.len())));
     let contents: String = keys
-        .filter(|(key, _)| key.starts_with(prefix))
+        .filter(|(key, _)| key.starts_with(prefix) && *key > after)
+        .take(1000)
         .map(|(key, size)| format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>"))
         .collect();
     Response::new(200, format!("<ListBucketResult>{contents}</ListBucketResult>"))
@@ -120,7 +160,7 @@ fn sum(content: &[u8]) -> u64 {
     content.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

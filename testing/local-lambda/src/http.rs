@@ -1,34 +1,51 @@
-//! As much of an HTTP/1.1 server as the AWS clients need.
+//! As much of an HTTP/1.1 server as the AWS clients need. What stands in for a service of AWS is a function from
+//! [`Request`] to [`Response`].
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 /// A request.
-#[derive(Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) method: String,
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// `GET`, `PUT` and so on.
+    pub method: String,
     /// Path and query as they were sent.
-    pub(crate) target: String,
-    pub(crate) body: Vec<u8>,
+    pub target: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, whole.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The value of a header; its name is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// An answer.
-#[derive(Debug, Default)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
+#[derive(Debug, Clone, Default)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Headers besides the body's length.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
     /// Ends the connection after so many bytes of the body.
-    pub(crate) cut_after: Option<usize>,
+    pub cut_after: Option<usize>,
 }
 
 impl Response {
-    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    /// An answer with a body.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, body: body.into(), ..Self::default() }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// The same with a header more.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
@@ -36,7 +53,10 @@ impl Response {
 
 /// Answers requests with `answer` on a free port of the loopback, each connection on a thread of its own, until the
 /// process ends. No answer ends the connection.
-pub(crate) fn serve(answer: impl Fn(Request) -> Option<Response> + Send + Sync + 'static) -> io::Result<SocketAddr> {
+///
+/// # Errors
+/// There is no port.
+pub fn serve(answer: impl Fn(Request) -> Option<Response> + Send + Sync + 'static) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let answer = Arc::new(answer);
@@ -79,17 +99,19 @@ fn receive(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     }
     let mut words = line.split_whitespace();
     let mut next = || words.next().unwrap_or_default().to_owned();
-    let mut request = Request { method: next(), target: next(), body: Vec::new() };
+    let mut request = Request { method: next(), target: next(), ..Request::default() };
     let (mut length, mut chunked) = (0, false);
     loop {
         line.clear();
         reader.read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse().map_err(io::Error::other)?,
+        let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+        match name.as_str() {
+            "content-length" => length = value.parse().map_err(io::Error::other)?,
             "transfer-encoding" => chunked = value.contains("chunked"),
             _ => {}
         }
+        request.headers.push((name, value));
     }
     if chunked {
         while let size @ 1.. = chunk_size(reader)? {
