@@ -15,8 +15,11 @@ pub mod diagnostic;
 mod display;
 mod lexer;
 mod lint;
+pub mod matcher;
+mod network;
 mod parser;
 pub mod pattern;
+mod text_match;
 mod time;
 
 pub use diagnostic::Diagnostics;

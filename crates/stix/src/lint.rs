@@ -1,10 +1,12 @@
 //! What a pattern perhaps does not mean, although it can be read.
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, quote};
+use crate::network::Network;
 use crate::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, QualifierKind,
     Step, Value,
 };
+use crate::text_match::Search;
 
 /// The warnings about a pattern that was read from `text`.
 pub(crate) fn warnings(pattern: &Pattern, text: &str) -> Vec<Diagnostic> {
@@ -121,6 +123,22 @@ fn operator(operator: &Operator, at: &Comparison, found: &mut Vec<Diagnostic>) {
             Diagnostic::new(Code::MixedList, at.span.clone(), "the values of this list have different types")
                 .help("use OR, or write values of one type"),
         ),
+        Operator::IsSubset(Literal { value: Value::Text(text), span })
+        | Operator::IsSuperset(Literal { value: Value::Text(text), span })
+            if Network::read(text).is_none() =>
+        {
+            let message = format!("{} is not an address or network", quote(text));
+            found.push(
+                Diagnostic::new(Code::BadNetwork, span.clone(), message)
+                    .help("write an address with a prefix: '198.51.100.0/24', '2001:db8::/32'"),
+            );
+        }
+        Operator::Matches(Literal { value: Value::Text(text), span }) => {
+            if let Err(fault) = Search::new(text) {
+                let message = format!("{} is not a regular expression", quote(text));
+                found.push(Diagnostic::new(Code::BadRegex, span.clone(), message).label(fault));
+            }
+        }
         _ => {}
     }
 }

@@ -1202,7 +1202,7 @@ fn hex_digit(digit: u8) -> u8 {
 }
 
 /// Padded base64; bits that no byte takes may be anything, as the grammar and Python's decoder have it.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let data = text.trim_end_matches('=');
     let mut bytes = Vec::with_capacity(data.len() * 3 / 4);
     let (mut held, mut bits) = (0u32, 0u32);

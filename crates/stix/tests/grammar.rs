@@ -462,6 +462,8 @@ fn a_warning_does_not_refuse_and_says_what_may_be_meant() {
         ("[a:b = 1] FOLLOWEDBY [a:b = 2] WITHIN 300 SECONDS", "W306", "WITHIN 300 SECONDS"),
         ("[a:b[-1] = 1]", "W307", "a:b[-1]"),
         ("[a:b IN ()]", "W308", "a:b IN ()"),
+        ("[a:b ISSUBSET '10.0.0/8']", "W309", "'10.0.0/8'"),
+        ("[a:b MATCHES 'a(']", "W310", "'a('"),
     ];
     for (text, code, place) in cases {
         let checked = check(text, Version::V21);

@@ -1,0 +1,345 @@
+//! Asks a pattern of observed data in memory, exactly: the oracle that generated SQL is compared with, and what
+//! `sluice stix match` runs.
+//!
+//! Meaning is that of the specification and of its own matcher (OASIS cti-pattern-matcher), with what `docs/stix.md` lists
+//! as different: times are exact to the nanosecond, IPv6 networks work, an address that cannot be read is in no network,
+//! and by default `AND` inside brackets is [`AndScope::Row`].
+
+mod intervals;
+mod observed;
+mod values;
+
+pub use observed::{Observed, observations};
+
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use crate::binder::{BindError, Bound, Candidate, LeafSet, Limits, bind};
+use crate::lint::is_mixed;
+use crate::network::Network;
+use crate::pattern::{
+    Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Value,
+};
+use crate::text_match::{Like, Search};
+use values::{Selected, select};
+
+/// What `AND` inside brackets asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AndScope {
+    /// Both are true of the observation, perhaps of different objects of it. One row of a log is one observation with
+    /// several objects, and this is what people mean by `[ipv4-addr:value = '…' AND network-traffic:dst_port = 22]`.
+    #[default]
+    Row,
+    /// Both are true of the same object, from which paths through references start; the strict reading.
+    Object,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum MatchError {
+    /// The observed data is not in the form of its version.
+    #[error("observed data {index}: {fault}")]
+    Observed {
+        /// Its place in the list.
+        index: usize,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A list of `IN` has values of different types.
+    #[error("the values of `{0}` have different types")]
+    MixedList(String),
+    /// A text that is compared with a timestamp is none.
+    #[error("{0:?} is compared with a timestamp and is none: timestamps are UTC with upper-case T and Z")]
+    NotATimestamp(String),
+    /// A property whose name ends in `_hex` or `_bin` holds something else.
+    #[error("the value of `{0}` is not what its name says: `_hex` is hex digits, `_bin` is base64")]
+    NotBinary(String),
+    /// A property whose name ends in `_ref` or `_refs` holds something else than an object's id, or a list of them.
+    #[error("the value of `{0}` is not a reference")]
+    NotAReference(String),
+    /// The operand of `ISSUBSET` or `ISSUPERSET` is no address and no network.
+    #[error("{0:?} is not an address or network")]
+    NotANetwork(String),
+    /// A regular expression does not compile.
+    #[error("the regular expression {regex:?} cannot be used: {fault}")]
+    Regex {
+        /// The expression.
+        regex: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A regular expression with look-around or back-references took too long.
+    #[error("the regular expression {0:?} takes too long on a value: write it without look-around and back-references")]
+    RegexTooSlow(String),
+    /// Too much to look at.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// A pattern that is ready to be asked: expressions compiled, networks read.
+#[derive(Debug)]
+pub struct Matcher<'p> {
+    pattern: &'p Pattern,
+    scope: AndScope,
+    leaves: Vec<Compiled<'p>>,
+}
+
+/// A comparison expression.
+#[derive(Debug)]
+enum Compiled<'p> {
+    And(Box<Compiled<'p>>, Box<Compiled<'p>>),
+    Or(Box<Compiled<'p>>, Box<Compiled<'p>>),
+    Exists { path: &'p ObjectPath, negated: bool },
+    Test { path: &'p ObjectPath, negated: bool, test: Test<'p> },
+}
+
+/// What is asked of a value.
+#[derive(Debug)]
+enum Test<'p> {
+    Equal(&'p Literal),
+    NotEqual(&'p Literal),
+    /// The order that the value must have to the constant.
+    Ordered(&'p Literal, fn(std::cmp::Ordering) -> bool),
+    In(&'p [Literal]),
+    Like(Like),
+    Matches(&'p str, Search),
+    IsSubset(Network),
+    IsSuperset(Network),
+}
+
+/// The objects of an observation of which something is true.
+enum Truth {
+    /// Of the observation as a whole.
+    Row(bool),
+    /// Of these objects, by their places, ascending.
+    Objects(Vec<usize>),
+}
+
+impl<'p> Matcher<'p> {
+    /// Makes a pattern ready.
+    ///
+    /// # Errors
+    ///
+    /// For an expression that does not compile, an operand that is no network, or a list of mixed types.
+    pub fn new(pattern: &'p Pattern, scope: AndScope) -> Result<Matcher<'p>, MatchError> {
+        let mut leaves = Vec::with_capacity(pattern.leaves);
+        compile_leaves(&pattern.root, &mut leaves)?;
+        Ok(Matcher { pattern, scope, leaves })
+    }
+
+    /// The leaves whose comparisons are true of an observation.
+    ///
+    /// # Errors
+    ///
+    /// For a value that cannot be compared, see [`MatchError`].
+    pub fn leaves(&self, observed: &Observed) -> Result<LeafSet, MatchError> {
+        let mut leaves = LeafSet::new();
+        for (number, comparison) in self.leaves.iter().enumerate() {
+            if self.truth(comparison, observed)?.is_true() {
+                leaves.insert(number);
+            }
+        }
+        Ok(leaves)
+    }
+
+    /// The observations that are in at least one match of the whole pattern.
+    ///
+    /// Observations that last (`last_observed` after `first_observed`) may have been at any time in between, as the
+    /// specification has it; with such ones the matches are listed one by one, which is exact but not fast.
+    ///
+    /// # Errors
+    ///
+    /// For a value that cannot be compared, and when `limits` do not suffice.
+    ///
+    /// ```
+    /// use stix::matcher::{AndScope, Matcher, observations};
+    ///
+    /// let pattern = stix::parse("[file:name = 'a.exe' AND process:pid = 4]", stix::Version::V21)?;
+    /// let data = serde_json::json!([{
+    ///     "type": "observed-data", "number_observed": 1,
+    ///     "first_observed": "2024-01-01T00:00:00Z", "last_observed": "2024-01-01T00:00:00Z",
+    ///     "objects": {"0": {"type": "file", "name": "a.exe"}, "1": {"type": "process", "pid": 4}},
+    /// }]);
+    /// let observed = observations(&data, stix::Version::V20)?;
+    /// let matched = |scope| Matcher::new(&pattern, scope)?.find(&observed, Default::default());
+    /// assert_eq!(matched(AndScope::Row)?.len(), 1);
+    /// assert_eq!(matched(AndScope::Object)?.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn find(&self, observed: &[Observed], limits: Limits) -> Result<Vec<Bound>, MatchError> {
+        let leaves = observed.iter().map(|observed| self.leaves(observed)).collect::<Result<Vec<_>, _>>()?;
+        if observed.iter().any(|observed| observed.first != observed.last) {
+            return Ok(intervals::bind(self.pattern, observed, &leaves, limits)?);
+        }
+        let candidate = |(observed, leaves): (&Observed, LeafSet)| Candidate {
+            time: observed.first,
+            number_observed: observed.number_observed,
+            leaves,
+        };
+        let candidates: Vec<Candidate> = observed.iter().zip(leaves).map(candidate).collect();
+        Ok(bind(self.pattern, &candidates, limits)?)
+    }
+
+    /// Both sides are always looked at, so that a value that cannot be compared is always told.
+    fn truth(&self, comparison: &Compiled<'_>, observed: &Observed) -> Result<Truth, MatchError> {
+        Ok(match comparison {
+            Compiled::And(left, right) => self.truth(left, observed)?.and(self.truth(right, observed)?),
+            Compiled::Or(left, right) => self.truth(left, observed)?.or(self.truth(right, observed)?),
+            Compiled::Exists { path, negated } => {
+                let mut objects = Vec::new();
+                for (place, object) in observed.objects_of(&path.object_type) {
+                    let exists = select(path, object, observed)?.iter().any(|value| !value.is_null());
+                    if exists != (*negated && self.scope == AndScope::Object) {
+                        objects.push(place);
+                    }
+                }
+                match self.scope {
+                    AndScope::Row => Truth::Row(objects.is_empty() == *negated),
+                    AndScope::Object => Truth::Objects(objects),
+                }
+            }
+            Compiled::Test { path, negated, test } => {
+                let mut objects = Vec::new();
+                for (place, object) in observed.objects_of(&path.object_type) {
+                    for value in select(path, object, observed)? {
+                        if test.holds(&value, *negated)? {
+                            objects.push(place);
+                            break;
+                        }
+                    }
+                }
+                match self.scope {
+                    AndScope::Row => Truth::Row(!objects.is_empty()),
+                    AndScope::Object => Truth::Objects(objects),
+                }
+            }
+        })
+    }
+}
+
+impl Truth {
+    fn is_true(&self) -> bool {
+        match self {
+            Truth::Row(truth) => *truth,
+            Truth::Objects(objects) => !objects.is_empty(),
+        }
+    }
+
+    fn and(self, other: Truth) -> Truth {
+        match (self, other) {
+            (Truth::Objects(mut a), Truth::Objects(b)) => {
+                a.retain(|place| b.contains(place));
+                Truth::Objects(a)
+            }
+            (a, b) => Truth::Row(a.is_true() && b.is_true()),
+        }
+    }
+
+    fn or(self, other: Truth) -> Truth {
+        match (self, other) {
+            (Truth::Objects(mut a), Truth::Objects(b)) => {
+                a.extend(b);
+                a.sort_unstable();
+                a.dedup();
+                Truth::Objects(a)
+            }
+            (a, b) => Truth::Row(a.is_true() || b.is_true()),
+        }
+    }
+}
+
+fn compile_leaves<'p>(at: &'p Observation, into: &mut Vec<Compiled<'p>>) -> Result<(), MatchError> {
+    match &at.kind {
+        ObservationKind::Leaf { comparison, .. } => into.push(compile(comparison)?),
+        ObservationKind::And(left, right)
+        | ObservationKind::Or(left, right)
+        | ObservationKind::FollowedBy(left, right) => {
+            compile_leaves(left, into)?;
+            compile_leaves(right, into)?;
+        }
+        ObservationKind::Qualified(inner, _) => compile_leaves(inner, into)?,
+    }
+    Ok(())
+}
+
+fn compile(at: &Comparison) -> Result<Compiled<'_>, MatchError> {
+    Ok(match &at.kind {
+        ComparisonKind::And(left, right) => Compiled::And(Box::new(compile(left)?), Box::new(compile(right)?)),
+        ComparisonKind::Or(left, right) => Compiled::Or(Box::new(compile(left)?), Box::new(compile(right)?)),
+        ComparisonKind::Exists { path, negated } => Compiled::Exists { path, negated: *negated },
+        ComparisonKind::Test { path, negated, operator } => {
+            Compiled::Test { path, negated: *negated, test: Test::of(operator)? }
+        }
+    })
+}
+
+impl<'p> Test<'p> {
+    fn of(operator: &'p Operator) -> Result<Test<'p>, MatchError> {
+        Ok(match operator {
+            Operator::Equal(literal) => Test::Equal(literal),
+            Operator::NotEqual(literal) => Test::NotEqual(literal),
+            Operator::Less(literal) => Test::Ordered(literal, std::cmp::Ordering::is_lt),
+            Operator::LessOrEqual(literal) => Test::Ordered(literal, std::cmp::Ordering::is_le),
+            Operator::Greater(literal) => Test::Ordered(literal, std::cmp::Ordering::is_gt),
+            Operator::GreaterOrEqual(literal) => Test::Ordered(literal, std::cmp::Ordering::is_ge),
+            Operator::In(literals) if is_mixed(literals) => return Err(MatchError::MixedList(operator.to_string())),
+            Operator::In(literals) => Test::In(literals),
+            Operator::Like(literal) => Test::Like(Like::new(text_of(literal))),
+            Operator::Matches(literal) => {
+                let regex = text_of(literal);
+                let fault = |fault| MatchError::Regex { regex: regex.to_owned(), fault };
+                Test::Matches(regex, Search::new(regex).map_err(fault)?)
+            }
+            Operator::IsSubset(literal) => Test::IsSubset(network_of(literal)?),
+            Operator::IsSuperset(literal) => Test::IsSuperset(network_of(literal)?),
+        })
+    }
+
+    /// Whether it is true of a value; `negated` turns it around, except for an order between types that have none.
+    fn holds(&self, value: &Selected<'_>, negated: bool) -> Result<bool, MatchError> {
+        let truth = match self {
+            Test::Equal(literal) => value.equals(&literal.value)?,
+            Test::NotEqual(literal) => !value.equals(&literal.value)?,
+            Test::Ordered(literal, fits) => match value.order(&literal.value)? {
+                values::Order::Some(order) => fits(order),
+                values::Order::Unreadable => false,
+                values::Order::None => return Ok(false),
+            },
+            Test::In(literals) => {
+                let mut found = false;
+                for literal in *literals {
+                    found |= value.equals(&literal.value)?;
+                }
+                found
+            }
+            Test::Like(like) => match value {
+                Selected::Json(Json::String(text)) => like.matches(text),
+                Selected::Bytes(bytes) => like.matches_bytes(bytes),
+                Selected::Json(_) | Selected::List(_) => false,
+            },
+            Test::Matches(regex, search) => match value {
+                Selected::Json(Json::String(text)) => search.matches(text),
+                Selected::Bytes(bytes) => search.matches_bytes(bytes),
+                Selected::Json(_) | Selected::List(_) => Some(false),
+            }
+            .ok_or_else(|| MatchError::RegexTooSlow((*regex).to_owned()))?,
+            Test::IsSubset(network) => value.network().is_some_and(|value| network.contains(&value)),
+            Test::IsSuperset(network) => value.network().is_some_and(|value| value.contains(network)),
+        };
+        Ok(truth != negated)
+    }
+}
+
+/// The parser makes texts of the operands of these operators only.
+fn text_of(literal: &Literal) -> &str {
+    match &literal.value {
+        Value::Text(text) => text,
+        _ => "",
+    }
+}
+
+fn network_of(literal: &Literal) -> Result<Network, MatchError> {
+    let text = text_of(literal);
+    Network::read(text).ok_or_else(|| MatchError::NotANetwork(text.to_owned()))
+}

@@ -1,0 +1,283 @@
+//! The matcher answers as the specification's own matcher does.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use stix::binder::Limits;
+use stix::diagnostic::Code;
+use stix::matcher::{AndScope, MatchError, Matcher, observations};
+use stix::{Version, parse};
+
+#[derive(Deserialize)]
+struct Vectors {
+    matcher: Matching,
+}
+
+#[derive(Deserialize)]
+struct Matching {
+    observation_sets: BTreeMap<String, ObservationSet>,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct ObservationSet {
+    observations: Json,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    stix_version: String,
+    pattern: String,
+    observations: String,
+    expected: String,
+    error: Option<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    #[serde(rename = "type")]
+    class: String,
+}
+
+fn shared(name: &str) -> Option<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(name);
+    read(&path)
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let text = std::fs::read(path).ok();
+    if text.is_none() {
+        eprintln!("skipped: there is no {}", path.display());
+    }
+    text
+}
+
+fn version(text: &str) -> Version {
+    match text {
+        "2.0" => Version::V20,
+        "2.1" => Version::V21,
+        other => panic!("version {other}"),
+    }
+}
+
+/// `match`, `no-match`, or the class of the error as the specification's matcher names it.
+fn outcome(pattern: &str, grammar: Version, version: Version, data: &Json, scope: AndScope) -> String {
+    let pattern = match parse(pattern, grammar) {
+        Ok(pattern) => pattern,
+        // Both are grammatical there, and refused when it comes to matching.
+        Err(fault) if matches!(fault.first().code, Code::ZeroQualifier | Code::BadWindowText) => {
+            return "MatcherException".to_owned();
+        }
+        Err(_) => return "ParseException".to_owned(),
+    };
+    let found = observations(data, version).and_then(|observed| {
+        let matcher = Matcher::new(&pattern, scope)?;
+        matcher.find(&observed, Limits::default())
+    });
+    match found {
+        Ok(found) if found.is_empty() => "no-match".to_owned(),
+        Ok(_) => "match".to_owned(),
+        Err(_) => "MatcherException".to_owned(),
+    }
+}
+
+/// Cases of 2.1 that have a qualifier twice, which the validator refuses in 2.1 and the matcher does not look at; as patterns
+/// of 2.0 both take them.
+const TWICE_QUALIFIED: &[&str] = &["M0660", "M0664"];
+
+/// Cases in which one observation has both, but no single object has: the reading of rows matches, the strict one does not.
+const ROW_READING_MATCHES: &[&str] = &["M0236", "M0655"];
+
+#[test]
+fn every_case_of_the_specifications_matcher_has_its_outcome() {
+    let Some(text) = shared("stix-grammar-vectors.json") else { return };
+    let vectors: Vectors = serde_json::from_slice(&text).unwrap();
+    let (mut wrong, mut row_differs) = (Vec::new(), Vec::new());
+    for case in &vectors.matcher.cases {
+        let data = &vectors.matcher.observation_sets[&case.observations].observations;
+        let expected = case.error.as_ref().map_or(&case.expected, |error| &error.class);
+        let version = version(&case.stix_version);
+        let grammar = if TWICE_QUALIFIED.contains(&case.id.as_str()) { Version::V20 } else { version };
+        let strict = outcome(&case.pattern, grammar, version, data, AndScope::Object);
+        if strict != *expected {
+            wrong.push(format!("{} expected {expected}, got {strict}: {}", case.id, case.pattern));
+        }
+        let row = outcome(&case.pattern, grammar, version, data, AndScope::Row);
+        if row != *expected {
+            assert_eq!((row.as_str(), expected.as_str()), ("match", "no-match"), "{}", case.id);
+            row_differs.push(case.id.as_str());
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(row_differs, ROW_READING_MATCHES);
+    assert_eq!(vectors.matcher.cases.len(), 842);
+}
+
+#[derive(Deserialize)]
+struct Semantics {
+    cases: Vec<SemanticCase>,
+}
+
+#[derive(Deserialize)]
+struct SemanticCase {
+    id: String,
+    pattern: String,
+    pattern_2_0: String,
+    events: Vec<BTreeMap<String, u64>>,
+    rows: Vec<u64>,
+}
+
+/// The whole way: events as observed data of both versions, comparisons and all.
+#[test]
+fn every_expected_row_set_of_the_semantics_vectors_is_found_in_observed_data() {
+    let path = std::env::var_os("SLUICE_STIX_SEMANTICS").map(PathBuf::from);
+    let text = path.map_or_else(|| shared("stix-semantics-vectors.json"), |path| read(&path));
+    let Some(text) = text else { return };
+    let vectors: Semantics = serde_json::from_slice(&text).unwrap();
+    for case in &vectors.cases {
+        let time = |event: &BTreeMap<String, u64>| {
+            let of_day = event["time_ms"] % 86_400_000;
+            let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
+            format!("2024-01-01T{hour:02}:{minute:02}:{:02}.{:03}Z", of_day / 1_000 % 60, of_day % 1_000)
+        };
+        let properties = |event: &BTreeMap<String, u64>| {
+            let mut object = json!({"type": "p"});
+            for (name, value) in event {
+                object[name] = json!(value);
+            }
+            object
+        };
+        let old = case.events.iter().map(|event| {
+            let time = time(event);
+            json!({"type": "observed-data", "number_observed": event["number_observed"], "first_observed": time,
+                "last_observed": time, "objects": {"0": properties(event)}})
+        });
+        let new = case.events.iter().map(|event| {
+            let (time, id) = (time(event), format!("p--{}", event["id"]));
+            let mut object = properties(event);
+            object["id"] = json!(id);
+            json!({"type": "bundle", "objects": [object, {"type": "observed-data", "id": "observed-data--1",
+                "number_observed": event["number_observed"], "first_observed": time, "last_observed": time,
+                "object_refs": [id]}]})
+        });
+        let both: [(&String, Version, Json); 2] =
+            [(&case.pattern_2_0, Version::V20, old.collect()), (&case.pattern, Version::V21, new.collect())];
+        for (text, version, data) in both {
+            let pattern = parse(text, version).unwrap();
+            let observed = observations(&data, version).unwrap();
+            for scope in [AndScope::Row, AndScope::Object] {
+                let found = Matcher::new(&pattern, scope).unwrap().find(&observed, Limits::default()).unwrap();
+                let mut rows: Vec<u64> = found.iter().map(|bound| case.events[bound.row]["id"]).collect();
+                rows.sort_unstable();
+                assert_eq!(rows, case.rows, "{}: {text}", case.id);
+            }
+        }
+    }
+    assert!(!vectors.cases.is_empty());
+}
+
+fn seen(objects: Json) -> Json {
+    let time = "2024-01-01T00:00:00Z";
+    json!([{"type": "observed-data", "number_observed": 1, "first_observed": time, "last_observed": time,
+        "objects": objects}])
+}
+
+fn is_match(pattern: &str, objects: Json, scope: AndScope) -> bool {
+    let pattern = parse(pattern, Version::V21).unwrap();
+    let observed = observations(&seen(objects), Version::V20).unwrap();
+    !Matcher::new(&pattern, scope).unwrap().find(&observed, Limits::default()).unwrap().is_empty()
+}
+
+#[test]
+fn and_inside_brackets_is_the_row_by_default_and_the_object_if_asked() {
+    let objects = json!({"0": {"type": "ipv4-addr", "value": "198.51.100.7"},
+        "1": {"type": "network-traffic", "dst_ref": "0", "dst_port": 22}});
+    let across = "[ipv4-addr:value = '198.51.100.7' AND network-traffic:dst_port = 22]";
+    assert!(is_match(across, objects.clone(), AndScope::Row));
+    assert!(!is_match(across, objects.clone(), AndScope::Object));
+    let through = "[network-traffic:dst_ref.value = '198.51.100.7' AND network-traffic:dst_port = 22]";
+    assert!(is_match(through, objects, AndScope::Object));
+}
+
+#[test]
+fn exists_asks_for_a_value_and_not_exists_for_none() {
+    let objects = json!({"0": {"type": "file", "name": "a", "size": null}, "1": {"type": "file"}});
+    for scope in [AndScope::Row, AndScope::Object] {
+        assert!(is_match("[EXISTS file:name]", objects.clone(), scope));
+        assert!(!is_match("[EXISTS file:size]", objects.clone(), scope));
+        assert!(is_match("[NOT EXISTS file:size]", objects.clone(), scope));
+    }
+    assert!(!is_match("[NOT EXISTS file:name]", objects.clone(), AndScope::Row));
+    assert!(is_match("[NOT EXISTS file:name]", objects.clone(), AndScope::Object));
+    assert!(is_match("[NOT EXISTS process:pid]", objects.clone(), AndScope::Row));
+    assert!(!is_match("[NOT EXISTS process:pid]", objects, AndScope::Object));
+}
+
+#[test]
+fn networks_of_both_families_are_compared_and_other_texts_are_in_none() {
+    let object = |value: &str| json!({"0": {"type": "a", "v": value}});
+    for (pattern, value, expected) in [
+        ("[a:v ISSUBSET '198.51.100.0/24']", "198.51.100.7", true),
+        ("[a:v ISSUBSET '2001:db8::/32']", "2001:db8:1::5", true),
+        ("[a:v ISSUBSET '0.0.0.0/0']", "2001:db8::1", false),
+        ("[a:v ISSUBSET '0.0.0.0/0']", "example.com", false),
+        ("[a:v NOT ISSUBSET '0.0.0.0/0']", "example.com", true),
+        ("[a:v ISSUPERSET '198.51.100.7']", "198.51.100.0/24", true),
+        ("[a:v ISSUPERSET '198.51.100.7']", "198.51.100.7", true),
+    ] {
+        assert_eq!(is_match(pattern, object(value), AndScope::Row), expected, "{pattern} {value}");
+    }
+    let pattern = parse("[a:v ISSUBSET 'example.com']", Version::V21).unwrap();
+    let fault = Matcher::new(&pattern, AndScope::Row).unwrap_err();
+    assert_eq!(fault, MatchError::NotANetwork("example.com".to_owned()));
+}
+
+#[test]
+fn times_are_exact_to_the_nanosecond() {
+    let object = json!({"0": {"type": "a", "t": "2024-01-01T00:00:00.123456789Z"}});
+    assert!(is_match("[a:t = t'2024-01-01T00:00:00.123456789Z']", object.clone(), AndScope::Row));
+    assert!(!is_match("[a:t = t'2024-01-01T00:00:00.123456788Z']", object.clone(), AndScope::Row));
+    assert!(is_match("[a:t > t'2024-01-01T00:00:00.123456788Z']", object, AndScope::Row));
+}
+
+#[test]
+fn observed_data_in_another_form_is_refused_by_its_place() {
+    let fault = |data: Json, version| observations(&data, version).unwrap_err().to_string();
+    let good = seen(json!({}))[0].clone();
+    for (change, expected) in [
+        (json!({"number_observed": 0}), "observed data 1: `number_observed` is a whole number, at least 1"),
+        (
+            json!({"first_observed": "2024-01-01"}),
+            "observed data 1: `first_observed` is not a timestamp: \"2024-01-01\"",
+        ),
+        (json!({"last_observed": null}), "observed data 1: `last_observed` is missing"),
+        (
+            json!({"last_observed": "2023-01-01T00:00:00Z"}),
+            "observed data 1: `last_observed` is before `first_observed`",
+        ),
+    ] {
+        let mut bad = good.clone();
+        bad.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        assert_eq!(fault(json!([good, bad]), Version::V20), expected);
+    }
+    assert_eq!(fault(json!({"type": "bundle"}), Version::V21), "observed data 0: a bundle has `objects`");
+}
+
+#[test]
+fn a_reference_that_is_none_is_an_error_and_one_that_leads_nowhere_is_nothing() {
+    assert!(!is_match("[a:b_ref.v = 1]", json!({"0": {"type": "a", "b_ref": "9"}}), AndScope::Row));
+    assert!(is_match(
+        "[a:b_refs[1].v = 1]",
+        json!({"0": {"type": "a", "v": 1, "b_refs": ["9", "0", "0"]}}),
+        AndScope::Row
+    ));
+    let pattern = parse("[a:b_ref.v = 1]", Version::V21).unwrap();
+    let observed = observations(&seen(json!({"0": {"type": "a", "b_ref": 5}})), Version::V20).unwrap();
+    let fault = Matcher::new(&pattern, AndScope::Row).unwrap().find(&observed, Limits::default()).unwrap_err();
+    assert_eq!(fault, MatchError::NotAReference("b_ref".to_owned()));
+}
