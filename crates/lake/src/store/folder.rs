@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 
-use super::{BoxFuture, ChunkSource, Chunks, Kind, LIST_PAGE, Listed, Store, StoreError};
+use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects as files below a folder.
 ///
@@ -36,6 +36,8 @@ pub struct FolderStore {
 
 /// What the names of unfinished files begin with. No key has such a segment.
 const TEMPORARY: &str = ".sluice-put-";
+/// Locked by conditional puts; begins as a temporary file does, so that it is no object.
+const LOCK: &str = ".sluice-put-lock";
 const CHUNK_BYTES: usize = 1 << 20;
 
 impl FolderStore {
@@ -71,6 +73,45 @@ impl Store for FolderStore {
         Box::pin(async move {
             let path = self.path("put", key)?;
             blocking("put", key, move || write_whole(&path, &bytes)).await
+        })
+    }
+
+    fn put_if<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Bytes,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<ContentTag, StoreError>> {
+        Box::pin(async move {
+            let path = self.path("put", key)?;
+            let wanted = match condition {
+                Condition::Absent => None,
+                Condition::Unchanged(tag) => Some(tag.clone()),
+            };
+            let put = blocking("put", key, move || {
+                let tag = tag_of(&bytes);
+                let _lock = lock_folder_of(&path)?;
+                let there = match fs::read(&path) {
+                    Ok(content) => Some(tag_of(&content)),
+                    Err(error) if error.kind() == ErrorKind::NotFound => None,
+                    Err(error) => return Err(error),
+                };
+                if there != wanted {
+                    return Ok(None);
+                }
+                write_whole(&path, &bytes)?;
+                Ok(Some(tag))
+            });
+            let conflict = || StoreError::new(Kind::Conflict, "put", key, "the object is another");
+            put.await?.ok_or_else(conflict)
+        })
+    }
+
+    fn get_tagged<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(Bytes, ContentTag), StoreError>> {
+        Box::pin(async move {
+            let bytes = self.get(key).await?;
+            let tag = tag_of(&bytes);
+            Ok((bytes, tag))
         })
     }
 
@@ -141,6 +182,19 @@ fn io_error(operation: &'static str, key: &str, error: io::Error) -> StoreError 
         _ => Kind::Permanent,
     };
     StoreError::new(kind, operation, key, error.to_string()).caused_by(error)
+}
+
+fn tag_of(bytes: &[u8]) -> ContentTag {
+    ContentTag(blake3::hash(bytes).to_hex().to_string())
+}
+
+/// Keeps other conditional puts out of the folder of `path`, in this process and others, until it is dropped.
+fn lock_folder_of(path: &Path) -> io::Result<File> {
+    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -273,6 +327,39 @@ mod tests {
             assert!(store.remove(key).await.is_err(), "{key:?}");
         }
         assert!(store.get("a/c").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn of_conditional_puts_at_the_same_time_one_wins() {
+        let (_folder, store) = store();
+        let race = async |round: usize, condition: Option<ContentTag>| {
+            let puts = (0..8_u8).map(|n| {
+                let (store, condition) = (store.clone(), condition.clone());
+                tokio::spawn(async move {
+                    let condition = condition.as_ref().map_or(Condition::Absent, Condition::Unchanged);
+                    store.put_if("s/a", vec![n; round].into(), condition).await
+                })
+            });
+            let mut won = Vec::new();
+            for put in puts.collect::<Vec<_>>() {
+                match put.await.unwrap() {
+                    Ok(tag) => won.push(tag),
+                    Err(error) => assert!(error.is_conflict(), "{error}"),
+                }
+            }
+            assert_eq!(won.len(), 1);
+            let (_, tag) = store.get_tagged("s/a").await.unwrap();
+            assert_eq!(won[0], tag);
+            tag
+        };
+        let first = race(1, None).await;
+        let second = race(2, Some(first.clone())).await;
+        assert_ne!(first, second);
+        let stale = store.put_if("s/a", Bytes::new(), Condition::Unchanged(&first)).await.unwrap_err();
+        assert!(stale.is_conflict() && !stale.is_transient());
+        let missing = store.put_if("s/b", Bytes::new(), Condition::Unchanged(&first)).await.unwrap_err();
+        assert!(missing.is_conflict());
+        assert_eq!(list_all(&store, "").await.unwrap().len(), 1, "the lock is no object");
     }
 
     #[tokio::test]

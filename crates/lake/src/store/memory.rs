@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{BoxFuture, ChunkSource, Chunks, Kind, LIST_PAGE, Listed, Store, StoreError};
+use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,34 @@ impl Store for MemoryStore {
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>> {
         locked(&self.objects).insert(key.to_owned(), bytes);
         Box::pin(async { Ok(()) })
+    }
+
+    fn put_if<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Bytes,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<ContentTag, StoreError>> {
+        let mut objects = locked(&self.objects);
+        let holds = match (objects.get(key), condition) {
+            (None, Condition::Absent) => true,
+            (Some(object), Condition::Unchanged(tag)) => tag_of(object) == *tag,
+            _ => false,
+        };
+        if holds {
+            let tag = tag_of(&bytes);
+            objects.insert(key.to_owned(), bytes);
+            return Box::pin(async { Ok(tag) });
+        }
+        Box::pin(async move { Err(StoreError::new(Kind::Conflict, "put", key, "the object is another")) })
+    }
+
+    fn get_tagged<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(Bytes, ContentTag), StoreError>> {
+        Box::pin(async move {
+            let bytes = self.get(key).await?;
+            let tag = tag_of(&bytes);
+            Ok((bytes, tag))
+        })
     }
 
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -57,6 +85,10 @@ impl Store for MemoryStore {
     }
 }
 
+fn tag_of(bytes: &[u8]) -> ContentTag {
+    ContentTag(blake3::hash(bytes).to_hex().to_string())
+}
+
 struct MemoryChunks {
     rest: Bytes,
 }
@@ -74,9 +106,11 @@ impl ChunkSource for MemoryChunks {
 pub enum Operation {
     /// [`Store::put`].
     Put,
+    /// [`Store::put_if`].
+    PutIf,
     /// [`Store::remove`].
     Remove,
-    /// [`Store::read`] and [`Store::get`].
+    /// [`Store::read`], [`Store::get`] and [`Store::get_tagged`].
     Read,
     /// [`Store::list`].
     List,
@@ -231,6 +265,33 @@ impl Store for FaultyStore {
         })
     }
 
+    fn put_if<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Bytes,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<ContentTag, StoreError>> {
+        Box::pin(async move {
+            match self.strike(Operation::PutIf, key) {
+                None => self.inner.put_if(key, bytes, condition).await,
+                Some((Effect::Done, error)) => {
+                    self.inner.put_if(key, bytes, condition).await?;
+                    Err(error)
+                }
+                Some((Effect::Nothing | Effect::Half, error)) => Err(error),
+            }
+        })
+    }
+
+    fn get_tagged<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(Bytes, ContentTag), StoreError>> {
+        Box::pin(async move {
+            match self.strike(Operation::Read, key) {
+                None => self.inner.get_tagged(key).await,
+                Some((_, error)) => Err(error),
+            }
+        })
+    }
+
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             match self.strike(Operation::Remove, key) {
@@ -309,6 +370,21 @@ mod tests {
         assert_eq!(list_all(&store, "a/").await.unwrap().len(), 1500);
         assert_eq!(store.get("a/0007").await.unwrap(), Bytes::from_static(b"abc"));
         assert!(store.get("c").await.unwrap_err().is_not_found());
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_of_a_conditional_put_leaves_what_was_put() {
+        let memory = MemoryStore::default();
+        let store = FaultyStore::new(memory.clone())
+            .with(Fault::transient(Operation::PutIf).at(1).afterwards())
+            .with(Fault::transient(Operation::PutIf).at(3));
+        let put = async |condition| store.put_if("a", Bytes::from_static(b"x"), condition).await;
+        assert!(put(Condition::Absent).await.unwrap_err().is_transient());
+        assert!(put(Condition::Absent).await.unwrap_err().is_conflict());
+        let (_, tag) = store.get_tagged("a").await.unwrap();
+        assert!(put(Condition::Unchanged(&tag)).await.unwrap_err().is_transient());
+        put(Condition::Unchanged(&tag)).await.unwrap();
+        assert_eq!(store.journal()[0], (Operation::PutIf, "a".to_owned(), Outcome::Failed));
     }
 
     #[tokio::test]

@@ -29,6 +29,20 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Puts an object. It replaces one of the same key, and is durable and complete when this returns `Ok`.
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// Puts an object only if the key holds what `condition` says, compared and replaced in one step, and gives the tag of
+    /// what is there now. Otherwise the error is [`StoreError::is_conflict`], and nothing has changed.
+    ///
+    /// Where only some writers of a key put with a condition, they are only safe from one another.
+    fn put_if<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Bytes,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<ContentTag, StoreError>>;
+
+    /// A whole object of up to [`MAX_GET_BYTES`] with its tag, for [`Condition::Unchanged`].
+    fn get_tagged<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(Bytes, ContentTag), StoreError>>;
+
     /// Removes an object for good. That there is none is no error.
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
@@ -44,23 +58,22 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// A whole object of up to [`MAX_GET_BYTES`]. Larger ones are an error; [`Store::read`] them.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Bytes, StoreError>> {
-        Box::pin(async move {
-            let mut chunks = self.read(key).await?;
-            let too_large = || StoreError::new(Kind::Permanent, "get", key, "the object is larger than 1 GB");
-            if chunks.length().is_some_and(|length| length > MAX_GET_BYTES) {
-                return Err(too_large());
-            }
-            let mut whole = BytesMut::new();
-            while let Some(chunk) = chunks.next().await? {
-                if (whole.len() + chunk.len()) as u64 > MAX_GET_BYTES {
-                    return Err(too_large());
-                }
-                whole.extend_from_slice(&chunk);
-            }
-            Ok(whole.freeze())
-        })
+        Box::pin(async move { self.read(key).await?.whole(key).await })
     }
 }
+
+/// What a key must hold for [`Store::put_if`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// Nothing.
+    Absent,
+    /// Exactly what had this tag.
+    Unchanged(&'a ContentTag),
+}
+
+/// What tells the content of a key from another: an ETag.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContentTag(pub(crate) String);
 
 /// How many objects [`Store::list`] gives at most.
 pub const LIST_PAGE: usize = 1000;
@@ -119,6 +132,22 @@ impl Chunks {
 }
 
 impl Chunks {
+    /// All bytes, up to [`MAX_GET_BYTES`].
+    pub(crate) async fn whole(mut self, key: &str) -> Result<Bytes, StoreError> {
+        let too_large = || StoreError::new(Kind::Permanent, "get", key, "the object is larger than 1 GB");
+        if self.length().is_some_and(|length| length > MAX_GET_BYTES) {
+            return Err(too_large());
+        }
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.next().await? {
+            if (whole.len() + chunk.len()) as u64 > MAX_GET_BYTES {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
     /// The same as a blocking reader, for decoders that know nothing of futures. It must be read on a thread that may
     /// block (`spawn_blocking`), and `runtime` is what drives the store meanwhile.
     ///
@@ -221,6 +250,7 @@ pub struct StoreError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     NotFound,
+    Conflict,
     Transient,
     Permanent,
 }
@@ -243,6 +273,11 @@ impl StoreError {
     /// Whether there is no object of that key.
     pub fn is_not_found(&self) -> bool {
         self.kind == Kind::NotFound
+    }
+
+    /// Whether the condition of [`Store::put_if`] did not hold: somebody else was there before.
+    pub fn is_conflict(&self) -> bool {
+        self.kind == Kind::Conflict
     }
 
     /// Whether the same may succeed later without anybody changing anything: throttling, time-outs, lost connections,

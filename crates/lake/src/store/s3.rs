@@ -3,11 +3,12 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use bytes::Bytes;
 
-use super::{BoxFuture, ChunkSource, Chunks, Kind, LIST_PAGE, Listed, Store, StoreError};
+use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects below a prefix of a bucket.
 ///
@@ -71,6 +72,23 @@ impl S3Store {
         Ok(Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) }).with_tag(tag))
     }
 
+    fn put_request(&self, key: &str, bytes: Bytes) -> PutObjectFluentBuilder {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .content_type(content_type(key))
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .set_server_side_encryption(self.kms_key.is_some().then_some(ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(self.kms_key.clone())
+            .body(ByteStream::from(bytes))
+    }
+
+    fn no_tag(&self, operation: &'static str, key: &str) -> StoreError {
+        let why = "the answer has no ETag, without which nothing can be put on a condition";
+        StoreError::new(Kind::Permanent, operation, &self.location(key), why)
+    }
+
     fn full(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
@@ -106,6 +124,7 @@ fn kind_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Kind {
         SdkError::DispatchFailure(_) => Kind::Transient,
         SdkError::ServiceError(service) => match (service.err().code(), service.raw().status().as_u16()) {
             (Some("NoSuchKey" | "NotFound" | "NoSuchVersion"), _) => Kind::NotFound,
+            (Some("PreconditionFailed"), _) | (_, 412) => Kind::Conflict,
             (Some(code), _) if TRANSIENT_CODES.contains(&code) => Kind::Transient,
             (_, 408 | 429 | 500..) => Kind::Transient,
             _ => Kind::Permanent,
@@ -143,17 +162,42 @@ fn content_type(key: &str) -> &'static str {
 
 impl Store for S3Store {
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>> {
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(self.full(key))
-            .content_type(content_type(key))
-            .checksum_algorithm(ChecksumAlgorithm::Crc32)
-            .set_server_side_encryption(self.kms_key.is_some().then_some(ServerSideEncryption::AwsKms))
-            .set_ssekms_key_id(self.kms_key.clone())
-            .body(ByteStream::from(bytes));
+        let request = self.put_request(key, bytes);
         Box::pin(async move { request.send().await.map(|_| ()).map_err(|error| self.failed("put", key, error)) })
+    }
+
+    fn put_if<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Bytes,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<ContentTag, StoreError>> {
+        let request = self.put_request(key, bytes);
+        let request = match condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Unchanged(tag) => request.if_match(&tag.0),
+        };
+        Box::pin(async move {
+            let put = request.send().await.map_err(|error| match self.failed("put", key, error) {
+                // If-Match on a key that is no longer there.
+                error if error.is_not_found() && condition != Condition::Absent => {
+                    StoreError::new(Kind::Conflict, "put", &self.location(key), "the object is gone").caused_by(error)
+                }
+                error => error,
+            })?;
+            put.e_tag.map(ContentTag).ok_or_else(|| self.no_tag("put", key))
+        })
+    }
+
+    fn get_tagged<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(Bytes, ContentTag), StoreError>> {
+        let request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
+        Box::pin(async move {
+            let object = request.send().await.map_err(|error| self.failed("get", key, error))?;
+            let tag = object.e_tag.map(ContentTag).ok_or_else(|| self.no_tag("get", key))?;
+            let length = object.content_length.and_then(|length| u64::try_from(length).ok());
+            let chunks = Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) });
+            Ok((chunks.whole(key).await?, tag))
+        })
     }
 
     fn remove<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -296,6 +340,32 @@ mod tests {
         assert_eq!(request.header("x-amz-checksum-crc32"), Some("y/Q5Jg=="));
         assert_eq!(request.header("x-amz-server-side-encryption"), Some("aws:kms"));
         assert_eq!(request.header("x-amz-server-side-encryption-aws-kms-key-id"), Some("alias/lake"));
+    }
+
+    #[tokio::test]
+    async fn a_condition_is_sent_and_its_failure_is_a_conflict() {
+        let done = answer("200 OK\r\netag: \"e1\"", "");
+        let (store, requests) = serve(vec![
+            done.clone(),
+            answer("200 OK\r\netag: \"e1\"\r\nx-amz-version-id: v1", "hello"),
+            done,
+            refusal("412 Precondition Failed", "PreconditionFailed"),
+            refusal("404 Not Found", "NoSuchKey"),
+            refusal("409 Conflict", "ConditionalRequestConflict"),
+        ]);
+        let put = async |condition| store.put_if("x", Bytes::from_static(b"hello"), condition).await;
+        let made = put(Condition::Absent).await.unwrap();
+        let (bytes, tag) = store.get_tagged("x").await.unwrap();
+        // Not the version: S3 compares ETags.
+        assert_eq!((bytes, &tag), (Bytes::from_static(b"hello"), &made));
+        put(Condition::Unchanged(&tag)).await.unwrap();
+        assert!(put(Condition::Unchanged(&tag)).await.unwrap_err().is_conflict());
+        assert!(put(Condition::Unchanged(&tag)).await.unwrap_err().is_conflict());
+        let race = put(Condition::Absent).await.unwrap_err();
+        assert!(race.is_transient() && !race.is_conflict(), "{race}");
+        let requests = requests.lock().unwrap();
+        assert_eq!((requests[0].header("if-none-match"), requests[0].header("if-match")), (Some("*"), None));
+        assert_eq!((requests[2].header("if-none-match"), requests[2].header("if-match")), (None, Some("\"e1\"")));
     }
 
     #[tokio::test]
