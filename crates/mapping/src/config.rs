@@ -5,68 +5,10 @@
 //! event attribute by attribute, `null` attributes are gone, `metadata.profiles` has become
 //! [`EventMapping::profiles`] and `unmapped` has become [`EventMapping::unmapped`].
 
-use std::ops::{Deref, Range};
-
 use ocsf::schema::Version;
 use serde_json::Value as Json;
 
-/// A range of bytes of the config text, end exclusive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
-    /// Offset of the first byte.
-    pub start: usize,
-    /// Offset after the last byte.
-    pub end: usize,
-}
-
-impl Span {
-    /// The bytes from `start` up to, not including, `end`.
-    pub fn new(start: usize, end: usize) -> Span {
-        Span { start, end }
-    }
-
-    /// The same bytes as a standard range, for slicing the text.
-    pub fn range(self) -> Range<usize> {
-        self.start..self.end
-    }
-}
-
-/// A value and where it was written. Equality looks at the value only.
-#[derive(Clone, Debug)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Where the file says it.
-    pub span: Span,
-}
-
-impl<T> Spanned<T> {
-    /// `value`, written at `span`.
-    pub fn new(value: T, span: Span) -> Spanned<T> {
-        Spanned { value, span }
-    }
-
-    /// The same place with another value.
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned { value: f(self.value), span: self.span }
-    }
-}
-
-impl<T> Deref for Spanned<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: PartialEq> PartialEq for Spanned<T> {
-    fn eq(&self, other: &Spanned<T>) -> bool {
-        self.value == other.value
-    }
-}
-
-impl<T: Eq> Eq for Spanned<T> {}
+pub use diagnostics::{Span, Spanned};
 
 /// One mapping config: the content of `custom_source_events`.
 #[derive(Clone, Debug, PartialEq)]
