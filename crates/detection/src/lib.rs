@@ -1,1 +1,32 @@
 //! Detection rules: files, lint, windows, findings, what was already published.
+//!
+//! A [`Rule`] is one YAML file. [`lint`] says what is wrong with it. [`statement`] makes of it and of a [`Window`] what a
+//! query engine runs, by way of a [`Catalog`] that knows which physical tables stand behind a logical one. A [`Detector`]
+//! starts what is due, collects what is done, and publishes what was found once.
+
+pub mod attack;
+pub mod catalog;
+pub mod detector;
+pub mod diagnostic;
+pub mod finding;
+mod form;
+mod json_schema;
+pub mod lint;
+pub mod message;
+mod parse;
+pub mod rule;
+pub mod schedule;
+pub mod state;
+pub mod statement;
+mod template;
+
+pub mod window;
+mod yaml;
+
+pub use catalog::Catalog;
+pub use detector::{Collected, Detector, Progress, Queries, RunToEnd, Settings, Started};
+pub use finding::Finding;
+pub use json_schema::json_schema;
+pub use message::{Message, PublishError, Publisher};
+pub use rule::Rule;
+pub use window::Window;

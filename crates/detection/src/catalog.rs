@@ -1,0 +1,304 @@
+//! Which physical tables stand behind a logical one.
+//!
+//! Rules say `{{aws-cloudtrail}}` or `{{class:process_activity}}`. A [`Catalog`] says what that is in a deployment: tables of
+//! Security Lake's native sources, of custom sources, or of a lake folder. It is made of what the engine has
+//! ([`Catalog::of_tables`]) and, where names do not tell, of a file ([`Catalog::from_text`]).
+
+use std::collections::BTreeMap;
+
+use ocsf::{Schema, Version};
+use serde::{Deserialize, Serialize};
+use sql::table::{Layout, Table};
+use sql::types::ColumnType;
+
+/// A physical table of a catalog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogTable {
+    /// The table.
+    pub table: Table,
+    /// The classes (`class_uid`) whose events it has; empty if that is not known.
+    pub classes: Vec<u32>,
+    /// Whether the engine has it. One that will be there with the first event has no rows.
+    pub exists: bool,
+}
+
+/// Logical tables, and what they stand for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// By logical name, as `windows-sysmon`.
+    sources: BTreeMap<String, Vec<CatalogTable>>,
+}
+
+/// A catalog file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFile {
+    /// The database of tables that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// By logical name.
+    pub tables: BTreeMap<String, Vec<CatalogFileTable>>,
+}
+
+/// A physical table of a catalog file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFileTable {
+    /// Its name.
+    pub name: String,
+    /// Its database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// How it is laid out. It follows from its columns where the engine has the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<FileLayout>,
+    /// The dialect of its rows; `ocsf` unless something else is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<String>,
+    /// The names of the classes whose events it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Its columns with their types, in Trino's or Glue's spelling, where the engine is not asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
+}
+
+/// [`Layout`] as a catalog file writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileLayout {
+    /// Partitions `region`, `accountid`, `eventday`.
+    EventDay,
+    /// Pruned by `time_dt`.
+    TimeDt,
+    /// Nothing to prune by.
+    Plain,
+}
+
+impl From<FileLayout> for Layout {
+    fn from(layout: FileLayout) -> Self {
+        match layout {
+            FileLayout::EventDay => Self::EventDay,
+            FileLayout::TimeDt => Self::TimeDt,
+            FileLayout::Plain => Self::Plain,
+        }
+    }
+}
+
+/// A catalog file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// Not YAML or JSON of the right form.
+    #[error("the catalog cannot be read: {0}")]
+    Form(String),
+    /// A class that OCSF does not have.
+    #[error("table `{table}` of the catalog names the class `{class}`, which OCSF does not have")]
+    UnknownClass {
+        /// The table.
+        table: String,
+        /// The class.
+        class: String,
+    },
+    /// A type of a column that cannot be read.
+    #[error("column `{column}` of table `{table}` of the catalog: {message}")]
+    BadType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// No database is given.
+    #[error("table `{0}` of the catalog has no `database`, nor has the catalog")]
+    NoDatabase(String),
+}
+
+/// A logical table that stands for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no table `{name}` here; the catalog has {}", known.join(", "))]
+pub struct UnknownTable {
+    /// The logical table.
+    pub name: String,
+    /// Those that there are.
+    pub known: Vec<String>,
+}
+
+/// What a logical table stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resolved<'c> {
+    pub(crate) tables: Vec<(&'c CatalogTable, Option<u32>)>,
+}
+
+/// A source whose tables are known before they are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSource {
+    /// Its logical name, as `windows-sysmon`.
+    pub name: String,
+    /// Name, class and columns of its tables.
+    pub tables: Vec<(String, u32, Vec<(String, ColumnType)>)>,
+}
+
+impl Catalog {
+    /// A catalog of the tables that an engine has.
+    ///
+    /// `known` are the sources of mapping configs: their tables come together under the source's name, and those that are
+    /// not there yet have no rows. Any other table is a logical one by itself, with `-` for `_`; where its name ends in a
+    /// class (`my_source_1007`), it also belongs to the one without (`my-source`).
+    pub fn of_tables(tables: &[Table], known: &[KnownSource], database: &str) -> Self {
+        let mut catalog = Self::default();
+        let mut claimed: Vec<&str> = Vec::new();
+        for source in known {
+            for (name, class, columns) in &source.tables {
+                let there = tables.iter().find(|table| table.name == *name);
+                claimed.extend(there.map(|table| table.name.as_str()));
+                let table = there.cloned().unwrap_or_else(|| Table {
+                    database: database.to_owned(),
+                    name: name.clone(),
+                    columns: columns.clone(),
+                    layout: Table::detect_layout(columns),
+                    dialect: "ocsf".to_owned(),
+                });
+                let exists = there.is_some();
+                catalog.add(&source.name, CatalogTable { table, classes: vec![*class], exists });
+            }
+        }
+        for table in tables.iter().filter(|table| !claimed.contains(&table.name.as_str())) {
+            let class = class_of_name(&table.name);
+            let logical = table.name.replace('_', "-");
+            let entry = CatalogTable {
+                table: table.clone(),
+                classes: class.map(|(_, class)| class).into_iter().collect(),
+                exists: true,
+            };
+            if let Some((source, _)) = class {
+                catalog.add(&source.replace('_', "-"), entry.clone());
+            }
+            catalog.add(&logical, entry);
+        }
+        catalog
+    }
+
+    /// Adds what a catalog file says; what it names replaces what was there under the name. `tables` are the engine's, for
+    /// columns and layouts that the file leaves out.
+    ///
+    /// # Errors
+    /// [`CatalogError`]
+    pub fn with_file(mut self, file: &CatalogFile, tables: &[Table]) -> Result<Self, CatalogError> {
+        for (logical, entries) in &file.tables {
+            let entries: Result<Vec<_>, _> = entries.iter().map(|entry| file.table(entry, tables)).collect();
+            self.sources.insert(logical.clone(), entries?);
+        }
+        Ok(self)
+    }
+
+    /// A catalog file read.
+    ///
+    /// # Errors
+    /// [`CatalogError::Form`] with the place and what is wrong.
+    pub fn read_file(text: &str) -> Result<CatalogFile, CatalogError> {
+        serde_saphyr::from_str(text).map_err(|error| CatalogError::Form(error.to_string()))
+    }
+
+    /// [`Catalog::read_file`] and [`Catalog::with_file`], starting from nothing.
+    ///
+    /// # Errors
+    /// [`CatalogError`]
+    pub fn from_text(text: &str, tables: &[Table]) -> Result<Self, CatalogError> {
+        Self::default().with_file(&Self::read_file(text)?, tables)
+    }
+
+    /// Adds a physical table to a logical one.
+    pub fn add(&mut self, logical: &str, table: CatalogTable) {
+        let tables = self.sources.entry(logical.to_owned()).or_default();
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+
+    /// The logical tables that are no classes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.keys().map(String::as_str)
+    }
+
+    /// The physical tables behind a logical name, and for each the class to filter by, where it has others too.
+    pub(crate) fn resolve(&self, name: &str) -> Result<Resolved<'_>, UnknownTable> {
+        let unknown = || UnknownTable { name: name.to_owned(), known: self.names().map(str::to_owned).collect() };
+        let Some(class_name) = name.strip_prefix("class:") else {
+            let tables = self.sources.get(name).filter(|tables| !tables.is_empty()).ok_or_else(unknown)?;
+            return Ok(Resolved { tables: tables.iter().map(|table| (table, None)).collect() });
+        };
+        let class = class_uid(class_name).ok_or_else(unknown)?;
+        let mut found: Vec<(&CatalogTable, Option<u32>)> = Vec::new();
+        for table in self.sources.values().flatten() {
+            let filter = match table.classes[..] {
+                [only] if only == class => None,
+                [] if table.table.dialect == "ocsf" => Some(class),
+                [..] if table.classes.contains(&class) => Some(class),
+                _ => continue,
+            };
+            if !found.iter().any(|(other, _)| other.table == table.table) {
+                found.push((table, filter));
+            }
+        }
+        if found.is_empty() { Err(unknown()) } else { Ok(Resolved { tables: found }) }
+    }
+}
+
+impl CatalogFile {
+    fn table(&self, entry: &CatalogFileTable, tables: &[Table]) -> Result<CatalogTable, CatalogError> {
+        let database = entry.database.as_ref().or(self.database.as_ref());
+        let there = tables
+            .iter()
+            .find(|table| table.name == entry.name && database.is_none_or(|database| table.database == *database));
+        let columns = entry.columns.iter().map(|(name, column_type)| {
+            let parsed = column_type.parse::<ColumnType>().map_err(|error| CatalogError::BadType {
+                table: entry.name.clone(),
+                column: name.clone(),
+                message: error.to_string(),
+            });
+            parsed.map(|parsed| (name.clone(), parsed))
+        });
+        let mut columns: Vec<(String, ColumnType)> = columns.collect::<Result<_, _>>()?;
+        if columns.is_empty() {
+            columns = there.map(|table| table.columns.clone()).unwrap_or_default();
+        }
+        let database = database.or(there.map(|table| &table.database));
+        let classes = entry.classes.iter().map(|class| {
+            class_uid(class)
+                .ok_or_else(|| CatalogError::UnknownClass { table: entry.name.clone(), class: class.clone() })
+        });
+        Ok(CatalogTable {
+            classes: classes.collect::<Result<_, _>>()?,
+            table: Table {
+                database: database.cloned().ok_or_else(|| CatalogError::NoDatabase(entry.name.clone()))?,
+                name: entry.name.clone(),
+                layout: entry.layout.map_or_else(|| Table::detect_layout(&columns), Layout::from),
+                columns,
+                dialect: entry.dialect.clone().unwrap_or_else(|| "ocsf".to_owned()),
+            },
+            exists: true,
+        })
+    }
+}
+
+/// `my_source` and 1007 of `my_source_1007`.
+fn class_of_name(name: &str) -> Option<(&str, u32)> {
+    let (source, uid) = name.rsplit_once('_')?;
+    let uid = uid.parse().ok().filter(|_| uid.bytes().all(|byte| byte.is_ascii_digit()))?;
+    newest().class_by_uid(uid).map(|_| (source, uid))
+}
+
+/// The `class_uid` of a class by its name in any embedded version.
+pub(crate) fn class_uid(name: &str) -> Option<u32> {
+    [Version::V1_3_0, Version::V1_1_0].into_iter().find_map(|version| {
+        let schema = Schema::get(version);
+        let class = schema.class(name).or_else(|| schema.class(&format!("win/{name}")))?;
+        Some(class.uid)
+    })
+}
+
+fn newest() -> &'static Schema {
+    Schema::get(Version::V1_3_0)
+}

@@ -1,0 +1,548 @@
+//! Starts what is due, collects what is done, publishes what was found.
+//!
+//! Nothing here waits for a query. [`Detector::start_due`] is called on a schedule, [`Detector::collect`] when a query has
+//! changed its state; either may be called twice, at the same time, too late, or not at all for a while:
+//!
+//! ```text
+//! decide   rules/<id>: the window, with a token made of rule, version and window       (conditional)
+//! start    the engine; the same token gives the same query
+//! note     queries/<query id>, then the query's id in rules/<id>                      (conditional)
+//!          … the query runs …
+//! claim    rules/<id>: somebody is publishing until a certain time                     (conditional)
+//! publish  each finding that is not published yet, and mark it                        (publish first)
+//! advance  rules/<id>: the watermark                                                  (conditional)
+//! ```
+//!
+//! A crash between two steps repeats the first of them: nothing is lost. What is published twice, between publishing and
+//! marking, has the same id, which a FIFO topic drops. A state change that never comes is made up for by the next
+//! `start_due`, which asks for the state of what runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use lake::store::{Store, StoreError};
+use query::{Answer, BoxFuture, Engine, QueryError, Statement};
+use uuid::Uuid;
+
+use crate::catalog::Catalog;
+use crate::finding::{self, Finding, FindingContext};
+use crate::message::{PublishError, Publisher};
+use crate::rule::{ParameterValues, Rule};
+use crate::state::{
+    self, Kept, Published, PublishedFinding, QueryOwner, RuleState, Run, StateError, bytes_of, finding_key, query_key,
+    rule_key,
+};
+use crate::statement::{self, StatementError};
+use crate::window::Timing;
+
+/// An engine as detections use it: a query is started now and asked for later.
+pub trait Queries: fmt::Debug + Send + Sync {
+    /// Starts a statement and gives the query's id. The same token gives the same query, whatever became of it.
+    fn start<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>>;
+
+    /// What became of a query. An error says that this could not be found out.
+    fn progress<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<Progress, QueryError>>;
+
+    /// Stops a query. That it has ended by itself is no error.
+    fn cancel<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<(), QueryError>>;
+}
+
+/// What became of a query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// It waits or runs.
+    Running {
+        /// What it has read so far, in bytes.
+        scanned_bytes: u64,
+    },
+    /// It is done.
+    Done(Answer),
+    /// It ended without an answer.
+    Failed(QueryError),
+}
+
+/// [`Queries`] over an engine that answers at once, as the embedded one does. Answers are kept until they are asked for.
+#[derive(Debug)]
+pub struct RunToEnd {
+    engine: Arc<dyn Engine>,
+    done: Mutex<Vec<(String, Result<Answer, QueryError>)>>,
+}
+
+impl RunToEnd {
+    /// Over this engine.
+    pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine, done: Mutex::default() }
+    }
+
+    fn done(&self) -> std::sync::MutexGuard<'_, Vec<(String, Result<Answer, QueryError>)>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queries for RunToEnd {
+    fn start<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
+        Box::pin(async move {
+            let id = match &statement.token {
+                Some(token) => token.clone(),
+                None => blake3::hash(statement.sql.as_str().as_bytes()).to_hex().to_string(),
+            };
+            if self.done().iter().any(|(other, _)| *other == id) {
+                return Ok(id);
+            }
+            let answer = self.engine.run(statement).await;
+            self.done().push((id.clone(), answer));
+            Ok(id)
+        })
+    }
+
+    fn progress<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<Progress, QueryError>> {
+        let done = self.done().iter().find(|(id, _)| id == query_id).map(|(_, answer)| answer.clone());
+        Box::pin(async move {
+            match done {
+                Some(Ok(answer)) => Ok(Progress::Done(answer)),
+                Some(Err(error)) => Ok(Progress::Failed(error)),
+                // Of an earlier process: what it found is gone, so it has to be asked again.
+                None => Ok(Progress::Failed(QueryError::Cancelled("the process that ran it has ended".to_owned()))),
+            }
+        })
+    }
+
+    fn cancel<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<(), QueryError>> {
+        self.done().retain(|(id, _)| id != query_id);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// What a detector needs besides rules.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long whoever publishes may take before another tries, in milliseconds: more than a function's time limit.
+    pub claim: i64,
+    /// How many rows of an answer are made findings; more are cut off, with an alert.
+    pub max_rows: u64,
+    /// What findings say of the deployment.
+    pub context: FindingContext,
+    /// Values of parameters, by rule.
+    pub parameters: std::collections::BTreeMap<Uuid, ParameterValues>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            claim: 16 * 60_000,
+            max_rows: 1000,
+            context: FindingContext::default(),
+            parameters: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
+/// A query that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The rule's id.
+    pub rule: Uuid,
+    /// The query's id.
+    pub query_id: String,
+    /// What it looks at.
+    pub window: crate::Window,
+}
+
+/// What became of a query that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Collected {
+    /// It belongs to no rule here, or to none any more.
+    Unknown,
+    /// It was collected before, or another took its place.
+    Outdated,
+    /// It is not done.
+    Running,
+    /// Somebody else is publishing what it found.
+    Claimed,
+    /// What it found is published, and the watermark stands at the end of its window.
+    Published {
+        /// The rule's id.
+        rule: Uuid,
+        /// What it looked at.
+        window: crate::Window,
+        /// Findings published now.
+        published: u64,
+        /// Findings that had been published before.
+        repeated: u64,
+        /// What it read, in bytes.
+        scanned_bytes: u64,
+        /// Whether there were more rows than are made findings.
+        truncated: bool,
+    },
+    /// It failed; an alert is published, and the same window will be tried again.
+    Failed {
+        /// The rule's id.
+        rule: Uuid,
+        /// What it looked at.
+        window: crate::Window,
+        /// Why.
+        error: QueryError,
+    },
+}
+
+/// What a call of [`Detector::start_due`] did.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Queries started.
+    pub started: Vec<Started>,
+    /// Queries that were done without anybody saying so.
+    pub collected: Vec<Collected>,
+    /// Rules that could not be looked at. The next call tries again.
+    pub faults: Vec<(Uuid, DetectError)>,
+    /// For every active rule how far its watermark is behind, in milliseconds; `None` before its first run.
+    pub lag: Vec<(Uuid, Option<i64>)>,
+}
+
+/// Why a step could not be taken. It is repeated by the next call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectError {
+    /// The state cannot be read or written.
+    #[error("the state of detections cannot be used")]
+    State(#[from] StateError),
+    /// The engine cannot be asked.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A message was not taken.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// No statement can be made of the rule.
+    #[error("rule {rule}: no query can be made of it")]
+    Statement {
+        /// The rule's title.
+        rule: String,
+        /// Why.
+        source: StatementError,
+    },
+}
+
+impl From<StoreError> for DetectError {
+    fn from(error: StoreError) -> Self {
+        Self::State(error.into())
+    }
+}
+
+impl DetectError {
+    /// Whether the next try may succeed without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::State(StateError::Store(error)) => error.is_transient() || error.is_conflict(),
+            Self::State(_) | Self::Statement { .. } => false,
+            Self::Query(error) => matches!(error, QueryError::Unavailable(_)),
+            Self::Publish(error) => error.transient,
+        }
+    }
+}
+
+/// Runs rules. Times are given to it, in milliseconds since 1970.
+#[derive(Debug)]
+pub struct Detector {
+    rules: Vec<Rule>,
+    catalog: Catalog,
+    queries: Arc<dyn Queries>,
+    store: Arc<dyn Store>,
+    publisher: Arc<dyn Publisher>,
+    settings: Settings,
+}
+
+/// After a failure the next try waits for an interval, then twice as long, up to this.
+const LONGEST_PAUSE: i64 = 6 * 3_600_000;
+
+impl Detector {
+    /// Over these rules; inactive ones are left out. `store` keeps the state.
+    pub fn new(
+        rules: Vec<Rule>,
+        catalog: Catalog,
+        queries: Arc<dyn Queries>,
+        store: Arc<dyn Store>,
+        publisher: Arc<dyn Publisher>,
+        settings: Settings,
+    ) -> Self {
+        let rules = rules.into_iter().filter(Rule::is_active).collect();
+        Self { rules, catalog, queries, store, publisher, settings }
+    }
+
+    /// Its rules.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Starts the query of every rule that is due at `now`, and collects those that are done although nobody said so. A
+    /// rule that cannot be looked at does not hold up the others.
+    pub async fn start_due(&self, now: i64) -> Due {
+        let mut due = Due::default();
+        for rule in &self.rules {
+            match self.start_rule(rule, now, &mut due).await {
+                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| now - watermark))),
+                Err(error) => due.faults.push((rule.id, error)),
+            }
+        }
+        due
+    }
+
+    /// Takes the answer of a query, if it is done. What was due meanwhile is started; see [`Due::started`] of the next call,
+    /// or [`Detector::start_due_of`].
+    ///
+    /// # Errors
+    /// A step failed. Call again: what was done is not repeated, save a message whose mark could not be written.
+    pub async fn collect(&self, query_id: &str, now: i64) -> Result<Collected, DetectError> {
+        let owner: Option<QueryOwner> = state::find(&*self.store, &query_key(query_id)).await?;
+        let Some(owner) = owner else { return Ok(Collected::Unknown) };
+        let Some(rule) = self.rules.iter().find(|rule| rule.id.to_string() == owner.rule) else {
+            return Ok(Collected::Unknown);
+        };
+        let kept: Kept<RuleState> = state::load(&*self.store, &rule_key(rule.id)).await?;
+        match &kept.value.running {
+            Some(run) if run.token == owner.token => self.collect_run(rule, &kept, &with_id(run, query_id), now).await,
+            _ => {
+                self.store.remove(&query_key(query_id)).await?;
+                Ok(Collected::Outdated)
+            }
+        }
+    }
+
+    /// [`Detector::start_due`] for one rule, after one of its queries was collected: what it has to catch up goes on at once.
+    pub async fn start_due_of(&self, rule: Uuid, now: i64) -> Due {
+        let mut due = Due::default();
+        if let Some(rule) = self.rules.iter().find(|other| other.id == rule) {
+            match self.start_rule(rule, now, &mut due).await {
+                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| now - watermark))),
+                Err(error) => due.faults.push((rule.id, error)),
+            }
+        }
+        due
+    }
+
+    /// Starts a rule's query if it is due, and gives its watermark.
+    async fn start_rule(&self, rule: &Rule, now: i64, due: &mut Due) -> Result<Option<i64>, DetectError> {
+        let key = rule_key(rule.id);
+        let mut kept: Kept<RuleState> = state::load(&*self.store, &key).await?;
+        if let Some(run) = kept.value.running.clone().filter(|run| run.query_id.is_some()) {
+            let collected = self.collect_run(rule, &kept, &run, now).await?;
+            let ended = matches!(collected, Collected::Published { .. } | Collected::Failed { .. });
+            due.collected.push(collected);
+            if !ended {
+                return Ok(kept.value.watermark);
+            }
+            kept = state::load(&*self.store, &key).await?;
+            if kept.value.running.as_ref().is_some_and(|run| run.query_id.is_some()) {
+                return Ok(kept.value.watermark);
+            }
+        }
+        let watermark = kept.value.watermark;
+        let (window, attempt) = match &kept.value.running {
+            // Decided before, but perhaps never started.
+            Some(run) => (run.window, run.attempt),
+            None => {
+                if kept.value.not_before.is_some_and(|time| now < time) {
+                    return Ok(watermark);
+                }
+                let Some(fire) = rule.schedule.last_at_or_before(now) else { return Ok(watermark) };
+                let Some(window) = Timing::of(rule).window(watermark, fire) else { return Ok(watermark) };
+                (window, kept.value.failures)
+            }
+        };
+        let nothing = ParameterValues::new();
+        let parameters = self.settings.parameters.get(&rule.id).unwrap_or(&nothing);
+        let statement = statement::build(rule, &self.catalog, window, parameters, self.settings.max_rows)
+            .map_err(|source| DetectError::Statement { rule: rule.title.clone(), source })?;
+        let token = statement::token(rule, window, attempt, &statement.sql);
+        let statement = Statement { token: Some(token.clone()), ..statement };
+        let run = Run {
+            window,
+            attempt,
+            token: token.clone(),
+            rule_version: rule.version(),
+            started: now,
+            query_id: None,
+            publishing_until: None,
+        };
+        if kept.value.running.as_ref().is_none_or(|running| running.token != token) {
+            let next = RuleState { running: Some(run.clone()), ..kept.value.clone() };
+            kept = kept.replace(&*self.store, &key, next).await?;
+        }
+        let query_id = match self.queries.start(&statement).await {
+            Ok(query_id) => query_id,
+            Err(error @ QueryError::Unavailable(_)) => return Err(error.into()),
+            Err(error) => {
+                // The engine does not take it, and would not the next time.
+                due.collected.push(self.fail(rule, &kept, &run, error, now).await?);
+                return Ok(watermark);
+            }
+        };
+        let owner = QueryOwner { rule: rule.id.to_string(), token };
+        self.store.put(&query_key(&query_id), bytes_of(&owner)).await?;
+        let next = RuleState { running: Some(with_id(&run, &query_id)), ..kept.value.clone() };
+        match kept.replace(&*self.store, &key, next).await {
+            // Another has started the same query, or collected it already.
+            Err(error) if error.is_conflict() => return Ok(watermark),
+            other => other?,
+        };
+        due.started.push(Started { rule: rule.id, query_id, window });
+        Ok(watermark)
+    }
+
+    async fn collect_run(
+        &self,
+        rule: &Rule,
+        kept: &Kept<RuleState>,
+        run: &Run,
+        now: i64,
+    ) -> Result<Collected, DetectError> {
+        let Some(query_id) = run.query_id.as_deref() else { return Ok(Collected::Running) };
+        if run.publishing_until.is_some_and(|until| now < until) {
+            return Ok(Collected::Claimed);
+        }
+        let progress = match self.queries.progress(query_id).await? {
+            Progress::Running { scanned_bytes } => match rule.max_scanned_bytes {
+                Some(limit) if scanned_bytes > limit => {
+                    self.queries.cancel(query_id).await?;
+                    Progress::Failed(QueryError::OverBudget { scanned: scanned_bytes, limit })
+                }
+                _ => return Ok(Collected::Running),
+            },
+            ended => ended,
+        };
+        let claimed = Run { publishing_until: Some(now + self.settings.claim), ..run.clone() };
+        let key = rule_key(rule.id);
+        let next = RuleState { running: Some(claimed.clone()), ..kept.value.clone() };
+        let kept = match kept.replace(&*self.store, &key, next).await {
+            Err(error) if error.is_conflict() => return Ok(Collected::Claimed),
+            other => other?,
+        };
+        let done = match progress {
+            Progress::Done(answer) => self.publish(rule, &kept, &claimed, &answer, now).await,
+            Progress::Failed(error) => self.fail(rule, &kept, &claimed, error, now).await,
+            Progress::Running { .. } => Ok(Collected::Running),
+        };
+        if done.is_err() {
+            // Let the next call try at once. If this fails too, it waits until the claim has run out.
+            let free = RuleState { running: Some(run.clone()), ..kept.value.clone() };
+            let _ = kept.replace(&*self.store, &key, free).await;
+        }
+        done
+    }
+
+    /// Publishes what an answer holds, and moves the watermark.
+    async fn publish(
+        &self,
+        rule: &Rule,
+        kept: &Kept<RuleState>,
+        run: &Run,
+        answer: &Answer,
+        now: i64,
+    ) -> Result<Collected, DetectError> {
+        let max_rows = usize::try_from(self.settings.max_rows).unwrap_or(usize::MAX);
+        let truncated = answer.rows.len() > max_rows;
+        let findings = finding::findings(rule, run.window, answer, max_rows, now, &self.settings.context);
+        let (mut published, mut repeated) = (0, 0);
+        for finding in &findings {
+            if self.publish_once(rule, finding).await? {
+                published += 1;
+            } else {
+                repeated += 1;
+            }
+        }
+        let scanned = answer.statistics.scanned_bytes;
+        if let Some(limit) = rule.max_scanned_bytes.filter(|limit| scanned > *limit) {
+            // It ended before anybody could stop it; what it found is good.
+            self.alert(rule, kept, run, &QueryError::OverBudget { scanned, limit }, now).await?;
+        }
+        if truncated {
+            let why = format!("more than {max_rows} rows; the rest was not looked at: make the rule narrower");
+            self.alert(rule, kept, run, &QueryError::Failed(why), now).await?;
+        }
+        let next = RuleState { watermark: Some(run.window.end), ..RuleState::default() };
+        match kept.replace(&*self.store, &rule_key(rule.id), next).await {
+            Err(error) if error.is_conflict() => return Ok(Collected::Outdated),
+            other => other?,
+        };
+        self.forget(run).await;
+        let (rule, window) = (rule.id, run.window);
+        Ok(Collected::Published { rule, window, published, repeated, scanned_bytes: scanned, truncated })
+    }
+
+    /// Publishes a finding unless it was; says whether it did.
+    async fn publish_once(&self, rule: &Rule, finding: &Finding) -> Result<bool, DetectError> {
+        let key = finding_key(rule.id, &finding.key);
+        let kept: Kept<Published> = state::load(&*self.store, &key).await?;
+        if kept.value.covers(finding.first, finding.last, finding.dedupe_window) {
+            return Ok(false);
+        }
+        self.publisher.publish(&finding.message(rule)).await?;
+        let mut published = kept.value.clone();
+        published.add(PublishedFinding { id: finding.id.clone(), first: finding.first, last: finding.last });
+        kept.replace(&*self.store, &key, published).await?;
+        Ok(true)
+    }
+
+    /// Tells of a failure, and lets the window be tried again later.
+    async fn fail(
+        &self,
+        rule: &Rule,
+        kept: &Kept<RuleState>,
+        run: &Run,
+        error: QueryError,
+        now: i64,
+    ) -> Result<Collected, DetectError> {
+        self.alert(rule, kept, run, &error, now).await?;
+        let interval = rule.schedule.longest_interval().min(LONGEST_PAUSE);
+        let failures = kept.value.failures.saturating_add(1);
+        let pause = interval.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+        let next = RuleState {
+            watermark: kept.value.watermark,
+            running: None,
+            failures,
+            // An interval less a moment, so that the next firing is not missed by the time this took.
+            not_before: Some(now + pause - pause.min(interval) / 2),
+        };
+        match kept.replace(&*self.store, &rule_key(rule.id), next).await {
+            Err(error) if error.is_conflict() => return Ok(Collected::Outdated),
+            other => other?,
+        };
+        self.forget(run).await;
+        Ok(Collected::Failed { rule: rule.id, window: run.window, error })
+    }
+
+    /// One alert a day for each kind of failure at each watermark.
+    async fn alert(
+        &self,
+        rule: &Rule,
+        kept: &Kept<RuleState>,
+        run: &Run,
+        error: &QueryError,
+        now: i64,
+    ) -> Result<(), DetectError> {
+        let watermark = kept.value.watermark;
+        let context = &self.settings.context;
+        let alert = finding::alert(rule, run.window, watermark, run.query_id.as_deref(), error, now, context);
+        let key = state::alert_key(rule.id, &alert.key);
+        let kept: Kept<Published> = state::load(&*self.store, &key).await?;
+        if kept.value.covers(alert.first, alert.last, alert.dedupe_window) {
+            return Ok(());
+        }
+        self.publisher.publish(&alert.message(rule)).await?;
+        let mut published = kept.value.clone();
+        published.add(PublishedFinding { id: alert.id.clone(), first: alert.first, last: alert.last });
+        kept.replace(&*self.store, &key, published).await?;
+        Ok(())
+    }
+
+    /// Removes what says to whom a query belonged. If that fails, it is found to be outdated some day.
+    async fn forget(&self, run: &Run) {
+        if let Some(query_id) = &run.query_id {
+            let _ = self.store.remove(&query_key(query_id)).await;
+        }
+    }
+}
+
+fn with_id(run: &Run, query_id: &str) -> Run {
+    Run { query_id: Some(query_id.to_owned()), ..run.clone() }
+}

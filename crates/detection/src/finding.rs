@@ -1,0 +1,552 @@
+//! What an answer's rows become: findings in OCSF (Detection Finding, class 2004), and messages that carry them.
+//!
+//! A row's columns have names of the rule's choice. Some names have a meaning (docs/detections.md): `time`, `start_time` and
+//! `end_time` say when; `src_ip`, `user_name`, `cmd_line` and the like become observables, and `account` and `region` say
+//! where. The whole row is evidence.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use ocsf::Version;
+use query::{Answer, QueryError};
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use crate::attack::Attacks;
+use crate::message::{Attribute, MAX_MESSAGE_BYTES, Message, MessageKind};
+use crate::rule::{Level, Logic, Rule};
+use crate::template;
+use crate::window::Window;
+
+/// What findings say of the deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingContext {
+    /// The version of OCSF.
+    pub version: Version,
+    /// The account that detections run in, for findings whose rows name none.
+    pub account: Option<String>,
+    /// The Region that they run in.
+    pub region: Option<String>,
+}
+
+impl Default for FindingContext {
+    fn default() -> Self {
+        Self { version: Version::V1_1_0, account: None, region: None }
+    }
+}
+
+/// A finding, or an alert about a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What it is.
+    pub kind: MessageKind,
+    /// Names it for ever: the same rows give the same id.
+    pub id: String,
+    /// The key under which its publication is remembered: hexadecimal digits.
+    pub key: String,
+    /// The time of its first event, in milliseconds since 1970.
+    pub first: i64,
+    /// The time of its last event.
+    pub last: i64,
+    /// For how long nothing of the same key is published; `None` for ever.
+    pub dedupe_window: Option<i64>,
+    /// The rows that it is made of, at most [`MAX_EVIDENCE`] of them as evidence.
+    pub rows: Vec<Map<String, Json>>,
+    /// The finding in OCSF.
+    pub event: Json,
+}
+
+/// How many rows a finding carries as evidence, and how many observables.
+pub const MAX_EVIDENCE: usize = 100;
+
+/// What product findings name.
+const PRODUCT: &str = "Sluice";
+
+/// The findings of an answer, in the order of their first events. Rows of one key within the dedupe window are one finding;
+/// without `dedupe` and `group_by` every different row is one.
+pub fn findings(
+    rule: &Rule,
+    window: Window,
+    answer: &Answer,
+    max_rows: usize,
+    now: i64,
+    context: &FindingContext,
+) -> Vec<Finding> {
+    let rows = answer.rows.iter().take(max_rows).map(|values| {
+        let names = answer.columns.iter().map(|column| column.name.clone());
+        names.zip(values.iter().cloned()).collect::<Map<String, Json>>()
+    });
+    let (key_columns, dedupe_window): (Option<Vec<&str>>, Option<i64>) = match (&rule.dedupe, &rule.group_by[..]) {
+        (Some(dedupe), _) => {
+            (Some(dedupe.key.iter().map(|column| column.value.as_str()).collect()), Some(dedupe.window))
+        }
+        (None, []) => (None, None),
+        (None, group) => (Some(group.iter().map(|column| column.value.as_str()).collect()), Some(rule.lookback)),
+    };
+    let mut by_key: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        let values: Json = match &key_columns {
+            Some(columns) => columns.iter().map(|column| row.get(*column).cloned().unwrap_or(Json::Null)).collect(),
+            None => Json::Object(row.clone()),
+        };
+        let (first, last) = times(&row, window);
+        by_key.entry(hash(&[&values.to_string()])).or_default().push(Row { first, last, cells: row });
+    }
+    let mut found = Vec::new();
+    for (key, mut rows) in by_key {
+        rows.sort_by_key(|row| (row.first, row.last));
+        let mut rows = rows.into_iter().peekable();
+        while let Some(row) = rows.next() {
+            let until = dedupe_window.map_or(i64::MAX, |window| row.first.saturating_add(window));
+            let mut together = vec![row];
+            while let Some(row) = rows.next_if(|row| row.last < until) {
+                together.push(row);
+            }
+            found.push(finding(rule, &key, dedupe_window, together, answer, window, now, context));
+        }
+    }
+    found.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
+    found
+}
+
+struct Row {
+    first: i64,
+    last: i64,
+    cells: Map<String, Json>,
+}
+
+fn hash(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// When the events of a row were: its columns say, else the window does.
+fn times(row: &Map<String, Json>, window: Window) -> (i64, i64) {
+    let at = |name: &str| row.get(name).and_then(millis);
+    let time = at("time");
+    let first = at("start_time").or(time).unwrap_or(window.start);
+    let last = at("end_time").or(time).unwrap_or(if time.is_some() { first } else { window.end - 1 });
+    (first.min(last), first.max(last))
+}
+
+/// A point in time as an answer has it: milliseconds since 1970, or `2024-05-01 10:00:00.000` with `UTC` or nothing after it.
+fn millis(value: &Json) -> Option<i64> {
+    if let Some(number) = value.as_i64() {
+        return Some(number);
+    }
+    let text = value.as_str()?;
+    let civil: DateTime = text.trim_end_matches("UTC").trim_end_matches(['Z', ' ']).parse().ok()?;
+    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one of the things that a finding tells of")]
+fn finding(
+    rule: &Rule,
+    key: &str,
+    dedupe_window: Option<i64>,
+    rows: Vec<Row>,
+    answer: &Answer,
+    window: Window,
+    now: i64,
+    context: &FindingContext,
+) -> Finding {
+    let first = rows.iter().map(|row| row.first).min().unwrap_or(window.start);
+    let last = rows.iter().map(|row| row.last).max().unwrap_or(window.end - 1);
+    let id = Uuid::new_v5(&rule.id, format!("{key}/{first}").as_bytes()).to_string();
+    let rows: Vec<Map<String, Json>> = rows.into_iter().map(|row| row.cells).collect();
+    // A group's row counts events.
+    let events = rows.iter().map(|row| row.get("event_count").and_then(Json::as_i64).unwrap_or(1)).sum::<i64>();
+    let mut event = base(rule, rule.level, context, now, &rows);
+    event["message"] = json!(summary(rule, &rows, events));
+    event["start_time"] = json!(first);
+    event["end_time"] = json!(last);
+    event["count"] = json!(i32::try_from(events.clamp(1, i64::from(i32::MAX))).unwrap_or(i32::MAX));
+    event["finding_info"] = finding_info(rule, &id, &rule.title, now);
+    event["finding_info"]["first_seen_time"] = json!(first);
+    event["finding_info"]["last_seen_time"] = json!(last);
+    event["evidences"] = rows.iter().take(MAX_EVIDENCE).map(evidence).collect();
+    let observables = observables(&rows);
+    if !observables.is_empty() {
+        event["observables"] = json!(observables);
+    }
+    let mut unmapped = run_facts(window, Some(&answer.query_id));
+    unmapped.insert("query.scanned_bytes".to_owned(), json!(answer.statistics.scanned_bytes.to_string()));
+    unmapped.insert("evidence.rows".to_owned(), json!(rows.len().to_string()));
+    if rows.len() > MAX_EVIDENCE {
+        unmapped.insert("evidence.omitted".to_owned(), json!((rows.len() - MAX_EVIDENCE).to_string()));
+    }
+    event["unmapped"] = Json::Object(unmapped);
+    Finding { kind: MessageKind::Finding, id, key: key.to_owned(), first, last, dedupe_window, rows, event }
+}
+
+/// An alert about a query that failed, was stopped, or found too much.
+pub fn alert(
+    rule: &Rule,
+    window: Window,
+    watermark: Option<i64>,
+    query_id: Option<&str>,
+    error: &QueryError,
+    now: i64,
+    context: &FindingContext,
+) -> Finding {
+    const DAY: i64 = 86_400_000;
+    let what = match error {
+        QueryError::OverBudget { .. } => "over budget",
+        QueryError::Cancelled(_) => "cancelled",
+        QueryError::Unsupported { .. } | QueryError::Invalid(_) => "refused",
+        _ => "failed",
+    };
+    let key = hash(&["alert", what, &watermark.unwrap_or_default().to_string()]);
+    let day = now.div_euclid(DAY);
+    let id = Uuid::new_v5(&rule.id, format!("{key}/{day}").as_bytes()).to_string();
+    let title = format!("Detection {what}: {}", rule.title);
+    let mut event = base(rule, Level::High, context, now, &[]);
+    if let Json::Object(members) = &mut event {
+        members.remove("remediation");
+    }
+    event["message"] = json!(format!("{title}: {error}"));
+    event["finding_info"] = finding_info(rule, &id, &title, now);
+    event["finding_info"]["types"] = json!(["Detection failure"]);
+    if let Json::Object(info) = &mut event["finding_info"] {
+        // The failure is no attack.
+        info.remove("attacks");
+    }
+    let mut facts = run_facts(window, query_id);
+    facts.insert("error".to_owned(), json!(error.to_string()));
+    event["evidences"] = json!([{ "data": facts.clone() }]);
+    event["unmapped"] = Json::Object(facts);
+    Finding {
+        kind: MessageKind::Alert,
+        id,
+        key,
+        first: now,
+        last: now,
+        dedupe_window: Some(DAY),
+        rows: Vec::new(),
+        event,
+    }
+}
+
+fn run_facts(window: Window, query_id: Option<&str>) -> Map<String, Json> {
+    let mut facts = Map::new();
+    if let Some(query_id) = query_id {
+        facts.insert("query.id".to_owned(), json!(query_id));
+    }
+    facts.insert("window.start".to_owned(), json!(window.start.to_string()));
+    facts.insert("window.end".to_owned(), json!(window.end.to_string()));
+    facts
+}
+
+/// What every finding of a rule says.
+fn base(rule: &Rule, level: Level, context: &FindingContext, now: i64, rows: &[Map<String, Json>]) -> Json {
+    let (severity_id, severity) = match level {
+        Level::Informational => (1, "Informational"),
+        Level::Low => (2, "Low"),
+        Level::Medium => (3, "Medium"),
+        Level::High => (4, "High"),
+        Level::Critical => (5, "Critical"),
+    };
+    let mut event = json!({
+        "activity_id": 1, "activity_name": "Create",
+        "category_uid": 2, "category_name": "Findings",
+        "class_uid": 2004, "class_name": "Detection Finding",
+        "type_uid": 200_401, "type_name": "Detection Finding: Create",
+        "time": now,
+        "severity_id": severity_id, "severity": severity,
+        "status_id": 1, "status": "New",
+        "metadata": {
+            "version": context.version.as_str(),
+            "product": { "name": PRODUCT, "vendor_name": PRODUCT, "version": env!("CARGO_PKG_VERSION") },
+            "event_code": rule.id.to_string(),
+        },
+    });
+    let (account, region) = (account(rows, context), region(rows, context));
+    if account.is_some() || region.is_some() {
+        event["metadata"]["profiles"] = json!(["cloud"]);
+        let mut cloud = json!({ "provider": "AWS" });
+        if let Some(account) = account {
+            cloud["account"] = json!({ "uid": account });
+        }
+        if let Some(region) = region {
+            cloud["region"] = json!(region);
+        }
+        event["cloud"] = cloud;
+    }
+    if !rule.response.is_empty() {
+        let steps = match &rule.response[..] {
+            [text] => text.clone(),
+            steps => steps.iter().enumerate().map(|(n, step)| format!("{}. {step}\n", n + 1)).collect(),
+        };
+        event["remediation"] = json!({ "desc": steps.trim_end() });
+        if !rule.references.is_empty() {
+            event["remediation"]["references"] = json!(rule.references);
+        }
+    }
+    event
+}
+
+fn finding_info(rule: &Rule, id: &str, title: &str, now: i64) -> Json {
+    let attacks = Attacks::of_tags(rule.tags.iter().map(|tag| tag.value.as_str()));
+    let mut info = json!({
+        "uid": id,
+        "title": title,
+        "created_time": now,
+        "types": [match rule.logic { Logic::Stix { .. } => "STIX pattern", Logic::Sql(_) => "SQL rule" }],
+        "analytic": {
+            "uid": rule.id.to_string(), "name": rule.title, "type_id": 1, "type": "Rule", "version": rule.version(),
+        },
+        "data_sources": sources(rule),
+    });
+    if let Some(description) = &rule.description {
+        info["desc"] = json!(description.trim());
+    }
+    let attacks = attacks.to_ocsf();
+    if !attacks.is_empty() {
+        info["attacks"] = json!(attacks);
+    }
+    if let Some(url) = rule.references.iter().find(|reference| reference.starts_with("https://")) {
+        info["src_url"] = json!(url);
+    }
+    info
+}
+
+/// The logical tables that a rule reads, each once.
+pub fn sources(rule: &Rule) -> Vec<String> {
+    let mut names: Vec<String> = match &rule.logic {
+        Logic::Stix { tables, .. } => tables.iter().map(|table| table.value.clone()).collect(),
+        Logic::Sql(text) => match template::read(&text.value) {
+            Ok(template) => template.tables.into_iter().map(|table| table.name).collect(),
+            Err(_) => Vec::new(),
+        },
+    };
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn cell_text(value: &Json) -> Option<String> {
+    match value {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn first_of(rows: &[Map<String, Json>], names: &[&str]) -> Option<String> {
+    rows.iter().find_map(|row| names.iter().find_map(|name| cell_text(row.get(*name)?)))
+}
+
+fn account(rows: &[Map<String, Json>], context: &FindingContext) -> Option<String> {
+    first_of(rows, &["account", "account_id", "account_uid", "accountid"]).or_else(|| context.account.clone())
+}
+
+fn region(rows: &[Map<String, Json>], context: &FindingContext) -> Option<String> {
+    first_of(rows, &["region"]).or_else(|| context.region.clone())
+}
+
+/// The title and what tells one finding of the rule from another.
+fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
+    const LONGEST: usize = 300;
+    const SHOWN: usize = 4;
+    let facts: Vec<String> = rows
+        .first()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !matches!(name.as_str(), "time" | "start_time" | "end_time" | "event_count"))
+        .filter_map(|(name, value)| Some(format!("{name} {}", cell_text(value)?)))
+        .take(SHOWN)
+        .collect();
+    let mut text = rule.title.clone();
+    if !facts.is_empty() {
+        text = format!("{text}: {}", facts.join(", "));
+    }
+    if events > 1 {
+        text = format!("{text} ({events} events)");
+    }
+    if text.chars().count() > LONGEST {
+        text = text.chars().take(LONGEST).chain(['…']).collect();
+    }
+    text
+}
+
+/// A row as evidence: whole, and those of its columns that have a place in OCSF.
+fn evidence(row: &Map<String, Json>) -> Json {
+    let mut evidence = json!({ "data": row });
+    let text = |name: &str| row.get(name).and_then(cell_text);
+    let port = |name: &str| row.get(name).and_then(Json::as_i64).filter(|port| (0..=65_535).contains(port));
+    for (member, side) in [("src_endpoint", "src"), ("dst_endpoint", "dst")] {
+        let mut endpoint = Map::new();
+        if let Some(ip) = text(&format!("{side}_ip")).filter(|ip| ip.parse::<IpAddr>().is_ok()) {
+            endpoint.insert("ip".to_owned(), json!(ip));
+        }
+        if let Some(hostname) = text(&format!("{side}_hostname")) {
+            endpoint.insert("hostname".to_owned(), json!(hostname));
+        }
+        if !endpoint.is_empty() {
+            if let Some(port) = port(&format!("{side}_port")) {
+                endpoint.insert("port".to_owned(), json!(port));
+            }
+            evidence[member] = Json::Object(endpoint);
+        }
+    }
+    if let Some(user) = text("user_name") {
+        evidence["actor"] = json!({ "user": { "name": user } });
+        if let Some(uid) = text("user_uid") {
+            evidence["actor"]["user"]["uid"] = json!(uid);
+        }
+    }
+    if let Some(operation) = text("operation") {
+        evidence["api"] = json!({ "operation": operation });
+        if let Some(service) = text("service") {
+            evidence["api"]["service"] = json!({ "name": service });
+        }
+    }
+    if let Some(hostname) = text("query_hostname") {
+        evidence["query"] = json!({ "hostname": hostname });
+    }
+    evidence
+}
+
+/// The type of observable that a column's name tells of. [`Version::V1_1_0`] has no others.
+fn observable_type(column: &str) -> Option<(i64, &'static str)> {
+    let ends = |ending: &str| column == ending || column.ends_with(&format!("_{ending}"));
+    Some(if ends("ip") {
+        (2, "IP Address")
+    } else if ends("hostname") || ends("domain") {
+        (1, "Hostname")
+    } else if ends("mac") {
+        (3, "MAC Address")
+    } else if ends("user_name") {
+        (4, "User Name")
+    } else if ends("email") {
+        (5, "Email Address")
+    } else if ends("url") {
+        (6, "URL String")
+    } else if ends("file_name") || ends("file_path") {
+        (7, "File Name")
+    } else if ["hash", "md5", "sha1", "sha256", "imphash"].into_iter().any(ends) {
+        (8, "Hash")
+    } else if ends("process_name") || ends("process_path") {
+        (9, "Process Name")
+    } else if ends("arn") || ends("resource_uid") || ends("user_uid") || ends("access_key") {
+        (10, "Resource UID")
+    } else {
+        return None;
+    })
+}
+
+fn observables(rows: &[Map<String, Json>]) -> Vec<Json> {
+    let mut found: Vec<Json> = Vec::new();
+    for (name, value) in rows.iter().flatten() {
+        let Some((type_id, caption)) = observable_type(name) else { continue };
+        let Some(value) = cell_text(value) else { continue };
+        if type_id == 2 && value.parse::<IpAddr>().is_err() {
+            continue;
+        }
+        let observable = json!({ "name": name, "type_id": type_id, "type": caption, "value": value });
+        if found.len() < MAX_EVIDENCE && !found.contains(&observable) {
+            found.push(observable);
+        }
+    }
+    found
+}
+
+impl Finding {
+    /// The finding as a message. What does not fit is left out of the evidence, and `unmapped` says how much that is.
+    pub fn message(&self, rule: &Rule) -> Message {
+        let attacks = Attacks::of_tags(rule.tags.iter().map(|tag| tag.value.as_str()));
+        let text = |pointer: &str| self.event.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
+        let mut attributes = BTreeMap::new();
+        let mut add = |name, value: Option<String>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                attributes.insert(name, Attribute::Text(value));
+            }
+        };
+        add("kind", Some(if self.kind == MessageKind::Alert { "alert" } else { "finding" }.to_owned()));
+        add("rule_id", Some(rule.id.to_string()));
+        add("level", Some(if self.kind == MessageKind::Alert { Level::High } else { rule.level }.to_string()));
+        add("status", Some(rule.status.to_string()));
+        add("account", text("/cloud/account/uid"));
+        add("region", text("/cloud/region"));
+        let mut add_list = |name, values: Vec<String>| {
+            if !values.is_empty() {
+                attributes.insert(name, Attribute::Texts(values));
+            }
+        };
+        add_list("tactic", attacks.tactic_ids().into_iter().map(str::to_owned).collect());
+        add_list("technique", attacks.techniques.clone());
+        add_list("source", sources(rule));
+        // Names and values count, too.
+        let of_attributes: usize =
+            attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + value.value().len()).sum();
+        let body = self.body(MAX_MESSAGE_BYTES.saturating_sub(of_attributes + 1024));
+        let title = text("/finding_info/title").unwrap_or_else(|| rule.title.clone());
+        Message {
+            kind: self.kind,
+            id: self.id.clone(),
+            group: rule.id.to_string(),
+            subject: subject(&title, rule.level),
+            body,
+            attributes,
+        }
+    }
+
+    /// The event as JSON of at most `limit` bytes.
+    fn body(&self, limit: usize) -> String {
+        let whole = self.event.to_string();
+        if whole.len() <= limit {
+            return whole;
+        }
+        let mut event = self.event.clone();
+        let rows = self.rows.len();
+        let evidences = event["evidences"].as_array().cloned().unwrap_or_default();
+        let with = |event: &mut Json, count: usize| {
+            event["unmapped"]["evidence.omitted"] = json!((rows - count).to_string());
+            event["evidences"] = evidences.iter().take(count).cloned().collect();
+            event.to_string()
+        };
+        let mut kept = evidences.len();
+        while kept > 1 {
+            kept /= 2;
+            let body = with(&mut event, kept);
+            if body.len() <= limit {
+                return body;
+            }
+        }
+        // One row that is too large by itself, or a great many observables: texts are cut where they are long.
+        let mut longest = 16_384;
+        loop {
+            let mut event = event.clone();
+            cut(&mut event, longest);
+            let body = event.to_string();
+            if body.len() <= limit || longest <= 64 {
+                return body;
+            }
+            longest /= 2;
+        }
+    }
+}
+
+/// Cuts texts of more than `longest` characters, visibly.
+fn cut(value: &mut Json, longest: usize) {
+    match value {
+        Json::String(text) if text.chars().count() > longest => {
+            *text = text.chars().take(longest).chain(['…']).collect();
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| cut(item, longest)),
+        Json::Object(members) => members.values_mut().for_each(|member| cut(member, longest)),
+        _ => {}
+    }
+}
+
+/// A subject that SNS takes: printable ASCII, shorter than 100 characters.
+fn subject(title: &str, level: Level) -> String {
+    let plain = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
+    format!("[{level}] {title}").chars().map(plain).take(99).collect()
+}

@@ -1,0 +1,267 @@
+//! The keys of a rule file, once: what may stand where. The parser reads by these tables and the JSON Schema is made of them.
+
+use crate::rule::{Level, ParameterType, Status};
+
+/// What a value has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// A text that is not empty.
+    Text,
+    /// A text of that form.
+    Formed(&'static TextForm),
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// A whole number not below this.
+    Integer(i64),
+    /// Any value.
+    Any,
+    /// A boolean, a number or a text.
+    Scalar,
+    /// A list with at least one item.
+    List(&'static Form),
+    /// A mapping with free keys, which have that form, and at least one entry.
+    Map(&'static TextForm, &'static Form),
+    /// A mapping with these keys.
+    Object(&'static ObjectForm),
+    /// One of these.
+    Either(&'static [Form]),
+}
+
+/// The form of a text.
+#[derive(Debug)]
+pub(crate) struct TextForm {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// What it looks like.
+    pub(crate) example: &'static str,
+    /// The same for JSON Schema (ECMA 262).
+    pub(crate) pattern: &'static str,
+    pub(crate) accepts: fn(&str) -> bool,
+}
+
+/// A mapping with fixed keys.
+#[derive(Debug)]
+pub(crate) struct ObjectForm {
+    /// What it is called in messages.
+    pub(crate) name: &'static str,
+    /// Its keys, in the order of the reference page.
+    pub(crate) keys: &'static [Key],
+}
+
+/// A key of a mapping.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) form: Form,
+    pub(crate) required: bool,
+    /// What it means, in one line.
+    pub(crate) summary: &'static str,
+}
+
+const fn required(name: &'static str, form: Form, summary: &'static str) -> Key {
+    Key { name, form, required: true, summary }
+}
+
+const fn optional(name: &'static str, form: Form, summary: &'static str) -> Key {
+    Key { name, form, required: false, summary }
+}
+
+pub(crate) static UUID: TextForm = TextForm {
+    name: "a UUID in lower case",
+    example: "6f5b1c5e-2a43-4b0e-9d5f-0f3c0a1b2c3d",
+    pattern: "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+    accepts: |text| {
+        let lengths = text.split('-').map(str::len);
+        lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+    },
+};
+
+pub(crate) static DATE: TextForm = TextForm {
+    name: "a date",
+    example: "2024-05-01",
+    pattern: "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+    accepts: |text| {
+        let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+        let within = |part: &str, most: u8| part.parse::<u8>().is_ok_and(|number| (1..=most).contains(&number));
+        matches!(text.split('-').collect::<Vec<_>>()[..], [year, month, day]
+            if digits(year, 4) && digits(month, 2) && digits(day, 2) && within(month, 12) && within(day, 31))
+    },
+};
+
+pub(crate) static DURATION: TextForm = TextForm {
+    name: "a length of time",
+    example: "15m",
+    pattern: "^[0-9]{1,6}[smhd]$",
+    accepts: |text| text.len() <= 7 && crate::schedule::parse_duration(text).is_ok(),
+};
+
+pub(crate) static SCHEDULE: TextForm = TextForm {
+    name: "a schedule",
+    example: "rate(5 minutes)",
+    pattern: r"^(rate|cron)\(.*\)$",
+    accepts: |text| (text.starts_with("rate(") || text.starts_with("cron(")) && text.ends_with(')'),
+};
+
+pub(crate) static BYTES: TextForm = TextForm {
+    name: "a number of bytes",
+    example: "10 GB",
+    pattern: "^[1-9][0-9]{0,5} (KB|MB|GB|TB)$",
+    accepts: |text| parse_bytes(text).is_some(),
+};
+
+pub(crate) static NAME: TextForm = TextForm {
+    name: "a name of lower-case letters, digits and `_`",
+    example: "user_name",
+    pattern: "^[a-z_][a-z0-9_]*$",
+    accepts: is_name,
+};
+
+pub(crate) static TABLE: TextForm = TextForm {
+    name: "a logical table",
+    example: "aws-cloudtrail, class:process_activity",
+    pattern: "^(class:)?[a-z0-9][a-z0-9_/-]*$",
+    accepts: is_table,
+};
+
+pub(crate) static TAG: TextForm = TextForm {
+    name: "a tag",
+    example: "attack.t1059.001",
+    pattern: "^[a-z0-9_-]+(\\.[a-z0-9_-]+)+$",
+    accepts: |text| {
+        let good = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        };
+        text.contains('.') && text.split('.').all(good)
+    },
+};
+
+/// Whether a text can name a column or a parameter without quotes.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && !text.is_empty()
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether a text can name a logical table.
+pub(crate) fn is_table(text: &str) -> bool {
+    let name = text.strip_prefix("class:").unwrap_or(text);
+    name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'/' | b'-'))
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+}
+
+/// The bytes of `10 GB`, in powers of ten as Athena's limits are.
+pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_once(' ')?;
+    let digits = number.len() <= 6 && number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+    let count: u64 = number.parse().ok().filter(|_| digits)?;
+    let unit = match unit {
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return None,
+    };
+    Some(count * unit)
+}
+
+const TEXTS: Form = Form::Either(&[Form::Text, Form::List(&Form::Text)]);
+const COLUMNS: Form = Form::List(&Form::Formed(&NAME));
+const EVENTS: Form = Form::Either(&[Form::Text, Form::List(&Form::Either(&[Form::Text, Form::Object(&ANY_OBJECT)]))]);
+const PARAMETERS: Form = Form::Map(&NAME, &Form::Any);
+
+/// A mapping whose keys are nobody's business here: `keys` is empty.
+pub(crate) static ANY_OBJECT: ObjectForm = ObjectForm { name: "an object", keys: &[] };
+
+static PARAMETER: ObjectForm = ObjectForm {
+    name: "a parameter",
+    keys: &[
+        required("type", Form::Choice(ParameterType::WORDS), "Of what kind its value is."),
+        required("default", Form::Any, "Its value where none is set. A list may be empty."),
+        optional("description", Form::Text, "What it is for."),
+    ],
+};
+
+static THRESHOLD: ObjectForm = ObjectForm {
+    name: "a threshold",
+    keys: &[
+        required("count", Form::Integer(1), "So many rows of a group, or more, within the window."),
+        optional("distinct", Form::Formed(&NAME), "Count the different values of this column, not the rows."),
+    ],
+};
+
+static DEDUPE: ObjectForm = ObjectForm {
+    name: "`dedupe`",
+    keys: &[
+        required("key", COLUMNS, "Columns; findings with the same values in them are one."),
+        required(
+            "window",
+            Form::Formed(&DURATION),
+            "For how long after a finding no other of the same key is published.",
+        ),
+    ],
+};
+
+static TEST_INPUT: ObjectForm = ObjectForm {
+    name: "an input of a test",
+    keys: &[
+        required("source", Form::Text, "A shipped mapping's name, or the path of a mapping config from this file."),
+        optional("events", EVENTS, "Raw events: objects or lines of text, or one text with all of them."),
+        optional("file", Form::Text, "A file of raw events, from this file."),
+    ],
+};
+
+static TEST: ObjectForm = ObjectForm {
+    name: "a test",
+    keys: &[
+        required("name", Form::Text, "What it shows."),
+        optional("source", Form::Text, "A shipped mapping's name, or the path of a mapping config from this file."),
+        optional("events", EVENTS, "Raw events: objects or lines of text, or one text with all of them."),
+        optional("file", Form::Text, "A file of raw events, from this file."),
+        optional("inputs", Form::List(&Form::Object(&TEST_INPUT)), "Events of several sources."),
+        optional("parameters", PARAMETERS, "Values of parameters other than the defaults."),
+        required(
+            "expect",
+            Form::Either(&[Form::Choice(&["none"]), Form::Integer(1), Form::List(&Form::Map(&NAME, &Form::Scalar))]),
+            "`none`, how many findings, or the findings with the values of their columns.",
+        ),
+    ],
+};
+
+/// The whole file.
+pub(crate) static FILE: ObjectForm = ObjectForm {
+    name: "a rule",
+    keys: &[
+        required("title", Form::Text, "What it finds, in a few words."),
+        required("id", Form::Formed(&UUID), "Names the rule for ever."),
+        required("status", Form::Choice(Status::WORDS), "How far it is trusted."),
+        optional("description", Form::Text, "What it finds and why that matters."),
+        optional("references", Form::List(&Form::Text), "Where to read more."),
+        optional("author", Form::Text, "Who wrote it."),
+        optional("date", Form::Formed(&DATE), "The day it was made."),
+        optional("modified", Form::Formed(&DATE), "The day it was last changed."),
+        optional("tags", Form::List(&Form::Formed(&TAG)), "Sigma's tags, as `attack.t1059.001`."),
+        optional("falsepositives", Form::List(&Form::Text), "What else looks like it."),
+        required("level", Form::Choice(Level::WORDS), "How bad a finding is."),
+        optional("stix", Form::Text, "A STIX 2.1 pattern."),
+        optional(
+            "tables",
+            Form::List(&Form::Formed(&TABLE)),
+            "The logical tables in which the STIX pattern is looked for.",
+        ),
+        optional("sql", Form::Text, "A query in Trino's SQL, with `{{table}}`, `{{window}}` and `{{param:name}}`."),
+        required("schedule", Form::Formed(&SCHEDULE), "When it runs, as EventBridge writes it (UTC)."),
+        required("lookback", Form::Formed(&DURATION), "The least length of the window that a run looks at."),
+        required("ingest_delay", Form::Formed(&DURATION), "How late events reach the lake."),
+        optional("parameters", Form::Map(&NAME, &Form::Object(&PARAMETER)), "What can be set from outside."),
+        optional("group_by", COLUMNS, "Columns of the result whose values make a group of rows."),
+        optional("threshold", Form::Object(&THRESHOLD), "How many rows a group must have."),
+        optional("dedupe", Form::Object(&DEDUPE), "Which findings are one."),
+        optional(
+            "max_scanned_bytes",
+            Form::Either(&[Form::Integer(1), Form::Formed(&BYTES)]),
+            "What a run may read: a number of bytes, or `10 GB`.",
+        ),
+        optional("response", TEXTS, "What to do about a finding: a text, or a list of steps."),
+        optional("tests", Form::List(&Form::Object(&TEST)), "Events, and what is to be found in them."),
+    ],
+};

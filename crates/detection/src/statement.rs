@@ -1,0 +1,656 @@
+//! The statement of a rule for a window: logical tables become physical ones, windows become bounds, parameters become
+//! values. Nothing but the rule author's own SQL comes into it unquoted.
+
+use query::Statement;
+use sql::sql;
+use sql::table::{Layout, Table};
+use sql::text::Sql;
+use sql::types::ColumnType;
+
+use crate::catalog::{Catalog, CatalogTable, UnknownTable};
+use crate::rule::{Logic, ParameterValue, ParameterValues, Rule, Threshold};
+use crate::template::{self, Piece, TableReference, Template};
+use crate::window::Window;
+
+/// Why no statement can be made of a rule here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// A logical table stands for nothing.
+    #[error(transparent)]
+    UnknownTable(#[from] UnknownTable),
+    /// The SQL's templates cannot be read; lint says where.
+    #[error("the SQL of the rule is refused by lint: {0}")]
+    Template(String),
+    /// A parameter is used or set that the rule does not declare.
+    #[error("the rule declares no parameter `{0}`")]
+    UnknownParameter(String),
+    /// A value that was set is not of the parameter's type.
+    #[error("the value of parameter `{name}` is not of type {wanted}")]
+    WrongParameter {
+        /// The parameter.
+        name: String,
+        /// Its type.
+        wanted: &'static str,
+    },
+    /// Several tables can be read as one only if their columns are known.
+    #[error(
+        "the columns of {0} are not known, so it cannot be read together with other tables; give them in the catalog"
+    )]
+    UnknownColumns(String),
+    /// A column has types that do not go together.
+    #[error("column `{column}` is {one} in one table of `{table}` and {other} in another")]
+    TypeConflict {
+        /// The logical table.
+        table: String,
+        /// The column.
+        column: String,
+        /// A type.
+        one: String,
+        /// Another.
+        other: String,
+    },
+    /// It is not known which column tells the time of an event.
+    #[error("the rows of {table} are of dialect `{dialect}`, of which no column is known to tell the time")]
+    NoTime {
+        /// The table.
+        table: String,
+        /// Its dialect.
+        dialect: String,
+    },
+    /// A pattern that cannot be carried out exactly.
+    #[error("the pattern cannot be carried out: {0}")]
+    Pattern(String),
+}
+
+/// The statement of a rule for a window. At most `max_rows` rows and one more come out of it, so that it can be seen when
+/// there are too many. It has no token yet.
+///
+/// # Errors
+/// [`StatementError`]
+pub fn build(
+    rule: &Rule,
+    catalog: &Catalog,
+    window: Window,
+    parameters: &ParameterValues,
+    max_rows: u64,
+) -> Result<Statement, StatementError> {
+    let values = Values::new(rule, parameters)?;
+    let hits = match &rule.logic {
+        Logic::Sql(text) => of_sql(&text.value, catalog, window, &values)?,
+        Logic::Stix { .. } => return Err(StatementError::Pattern("patterns are not translated yet".to_owned())),
+    };
+    let rows =
+        if rule.group_by.is_empty() { sql!("SELECT * FROM ({}) AS \"hits\"", hits) } else { grouped(rule, hits) };
+    let limit = Sql::integer(i64::try_from(max_rows.saturating_add(1)).unwrap_or(i64::MAX));
+    Ok(Statement { max_scanned_bytes: rule.max_scanned_bytes, ..Statement::new(sql!("{} LIMIT {}", rows, limit)) })
+}
+
+/// The token of a run: it differs if anything does that its answer depends on, and only then.
+pub fn token(rule: &Rule, window: Window, attempt: u32, statement: &Sql) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [
+        rule.id.to_string(),
+        rule.version(),
+        window.start.to_string(),
+        window.end.to_string(),
+        attempt.to_string(),
+        statement.as_str().to_owned(),
+    ] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// One row for every group that reaches the threshold.
+fn grouped(rule: &Rule, hits: Sql) -> Sql {
+    let columns = || rule.group_by.iter().map(|column| Sql::name(column));
+    let (counted, wanted) = match &rule.threshold {
+        Some(Threshold { count, distinct: Some(column) }) => (sql!("count(DISTINCT {})", Sql::name(column)), *count),
+        Some(Threshold { count, distinct: None }) => (Sql::code("count(*)"), *count),
+        None => (Sql::code("count(*)"), 1),
+    };
+    let mut selected: Vec<Sql> = columns().collect();
+    selected.push(Sql::code("count(*) AS \"event_count\""));
+    if rule.threshold.as_ref().is_some_and(|threshold| threshold.distinct.is_some()) {
+        selected.push(sql!("{} AS \"distinct_count\"", counted));
+    }
+    selected.push(Sql::code("min(\"time\") AS \"start_time\", max(\"time\") AS \"end_time\""));
+    sql!(
+        "SELECT {} FROM ({}) AS \"hits\" GROUP BY {} HAVING {} >= {}",
+        Sql::list(selected),
+        hits,
+        Sql::list(columns()),
+        counted,
+        Sql::integer(i64::try_from(wanted).unwrap_or(i64::MAX))
+    )
+}
+
+/// The values of a rule's parameters.
+pub(crate) struct Values<'r> {
+    rule: &'r Rule,
+    set: Vec<(String, ParameterValue)>,
+}
+
+impl<'r> Values<'r> {
+    pub(crate) fn new(rule: &'r Rule, set: &ParameterValues) -> Result<Self, StatementError> {
+        let read = |(name, value): (&String, &serde_json::Value)| {
+            let declared = rule.parameters.iter().find(|parameter| parameter.name.value == *name);
+            let declared = declared.ok_or_else(|| StatementError::UnknownParameter(name.clone()))?;
+            let value = declared.parameter_type.read(value).ok_or_else(|| StatementError::WrongParameter {
+                name: name.clone(),
+                wanted: declared.parameter_type.as_str(),
+            })?;
+            Ok((name.clone(), value))
+        };
+        Ok(Self { rule, set: set.iter().map(read).collect::<Result<_, StatementError>>()? })
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Result<&ParameterValue, StatementError> {
+        if let Some((_, value)) = self.set.iter().find(|(set, _)| set == name) {
+            return Ok(value);
+        }
+        let declared = self.rule.parameters.iter().find(|parameter| parameter.name.value == name);
+        declared.map(|parameter| &parameter.default).ok_or_else(|| StatementError::UnknownParameter(name.to_owned()))
+    }
+}
+
+/// A value as SQL. A list stands to the right of IN; of an empty one it is a query without rows, so that `NOT IN` holds.
+fn parameter(value: &ParameterValue) -> Sql {
+    let list = |items: Vec<Sql>, none: &'static str| {
+        if items.is_empty() { Sql::code(none) } else { sql!("({})", Sql::list(items)) }
+    };
+    match value {
+        ParameterValue::Text(text) => Sql::text(text),
+        ParameterValue::Integer(number) => Sql::integer(*number),
+        ParameterValue::Decimal(number) => Sql::double(*number),
+        ParameterValue::Boolean(value) => Sql::boolean(*value),
+        ParameterValue::TextList(items) => {
+            list(items.iter().map(|text| Sql::text(text)).collect(), "(SELECT CAST(NULL AS varchar) WHERE FALSE)")
+        }
+        ParameterValue::IntegerList(items) => list(
+            items.iter().map(|number| Sql::integer(*number)).collect(),
+            "(SELECT CAST(NULL AS bigint) WHERE FALSE)",
+        ),
+    }
+}
+
+fn of_sql(text: &str, catalog: &Catalog, window: Window, values: &Values<'_>) -> Result<Sql, StatementError> {
+    let template = template::read(text).map_err(|faults| {
+        StatementError::Template(faults.first().map(|fault| fault.message.clone()).unwrap_or_default())
+    })?;
+    let wanted = Wanted::of(text, &template);
+    let relations = template
+        .tables
+        .iter()
+        .map(|reference| Relation::of(reference, catalog, window, &wanted))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut whole = Vec::new();
+    for piece in &template.pieces {
+        whole.push(match piece {
+            Piece::Text(range) => Sql::of_author(text.get(range.clone()).unwrap_or_default()),
+            Piece::Table(index) => relations[*index].sql.clone(),
+            Piece::Window(indices) => Sql::and(indices.iter().map(|index| relations[*index].bounds.clone())),
+            Piece::Parameter(name, _) => parameter(values.get(name)?),
+        });
+    }
+    Ok(Sql::joined("", whole))
+}
+
+/// Which columns a text of SQL may speak of: its words, or all.
+enum Wanted {
+    All,
+    Words(Vec<String>),
+}
+
+impl Wanted {
+    fn of(text: &str, template: &Template) -> Self {
+        let outside: String = template
+            .pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Text(range) => text.get(range.clone()),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+            .join(" ");
+        // `count(*)` reads no column; `SELECT *` and `e.*` read all.
+        let compact: String = outside.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+        let stars = compact.replace("count(*)", "").replace("count( * )", "");
+        let reads_all = stars.match_indices('*').any(|(at, _)| {
+            let before = stars[..at].trim_end();
+            before.ends_with("select") || before.ends_with(',') || before.ends_with('.') || before.ends_with("distinct")
+        });
+        if reads_all {
+            return Self::All;
+        }
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut words: Vec<String> =
+            compact.split(|c| !is_word(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        words.sort_unstable();
+        words.dedup();
+        Self::Words(words)
+    }
+
+    fn has(&self, column: &str) -> bool {
+        const ALWAYS: [&str; 2] = ["time", "class_uid"];
+        match self {
+            Self::All => true,
+            Self::Words(words) => {
+                let column = column.to_ascii_lowercase();
+                ALWAYS.contains(&column.as_str()) || words.binary_search(&column).is_ok()
+            }
+        }
+    }
+}
+
+/// What stands for a logical table in one place.
+struct Relation {
+    sql: Sql,
+    /// What `{{window}}` is for it.
+    bounds: Sql,
+}
+
+impl Relation {
+    fn of(
+        reference: &TableReference,
+        catalog: &Catalog,
+        window: Window,
+        wanted: &Wanted,
+    ) -> Result<Self, StatementError> {
+        let resolved = catalog.resolve(&reference.name)?;
+        let alias = reference.alias.as_deref();
+        if let [(table, None)] = resolved.tables[..]
+            && table.exists
+        {
+            return Ok(Self { sql: table.table.reference(), bounds: bounds(&table.table, window, alias)? });
+        }
+        let sql = union(&reference.name, &resolved.tables, window, wanted)?;
+        // The bounds are within; once more outside they change nothing.
+        Ok(Self { sql, bounds: time_bounds(column(alias, "time"), window) })
+    }
+}
+
+fn column(alias: Option<&str>, name: &str) -> Sql {
+    match alias {
+        Some(alias) => Sql::path([alias, name]),
+        None => Sql::name(name),
+    }
+}
+
+fn time_bounds(time: Sql, window: Window) -> Sql {
+    sql!("({} >= {} AND {} < {})", time, Sql::integer(window.start), time, Sql::integer(window.end))
+}
+
+/// The rows of a table within a window: the exact bounds of time, and what lets the engine leave the rest unread.
+pub(crate) fn bounds(table: &Table, window: Window, alias: Option<&str>) -> Result<Sql, StatementError> {
+    let named = |name| column(alias, name);
+    let ocsf_time = table.dialect == "ocsf" || matches!(table.column("time"), Some(ColumnType::Bigint));
+    let exact = match table.dialect.as_str() {
+        _ if ocsf_time => time_bounds(named("time"), window),
+        "cloudtrail" => {
+            let time = sql!("from_iso8601_timestamp({})", named("eventtime"));
+            let (start, end) = (Sql::timestamp_utc(window.start), Sql::timestamp_utc(window.end));
+            sql!("({} >= {} AND {} < {})", time, start, time, end)
+        }
+        // Flow logs have whole seconds.
+        "vpcflow" => time_bounds(sql!("{} * 1000", named("start")), window),
+        dialect => {
+            let table = format!("{}.{}", table.database, table.name);
+            return Err(StatementError::NoTime { table, dialect: dialect.to_owned() });
+        }
+    };
+    let last = window.end - 1;
+    Ok(match table.layout {
+        Layout::EventDay => sql!(
+            "({} AND {} BETWEEN {} AND {})",
+            exact,
+            named("eventday"),
+            Sql::event_day(window.start),
+            Sql::event_day(last)
+        ),
+        Layout::TimeDt => {
+            let literal = |millis| match table.column("time_dt") {
+                Some(ColumnType::TimestampWithTimeZone) => Sql::timestamp_utc(millis),
+                _ => Sql::timestamp(millis),
+            };
+            sql!(
+                "({} AND {} >= {} AND {} < {})",
+                exact,
+                named("time_dt"),
+                literal(window.start),
+                named("time_dt"),
+                literal(window.end)
+            )
+        }
+        _ => exact,
+    })
+}
+
+/// Several tables as one: all columns that the rule may speak of, NULL where a table lacks one, and each table read for
+/// the window only.
+fn union(
+    logical: &str,
+    tables: &[(&CatalogTable, Option<u32>)],
+    window: Window,
+    wanted: &Wanted,
+) -> Result<Sql, StatementError> {
+    let qualified = |table: &Table| format!("{}.{}", table.database, table.name);
+    let mut columns: Vec<(String, ColumnType)> = Vec::new();
+    for (entry, _) in tables {
+        let table = &entry.table;
+        if table.columns.is_empty() {
+            if let [(only, Some(class))] = tables
+                && only.exists
+            {
+                let class = sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class)));
+                return Ok(sql!(
+                    "(SELECT * FROM {} WHERE {} AND {})",
+                    table.reference(),
+                    bounds(table, window, None)?,
+                    class
+                ));
+            }
+            return Err(StatementError::UnknownColumns(qualified(table)));
+        }
+        for (name, column_type) in table.columns.iter().filter(|(name, _)| wanted.has(name)) {
+            match columns.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                None => columns.push((name.to_ascii_lowercase(), column_type.clone())),
+                Some((_, merged)) => {
+                    *merged = merge(merged, column_type).ok_or_else(|| StatementError::TypeConflict {
+                        table: logical.to_owned(),
+                        column: name.clone(),
+                        one: merged.to_string(),
+                        other: column_type.to_string(),
+                    })?;
+                }
+            }
+        }
+    }
+    let mut branches = Vec::new();
+    for (entry, class) in tables.iter().filter(|(entry, _)| entry.exists) {
+        let table = &entry.table;
+        let selected = columns.iter().map(|(name, column_type)| {
+            let value = match table.column(name) {
+                Some(own) => converted(Sql::name(name), own, column_type),
+                None => null_of(column_type),
+            };
+            sql!("{} AS {}", value, Sql::name(name))
+        });
+        let mut conditions = vec![bounds(table, window, None)?];
+        if let Some(class) = class {
+            conditions.push(sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class))));
+        }
+        let selected = Sql::list(selected);
+        branches.push(sql!("SELECT {} FROM {} WHERE {}", selected, table.reference(), Sql::and(conditions)));
+    }
+    if branches.is_empty() {
+        let nulls = columns.iter().map(|(name, column_type)| sql!("{} AS {}", null_of(column_type), Sql::name(name)));
+        return Ok(sql!("(SELECT {} WHERE FALSE)", Sql::list(nulls)));
+    }
+    Ok(sql!("({})", Sql::joined(" UNION ALL ", branches)))
+}
+
+fn type_sql(column_type: &ColumnType) -> Sql {
+    // Names of fields are quoted by its Display.
+    Sql::of_author(column_type.to_string())
+}
+
+fn null_of(column_type: &ColumnType) -> Sql {
+    sql!("CAST(NULL AS {})", type_sql(column_type))
+}
+
+/// The narrowest type that holds both.
+fn merge(one: &ColumnType, other: &ColumnType) -> Option<ColumnType> {
+    use ColumnType::{Array, Bigint, Double, Integer, Map, Real, Row};
+    Some(match (one, other) {
+        (one, other) if one == other => one.clone(),
+        (Integer, Bigint) | (Bigint, Integer) => Bigint,
+        (Real, Double) | (Double, Real) => Double,
+        (Array(one), Array(other)) => Array(Box::new(merge(one, other)?)),
+        (Map(key, one), Map(other_key, other)) if key == other_key => Map(key.clone(), Box::new(merge(one, other)?)),
+        (Row(one), Row(other)) => {
+            let mut fields = one.clone();
+            for (name, field) in other {
+                match fields.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                    None => fields.push((name.clone(), field.clone())),
+                    Some((_, merged)) => *merged = merge(merged, field)?,
+                }
+            }
+            Row(fields)
+        }
+        _ => return None,
+    })
+}
+
+/// A value of one type as a wider one of [`merge`].
+fn converted(value: Sql, from: &ColumnType, to: &ColumnType) -> Sql {
+    match (from, to) {
+        (from, to) if from == to => value,
+        (ColumnType::Row(_), ColumnType::Row(fields)) => {
+            let members = fields.iter().map(|(name, field)| match from.field(name) {
+                Some(own) => converted(sql!("{}.{}", value, Sql::name(name)), own, field),
+                None => null_of(field),
+            });
+            sql!("IF({} IS NULL, NULL, CAST(ROW({}) AS {}))", value, Sql::list(members), type_sql(to))
+        }
+        (ColumnType::Array(own), ColumnType::Array(element)) => {
+            let element = converted(Sql::name("element"), own, element);
+            sql!("transform({}, \"element\" -> {})", value, element)
+        }
+        _ => sql!("CAST({} AS {})", value, type_sql(to)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::catalog::CatalogTable;
+
+    const WINDOW: Window = Window { start: 1_714_557_600_000, end: 1_714_561_200_000 };
+
+    fn table(name: &str, layout: Layout, columns: &[(&str, &str)]) -> Table {
+        let columns = columns.iter().map(|(name, column_type)| ((*name).to_owned(), column_type.parse().unwrap()));
+        Table {
+            database: "lake".to_owned(),
+            name: name.to_owned(),
+            columns: columns.collect(),
+            layout,
+            dialect: "ocsf".to_owned(),
+        }
+    }
+
+    fn catalog(entries: &[(&str, Table, &[u32], bool)]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for (name, table, classes, exists) in entries {
+            catalog.add(name, CatalogTable { table: table.clone(), classes: classes.to_vec(), exists: *exists });
+        }
+        catalog
+    }
+
+    fn rule(sql: &str, more: &str) -> Rule {
+        let indented = sql.replace('\n', "\n  ");
+        let text = format!(
+            "title: t\nid: 6f5b1c5e-2a43-4b0e-9d5f-0f3c0a1b2c3d\nstatus: test\nlevel: low\nschedule: rate(5 minutes)\n\
+             lookback: 1h\ningest_delay: 10m\n{more}sql: |\n  {indented}\n"
+        );
+        let (rule, faults) = crate::parse::parse(&text);
+        rule.unwrap_or_else(|| panic!("{faults:?}"))
+    }
+
+    fn built(sql: &str, more: &str, catalog: &Catalog) -> String {
+        let statement = build(&rule(sql, more), catalog, WINDOW, &ParameterValues::new(), 10).unwrap();
+        let text = statement.sql.as_str().to_owned();
+        let inner = text.strip_prefix("SELECT * FROM (").and_then(|text| text.strip_suffix("\n) AS \"hits\" LIMIT 11"));
+        inner.map_or(text.clone(), str::to_owned)
+    }
+
+    #[test]
+    fn a_window_is_exact_and_names_the_partitions() {
+        let columns = [("time", "bigint"), ("time_dt", "timestamp"), ("eventday", "string")];
+        for (layout, expected) in [
+            (
+                Layout::EventDay,
+                "SELECT 1 FROM \"lake\".\"t\" WHERE ((\"time\" >= 1714557600000 AND \"time\" < 1714561200000) AND \
+                 \"eventday\" BETWEEN '20240501' AND '20240501')",
+            ),
+            (
+                Layout::TimeDt,
+                "SELECT 1 FROM \"lake\".\"t\" WHERE ((\"time\" >= 1714557600000 AND \"time\" < 1714561200000) AND \
+                 \"time_dt\" >= TIMESTAMP '2024-05-01 10:00:00.000' AND \"time_dt\" < TIMESTAMP '2024-05-01 \
+                 11:00:00.000')",
+            ),
+            (
+                Layout::Plain,
+                "SELECT 1 FROM \"lake\".\"t\" WHERE (\"time\" >= 1714557600000 AND \"time\" < 1714561200000)",
+            ),
+        ] {
+            let catalog = catalog(&[("t", table("t", layout, &columns), &[], true)]);
+            assert_eq!(built("SELECT 1 FROM {{t}} WHERE {{window}}", "", &catalog), expected);
+        }
+    }
+
+    #[test]
+    fn the_last_day_of_a_window_that_ends_at_midnight_is_the_day_before() {
+        let table = table("t", Layout::EventDay, &[("time", "bigint"), ("eventday", "string")]);
+        let day = Window { start: 1_714_521_600_000, end: 1_714_608_000_000 };
+        let bounds = bounds(&table, day, Some("e")).unwrap();
+        assert!(bounds.as_str().contains("\"e\".\"eventday\" BETWEEN '20240501' AND '20240501'"), "{bounds}");
+        let longer = super::bounds(&table, Window { end: day.end + 1, ..day }, None).unwrap();
+        assert!(longer.as_str().contains("BETWEEN '20240501' AND '20240502'"), "{longer}");
+    }
+
+    #[test]
+    fn several_tables_are_one_with_null_for_what_one_lacks() {
+        let one = table("s_1007", Layout::Plain, &[("time", "bigint"), ("process", "struct<name:string,pid:int>")]);
+        let other = table(
+            "s_1001",
+            Layout::Plain,
+            &[
+                ("time", "bigint"),
+                ("process", "struct<name:string,uid:string>"),
+                ("file", "struct<name:string>"),
+                ("unused", "string"),
+            ],
+        );
+        let catalog = catalog(&[("s", one, &[1007], true), ("s", other, &[1001], true)]);
+        let time = "(\"time\" >= 1714557600000 AND \"time\" < 1714561200000)";
+        let row = "row(\"name\" varchar, \"pid\" integer, \"uid\" varchar)";
+        let expected = format!(
+            "SELECT process.name, file.name FROM (SELECT \"time\" AS \"time\", IF(\"process\" IS NULL, NULL, \
+             CAST(ROW(\"process\".\"name\", \"process\".\"pid\", CAST(NULL AS varchar)) AS {row})) AS \"process\", \
+             CAST(NULL AS row(\"name\" varchar)) AS \"file\" FROM \"lake\".\"s_1007\" WHERE {time} UNION ALL SELECT \
+             \"time\" AS \"time\", IF(\"process\" IS NULL, NULL, CAST(ROW(\"process\".\"name\", CAST(NULL AS integer), \
+             \"process\".\"uid\") AS {row})) AS \"process\", \"file\" AS \"file\" FROM \"lake\".\"s_1001\" WHERE {time}) \
+             e WHERE (\"e\".\"time\" >= 1714557600000 AND \"e\".\"time\" < 1714561200000)"
+        );
+        assert_eq!(built("SELECT process.name, file.name FROM {{s}} e WHERE {{window:e}}", "", &catalog), expected);
+    }
+
+    #[test]
+    fn a_class_is_filtered_where_a_table_has_others_too() {
+        let columns = [("time", "bigint"), ("class_uid", "int")];
+        let trail = table("trail", Layout::Plain, &columns);
+        let sysmon = table("sysmon", Layout::Plain, &columns);
+        let catalog =
+            catalog(&[("aws-cloudtrail", trail, &[6003, 3002, 3001], true), ("windows-sysmon", sysmon, &[3002], true)]);
+        let sql = built("SELECT time FROM {{class:authentication}} WHERE {{window}}", "", &catalog);
+        assert_eq!(sql.matches("\"class_uid\" = 3002").count(), 1, "{sql}");
+        assert_eq!(sql.matches("UNION ALL").count(), 1, "{sql}");
+        let whole = built("SELECT time FROM {{aws-cloudtrail}} WHERE {{window}}", "", &catalog);
+        assert!(!whole.contains("class_uid"), "{whole}");
+        let unknown = build(
+            &rule("SELECT 1 FROM {{class:dns_activity}} WHERE {{window}}", ""),
+            &catalog,
+            WINDOW,
+            &ParameterValues::new(),
+            1,
+        );
+        assert!(matches!(unknown, Err(StatementError::UnknownTable(_))), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_yet_has_no_rows() {
+        let absent = table("t", Layout::Plain, &[("time", "bigint"), ("message", "string")]);
+        let catalog = catalog(&[("t", absent, &[], false)]);
+        assert_eq!(
+            built("SELECT message FROM {{t}} WHERE {{window}}", "", &catalog),
+            "SELECT message FROM (SELECT CAST(NULL AS bigint) AS \"time\", CAST(NULL AS varchar) AS \"message\" WHERE \
+             FALSE) WHERE (\"time\" >= 1714557600000 AND \"time\" < 1714561200000)"
+        );
+    }
+
+    #[test]
+    fn groups_are_counted_outside_of_the_rule() {
+        let catalog = catalog(&[("t", table("t", Layout::Plain, &[("time", "bigint")]), &[], true)]);
+        let more = "group_by: [ip]\nthreshold: {count: 5, distinct: port}\n";
+        let sql = built("SELECT ip, port, time FROM {{t}} WHERE {{window}}", more, &catalog);
+        assert!(
+            sql.starts_with(
+                "SELECT \"ip\", count(*) AS \"event_count\", count(DISTINCT \"port\") AS \"distinct_count\", min(\"time\") \
+                 AS \"start_time\", max(\"time\") AS \"end_time\" FROM (SELECT ip, port, time FROM"
+            ),
+            "{sql}"
+        );
+        assert!(sql.ends_with("GROUP BY \"ip\" HAVING count(DISTINCT \"port\") >= 5 LIMIT 11"), "{sql}");
+    }
+
+    #[test]
+    fn parameters_are_values_and_an_empty_list_excludes_nothing() {
+        let catalog = catalog(&[("t", table("t", Layout::Plain, &[("time", "bigint")]), &[], true)]);
+        let more = "parameters:\n  names: {type: text_list, default: []}\n  limit: {type: integer, default: 5}\n";
+        let rule =
+            rule("SELECT 1 FROM {{t}} WHERE {{window}} AND a NOT IN {{param:names}} AND b > {{param:limit}}", more);
+        let with = |json: serde_json::Value| {
+            let set = json.as_object().unwrap().clone().into_iter().collect();
+            build(&rule, &catalog, WINDOW, &set, 10).map(|statement| statement.sql.as_str().to_owned())
+        };
+        let text = with(serde_json::json!({})).unwrap();
+        assert!(text.contains("a NOT IN (SELECT CAST(NULL AS varchar) WHERE FALSE) AND b > 5"), "{text}");
+        let text = with(serde_json::json!({"names": ["it's", "b"], "limit": 7})).unwrap();
+        assert!(text.contains("a NOT IN ('it''s', 'b') AND b > 7"), "{text}");
+        assert_eq!(with(serde_json::json!({"nmaes": []})), Err(StatementError::UnknownParameter("nmaes".to_owned())));
+        assert!(matches!(with(serde_json::json!({"limit": "7"})), Err(StatementError::WrongParameter { .. })));
+    }
+
+    #[test]
+    fn a_token_depends_on_rule_version_window_and_attempt_and_on_nothing_else() {
+        let rule = rule("SELECT 1 FROM {{t}} WHERE {{window}}", "");
+        let sql = Sql::code("SELECT 1");
+        let token = |rule: &Rule, window, attempt| super::token(rule, window, attempt, &sql);
+        let base = token(&rule, WINDOW, 0);
+        // Athena takes 32 to 128 characters.
+        assert_eq!(base.len(), 64);
+        assert_eq!(base, token(&rule, WINDOW, 0));
+        let changed = Rule { text: format!("{}#", rule.text), ..rule.clone() };
+        for other in [
+            token(&changed, WINDOW, 0),
+            token(&rule, Window { end: WINDOW.end + 1, ..WINDOW }, 0),
+            token(&rule, WINDOW, 1),
+            super::token(&rule, WINDOW, 0, &Sql::code("SELECT 2")),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    proptest! {
+        /// A value of a parameter never becomes anything but a value: what stands between the quotes is it again.
+        #[test]
+        fn a_hostile_value_stays_a_value(value in "[ -~'\"\\\\{}%;\n\u{e4}\u{2028}-]{0,40}") {
+            let catalog = catalog(&[("t", table("t", Layout::Plain, &[("time", "bigint")]), &[], true)]);
+            let rule = rule(
+                "SELECT 1 FROM {{t}} WHERE {{window}} AND a = {{param:v}}",
+                "parameters:\n  v: {type: text, default: x}\n",
+            );
+            let set = [("v".to_owned(), serde_json::Value::from(value.clone()))].into();
+            let text = build(&rule, &catalog, WINDOW, &set, 10).unwrap().sql.as_str().to_owned();
+            let literal = text.split_once("AND a = '").unwrap().1.strip_suffix("'\n) AS \"hits\" LIMIT 11").unwrap();
+            prop_assert!(!literal.replace("''", "").contains('\''));
+            prop_assert_eq!(literal.replace("''", "'"), value);
+        }
+    }
+}

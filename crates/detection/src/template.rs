@@ -1,0 +1,390 @@
+//! `{{…}}` in the SQL of a rule: where they stand, and what they stand for.
+
+use std::ops::Range;
+
+use crate::form::{is_name, is_table};
+
+/// SQL cut at its templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template {
+    pub(crate) pieces: Vec<Piece>,
+    /// The tables in the order of the text.
+    pub(crate) tables: Vec<TableReference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// SQL as it is.
+    Text(Range<usize>),
+    /// `{{aws-cloudtrail}}`: the index of a table.
+    Table(usize),
+    /// `{{window}}` or `{{window:alias}}`: the indices of the tables that it bounds.
+    Window(Vec<usize>),
+    /// `{{param:name}}`
+    Parameter(String, Range<usize>),
+}
+
+/// A place where a logical table is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableReference {
+    /// `aws-cloudtrail`, `class:process_activity`
+    pub(crate) name: String,
+    pub(crate) span: Range<usize>,
+    /// The name that the statement gives it.
+    pub(crate) alias: Option<String>,
+    /// The query that reads it: the innermost parentheses around it and the part of a UNION.
+    scope: usize,
+}
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TemplateFault {
+    pub(crate) kind: FaultKind,
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    Bad,
+    InQuotes,
+    NoWindow,
+    NotOneQuery,
+}
+
+/// A word of SQL, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// A name or keyword, in lower case; quoted names with their quotes.
+    Word(String),
+    Open,
+    Close,
+    Semicolon,
+    /// `{{content}}`
+    Hole(String),
+    /// `{{content}}` within quotes.
+    QuotedHole,
+    Other,
+}
+
+/// Reads the SQL of a rule. All faults are found.
+pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
+    let tokens = tokens(sql);
+    let mut faults = Vec::new();
+    let mut fault = |kind, span: &Range<usize>, message: String, help: Option<&str>| {
+        faults.push(TemplateFault { kind, span: span.clone(), message, help: help.map(str::to_owned) });
+    };
+    let mut pieces = Vec::new();
+    let mut tables: Vec<TableReference> = Vec::new();
+    // Windows by the place of their piece: alias, scopes from the innermost outwards, span.
+    let mut windows: Vec<(usize, Option<String>, Vec<usize>, Range<usize>)> = Vec::new();
+    let mut scopes = vec![0];
+    let mut next_scope = 1;
+    let mut end_of_last = 0;
+    let first_word = tokens.iter().find(|(token, _)| *token != Token::Open);
+    if !first_word.is_some_and(|(token, _)| matches!(token, Token::Word(word) if word == "select" || word == "with")) {
+        let span = first_word.map_or(0..0, |(_, span)| span.clone());
+        fault(FaultKind::NotOneQuery, &span, "a rule's SQL begins with SELECT or WITH".to_owned(), None);
+    }
+    for (index, (token, span)) in tokens.iter().enumerate() {
+        match token {
+            Token::Open => {
+                scopes.push(next_scope);
+                next_scope += 1;
+            }
+            Token::Close if scopes.len() > 1 => {
+                scopes.pop();
+            }
+            // Each part of a UNION reads its own tables.
+            Token::Word(word) if matches!(word.as_str(), "union" | "intersect" | "except") => {
+                if let Some(innermost) = scopes.last_mut() {
+                    *innermost = next_scope;
+                    next_scope += 1;
+                }
+            }
+            Token::Semicolon => {
+                let message = "a rule's SQL is one query, without a semicolon".to_owned();
+                fault(FaultKind::NotOneQuery, span, message, None);
+            }
+            Token::QuotedHole => {
+                let message = "a template within quotes".to_owned();
+                let help = "values come with their quotes; a pattern is concat('%', {{param:name}}, '%')";
+                fault(FaultKind::InQuotes, span, message, Some(help));
+            }
+            Token::Hole(content) => {
+                pieces.push(Piece::Text(end_of_last..span.start));
+                end_of_last = span.end;
+                let content = content.trim();
+                if let Some(name) = content.strip_prefix("param:") {
+                    if !is_name(name) {
+                        let message = format!("`{name}` cannot name a parameter");
+                        fault(FaultKind::Bad, span, message, Some("lower-case letters, digits and `_`"));
+                    }
+                    pieces.push(Piece::Parameter(name.to_owned(), span.clone()));
+                } else if content == "window" || content.starts_with("window:") {
+                    let alias = content.strip_prefix("window:").map(str::to_owned);
+                    windows.push((pieces.len(), alias, scopes.iter().rev().copied().collect(), span.clone()));
+                    pieces.push(Piece::Window(Vec::new()));
+                } else if is_table(content) {
+                    let scope = scopes.last().copied().unwrap_or_default();
+                    let alias = alias_after(&tokens[index + 1..]);
+                    pieces.push(Piece::Table(tables.len()));
+                    tables.push(TableReference { name: content.to_owned(), span: span.clone(), alias, scope });
+                } else {
+                    let help = "{{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}";
+                    fault(FaultKind::Bad, span, format!("`{content}` is no template"), Some(help));
+                }
+            }
+            _ => {}
+        }
+    }
+    pieces.push(Piece::Text(end_of_last..sql.len()));
+    let mut bounded = vec![false; tables.len()];
+    for (piece, alias, scopes, span) in windows {
+        let of_scope = |scope: usize| -> Vec<usize> {
+            let of_alias = |table: &TableReference| alias.is_none() || table.alias == alias;
+            (0..tables.len()).filter(|index| tables[*index].scope == scope && of_alias(&tables[*index])).collect()
+        };
+        let found = scopes.iter().map(|scope| of_scope(*scope)).find(|found| !found.is_empty()).unwrap_or_default();
+        match (found.len(), &alias) {
+            (1, _) => {}
+            (0, Some(alias)) => {
+                fault(FaultKind::Bad, &span, format!("no table here goes by the name `{alias}`"), None);
+            }
+            (0, None) => fault(FaultKind::Bad, &span, "no table is read here".to_owned(), None),
+            _ => {
+                let help = "write `{{window:alias}}` once for every table";
+                fault(FaultKind::Bad, &span, "several tables are read here".to_owned(), Some(help));
+            }
+        }
+        found.iter().for_each(|index| bounded[*index] = true);
+        pieces[piece] = Piece::Window(found);
+    }
+    if tables.is_empty() {
+        let help = "FROM {{aws-cloudtrail}} WHERE {{window}}";
+        fault(FaultKind::NoWindow, &(0..0), "the SQL reads no logical table".to_owned(), Some(help));
+    }
+    for (table, _) in tables.iter().zip(&bounded).filter(|(_, bounded)| !**bounded) {
+        let help = match &table.alias {
+            Some(alias) => format!("write {{{{window:{alias}}}}} into the WHERE of its SELECT"),
+            None => "write {{window}} into the WHERE of its SELECT".to_owned(),
+        };
+        let message = format!("`{}` is read without bounds of time", table.name);
+        fault(FaultKind::NoWindow, &table.span, message, Some(&help));
+    }
+    if faults.is_empty() { Ok(Template { pieces, tables }) } else { Err(faults) }
+}
+
+/// The alias that follows a table: `AS e`, or `e` if that is no word of SQL's own.
+fn alias_after(tokens: &[(Token, Range<usize>)]) -> Option<String> {
+    const NOT_AN_ALIAS: &[&str] = &[
+        "where",
+        "join",
+        "inner",
+        "left",
+        "right",
+        "full",
+        "cross",
+        "on",
+        "using",
+        "group",
+        "having",
+        "order",
+        "limit",
+        "offset",
+        "fetch",
+        "union",
+        "intersect",
+        "except",
+        "window",
+        "tablesample",
+        "natural",
+        "match_recognize",
+        "for",
+        "with",
+        "select",
+    ];
+    let word = |index: usize| match tokens.get(index) {
+        Some((Token::Word(word), _)) => Some(word.as_str()),
+        _ => None,
+    };
+    let name = match word(0) {
+        Some("as") => word(1),
+        Some(word) if !NOT_AN_ALIAS.contains(&word) => Some(word),
+        _ => None,
+    };
+    name.map(|name| match name.strip_prefix('"') {
+        Some(quoted) => quoted.trim_end_matches('"').replace("\"\"", "\""),
+        None => name.to_owned(),
+    })
+}
+
+/// The tokens of a text, comments and white space apart. Whatever is no valid SQL comes out as [`Token::Other`]: the engine
+/// says so better.
+fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
+    let bytes = sql.as_bytes();
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        let rest = &bytes[at..];
+        let token = match rest {
+            [b'-', b'-', ..] => {
+                at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                continue;
+            }
+            [b'/', b'*', ..] => {
+                at = sql[at + 2..].find("*/").map_or(bytes.len(), |end| at + 2 + end + 2);
+                continue;
+            }
+            [quote @ (b'\'' | b'"'), ..] => {
+                at = end_of_quoted(bytes, at);
+                for (hole, _) in sql[start..at].match_indices("{{") {
+                    let hole = start + hole;
+                    let end = sql[hole..at].find("}}").map_or(at, |end| hole + end + 2);
+                    tokens.push((Token::QuotedHole, hole..end));
+                }
+                match quote {
+                    b'"' => Token::Word(sql[start..at].to_owned()),
+                    _ => Token::Other,
+                }
+            }
+            [b'{', b'{', ..] => match sql[at..].find("}}") {
+                Some(length) => {
+                    at += length + 2;
+                    Token::Hole(sql[start + 2..at - 2].to_owned())
+                }
+                None => {
+                    at = bytes.len();
+                    Token::Hole(sql[start + 2..].to_owned())
+                }
+            },
+            [b'(', ..] => {
+                at += 1;
+                Token::Open
+            }
+            [b')', ..] => {
+                at += 1;
+                Token::Close
+            }
+            [b';', ..] => {
+                at += 1;
+                Token::Semicolon
+            }
+            [first, ..] if first.is_ascii_alphabetic() || *first == b'_' => {
+                let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+                at += rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len());
+                Token::Word(sql[start..at].to_ascii_lowercase())
+            }
+            _ => {
+                // By characters, so that slices stay within them.
+                at += sql[at..].chars().next().map_or(1, char::len_utf8);
+                if rest[0].is_ascii_whitespace() {
+                    continue;
+                }
+                Token::Other
+            }
+        };
+        tokens.push((token, start..at));
+    }
+    tokens
+}
+
+/// Where a quoted text that begins at `start` ends; a doubled quote is part of it.
+fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
+    let quote = bytes[start];
+    let mut at = start + 1;
+    while at < bytes.len() {
+        if bytes[at] == quote {
+            if bytes.get(at + 1) != Some(&quote) {
+                return at + 1;
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(sql: &str) -> Vec<(FaultKind, &str, String)> {
+        let faults = read(sql).unwrap_err();
+        faults.into_iter().map(|fault| (fault.kind, &sql[fault.span], fault.message)).collect()
+    }
+
+    fn windows(sql: &str) -> Vec<Vec<usize>> {
+        let pieces = read(sql).unwrap().pieces;
+        let windows = pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Window(tables) => Some(tables),
+            _ => None,
+        });
+        windows.collect()
+    }
+
+    #[test]
+    fn a_window_belongs_to_the_table_of_its_select() {
+        assert_eq!(windows("SELECT * FROM {{a}} WHERE {{window}} AND x = 1"), [[0]]);
+        assert_eq!(windows("SELECT * FROM {{a}} WHERE (({{window}}) OR FALSE)"), [[0]]);
+        assert_eq!(
+            windows("SELECT * FROM {{a}} AS e JOIN {{b}} f ON e.x = f.x WHERE {{window:f}} AND {{window:e}}"),
+            [[1], [0]]
+        );
+        assert_eq!(
+            windows("WITH x AS (SELECT 1 FROM {{a}} WHERE {{window}}) SELECT * FROM {{b}} WHERE {{window}}"),
+            [[0], [1]]
+        );
+        assert_eq!(
+            windows("SELECT 1 FROM {{a}} WHERE {{window}} UNION ALL SELECT 2 FROM {{b}} WHERE {{window}}"),
+            [[0], [1]]
+        );
+        assert_eq!(windows("SELECT 1 FROM {{a}} \"E\" WHERE {{window:E}}"), [[0]]);
+    }
+
+    #[test]
+    fn a_table_without_a_window_is_a_fault() {
+        let no_window = |name: &str| (FaultKind::NoWindow, format!("`{name}` is read without bounds of time"));
+        let found = |sql| faults(sql).into_iter().map(|(kind, _, message)| (kind, message)).collect::<Vec<_>>();
+        assert_eq!(found("SELECT * FROM {{a}}"), [no_window("a")]);
+        assert_eq!(found("SELECT * FROM {{a}} e JOIN {{b}} f ON TRUE WHERE {{window:e}}"), [no_window("b")]);
+        // The window of another query bounds nothing here.
+        assert_eq!(found("SELECT * FROM {{a}} WHERE x IN (SELECT x FROM {{b}} WHERE {{window}})"), [no_window("a")]);
+        assert_eq!(found("SELECT 1 FROM {{a}} WHERE {{window}} UNION ALL SELECT 2 FROM {{b}}"), [no_window("b")]);
+        assert_eq!(found("SELECT * FROM {{a}} -- WHERE {{window}}"), [no_window("a")]);
+        assert_eq!(found("SELECT * FROM {{a}} WHERE '{{window}}' = ''").len(), 2);
+        assert_eq!(found("SELECT 1")[0].0, FaultKind::NoWindow);
+    }
+
+    #[test]
+    fn templates_that_cannot_be_meant_are_faults_at_their_place() {
+        let of = |sql: &str| {
+            let (kind, place, message) = faults(sql).remove(0);
+            (kind, place.to_owned(), message)
+        };
+        let select = "SELECT 1 FROM {{a}} e, {{b}} f WHERE {{window:e}} AND {{window:f}}";
+        assert_eq!(
+            of("SELECT 1 FROM {{a}} WHERE {{window}} AND x LIKE '%{{param:x}}%'"),
+            (FaultKind::InQuotes, "{{param:x}}".to_owned(), "a template within quotes".to_owned())
+        );
+        assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}} AND x = \"{{param:x}}\"").0, FaultKind::InQuotes);
+        assert_eq!(of(&select.replace("{{window:e}}", "{{window}}")).2, "several tables are read here");
+        assert_eq!(of(&select.replace("{{window:e}}", "{{window:g}}")).2, "no table here goes by the name `g`");
+        assert_eq!(of("SELECT 1 FROM {{A b}} WHERE {{window}}").2, "`A b` is no template");
+        assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}} AND {{param:X}}").2, "`X` cannot name a parameter");
+        assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}};").0, FaultKind::NotOneQuery);
+        assert_eq!(of("DELETE FROM {{a}} WHERE {{window}}").0, FaultKind::NotOneQuery);
+        assert_eq!(of("SELECT 1 FROM {{a").0, FaultKind::NoWindow);
+    }
+
+    #[test]
+    fn quotes_and_comments_hide_nothing_else() {
+        let sql = "SELECT 'it''s (' AS \"a)\" /* ( */ FROM {{a}} -- )\n WHERE ({{window}})";
+        assert_eq!(windows(sql), [[0]]);
+        assert_eq!(read(sql).unwrap().tables[0].alias, None);
+        // Unfinished text is the engine's to refuse.
+        assert!(read("SELECT 1 FROM {{a}} WHERE {{window}} AND x = 'ä").is_ok());
+    }
+}

@@ -1,0 +1,166 @@
+//! Which times a run looks at, so that none is skipped.
+//!
+//! A rule's *watermark* is the end of its last window whose findings are published. The next window ends at the last firing
+//! of the schedule and begins far enough before the watermark that two things hold:
+//!
+//! - An event that reached the lake within `ingest_delay` is in a window that was queried after it had arrived: windows
+//!   overlap by `ingest_delay` at least.
+//! - Events that belong together, as those of a sequence, lie in one window if they are at most `lookback` less an interval
+//!   apart: windows overlap by that much, and none is shorter than `lookback`.
+//!
+//! What overlaps is found twice and published once, see [`crate::state`]. After a stop the windows go on where they ended:
+//! [`Timing::catch_up`] bounds how far one of them goes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rule::Rule;
+
+/// A half-open range of event times, in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Window {
+    /// The first millisecond.
+    pub start: i64,
+    /// The millisecond after the last.
+    pub end: i64,
+}
+
+impl Window {
+    /// Its length in milliseconds.
+    pub fn length(self) -> i64 {
+        self.end - self.start
+    }
+}
+
+/// What the windows of a rule follow from. Times are in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The longest time between two firings of the schedule.
+    pub interval: i64,
+    /// The least length of a window.
+    pub lookback: i64,
+    /// How late events reach the lake.
+    pub ingest_delay: i64,
+    /// How far a window may go beyond the watermark.
+    pub catch_up: i64,
+}
+
+/// How far one window may go after a stop, in milliseconds, where nothing speaks against it.
+const LONGEST_CATCH_UP: i64 = 24 * 3_600_000;
+
+impl Timing {
+    /// That of a rule.
+    ///
+    /// A threshold counts within a window, so a rule that has one catches up in windows of the usual length: a longer one
+    /// would find what no run on time would have found.
+    pub fn of(rule: &Rule) -> Self {
+        let interval = rule.schedule.longest_interval();
+        let catch_up = if rule.threshold.is_some() { interval } else { LONGEST_CATCH_UP.max(interval) };
+        Self { interval, lookback: rule.lookback, ingest_delay: rule.ingest_delay, catch_up }
+    }
+
+    /// How far a window reaches back behind the watermark.
+    pub fn overlap(&self) -> i64 {
+        self.ingest_delay.max(self.lookback - self.interval)
+    }
+
+    /// The window of the firing at `fire` for a rule with that watermark; `None` if the watermark is there already.
+    ///
+    /// A rule that never ran begins with one window of `lookback`.
+    pub fn window(&self, watermark: Option<i64>, fire: i64) -> Option<Window> {
+        let watermark = watermark.unwrap_or(fire - self.interval);
+        if fire <= watermark {
+            return None;
+        }
+        let end = fire.min(watermark.saturating_add(self.catch_up));
+        let start = (watermark - self.overlap()).min(end - self.lookback);
+        Some(Window { start, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn timing(interval: i64, lookback: i64, ingest_delay: i64, catch_up: i64) -> Timing {
+        Timing { interval, lookback, ingest_delay, catch_up }
+    }
+
+    #[test]
+    fn on_time_every_window_is_lookback_long() {
+        let timing = timing(5 * MINUTE, 20 * MINUTE, 10 * MINUTE, 60 * MINUTE);
+        let first = timing.window(None, 100 * MINUTE).unwrap();
+        assert_eq!(first, Window { start: 80 * MINUTE, end: 100 * MINUTE });
+        assert_eq!(timing.window(Some(first.end), 100 * MINUTE), None);
+        let second = timing.window(Some(first.end), 105 * MINUTE).unwrap();
+        assert_eq!(second, Window { start: 85 * MINUTE, end: 105 * MINUTE });
+    }
+
+    #[test]
+    fn after_a_stop_windows_go_on_where_they_ended_and_are_bounded() {
+        let timing = timing(5 * MINUTE, 20 * MINUTE, 10 * MINUTE, 60 * MINUTE);
+        let mut watermark = 100 * MINUTE;
+        let mut windows = Vec::new();
+        while let Some(window) = timing.window(Some(watermark), 255 * MINUTE) {
+            windows.push((window.start / MINUTE, window.end / MINUTE));
+            watermark = window.end;
+        }
+        assert_eq!(windows, [(85, 160), (145, 220), (205, 255)]);
+    }
+
+    proptest! {
+        /// Whatever the schedule misses, whenever a run comes too late, events that reach the lake within `ingest_delay`
+        /// are in a window that was queried after their arrival, alone and together with those that belong to them.
+        #[test]
+        fn no_event_is_skipped(
+            interval in 1_i64..20,
+            extra in 0_i64..30,
+            delay in 0_i64..20,
+            catch_up in 1_i64..100,
+            // For each firing of the schedule: is it missed, and how long after it is the query run?
+            firings in prop::collection::vec((prop::bool::weighted(0.4), 0_i64..5), 1..60),
+            events in prop::collection::vec((0_i64..600, 0_i64..=20), 1..40),
+        ) {
+            let timing = timing(interval, interval + delay + extra, delay, catch_up.max(interval));
+            // The rule starts before the first event.
+            let mut watermark = Some(-1);
+            let mut runs: Vec<(Window, i64)> = Vec::new();
+            let mut clock = 0;
+            for (number, (missed, late)) in firings.iter().enumerate() {
+                let now = (number as i64 * interval + late).max(clock);
+                clock = now;
+                if *missed {
+                    continue;
+                }
+                while let Some(window) = timing.window(watermark, now.div_euclid(interval) * interval) {
+                    prop_assert!(window.end <= now, "the future is not queried");
+                    prop_assert!(window.length() >= timing.lookback);
+                    prop_assert!(window.end - watermark.unwrap() <= timing.catch_up);
+                    watermark = Some(window.end);
+                    runs.push((window, now));
+                }
+            }
+            let done = watermark.unwrap();
+            let seen = |time: i64, arrival: i64| {
+                runs.iter().any(|(window, at)| window.start <= time && time < window.end && arrival <= *at)
+            };
+            for (time, late) in &events {
+                let arrival = time + late.min(&delay);
+                // Not in question: what the next run will look at anyhow.
+                if time + delay + interval < done {
+                    prop_assert!(seen(*time, arrival), "{time} arrived {arrival}, {runs:?}");
+                }
+            }
+            let together = timing.lookback - timing.interval;
+            for (first, _) in &events {
+                let last = first + together;
+                if last < done {
+                    prop_assert!(runs.iter().any(|(window, _)| window.start <= *first && last < window.end));
+                }
+            }
+        }
+    }
+}
