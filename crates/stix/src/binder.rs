@@ -1,24 +1,24 @@
 //! Which rows are in a match of a whole pattern: bindings of observations to the pattern's leaves, exactly.
 //!
-//! A row stands for `number_observed` observations at one point in time, and says which leaves each of them satisfies. A
-//! *binding* gives every leaf that is needed an observation of its own: `OR` needs one side, `AND` and `FOLLOWEDBY` both,
-//! from different observations; `REPEATS n` needs n bindings that share none; `FOLLOWEDBY` wants nothing on its right
-//! before anything on its left; `WITHIN` wants the first and the last no further apart; `START … STOP` wants every
-//! observation in the half-open window. [`bind`] tells for every row the leaves for which some binding uses it.
+//! A row stands for `number_observed` observations at one point in time, and says which leaves each of them satisfies.
+//! A *binding* gives every leaf that is needed an observation of its own: `OR` needs one side, `AND` and `FOLLOWEDBY`
+//! both, from different observations; `REPEATS n` needs n bindings that share none; `FOLLOWEDBY` wants nothing on its
+//! right before anything on its left; `WITHIN` wants the first and the last no further apart; `START … STOP` wants
+//! every observation in the half-open window. [`bind`] tells for every row the leaves for which some binding uses it.
 //!
 //! # How
 //!
 //! The bindings themselves are exponentially many and are never listed. Two sweeps over the rows in order of time keep
 //! *states*: how much of the pattern is filled, and since when for every `WITHIN` that is under way. The sweep from the
-//! end keeps the states from which the rest of the rows can complete a binding, with the latest start they can bear; the
-//! sweep from the beginning keeps those that the rows so far can reach, with the latest start they can have. A row is
-//! bound to a leaf if a state before it, filled by it, meets a state after it. Of states that differ only in a start, or
-//! in how far a repeated leaf has come, only the best is kept, which cannot change an answer.
+//! end keeps the states from which the rest of the rows can complete a binding, with the latest start they can bear;
+//! the sweep from the beginning keeps those that the rows so far can reach, with the latest start they can have. A row
+//! is bound to a leaf if a state before it, filled by it, meets a state after it. Of states that differ only in a
+//! start, or in how far a repeated leaf has come, only the best is kept, which cannot change an answer.
 //!
 //! The time is rows × states before × states after. States are few: at most 3 to the number of leaves where each is
-//! needed once, at most n for a leaf that `REPEATS n TIMES`, in the order of n² where that repeats a sequence of two, and
-//! independent of the number of rows, except that `WITHIN` around other `WITHIN`s can hold several starts of one state.
-//! [`Limits`] bounds them; beyond it there is an error, never a part of the answer.
+//! needed once, at most n for a leaf that `REPEATS n TIMES`, in the order of n² where that repeats a sequence of two,
+//! and independent of the number of rows, except that `WITHIN` around other `WITHIN`s can hold several starts of one
+//! state. [`Limits`] bounds them; beyond it there is an error, never a part of the answer.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -315,8 +315,8 @@ fn moments(candidates: &[Candidate]) -> Vec<Moment> {
 
 /// How far a node is filled.
 ///
-/// `since` of [`State::Within`] is, in the sweep from the beginning, when the first observation was; in the sweep from the
-/// end, when it must have been at the earliest.
+/// `since` of [`State::Within`] is, in the sweep from the beginning, when the first observation was; in the sweep from
+/// the end, when it must have been at the earliest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum State {
     /// Nothing yet, for every node.

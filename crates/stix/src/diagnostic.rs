@@ -88,8 +88,8 @@ diagnostics! {
     E312 PrefixNot Error "`NOT` before a path"
         "NOT stands before the operator: file:name NOT = 'x'. Only EXISTS takes it in front.";
     E313 UnquotedProperty Error "a property name that needs quotes"
-        "Names with other characters than letters, digits and `_`, and names that are keywords, stand in single quotes: \
-         file:hashes.'SHA-256'.";
+        "Names with other characters than letters, digits and `_`, and names that are keywords, stand in single \
+         quotes: file:hashes.'SHA-256'.";
     E314 BadPath Error "an object path in another form than type:property"
         "A path is an object type, a colon and at least one property: file:name, process:parent_ref.name.";
     E315 BadNumber Error "a number in another form than the grammar's"
@@ -97,8 +97,8 @@ diagnostics! {
     E316 NumberOutOfRange Error "a number that cannot be held"
         "Integers are 64 bits wide, floats are finite, WITHIN is from a nanosecond to 584 years.";
     E317 WrongOperand Error "an operand that its operator does not take"
-        "LIKE, MATCHES, ISSUBSET and ISSUPERSET take a text, IN takes a list in parentheses, and true and false have no \
-         order.";
+        "LIKE, MATCHES, ISSUBSET and ISSUPERSET take a text, IN takes a list in parentheses, and true and false \
+         have no order.";
     E318 KeywordCase Error "a keyword in lower case"
         "Keywords are upper-case; true and false are lower-case.";
     E319 UnknownOperator Error "an operator that STIX does not have"
@@ -131,7 +131,8 @@ diagnostics! {
     W303 EmptyWindow Warning "a window that ends before it starts"
         "Nothing is observed from START to before STOP, so that the pattern never matches.";
     W304 TypesInOneBracket Warning "`AND` across object types in one pair of brackets"
-        "It asks for one observation with both objects. Under the strict reading (both in one object) it never matches.";
+        "It asks for one observation with both objects. Under the strict reading (both in one object) it never \
+         matches.";
     W305 MixedList Warning "a list of values of different types"
         "The specification's matcher refuses such a list. Use OR.";
     W306 WithinOne Warning "`WITHIN` on one observation"

@@ -11,6 +11,7 @@
 //! ```
 
 pub mod binder;
+pub mod bundle;
 pub mod diagnostic;
 mod display;
 mod lexer;

@@ -1,9 +1,9 @@
 //! Asks a pattern of observed data in memory, exactly: the oracle that generated SQL is compared with, and what
 //! `sluice stix match` runs.
 //!
-//! Meaning is that of the specification and of its own matcher (OASIS cti-pattern-matcher), with what `docs/stix.md` lists
-//! as different: times are exact to the nanosecond, IPv6 networks work, an address that cannot be read is in no network,
-//! and by default `AND` inside brackets is [`AndScope::Row`].
+//! Meaning is that of the specification and of its own matcher (OASIS cti-pattern-matcher), with what `docs/stix.md`
+//! lists as different: times are exact to the nanosecond, IPv6 networks work, an address that cannot be read is in no
+//! network, and by default `AND` inside brackets is [`AndScope::Row`].
 
 mod intervals;
 mod observed;

@@ -1,7 +1,8 @@
 //! A pattern's text as a tree, or what is wrong with it.
 //!
-//! The language is that of the specification's grammar for the version, with the checks of its validator. The first fault
-//! of syntax ends the reading; faults of single parts (a hash of the wrong length, a qualifier twice) are all found.
+//! The language is that of the specification's grammar for the version, with the checks of its validator. The first
+//! fault of syntax ends the reading; faults of single parts (a hash of the wrong length, a qualifier twice) are all
+//! found.
 
 use std::str::FromStr;
 
@@ -1249,6 +1250,15 @@ const ALGORITHMS: &[Algorithm] = &[
     Algorithm { folded: "SSDEEP", label: "SSDEEP", lengths: &[] },
     Algorithm { folded: "WHIRLPOOL", label: "WHIRLPOOL", lengths: &[128] },
 ];
+
+/// Whether the value can be a hash of the algorithm; TLSH is 70 hex digits, with `T1` before them or not.
+pub(crate) fn is_hash(algorithm: &str, value: &str) -> bool {
+    if algorithm == "TLSH" {
+        let digits = value.strip_prefix("T1").unwrap_or(value);
+        return digits.len() == 70 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    }
+    ALGORITHMS.iter().find(|known| known.is_named(algorithm)).is_some_and(|known| known.takes(value))
+}
 
 impl Algorithm {
     fn is_named(&self, name: &str) -> bool {

@@ -23,8 +23,8 @@ pub struct Observation {
     pub span: Span,
 }
 
-/// Observation expressions. The operators are binary and associate to the left, as the specification's grammar has them;
-/// parentheses leave no trace but the shape of the tree.
+/// Observation expressions. The operators are binary and associate to the left, as the specification's grammar has
+/// them; parentheses leave no trace but the shape of the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ObservationKind {
     /// `[…]`: one observation that satisfies the comparisons.
@@ -56,7 +56,8 @@ pub struct Qualifier {
 /// The qualifiers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum QualifierKind {
-    /// `WITHIN s SECONDS`: all observations of a match lie within that time, both ends included. In nanoseconds, above 0.
+    /// `WITHIN s SECONDS`: all observations of a match lie within that time, both ends included. In nanoseconds, above
+    /// 0.
     Within(u64),
     /// `REPEATS n TIMES`: so many different matches, above 0.
     Repeats(u64),

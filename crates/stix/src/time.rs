@@ -7,6 +7,11 @@ use crate::pattern::Timestamp;
 const NANOS: i128 = 1_000_000_000;
 const DAY: i128 = 86_400;
 
+/// The first point of the years that are written with four digits.
+pub(crate) const FIRST: Timestamp = -62_167_219_200 * NANOS;
+/// The last one.
+pub(crate) const LAST: Timestamp = 253_402_300_800 * NANOS - 1;
+
 /// A timestamp with what was odd about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Read {
@@ -61,7 +66,8 @@ pub(crate) fn write(at: Timestamp) -> String {
     text
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 1970-01-01 in the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible low-level date
+/// algorithms").
 fn days_from_civil(year: i128, month: i128, day: i128) -> i128 {
     let year = year - i128::from(month <= 2);
     let era = year.div_euclid(400);
@@ -121,6 +127,14 @@ mod tests {
         assert_eq!(read("1970-01-01T00:00:00.000000001Z").unwrap().at, 1);
         assert_eq!(read("1969-12-31T23:59:59Z").unwrap().at, -NANOS);
         assert!(read("2024-01-01T00:00:00.1234567891Z").unwrap().cut);
+    }
+
+    #[test]
+    fn years_have_four_digits() {
+        assert_eq!(
+            (write(FIRST).as_str(), write(LAST).as_str()),
+            ("0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z")
+        );
     }
 
     #[test]

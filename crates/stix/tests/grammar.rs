@@ -90,7 +90,8 @@ fn every_pattern_of_the_validators_lists_has_the_validators_verdict() {
     assert_eq!(vectors.validator.patterns.len(), 169);
 }
 
-/// The validator's separate check for brackets says that they are missing; so does our diagnostic, or that nothing is there.
+/// The validator's separate check for brackets says that they are missing; so does our diagnostic, or that nothing is
+/// there.
 #[test]
 fn missing_brackets_are_told_where_the_validators_own_check_tells_them() {
     let Some(vectors) = vectors() else { return };
@@ -440,6 +441,15 @@ error[E320]: `START` without `STOP`
 }
 
 #[test]
+fn every_diagnostic_is_in_the_documentation() {
+    let page = include_str!("../../../docs/stix.md");
+    for facts in stix::diagnostic::DIAGNOSTICS {
+        let line = format!("| {} | {} |", facts.number, facts.summary);
+        assert!(page.contains(&line), "docs/stix.md lacks {line}");
+    }
+}
+
+#[test]
 fn every_fault_of_a_single_part_is_told_at_once() {
     let text = "[file:hashes.MD5 = 'f00' OR file:hashes.'SHA-1' IN ('a', 'b')] REPEATS 2 TIMES REPEATS 3 TIMES";
     let errors = parse(text, Version::V21).unwrap_err();
@@ -678,6 +688,9 @@ fn number_leaves(at: &mut Observation, next: &mut usize) {
     }
 }
 
+/// Characters of patterns in any order, or anything.
+const SCRIBBLE: &str = "[\\[\\]()a-c:.=<>!'\\\\/*+0-9 \nANDORTIMES_-]{0,60}|\\PC{0,40}";
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -693,7 +706,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_the_parser_or_its_diagnostics(text in "[\\[\\]()a-c:.=<>!'\\\\/*+0-9 \nANDORTIMES_-]{0,60}|\\PC{0,40}") {
+    fn no_text_breaks_the_parser_or_its_diagnostics(text in SCRIBBLE) {
         for version in [Version::V20, Version::V21] {
             let checked = check(&text, version);
             prop_assert_eq!(checked.pattern.is_some(), parse(&text, version).is_ok());

@@ -86,11 +86,12 @@ fn outcome(pattern: &str, grammar: Version, version: Version, data: &Json, scope
     }
 }
 
-/// Cases of 2.1 that have a qualifier twice, which the validator refuses in 2.1 and the matcher does not look at; as patterns
-/// of 2.0 both take them.
+/// Cases of 2.1 that have a qualifier twice, which the validator refuses in 2.1 and the matcher does not look at; as
+/// patterns of 2.0 both take them.
 const TWICE_QUALIFIED: &[&str] = &["M0660", "M0664"];
 
-/// Cases in which one observation has both, but no single object has: the reading of rows matches, the strict one does not.
+/// Cases in which one observation has both, but no single object has: the reading of rows matches, the strict one does
+/// not.
 const ROW_READING_MATCHES: &[&str] = &["M0236", "M0655"];
 
 #[test]

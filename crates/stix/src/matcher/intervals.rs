@@ -1,6 +1,6 @@
 //! Bindings of observations that last. Each may have been at any time between its first and its last: sides of
-//! `FOLLOWEDBY` fit if the right one can be no earlier than the left one, a group fits `WITHIN` if times can be chosen so,
-//! and a window takes what it overlaps.
+//! `FOLLOWEDBY` fit if the right one can be no earlier than the left one, a group fits `WITHIN` if times can be chosen
+//! so, and a window takes what it overlaps.
 //!
 //! Bindings are listed one by one, until every observation that satisfies a leaf is in one of them.
 

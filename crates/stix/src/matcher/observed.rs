@@ -42,7 +42,8 @@ impl Observed {
 }
 
 /// Reads observed data: of 2.0 a list of `observed-data` objects with their dictionaries of objects, of 2.1 a list of
-/// bundles with `observed-data` and the objects that it refers to, anywhere in the list. A single one need not be in a list.
+/// bundles with `observed-data` and the objects that it refers to, anywhere in the list. A single one need not be in a
+/// list.
 ///
 /// # Errors
 ///

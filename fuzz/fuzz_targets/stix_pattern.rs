@@ -1,0 +1,25 @@
+//! STIX patterns: any text is read or refused with places inside it, and what is read is written and read back.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stix::{Version, check, parse};
+
+fuzz_target!(|text: &str| {
+    for version in [Version::V20, Version::V21] {
+        let checked = check(text, version);
+        assert_eq!(checked.pattern.is_some(), parse(text, version).is_ok());
+        for diagnostic in &checked.diagnostics {
+            assert!(text.get(diagnostic.primary.span.clone()).is_some());
+            assert!(diagnostic.render("pattern", text, false).contains(diagnostic.code.number()));
+        }
+        if let Some(pattern) = checked.pattern {
+            let written = pattern.to_string();
+            // A chain that parentheses keep short is written with more of them than the text had; at the limits that may
+            // be too many.
+            if let Ok(again) = parse(&written, version) {
+                assert_eq!(again.to_string(), written);
+            }
+        }
+    }
+});
