@@ -382,8 +382,13 @@ impl<'m> Bundler<'m> {
                     }
                     _ => false,
                 };
-                if let Some(members) = object.as_object_mut().filter(|_| ends_early) {
-                    members.remove("end");
+                if let Some(members) = object.as_object_mut() {
+                    if ends_early {
+                        members.remove("end");
+                    }
+                    if members.contains_key("end") {
+                        members.insert("is_active".to_owned(), json!(false));
+                    }
                 }
             }
             _ => {}
