@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{as_integer, read_time, stamp};
+use super::{as_integer, read_time};
+use crate::time;
 
 /// In a map: `ipv4-addr` or `ipv6-addr`, by the value.
 pub(super) const ADDRESS: &str = "ip-addr";
@@ -195,7 +196,7 @@ impl Kind {
             Kind::Text => text(value).map(Json::String),
             Kind::Count => as_integer(value).filter(|count| *count >= 0).map(|count| json!(count)),
             Kind::Port => as_integer(value).filter(|port| (0..=65_535).contains(port)).map(|port| json!(port)),
-            Kind::Time => read_time(value).map(|at| json!(stamp(at))),
+            Kind::Time => read_time(value).map(|at| json!(time::write(at))),
             Kind::Texts => {
                 let texts: Vec<String> = match value {
                     Json::Array(items) => items.iter().filter_map(text).collect(),
