@@ -5,6 +5,7 @@ mod measure_functions;
 mod schema;
 mod test;
 mod test_environment;
+mod trino;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +26,8 @@ enum Task {
     MeasureFunctions(measure_functions::MeasureFunctions),
     /// Run the whole test suite, with everything it needs
     Test(test::Test),
+    /// Run the same statements on a real Trino server and on the embedded engine
+    Trino(trino::Trino),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -33,6 +36,7 @@ fn main() -> anyhow::Result<()> {
         Task::GenerateSchema(task) => task.run(),
         Task::MeasureFunctions(task) => task.run(),
         Task::Test(task) => task.run(),
+        Task::Trino(task) => task.run(),
     }
 }
 

@@ -1,0 +1,267 @@
+//! Statements on two engines at once: a real Trino server, and the embedded engine, over the same tables.
+//!
+//! `cargo xtask trino` starts the server and names it in `SLUICE_TRINO`; tests that need it say so where there is none.
+
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow_array::RecordBatch;
+use embedded::{Embedded, Options};
+use lake::quarantine::Origin;
+use lake::store::FolderStore;
+use local_trino::Trino;
+use pipeline::{Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use query::{Answer, Engine as _, QueryError, Statement};
+use serde_json::Value;
+use sql::table::Table;
+use sql::text::Sql;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Any error: these are tests.
+pub type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// The server that `cargo xtask trino` started; none, and a word about it, in other runs.
+///
+/// # Errors
+/// A value that is no address.
+pub fn server() -> Fallible<Option<SocketAddr>> {
+    match std::env::var("SLUICE_TRINO") {
+        Ok(address) => Ok(Some(address.parse()?)),
+        Err(_) => {
+            println!("skipped: it needs a Trino server, which `cargo xtask trino` starts");
+            Ok(None)
+        }
+    }
+}
+
+/// A lake in a folder of its own, filled through the pipeline.
+#[derive(Debug)]
+pub struct Lake {
+    folder: TempDir,
+    runtime: Runtime,
+}
+
+impl Lake {
+    /// An empty lake.
+    ///
+    /// # Errors
+    /// No folder, no threads.
+    pub fn new() -> Fallible<Self> {
+        Ok(Self { folder: tempfile::tempdir()?, runtime: runtime()? })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes an input through a shipped mapping; every record must be written. `name` tells inputs apart.
+    ///
+    /// # Errors
+    /// What the pipeline reports, and records in quarantine.
+    pub fn add(&self, name: &str, mapping: &str, input: &[u8]) -> Fallible<()> {
+        let source = Source::new(mapping, shipped_mapping(mapping).ok_or("not shipped")?, &|_| None)?;
+        let store = Arc::new(FolderStore::new(self.path()));
+        let stores = Stores { lake: store.clone(), quarantine: store };
+        let settings = Settings {
+            region: "us-east-1".parse()?,
+            account: "external".parse()?,
+            seal: Default::default(),
+            memory: MEMORY,
+        };
+        let origin = |position: sources::Position| Origin::File {
+            name: name.to_owned(),
+            offset: position.offset,
+            index: position.index,
+            line: position.line,
+        };
+        let runtime = self.runtime.handle();
+        let outcome = transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)?;
+        match outcome.counts.total_quarantined() {
+            0 => Ok(()),
+            _ => Err(format!("{name}: {:?}", outcome.counts).into()),
+        }
+    }
+}
+
+const MEMORY: usize = 128 << 20;
+
+struct Named<'n>(&'n str);
+
+impl Naming for Named<'_> {
+    fn label(&self) -> &str {
+        self.0
+    }
+
+    fn identity(&self) -> Vec<String> {
+        vec![self.0.to_owned()]
+    }
+}
+
+/// Both engines over the same tables, in the database `sluice` or one of its own.
+#[derive(Debug)]
+pub struct Both {
+    /// The database that the tables are in.
+    pub database: String,
+    trino: Trino,
+    embedded: Embedded,
+    runtime: Runtime,
+}
+
+/// A name that no other run on this server has.
+fn new_database() -> String {
+    static DATABASES: AtomicUsize = AtomicUsize::new(0);
+    format!("sluice_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed))
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
+/// What the engines answer.
+#[derive(Debug)]
+pub struct Answers {
+    /// Trino's.
+    pub trino: Result<Answer, QueryError>,
+    /// The embedded engine's.
+    pub embedded: Result<Answer, QueryError>,
+}
+
+/// How two answers relate.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// Both have the same rows, or both refuse or fail.
+    Same,
+    /// The embedded engine refuses by name what it cannot do exactly.
+    Refused(String),
+    /// They differ, and in what.
+    Differ(String),
+}
+
+impl Both {
+    /// Over a lake folder.
+    ///
+    /// # Errors
+    /// A lake that cannot be read.
+    pub fn over(server: SocketAddr, lake: &Path) -> Fallible<Self> {
+        let database = new_database();
+        let runtime = runtime()?;
+        let trino = Trino::new(server, &database);
+        trino.register_lake(lake)?;
+        let mut options = Options::default();
+        options.database.clone_from(&database);
+        let embedded = runtime.block_on(Embedded::over_folder(lake, options))?;
+        Ok(Self { database, trino, embedded, runtime })
+    }
+
+    /// Over tables of these batches. Each is moved into the database of this value.
+    ///
+    /// # Errors
+    /// Batches that cannot be written, or do not have the table's columns.
+    pub fn of_tables(server: SocketAddr, tables: Vec<(Table, Vec<RecordBatch>)>, folder: &Path) -> Fallible<Self> {
+        let database = new_database();
+        let trino = Trino::new(server, &database);
+        let mut embedded = Embedded::in_memory();
+        for (mut table, batches) in tables {
+            trino.register_batches(&table.name, &batches, folder)?;
+            table.database.clone_from(&database);
+            embedded = embedded.with_table(table, batches)?;
+        }
+        Ok(Self { database, trino, embedded, runtime: runtime()? })
+    }
+
+    /// Runs a statement on both.
+    pub fn run(&self, statement: &str) -> Answers {
+        let statement = Statement::new(Sql::of_author(statement));
+        Answers {
+            trino: self.runtime.block_on(self.trino.run(&statement)),
+            embedded: self.runtime.block_on(self.embedded.run(&statement)),
+        }
+    }
+}
+
+impl Answers {
+    /// Compares; rows as a list where the statement orders them, else as a bag.
+    pub fn verdict(&self, ordered: bool) -> Verdict {
+        let differ = |what: String| Verdict::Differ(format!("{what}\n{self}"));
+        match (&self.trino, &self.embedded) {
+            (_, Err(QueryError::Unsupported { construct, .. })) => Verdict::Refused(construct.clone()),
+            (Err(QueryError::Unavailable(reason)), _) => differ(reason.clone()),
+            (Err(_), Err(_)) => Verdict::Same,
+            (Ok(trino), Ok(embedded)) => {
+                let names = |answer: &Answer| -> Vec<String> {
+                    answer.columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect()
+                };
+                let rows = |answer: &Answer| {
+                    let mut rows: Vec<String> =
+                        answer.rows.iter().map(|row| Value::from(row.clone()).to_string()).collect();
+                    if !ordered {
+                        rows.sort();
+                    }
+                    rows
+                };
+                if names(trino) != names(embedded) {
+                    differ(format!("columns {:?} against {:?}", names(trino), names(embedded)))
+                } else if rows(trino) != rows(embedded) {
+                    differ("other rows".to_owned())
+                } else {
+                    Verdict::Same
+                }
+            }
+            (Ok(_), Err(_)) => differ("the embedded engine fails".to_owned()),
+            (Err(_), Ok(_)) => differ("Trino fails".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, answer) in [("Trino", &self.trino), ("embedded", &self.embedded)] {
+            match answer {
+                Ok(answer) => {
+                    writeln!(f, "{name}: {} rows", answer.rows.len())?;
+                    for row in answer.rows.iter().take(5) {
+                        writeln!(f, "  {}", Value::from(row.clone()))?;
+                    }
+                }
+                Err(error) => writeln!(f, "{name}: {error}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Verdicts of many statements.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many had the same rows.
+    pub same: usize,
+    /// What the embedded engine refuses.
+    pub refused: Vec<String>,
+    /// What differs.
+    pub differences: Vec<String>,
+}
+
+impl Tally {
+    /// Counts a verdict.
+    pub fn count(&mut self, name: &str, verdict: Verdict) {
+        match verdict {
+            Verdict::Same => self.same += 1,
+            Verdict::Refused(construct) => self.refused.push(format!("{name}: {construct}")),
+            Verdict::Differ(what) => self.differences.push(format!("{name}: {what}")),
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} the same, {} refused, {} differ", self.same, self.refused.len(), self.differences.len())?;
+        self.refused.iter().try_for_each(|refused| writeln!(f, "refused  {refused}"))?;
+        self.differences.iter().try_for_each(|difference| writeln!(f, "DIFFERS  {difference}"))
+    }
+}
