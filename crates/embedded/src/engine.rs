@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -141,7 +141,24 @@ impl Embedded {
         let result = self.execute(statement).await?;
         let fields: Vec<Field> =
             result.columns.iter().map(|(name, column_type)| Field::new(name, column_type.arrow(), true)).collect();
-        Ok((Arc::new(Schema::new(fields)), result.batches, result.statistics))
+        let schema = Arc::new(Schema::new(fields));
+        let batches = result
+            .batches
+            .iter()
+            .map(|batch| {
+                // The plan's columns have names of their own.
+                let columns = batch
+                    .columns()
+                    .iter()
+                    .zip(schema.fields())
+                    .map(|(column, field)| crate::functions::native::conform(column, field.data_type()))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?)
+            })
+            .collect::<Result<Vec<_>, DataFusionError>>()
+            .map_err(crate::error::of_datafusion)?;
+        Ok((schema, batches, result.statistics))
     }
 
     async fn execute(&self, statement: &Statement) -> Result<Rows, QueryError> {
@@ -240,7 +257,7 @@ impl Run {
         let started = Instant::now();
         let relations = relations(self.folder.as_deref(), &self.in_memory)?;
         let context = self.context().map_err(|error| self.error(error))?;
-        let planned = interim(&context, relations, &self.sql).await.map_err(|error| self.error(error))?;
+        let planned = crate::analysis::plan(&self.sql, relations, &self.options.database)?;
         let state = context.state();
         let plan = state.create_physical_plan(&planned.plan).await.map_err(|error| self.error(error))?;
         let batches = collect(plan, context.task_ctx()).await.map_err(|error| self.error(error))?;
@@ -292,30 +309,4 @@ impl Run {
             None => crate::error::of_datafusion(error),
         }
     }
-}
-
-struct Planned {
-    plan: datafusion::logical_expr::LogicalPlan,
-    columns: Vec<(String, Type)>,
-}
-
-async fn interim(context: &SessionContext, relations: Vec<Relation>, sql: &str) -> Result<Planned, DataFusionError> {
-    use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
-    let catalog = Arc::new(MemoryCatalogProvider::new());
-    context.register_catalog("datafusion", Arc::clone(&catalog) as _);
-    for relation in relations {
-        if catalog.schema(&relation.database).is_none() {
-            catalog.register_schema(&relation.database, Arc::new(MemorySchemaProvider::new()))?;
-        }
-        let name = datafusion::common::TableReference::partial(relation.database.as_str(), relation.name.as_str());
-        context.register_table(name, Arc::clone(&relation.provider))?;
-    }
-    let plan = context.state().create_logical_plan(sql).await?;
-    let columns = plan
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| (field.name().clone(), Type::of_arrow(field.data_type()).unwrap_or(Type::Varchar)))
-        .collect();
-    Ok(Planned { plan, columns })
 }

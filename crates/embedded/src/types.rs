@@ -274,20 +274,6 @@ impl Type {
             other => other.clone(),
         }
     }
-
-    /// Whether both have the same values in the same Arrow arrays, up to names.
-    pub(crate) fn same_values(&self, other: &Type) -> bool {
-        match (self, other) {
-            (Self::Timestamp(a), Self::Timestamp(b)) => a == b,
-            (Self::TimestampTz(a, _), Self::TimestampTz(b, _)) => a == b,
-            (Self::Array(a), Self::Array(b)) => a.same_values(b),
-            (Self::Map(k1, v1), Self::Map(k2, v2)) => k1.same_values(k2) && v1.same_values(v2),
-            (Self::Row(a), Self::Row(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|((_, a), (_, b))| a.same_values(b))
-            }
-            _ => self == other,
-        }
-    }
 }
 
 fn unit(digits: u8) -> TimeUnit {

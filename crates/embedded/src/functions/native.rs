@@ -179,10 +179,6 @@ impl<'a> Cell<'a> {
         }
     }
 
-    pub(crate) fn boolean(&self) -> bool {
-        matches!(self, Self::Boolean(true))
-    }
-
     pub(crate) fn list(&self) -> ArrayRef {
         match self {
             Self::List(elements) => Arc::clone(elements),
@@ -394,4 +390,18 @@ pub(crate) fn by_array(body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + S
         }
         Ok(ColumnarValue::Array(array))
     })
+}
+
+/// The array as one of `data_type`: the same values, other names of fields.
+pub(crate) fn conform(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    if array.data_type() == data_type {
+        return Ok(Arc::clone(array));
+    }
+    Ok(datafusion::arrow::compute::cast(array, data_type)?)
+}
+
+/// The value as one that may be null for DataFusion, which believes in what it is told of columns.
+pub(crate) fn nullable(value: Typed) -> Typed {
+    let returns = value.ty.clone();
+    call("nullable", "", vec![value], returns, Arc::new(|arguments, _| Ok(arguments[0].clone())))
 }
