@@ -1,6 +1,8 @@
-//! AWS CloudTrail events of an invented organization: what its people, roles and the services that act for them do, in the
-//! form and order of fields in which CloudTrail writes them. `cloudtrail.json` says what is called, by whom and how often.
+//! AWS CloudTrail events of an invented organization: what its people, roles and the services that act for them do, in
+//! the form and order of fields in which CloudTrail writes them. `cloudtrail.json` says who there is and what is called,
+//! by whom and how often.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -9,6 +11,14 @@ use serde_json::Value;
 use crate::period::{Clock, Period, format_time};
 use crate::random::Random;
 use crate::world::public_address;
+
+/// What `cloudtrail.json` holds.
+#[derive(Default, Deserialize)]
+struct World {
+    /// `userIdentity` of each caller that has one.
+    identities: HashMap<By, Value>,
+    calls: Vec<Call>,
+}
 
 /// A kind of call, as `cloudtrail.json` has it. Texts in it may hold [`Slot`]s.
 #[derive(Deserialize)]
@@ -49,7 +59,7 @@ fn management() -> String {
 }
 
 /// Who calls.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum By {
     /// A person with an access key.
@@ -77,43 +87,6 @@ enum By {
 }
 
 impl By {
-    /// `userIdentity`, if there is one.
-    fn identity(self) -> Option<&'static str> {
-        Some(match self {
-            By::User => {
-                r#"{"type":"IAMUser","principalId":"<userid>","arn":"<arn>","accountId":"<account>","accessKeyId":"<accesskey>","userName":"<user>"}"#
-            }
-            By::Console => {
-                r#"{"type":"IAMUser","principalId":"<userid>","arn":"<arn>","accountId":"<account>","accessKeyId":"ASIA<id16>","userName":"<user>","sessionContext":{"sessionIssuer":{},"webIdFederationData":{},"attributes":{"creationDate":"<creation>","mfaAuthenticated":"true"}}}"#
-            }
-            By::SignIn => {
-                r#"{"type":"IAMUser","principalId":"<userid>","arn":"<arn>","accountId":"<account>","accessKeyId":"","userName":"<user>"}"#
-            }
-            By::Root => {
-                r#"{"type":"Root","principalId":"<account>","arn":"<arn>","accountId":"<account>","accessKeyId":""}"#
-            }
-            By::Instance => {
-                r#"{"type":"AssumedRole","principalId":"<roleid>:<session>","arn":"<arn>","accountId":"<account>","accessKeyId":"ASIA<id16>","sessionContext":{"sessionIssuer":{"type":"Role","principalId":"<roleid>","arn":"arn:aws:iam::<account>:role/<role>","accountId":"<account>","userName":"<role>"},"webIdFederationData":{},"attributes":{"creationDate":"<creation>","mfaAuthenticated":"false"},"ec2RoleDelivery":"2.0"}}"#
-            }
-            By::Deployment => {
-                r#"{"type":"AssumedRole","principalId":"<roleid>:<session>","arn":"<arn>","accountId":"<account>","accessKeyId":"ASIA<id16>","sessionContext":{"sessionIssuer":{"type":"Role","principalId":"<roleid>","arn":"arn:aws:iam::<account>:role/<role>","accountId":"<account>","userName":"<role>"},"webIdFederationData":{"federatedProvider":"arn:aws:iam::<account>:oidc-provider/token.ci.example.com","attributes":{}},"attributes":{"creationDate":"<creation>","mfaAuthenticated":"false"}}}"#
-            }
-            By::Service => r#"{"type":"AWSService","invokedBy":"<service>"}"#,
-            By::ServiceForUser => {
-                r#"{"type":"IAMUser","principalId":"<userid>","arn":"<arn>","accountId":"<account>","accessKeyId":"<accesskey>","userName":"<user>","invokedBy":"<service>"}"#
-            }
-            By::OtherAccount => r#"{"type":"AWSAccount","principalId":"AIDA<id16>","accountId":"999988887777"}"#,
-            By::WebIdentity => {
-                r#"{"type":"WebIdentityUser","principalId":"arn:aws:iam::<account>:oidc-provider/token.ci.example.com:sts.amazonaws.com:repo:example/orders","userName":"repo:example/orders","identityProvider":"arn:aws:iam::<account>:oidc-provider/token.ci.example.com"}"#
-            }
-            By::Saml => {
-                r#"{"type":"SAMLUser","principalId":"<id16>=:<user>@example.com","userName":"<user>@example.com","identityProvider":"<id16>="}"#
-            }
-            By::Event => r#"{"accountId":"<account>","invokedBy":"<service>"}"#,
-            By::Insight => return None,
-        })
-    }
-
     /// Whether a service calls, from inside AWS.
     fn is_service(self) -> bool {
         matches!(self, By::Service | By::ServiceForUser | By::Event)
@@ -190,19 +163,20 @@ enum Part {
 /// Kinds and their templates, in the order of `cloudtrail.json`.
 static TEMPLATES: LazyLock<Vec<(String, Template)>> = LazyLock::new(|| {
     // A test reads the file; there is nothing to be done about a fault here.
-    let calls: Vec<Call> = serde_json::from_str(include_str!("cloudtrail.json")).unwrap_or_default();
-    calls.into_iter().map(|call| (call.kind.clone(), Template::of(&call))).collect()
+    let world: World = serde_json::from_str(include_str!("cloudtrail.json")).unwrap_or_default();
+    let template = |call: &Call| (call.kind.clone(), Template::of(call, world.identities.get(&call.by)));
+    world.calls.iter().map(template).collect()
 });
 
 impl Template {
-    fn of(call: &Call) -> Template {
+    fn of(call: &Call, identity: Option<&Value>) -> Template {
         let action = format!("{}:{}", call.source.split('.').next().unwrap_or_default(), call.name);
-        Template { share: call.share, by: call.by, parts: parts(&text_of(call).replace("<action>", &action)) }
+        Template { share: call.share, by: call.by, parts: parts(&text_of(call, identity).replace("<action>", &action)) }
     }
 }
 
 /// The event, with the fields in CloudTrail's order.
-fn text_of(call: &Call) -> String {
+fn text_of(call: &Call, identity: Option<&Value>) -> String {
     let mut members: Vec<String> = Vec::new();
     let mut push = |name: &str, value: &str| members.push(format!("\"{name}\":{value}"));
     let text = |text: &str| Value::from(text).to_string();
@@ -220,7 +194,7 @@ fn text_of(call: &Call) -> String {
         push("eventCategory", &text(&call.category));
         return format!("{{{}}}", members.join(","));
     }
-    push("userIdentity", call.by.identity().unwrap_or("null"));
+    push("userIdentity", &identity.map_or("null".to_owned(), Value::to_string));
     push("eventTime", "\"<time>\"");
     push("eventSource", &text(&call.source));
     push("eventName", &text(&call.name));
@@ -516,9 +490,9 @@ mod tests {
 
     #[test]
     fn every_kind_is_json_without_open_slots() {
-        let calls: Vec<Call> = serde_json::from_str(include_str!("cloudtrail.json")).unwrap();
-        assert_eq!(cloudtrail_kinds().count(), calls.len());
-        assert_eq!(calls.iter().map(|call| call.share).sum::<u64>(), 10_000);
+        let world: World = serde_json::from_str(include_str!("cloudtrail.json")).unwrap();
+        assert_eq!(cloudtrail_kinds().count(), world.calls.len());
+        assert_eq!(world.calls.iter().map(|call| call.share).sum::<u64>(), 10_000);
         let mut kinds = BTreeMap::new();
         for kind in cloudtrail_kinds() {
             let line = cloudtrail_event(kind, 1).unwrap();

@@ -1,5 +1,5 @@
-//! A schema on a server as a query engine, by Trino's client protocol: a statement is posted, and its answer followed from
-//! link to link.
+//! A schema on a server as a query engine, by Trino's client protocol: a statement is posted, and its answer followed
+//! from link to link.
 
 use std::collections::BTreeMap;
 use std::fs;

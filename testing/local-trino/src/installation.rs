@@ -54,8 +54,7 @@ impl Installation {
     fn fetch(&self) -> Result<(), TrinoError> {
         if !Command::new("mvn").arg("-version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
             return Err(TrinoError::Missing(
-                "Maven is needed to fetch the Trino server, as `mvn`: install the package `maven` or its like"
-                    .to_owned(),
+                "Maven is needed to fetch the Trino server, as `mvn`: install the package `maven`".to_owned(),
             ));
         }
         succeed(
@@ -104,7 +103,7 @@ fn java() -> Result<PathBuf, TrinoError> {
     }
     let found = if found.is_empty() { "none is here".to_owned() } else { found.join(", ") };
     Err(TrinoError::Missing(format!(
-        "Trino {VERSION} needs Java {JAVA} or later ({found}): install one and name it in SLUICE_TRINO_JAVA or JAVA_HOME"
+        "Trino {VERSION} needs Java {JAVA} or later ({found}): install one and name it in SLUICE_TRINO_JAVA"
     )))
 }
 

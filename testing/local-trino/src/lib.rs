@@ -1,7 +1,8 @@
-//! A real Trino server over lake folders, so that what the embedded engine answers can be held against what Trino answers.
+//! A real Trino server over lake folders, so that what the embedded engine answers can be held against what Trino
+//! answers.
 //!
-//! [`Installation`] is the server as Maven has it, [`Server`] a process of it on the loopback, and [`Trino`] a schema on a
-//! server as a [`query::Engine`]: a lake folder's custom sources are its tables.
+//! [`Installation`] is the server as Maven has it, [`Server`] a process of it on the loopback, and [`Trino`] a schema on
+//! a server as a [`query::Engine`]: a lake folder's custom sources are its tables.
 //!
 //! `cargo xtask trino` starts a server and runs the tests of `testing/same-rows` against it.
 

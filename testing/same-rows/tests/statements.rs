@@ -1,7 +1,7 @@
 //! Statements of `statements/*.sql` over the lake of the generated samples, on both engines.
 //!
-//! A file holds statements that end with `;` at the end of a line; `--` begins a comment. `{database}` is the database of
-//! the run. A statement that ends with ORDER BY is compared in order.
+//! A file holds statements that end with `;` at the end of a line; `--` begins a comment. `{database}` is the database
+//! of the run. A statement with ORDER BY is compared in order.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
