@@ -1,0 +1,399 @@
+//! The whole statement: flagged rows of every table, windows over them, and a limit that shows when it is reached.
+
+use sql::sql;
+use sql::table::{Layout, Table};
+use sql::text::Sql;
+use sql::types::ColumnType;
+use stix::pattern::{Comparison, Observation, ObservationKind, Pattern, QualifierKind, Span, Timestamp};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::leaf;
+use crate::map::{DialectMap, DialectMaps, TimeUnit};
+use crate::plan::{Plan, flag};
+use crate::{Columns, Options, Translation};
+
+const NANOSECONDS: i128 = 1_000_000;
+
+/// A leaf with the time in which it counts.
+struct Leaf<'p> {
+    comparison: &'p Comparison,
+    window: Window,
+    span: &'p Span,
+}
+
+/// From `start` to before `stop`, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Window {
+    start: Option<Timestamp>,
+    stop: Option<Timestamp>,
+}
+
+impl Window {
+    fn narrowed(self, start: Option<Timestamp>, stop: Option<Timestamp>) -> Self {
+        let latest = |a: Option<Timestamp>, b: Option<Timestamp>| a.into_iter().chain(b).max();
+        let earliest = |a: Option<Timestamp>, b: Option<Timestamp>| a.into_iter().chain(b).min();
+        Self { start: latest(self.start, start), stop: earliest(self.stop, stop) }
+    }
+}
+
+/// Bounds that are there, from `start` to before `stop`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    start: Timestamp,
+    stop: Timestamp,
+}
+
+pub(crate) fn translate(
+    pattern: &Pattern,
+    tables: &[Table],
+    maps: &DialectMaps,
+    options: &Options,
+) -> Result<Translation, Diagnostics> {
+    if tables.is_empty() {
+        return Err(Diagnostic::error(None, "there is no table to search", "name at least one").into());
+    }
+    let mut leaves: Vec<Leaf<'_>> = Vec::new();
+    let everything = Window { start: options.since, stop: options.until };
+    collect(&pattern.root, everything, &mut leaves);
+    let mut bounds = Vec::with_capacity(leaves.len());
+    for leaf in &leaves {
+        match (leaf.window.start, leaf.window.stop) {
+            (Some(start), Some(stop)) => bounds.push(Bounds { start, stop }),
+            _ => {
+                let message = "no time is given for this";
+                let help = "add START t'…' STOP t'…', or say since when and until when to search";
+                return Err(Diagnostic::error(Some(leaf.span.clone()), message, help).into());
+            }
+        }
+    }
+
+    let mut warnings: Vec<Diagnostic> = Vec::new();
+    let mut parts: Vec<Sql> = Vec::new();
+    let mut searched: Vec<String> = Vec::new();
+    let mut is_possible = vec![false; leaves.len()];
+    let mut reasons: Vec<Vec<Diagnostic>> = vec![Vec::new(); leaves.len()];
+    for table in tables {
+        let Some(map) = maps.get(&table.dialect) else {
+            let message = format!("{} is of the dialect {:?}, which has no map", table.name, table.dialect);
+            let known: Vec<&str> = maps.iter().map(DialectMap::dialect).collect();
+            return Err(Diagnostic::error(None, message, format!("maps are at hand of {}", known.join(", "))).into());
+        };
+        let time = RowTime::of(table, map)?;
+        let mut conditions: Vec<Option<Sql>> = Vec::with_capacity(leaves.len());
+        for (number, leaf) in leaves.iter().enumerate() {
+            let of_table = leaf::condition(leaf.comparison, table, map, options)?;
+            let is_empty = bounds[number].start >= bounds[number].stop;
+            if is_empty {
+                let message = "its time is empty: what START and STOP leave has no instant in it";
+                reasons[number].push(Diagnostic::warning(Some(leaf.span.clone()), message, None));
+            }
+            reasons[number].extend(of_table.warnings);
+            let condition = of_table.condition.filter(|_| !is_empty);
+            is_possible[number] |= condition.is_some();
+            conditions.push(condition);
+        }
+        let scan = conditions
+            .iter()
+            .zip(&bounds)
+            .filter(|(condition, _)| condition.is_some())
+            .map(|(_, bounds)| *bounds)
+            .reduce(|a, b| Bounds { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
+        let Some(scan) = scan else { continue };
+        let rows = TableRows { table, map, time: &time, options };
+        parts.push(rows.statement(&conditions, &bounds, scan));
+        searched.push(tag(table));
+    }
+    for of_leaf in &reasons {
+        for reason in of_leaf {
+            if !warnings.contains(reason) {
+                warnings.push(reason.clone());
+            }
+        }
+    }
+    if parts.is_empty() || !can_match(&pattern.root, &is_possible) {
+        return Err(impossible(&is_possible, reasons));
+    }
+
+    let plan = Plan::of(&pattern.root);
+    let (cap, refine) = match plan {
+        Some(_) => (options.limit, None),
+        None => (options.candidates, Some(pattern.clone())),
+    };
+    let columns = output_columns(leaves.len());
+    let list = Sql::list(columns.iter().cloned());
+    let limit = Sql::integer(i64::try_from(cap.saturating_add(1)).unwrap_or(i64::MAX));
+    let flagged = Sql::joined("\n  UNION ALL\n  ", parts);
+    let sql = match plan {
+        Some(plan) if !plan.is_of_single_rows() => {
+            let windows = plan.windows();
+            let with = |list: &[(Sql, Sql)]| {
+                Sql::joined("", list.iter().map(|(name, expression)| sql!(",\n    {} AS {}", expression, name)))
+            };
+            let (source, best) = if windows.best.is_empty() {
+                (Sql::code("g"), Sql::code(""))
+            } else {
+                (Sql::code("h"), sql!(",\nh AS (\n  SELECT g.*{}\n  FROM g\n)", with(&windows.best)))
+            };
+            sql!(
+                "WITH f AS (\n  {}\n),\ng AS (\n  SELECT f.*{}\n  FROM f\n){}\nSELECT {}\nFROM {}\nWHERE {}\nORDER BY t\nLIMIT {}",
+                flagged,
+                with(&windows.sums),
+                best,
+                list,
+                source,
+                windows.condition,
+                limit,
+            )
+        }
+        _ => sql!("WITH f AS (\n  {}\n)\nSELECT {}\nFROM f\nORDER BY t\nLIMIT {}", flagged, list, limit),
+    };
+    let scan = bounds.iter().zip(&is_possible).filter(|(_, possible)| **possible).map(|(b, _)| *b);
+    let scan = scan.reduce(|a, b| Bounds { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
+    Ok(Translation {
+        sql,
+        leaves: leaves.len(),
+        refine,
+        cap,
+        tables: searched,
+        window: scan.map(|b| (b.start, b.stop)).unwrap_or_default(),
+        warnings,
+    })
+}
+
+/// What a row comes back as: where from, when, how often, which leaves, and the row itself.
+fn output_columns(leaves: usize) -> Vec<Sql> {
+    let mut columns = vec![Sql::code("src"), Sql::code("t"), Sql::code("w")];
+    columns.extend((0..leaves).map(flag));
+    columns.push(Sql::code("ev"));
+    columns
+}
+
+fn tag(table: &Table) -> String {
+    format!("{}.{}", table.database, table.name)
+}
+
+/// START and STOP come down to the leaves below them; within one another they intersect.
+fn collect<'p>(observation: &'p Observation, window: Window, leaves: &mut Vec<Leaf<'p>>) {
+    match &observation.kind {
+        ObservationKind::Leaf { comparison, .. } => leaves.push(Leaf { comparison, window, span: &observation.span }),
+        ObservationKind::And(left, right)
+        | ObservationKind::Or(left, right)
+        | ObservationKind::FollowedBy(left, right) => {
+            collect(left, window, leaves);
+            collect(right, window, leaves);
+        }
+        ObservationKind::Qualified(inner, qualifier) => {
+            let window = match qualifier.kind {
+                QualifierKind::StartStop(start, stop) => window.narrowed(Some(start), Some(stop)),
+                _ => window,
+            };
+            collect(inner, window, leaves);
+        }
+    }
+}
+
+/// Whether a match needs none of the leaves that are never true.
+fn can_match(observation: &Observation, is_possible: &[bool]) -> bool {
+    match &observation.kind {
+        ObservationKind::Leaf { number, .. } => is_possible.get(*number).copied().unwrap_or_default(),
+        ObservationKind::Or(left, right) => can_match(left, is_possible) || can_match(right, is_possible),
+        ObservationKind::And(left, right) | ObservationKind::FollowedBy(left, right) => {
+            can_match(left, is_possible) && can_match(right, is_possible)
+        }
+        ObservationKind::Qualified(inner, _) => can_match(inner, is_possible),
+    }
+}
+
+/// What was a warning of a leaf is an error where nothing else can satisfy the pattern.
+fn impossible(is_possible: &[bool], reasons: Vec<Vec<Diagnostic>>) -> Diagnostics {
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    for (possible, reasons) in is_possible.iter().zip(reasons) {
+        for mut reason in reasons {
+            if !possible {
+                reason.severity = Severity::Error;
+                reason
+                    .help
+                    .get_or_insert_with(|| "search a table that has it, or leave it out of the pattern".to_owned());
+            }
+            if !diagnostics.contains(&reason) {
+                diagnostics.push(reason);
+            }
+        }
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
+    Diagnostics(diagnostics)
+}
+
+/// The time of a table's rows.
+struct RowTime {
+    /// In milliseconds since 1970.
+    milliseconds: Sql,
+    /// What bounds are compared with, and how they are written.
+    compared: Sql,
+    bound: fn(Timestamp) -> Sql,
+}
+
+/// The first instant of a unit that is not before a time.
+fn rounded_up(time: Timestamp, unit: i128) -> i64 {
+    let up = time.div_euclid(unit) + i128::from(time.rem_euclid(unit) != 0);
+    i64::try_from(up).unwrap_or(if up < 0 { i64::MIN } else { i64::MAX })
+}
+
+impl RowTime {
+    fn of(table: &Table, map: &DialectMap) -> Result<Self, Diagnostic> {
+        let Some((name, column_type)) = map.time_column(table) else {
+            let message = format!("{} has no time column: {}", table.name, map.time.columns.join(", "));
+            return Err(Diagnostic::error(None, message, "take the map of the dialect that the table is of"));
+        };
+        let column = sql!("e.{}", Sql::name(name));
+        let epoch = |time: &Sql, zone: &'static str| {
+            sql!("date_diff('millisecond', {}, {})", sql!("TIMESTAMP {}", Sql::code(zone)), time)
+        };
+        Ok(match (column_type, map.time.unit) {
+            (ColumnType::Bigint | ColumnType::Integer, TimeUnit::Milliseconds) => Self {
+                milliseconds: column.clone(),
+                compared: column,
+                bound: |time| Sql::integer(rounded_up(time, NANOSECONDS)),
+            },
+            (ColumnType::Bigint | ColumnType::Integer, TimeUnit::Seconds) => Self {
+                milliseconds: sql!("CAST({} AS bigint) * 1000", column),
+                compared: column,
+                bound: |time| Sql::integer(rounded_up(time, 1_000 * NANOSECONDS)),
+            },
+            (ColumnType::Timestamp, _) => Self {
+                milliseconds: epoch(&column, "'1970-01-01 00:00:00.000'"),
+                compared: column,
+                bound: |time| Sql::timestamp(rounded_up(time, NANOSECONDS)),
+            },
+            (ColumnType::TimestampWithTimeZone, _) => Self {
+                milliseconds: epoch(&column, "'1970-01-01 00:00:00.000 UTC'"),
+                compared: column,
+                bound: |time| Sql::timestamp_utc(rounded_up(time, NANOSECONDS)),
+            },
+            (ColumnType::Varchar, TimeUnit::Iso8601) => {
+                let time = sql!("TRY(from_iso8601_timestamp({}))", column);
+                Self {
+                    milliseconds: epoch(&time, "'1970-01-01 00:00:00.000 UTC'"),
+                    compared: time,
+                    bound: |time| Sql::timestamp_utc(rounded_up(time, NANOSECONDS)),
+                }
+            }
+            (other, _) => {
+                let message = format!("the time column {name} of {} is {other}", table.name);
+                return Err(Diagnostic::error(None, message, "take the map of the dialect that the table is of"));
+            }
+        })
+    }
+
+    fn within(&self, bounds: Bounds) -> Sql {
+        sql!(
+            "{} >= {} AND {} < {}",
+            self.compared,
+            (self.bound)(bounds.start),
+            self.compared,
+            (self.bound)(bounds.stop)
+        )
+    }
+}
+
+/// The flagged rows of one table.
+struct TableRows<'a> {
+    table: &'a Table,
+    map: &'a DialectMap,
+    time: &'a RowTime,
+    options: &'a Options,
+}
+
+impl TableRows<'_> {
+    fn statement(&self, conditions: &[Option<Sql>], bounds: &[Bounds], scan: Bounds) -> Sql {
+        let own: Vec<Option<Sql>> = conditions
+            .iter()
+            .zip(bounds)
+            .map(|(condition, own)| {
+                let condition = condition.clone()?;
+                Some(if *own == scan { condition } else { Sql::and([self.time.within(*own), condition]) })
+            })
+            .collect();
+        let flags = own.iter().enumerate().map(|(number, condition)| {
+            let value = match condition {
+                None => Sql::code("FALSE"),
+                Some(_) if own.len() == 1 => Sql::code("TRUE"),
+                Some(condition) => sql!("COALESCE({}, FALSE)", condition),
+            };
+            sql!(",\n    {} AS {}", value, flag(number))
+        });
+        let weight = match self.map.count.as_ref().filter(|count| self.table.column(count).is_some()) {
+            Some(count) => sql!("COALESCE(e.{}, 1)", Sql::name(count)),
+            None => Sql::code("1"),
+        };
+        let mut wheres = self.partitions(scan);
+        wheres.push(self.time.within(scan));
+        let mut distinct: Vec<Sql> = Vec::new();
+        for condition in own.iter().flatten() {
+            if !distinct.contains(condition) {
+                distinct.push(condition.clone());
+            }
+        }
+        wheres.push(Sql::or(distinct));
+        sql!(
+            "SELECT {} AS src, {} AS t, {} AS w{},\n    {} AS ev\n  FROM {} AS e\n  WHERE {}",
+            Sql::text(&tag(self.table)),
+            self.time.milliseconds,
+            weight,
+            Sql::joined("", flags),
+            self.event(),
+            self.table.reference(),
+            Sql::joined("\n    AND ", wheres),
+        )
+    }
+
+    /// What spares reading objects that cannot hold a row.
+    fn partitions(&self, scan: Bounds) -> Vec<Sql> {
+        let mut conditions = Vec::new();
+        for (column, values) in [("region", &self.options.regions), ("accountid", &self.options.accounts)] {
+            if !values.is_empty() && self.table.column(column) == Some(&ColumnType::Varchar) {
+                let values = Sql::list(values.iter().map(|value| Sql::text(value)));
+                conditions.push(sql!("e.{} IN ({})", Sql::name(column), values));
+            }
+        }
+        let (first, end) = (rounded_up(scan.start, NANOSECONDS), rounded_up(scan.stop, NANOSECONDS));
+        match self.table.layout {
+            Layout::EventDay => {
+                let slack = i64::from(self.options.day_slack).saturating_mul(86_400_000);
+                let (from, to) = (first.saturating_sub(slack), end.saturating_sub(1).saturating_add(slack));
+                conditions.push(sql!("e.\"eventday\" BETWEEN {} AND {}", Sql::event_day(from), Sql::event_day(to)));
+            }
+            Layout::TimeDt => {
+                let write: fn(i64) -> Sql = match self.table.column("time_dt") {
+                    Some(ColumnType::TimestampWithTimeZone) => Sql::timestamp_utc,
+                    _ => Sql::timestamp,
+                };
+                conditions.push(sql!("e.\"time_dt\" >= {} AND e.\"time_dt\" < {}", write(first), write(end)));
+            }
+            _ => {}
+        }
+        conditions
+    }
+
+    /// The row as one JSON object.
+    fn event(&self) -> Sql {
+        let columns = self.table.columns.iter().filter(|(name, _)| match &self.options.columns {
+            Columns::All => true,
+            Columns::Only(names) => names.iter().any(|chosen| chosen.eq_ignore_ascii_case(name)),
+        });
+        let (names, values): (Vec<Sql>, Vec<Sql>) = columns
+            .map(|(name, column_type)| {
+                let column = sql!("e.{}", Sql::name(name));
+                let value = match column_type {
+                    ColumnType::Varbinary => sql!("to_base64({})", column),
+                    _ => column,
+                };
+                (Sql::text(name), sql!("CAST({} AS JSON)", value))
+            })
+            .unzip();
+        if names.is_empty() {
+            return Sql::code("'{}'");
+        }
+        sql!("json_format(CAST(MAP(ARRAY[{}], ARRAY[{}]) AS JSON))", Sql::list(names), Sql::list(values))
+    }
+}

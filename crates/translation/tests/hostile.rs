@@ -1,0 +1,226 @@
+//! What a value holds never changes a statement's structure, and comes through unchanged.
+
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use sql::table::Table;
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+use stix::pattern::{
+    Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
+};
+use translation::{Columns, DialectMaps, Options, translate};
+
+fn pattern(object_type: &str, steps: &[Step], operator: Operator) -> Pattern {
+    let path = ObjectPath { object_type: object_type.to_owned(), steps: steps.to_vec(), span: 0..0 };
+    let kind = ComparisonKind::Test { path, negated: false, operator };
+    let comparison = Comparison { kind, span: 0..0 };
+    let root = Observation { kind: ObservationKind::Leaf { number: 0, comparison }, span: 0..0 };
+    Pattern { root, leaves: 1 }
+}
+
+fn options() -> Options {
+    let since = Some(1_704_067_200_000_000_000);
+    Options { since, until: since.map(|s| s + 1_000), columns: Columns::Only(vec![]), ..Options::default() }
+}
+
+fn tokens(sql: &str) -> Vec<Token> {
+    let mut tokenizer = Tokenizer::new(&GenericDialect {}, sql);
+    tokenizer.tokenize().unwrap_or_else(|error| panic!("{error}\n{sql}"))
+}
+
+/// The statement with every text and quoted name emptied: what a parser makes its tree of.
+fn shape(sql: &str) -> Vec<String> {
+    tokens(sql)
+        .into_iter()
+        .filter(|token| !matches!(token, Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab)))
+        .map(|token| match token {
+            Token::SingleQuotedString(_) => "a text".to_owned(),
+            Token::Word(word) if word.quote_style.is_some() => "a name".to_owned(),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+fn texts(sql: &str) -> Vec<String> {
+    let texts = tokens(sql).into_iter().filter_map(|token| match token {
+        Token::SingleQuotedString(text) => Some(text),
+        Token::Word(word) if word.quote_style.is_some() => Some(word.value),
+        _ => None,
+    });
+    texts.collect()
+}
+
+fn maps() -> &'static DialectMaps {
+    static MAPS: OnceLock<DialectMaps> = OnceLock::new();
+    MAPS.get_or_init(|| DialectMaps::embedded().unwrap())
+}
+
+fn tables() -> &'static [Table] {
+    static TABLES: OnceLock<Vec<Table>> = OnceLock::new();
+    TABLES.get_or_init(|| ["ocsf", "guardduty"].map(|dialect| maps().get(dialect).unwrap().table("db", "t")).to_vec())
+}
+
+fn statement(table: &Table, pattern: &Pattern) -> String {
+    let sql = translate(pattern, std::slice::from_ref(table), maps(), &options());
+    sql.unwrap_or_else(|error| panic!("{error}")).sql.to_string()
+}
+
+/// Quotes, backslashes, wildcards, comments, statements, letters of every script, and nothing.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = proptest::sample::select(
+        &[
+            "'",
+            "''",
+            "\\'",
+            "\\",
+            "\"",
+            "`",
+            "%",
+            "_",
+            "\n",
+            "\r",
+            "\t",
+            "\0",
+            "--",
+            "/*",
+            "*/",
+            ";",
+            ")",
+            "((",
+            " OR 1=1 ",
+            " UNION ALL SELECT * FROM secrets ",
+            "##UNNEST(ARRAY[1])##",
+            " INTERSECT ",
+            "x'00'",
+            "U&'\\0027'",
+            "E'\\''",
+            "{}",
+            "${x}",
+            "$$",
+            "?",
+            ":p",
+            "\u{2019}",
+            "\u{ff07}",
+            "\u{1F980}",
+            "\u{301}",
+            "\u{202E}",
+            "İ",
+            "ß",
+            "0",
+            "a",
+            "Z",
+        ][..],
+    );
+    prop_oneof![
+        3 => proptest::collection::vec(pieces, 0..8).prop_map(|pieces| pieces.concat()),
+        1 => any::<String>(),
+    ]
+}
+
+fn text(value: &str) -> Literal {
+    Literal { value: Value::Text(value.to_owned()), span: 0..0 }
+}
+
+fn is_cased(text: &str) -> bool {
+    text.chars().any(|c| c.is_lowercase() || c.is_uppercase())
+}
+
+fn folded(text: &str) -> String {
+    text.chars().map(|c| if c.to_lowercase().count() == 1 { c.to_lowercase().next().unwrap() } else { c }).collect()
+}
+
+/// `(object type, property, whether columns are compared without regard to case)`.
+const PLACES: [(&str, &str, bool); 3] =
+    [("x-ibm-finding", "name", false), ("domain-name", "value", true), ("x-aws-api", "api", false)];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_value_is_one_literal_wherever_it_stands(value in hostile(), place in proptest::sample::select(&PLACES[..])) {
+        let (object_type, property, is_folded) = place;
+        // A harmless value of the same kind: lower-casing is left out where it changes nothing.
+        let harmless = if is_folded && is_cased(&value) { "x" } else { "1" };
+        let steps = [Step::Property(property.to_owned())];
+        let operators: [fn(Literal) -> Operator; 5] = [
+            Operator::Equal,
+            Operator::NotEqual,
+            Operator::Like,
+            Operator::Greater,
+            |literal| Operator::In(vec![literal, Literal { value: Value::Text("other".to_owned()), span: 0..0 }]),
+        ];
+        for table in tables() {
+            for (place, operator) in operators.iter().enumerate() {
+                let sql = statement(table, &pattern(object_type, &steps, operator(text(&value))));
+                let plain = statement(table, &pattern(object_type, &steps, operator(text(harmless))));
+                prop_assert_eq!(shape(&sql), shape(&plain), "{}", sql);
+                let expected = if is_folded && (is_cased(&value) || place == 4) { folded(&value) } else { value.clone() };
+                prop_assert!(texts(&sql).contains(&expected), "{:?} in {}", expected, sql);
+            }
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_is_one_literal(value in hostile()) {
+        let escaped = regex::escape(&value);
+        let steps = [Step::Property("name".to_owned())];
+        for table in tables() {
+            let sql = statement(table, &pattern("x-ibm-finding", &steps, Operator::Matches(text(&escaped))));
+            let plain = statement(table, &pattern("x-ibm-finding", &steps, Operator::Matches(text("x"))));
+            prop_assert_eq!(shape(&sql), shape(&plain), "{}", sql);
+            prop_assert!(texts(&sql).contains(&escaped), "{}", sql);
+        }
+    }
+
+    #[test]
+    fn a_pattern_written_as_text_brings_the_value_through(value in hostile()) {
+        let escaped = value.replace('\\', "\\\\").replace('\'', "\\'");
+        let written = format!("[x-ibm-finding:name = '{escaped}']");
+        if let Ok(pattern) = stix::parse(&written, stix::Version::default()) {
+            for table in tables() {
+                let sql = statement(table, &pattern);
+                prop_assert!(texts(&sql).contains(&value), "{}", sql);
+            }
+        } else {
+            prop_assert!(value.contains(['\n', '\r', '\0']) || value.chars().any(char::is_control), "refused: {}", written);
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_map_or_of_json_is_one_literal(key in hostile()) {
+        prop_assume!(!key.is_empty());
+        for (table, column) in tables().iter().zip(["unmapped", "service"]) {
+            let object_type = format!("x-{}", table.dialect);
+            if table.column(column).is_none() {
+                continue;
+            }
+            let steps = |key: &str| [Step::Property(column.to_owned()), Step::Property(key.to_owned())];
+            let sql = statement(table, &pattern(&object_type, &steps(&key), Operator::Equal(text("v"))));
+            let plain = statement(table, &pattern(&object_type, &steps("k"), Operator::Equal(text("v"))));
+            prop_assert_eq!(shape(&sql), shape(&plain), "{}", sql);
+        }
+    }
+}
+
+#[test]
+fn the_peers_injections_are_values_here() {
+    for value in [
+        "x')) OR 1=1 --",
+        "x') union all select secret from other.secrets --",
+        "##UNNEST(ARRAY[1]) AS z(z) ON TRUE LEFT JOIN other.secrets##x",
+        "this OR NOT that",
+        "a UNION (b",
+        "it's",
+        "'quoted'",
+        "C:\\Windows\\'x",
+    ] {
+        for table in tables() {
+            let steps = [Step::Property("name".to_owned())];
+            let sql = statement(table, &pattern("x-ibm-finding", &steps, Operator::Equal(text(value))));
+            let plain = statement(table, &pattern("x-ibm-finding", &steps, Operator::Equal(text("x"))));
+            assert_eq!(shape(&sql), shape(&plain));
+            assert!(texts(&sql).contains(&value.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What becomes of each pattern that stix-shifter's connector was asked, and how that differs from what it answers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+use sql::table::Table;
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
+use stix::pattern::{Comparison, ComparisonKind, Observation, ObservationKind, Operator, Pattern, Value};
+use translation::{Columns, DialectMaps, Options, Translation, translate};
+
+fn vectors() -> Option<Json> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-vectors.json");
+    match std::fs::read(&path) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
+        Err(_) => {
+            eprintln!("skipped: {} is not there", path.display());
+            None
+        }
+    }
+}
+
+fn tables(maps: &DialectMaps) -> Vec<Table> {
+    ["ocsf", "vpcflow", "guardduty"].map(|dialect| maps.get(dialect).unwrap().table("lake", dialect)).to_vec()
+}
+
+/// The texts of a pattern that must stand in its SQL, if the column takes them.
+fn literals(observation: &Observation, found: &mut Vec<String>) {
+    fn of_comparison(comparison: &Comparison, found: &mut Vec<String>) {
+        match &comparison.kind {
+            ComparisonKind::And(left, right) | ComparisonKind::Or(left, right) => {
+                of_comparison(left, found);
+                of_comparison(right, found);
+            }
+            ComparisonKind::Exists { .. } => {}
+            ComparisonKind::Test { operator, .. } => {
+                let literals = match operator {
+                    Operator::In(literals) => literals.clone(),
+                    Operator::Equal(l) | Operator::NotEqual(l) | Operator::Like(l) | Operator::Matches(l) => {
+                        vec![l.clone()]
+                    }
+                    _ => vec![],
+                };
+                found.extend(literals.into_iter().filter_map(|literal| match literal.value {
+                    Value::Text(text) => Some(text),
+                    _ => None,
+                }));
+            }
+        }
+    }
+    match &observation.kind {
+        ObservationKind::Leaf { comparison, .. } => of_comparison(comparison, found),
+        ObservationKind::And(left, right)
+        | ObservationKind::Or(left, right)
+        | ObservationKind::FollowedBy(left, right) => {
+            literals(left, found);
+            literals(right, found);
+        }
+        ObservationKind::Qualified(inner, _) => literals(inner, found),
+    }
+}
+
+fn texts(sql: &str) -> Vec<String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_else(|error| panic!("{error}\n{sql}"));
+    let texts = tokens.into_iter().filter_map(|token| match token {
+        Token::SingleQuotedString(text) => Some(text),
+        _ => None,
+    });
+    texts.collect()
+}
+
+/// The literal stands in the statement as it is, folded, as a number, as a time, or as the number of a protocol.
+fn round_trips(literal: &str, sql: &str, texts: &[String]) -> bool {
+    let is_number = literal.parse::<f64>().is_ok() && sql.contains(literal);
+    let is_time = literal.parse::<jiff::Timestamp>().is_ok();
+    let is_protocol =
+        ["tcp", "udp", "icmp", "ipv4", "ipv6"].contains(&literal.to_lowercase().as_str()) || sql.contains("protocol");
+    let folded = literal.to_lowercase();
+    is_number
+        || is_time
+        || is_protocol
+        || texts.iter().any(|text| text == literal || *text == folded || text.strip_prefix("(?i)") == Some(literal))
+        || ["true", "false"].contains(&folded.as_str())
+}
+
+fn dump(sql: &str) {
+    use std::io::Write;
+    if let Some(path) = std::env::var_os("SLUICE_SQL_DUMP") {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{}", Json::from(sql)).unwrap();
+    }
+}
+
+enum Ours {
+    Statements(Vec<(String, Translation)>),
+    NoPattern,
+    Refused(String),
+}
+
+fn ours(text: &str, maps: &DialectMaps, options: &Options) -> (Ours, Option<Pattern>) {
+    let parsed = stix::parse(text, stix::Version::V21).or_else(|error| {
+        // 2.0 has a few forms that 2.1 dropped.
+        stix::parse(text, stix::Version::V20).map_err(|_| error)
+    });
+    let pattern = match parsed {
+        Ok(pattern) => pattern,
+        Err(_) => return (Ours::NoPattern, None),
+    };
+    let mut statements = Vec::new();
+    let mut refused = Vec::new();
+    for table in tables(maps) {
+        match translate(&pattern, std::slice::from_ref(&table), maps, options) {
+            Ok(translation) => statements.push((table.dialect.clone(), translation)),
+            Err(diagnostics) => refused.push(diagnostics.to_string()),
+        }
+    }
+    let ours = if statements.is_empty() { Ours::Refused(refused.join("; ")) } else { Ours::Statements(statements) };
+    (ours, Some(pattern))
+}
+
+fn options() -> Options {
+    let day = 86_400_000_000_000_i128;
+    let columns = Columns::Only(vec!["time".into(), "start".into(), "updatedat".into()]);
+    Options { since: Some(19_723 * day), until: Some(19_724 * day), columns, ..Options::default() }
+}
+
+/// Entries for the windows of which the pattern alone speaks: far from the options' own.
+fn unbounded() -> Options {
+    Options { since: Some(0), until: Some(10_000_000_000_000_000_000), ..options() }
+}
+
+#[test]
+fn every_pattern_has_a_statement_whose_values_round_trip_or_a_diagnostic() {
+    let Some(vectors) = vectors() else { return };
+    let maps = DialectMaps::embedded().unwrap();
+    let entries = vectors["entries"].as_array().unwrap();
+    let (mut statements, mut no_pattern, mut refused) = (0, 0, 0);
+    let mut faults = Vec::new();
+    for entry in entries {
+        let text = entry["pattern"].as_str().unwrap();
+        let (ours, pattern) = ours(text, &maps, &unbounded());
+        match ours {
+            Ours::NoPattern => no_pattern += 1,
+            Ours::Refused(message) => {
+                assert!(!message.is_empty());
+                refused += 1;
+            }
+            Ours::Statements(translations) => {
+                statements += 1;
+                let mut expected = Vec::new();
+                literals(&pattern.unwrap().root, &mut expected);
+                for (_, translation) in &translations {
+                    dump(translation.sql.as_str());
+                }
+                let all: Vec<(String, Vec<String>)> =
+                    translations.iter().map(|(_, t)| (t.sql.to_string(), texts(t.sql.as_str()))).collect();
+                for literal in expected {
+                    // What a column cannot hold, or no column holds, is said.
+                    let is_said = translations.iter().all(|(_, translation)| !translation.warnings.is_empty());
+                    if !is_said && !all.iter().any(|(sql, texts)| round_trips(&literal, sql, texts)) {
+                        faults.push(format!("{}: {literal:?} is lost: {text}", entry["id"]));
+                    }
+                }
+                if let Some(error) = all.iter().find_map(|(sql, _)| parsed(sql).err()) {
+                    faults.push(format!("{}: {error}", entry["id"]));
+                }
+            }
+        }
+    }
+    println!("{} patterns: {statements} with statements, {refused} refused, {no_pattern} no patterns", entries.len());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(statements * 100 > entries.len() * 75, "{statements} of {}", entries.len());
+}
+
+/// The statement as a parser has it, and again as it writes it.
+fn parsed(sql: &str) -> Result<(), String> {
+    let parse = |sql: &str| sqlparser::parser::Parser::parse_sql(&sqlparser::dialect::DuckDbDialect {}, sql);
+    // Trino's own types, which this parser does not know, and backslashes, which it takes for escapes.
+    let sql = &sql.replace("IPADDRESS '", "TIMESTAMP '").replace("AS array(json))", "AS json)").replace('\\', "/");
+    let once = parse(sql).map_err(|error| format!("{error}\n{sql}"))?;
+    let again =
+        parse(&once.iter().map(ToString::to_string).collect::<Vec<_>>().join(";")).map_err(|e| e.to_string())?;
+    if once == again { Ok(()) } else { Err(format!("the statement reads back as another\n{sql}")) }
+}
+
+/// The causes of differences, as docs/stix-translation.md has them.
+fn cause(entry: &Json, ours: &Ours) -> Option<&'static str> {
+    let peer_translates = entry["result"]["success"] == true;
+    let error = entry["result"]["code"].as_str().or_else(|| entry["result"]["error_code"].as_str()).unwrap_or_default();
+    Some(match (peer_translates, ours) {
+        (true, Ours::NoPattern) => {
+            "the text is no STIX pattern: the peer's parser goes on after errors, here it is refused"
+        }
+        (true, Ours::Refused(message)) if message.contains("is never so") => {
+            "no value of the column can satisfy the comparison: the peer compares anyway"
+        }
+        (true, Ours::Refused(message)) if message.contains("regular expression") => {
+            "a regular expression that engines read differently: refused here"
+        }
+        (true, Ours::Refused(message)) if message.contains("neither an address nor") => {
+            "a faulty network: refused here"
+        }
+        (true, Ours::Refused(_)) => {
+            "what is asked does not exist in OCSF 1.1: the peer's map names columns that no table has"
+        }
+        (false, Ours::Statements(_)) => match error {
+            "mapping_error" => "the peer has no columns for it, or drops the operator",
+            "not_implemented" => "FOLLOWEDBY, protocols by any name, other times: not implemented by the peer",
+            "invalid_parameter" => "the peer's validator is of STIX 2.0, or its option is faulty",
+            _ => "the peer fails: literals, nested qualifiers, operators, options",
+        },
+        (false, _) => return None,
+        (true, Ours::Statements(_)) => return None,
+    })
+}
+
+fn table_of_differences(vectors: &Json) -> String {
+    let maps = DialectMaps::embedded().unwrap();
+    let entries = vectors["entries"].as_array().unwrap();
+    let mut causes: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+    let (mut both, mut neither, mut silent_window, mut refined) = (0, 0, 0, 0);
+    for entry in entries {
+        let (ours, _) = ours(entry["pattern"].as_str().unwrap(), &maps, &unbounded());
+        let peer_translates = entry["result"]["success"] == true;
+        if let Ours::Statements(translations) = &ours {
+            refined += usize::from(translations.iter().any(|(_, t)| t.refine.is_some()));
+        }
+        match cause(entry, &ours) {
+            Some(cause) => causes.entry(cause).or_default().push(entry["id"].as_str().unwrap()),
+            None if peer_translates => both += 1,
+            None => neither += 1,
+        }
+        silent_window += usize::from(entry["depends_on_now"] == true);
+    }
+    let mut table = String::from("| what | patterns | for example |\n|---|---|---|\n");
+    table.push_str(&format!("| both translate | {both} | |\n| both refuse | {neither} | |\n"));
+    for (cause, ids) in &causes {
+        let examples: Vec<&str> = ids.iter().take(4).copied().collect();
+        table.push_str(&format!("| {cause} | {} | {} |\n", ids.len(), examples.join(", ")));
+    }
+    table.push_str(&format!("| **all** | **{}** | |\n\n", entries.len()));
+    table.push_str(&format!(
+        "Without START and STOP the peer searches the last five minutes and does not say so ({silent_window} of the patterns); \
+         here time must be given. {refined} patterns are settled by the binder.\n"
+    ));
+    table
+}
+
+/// `SLUICE_UPDATE_DOCS=1` writes the table anew.
+#[test]
+fn the_documented_table_of_differences_is_true() {
+    let Some(vectors) = vectors() else { return };
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/stix-translation.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- differences: begin -->\n", "<!-- differences: end -->");
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (documented, after) = rest.split_once(end).unwrap();
+    let table = table_of_differences(&vectors);
+    if std::env::var_os("SLUICE_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{table}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(documented, table, "SLUICE_UPDATE_DOCS=1 writes it anew");
+}
