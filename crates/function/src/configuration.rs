@@ -41,29 +41,64 @@ pub struct ConfigurationError {
     remedy: &'static str,
 }
 
+impl ConfigurationError {
+    /// `problem` goes on from the variable's name, `remedy` is what to do, a sentence without its full stop.
+    pub fn new(variable: &'static str, problem: impl Into<String>, remedy: &'static str) -> Self {
+        Self { variable, problem: problem.into(), remedy }
+    }
+}
+
+/// The variables of an environment. An empty variable is as good as none, since templates cannot leave one out.
+pub struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl<'a> Variables<'a> {
+    /// `variable` looks one up.
+    pub fn new(variable: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self(variable)
+    }
+
+    /// The value of a variable.
+    pub fn read(&self, name: &str) -> Option<String> {
+        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable that cannot be done without.
+    ///
+    /// # Errors
+    /// It is not set.
+    pub fn required(&self, name: &'static str, remedy: &'static str) -> Result<String, ConfigurationError> {
+        self.read(name).ok_or_else(|| ConfigurationError::new(name, "is not set", remedy))
+    }
+
+    /// A store: `s3://bucket`, `s3://bucket/prefix` or a folder.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn location(&self, name: &'static str) -> Result<Option<String>, ConfigurationError> {
+        let value = self.read(name);
+        if let Some(value) = &value {
+            location(name, value)?;
+        }
+        Ok(value)
+    }
+}
+
 /// Lambda's smallest memory, in MB. It stands for the function's where nobody says, as outside of Lambda.
 const SMALLEST_MEMORY: u64 = 128;
 
 impl Configuration {
-    /// Reads the configuration; `variable` looks one up. An empty variable is as good as none, since templates cannot
-    /// leave one out.
+    /// Reads the configuration; `variable` looks one up.
     ///
     /// # Errors
     /// [`ConfigurationError`] for the first variable that is missing or wrong.
     pub(crate) fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigurationError> {
-        let read = |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let lake = read("SLUICE_LAKE").ok_or_else(|| ConfigurationError {
-            variable: "SLUICE_LAKE",
-            problem: "is not set".to_owned(),
-            remedy: "Give the bucket of the lake as s3://aws-security-data-lake-<region>-<id>",
-        })?;
-        location("SLUICE_LAKE", &lake)?;
-        let quarantine = read("SLUICE_QUARANTINE").unwrap_or_else(|| lake.clone());
-        location("SLUICE_QUARANTINE", &quarantine)?;
-        let mappings = read("SLUICE_MAPPINGS");
-        if let Some(mappings) = &mappings {
-            location("SLUICE_MAPPINGS", mappings)?;
-        }
+        const REMEDY: &str = "Give the bucket of the lake as s3://aws-security-data-lake-<region>-<id>";
+        let variables = Variables::new(&variable);
+        let read = |name| variables.read(name);
+        let lake = variables.required("SLUICE_LAKE", REMEDY)?;
+        variables.location("SLUICE_LAKE")?;
+        let quarantine = variables.location("SLUICE_QUARANTINE")?.unwrap_or_else(|| lake.clone());
+        let mappings = variables.location("SLUICE_MAPPINGS")?;
         Ok(Self {
             region: region(read("SLUICE_REGION").or_else(|| read("AWS_REGION")))?,
             account: read("SLUICE_ACCOUNT").map(account).transpose()?,

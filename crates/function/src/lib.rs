@@ -12,7 +12,7 @@ mod metrics;
 mod runtime;
 mod transformer;
 
-pub use configuration::ConfigurationError;
+pub use configuration::{ConfigurationError, Variables};
 pub use deadline::Deadline;
 pub use metrics::{Metrics, Unit};
 pub use runtime::{Handler, HandlerError, Invocation, StartError, run};

@@ -67,6 +67,9 @@ pub enum HandlerError {
         /// What is wrong, without any of its content.
         reason: String,
     },
+    /// Something failed that the next try may do; what is done is not repeated.
+    #[error("not all is done: {0}")]
+    Unfinished(String),
     /// A panic, whose place is in the log.
     #[error("a fault of Sluice broke the invocation off; its place is in the log")]
     Panicked,
@@ -87,6 +90,7 @@ impl HandlerError {
     fn kind(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "MalformedEvent",
+            Self::Unfinished(_) => "Unfinished",
             Self::Panicked => "Panicked",
         }
     }

@@ -1,0 +1,261 @@
+//! An event in, queries started and findings published.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use detection::detector::{DetectError, Due};
+use detection::finding::FindingContext;
+use detection::{Catalog, Collected, Detector, Rule, Settings};
+use function::{Handler, HandlerError, Invocation, Metrics, StartError, Unit};
+use lake::store::{self, Store};
+use query::Engine as _;
+use query::athena::{Athena, AthenaSettings};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::configuration::Configuration;
+use crate::event::Event;
+use crate::queries::AthenaQueries;
+use crate::rules::Rules;
+use crate::topic::Topic;
+
+/// Runs detections.
+#[derive(Debug)]
+pub(crate) struct Detect {
+    configuration: Configuration,
+    athena: Athena,
+    state: Arc<dyn Store>,
+    topic: Arc<Topic>,
+    /// Made with the first event, and anew from time to time, so that new tables and rules are seen.
+    made: Mutex<Option<Made>>,
+}
+
+#[derive(Debug, Clone)]
+struct Made {
+    detector: Arc<Detector>,
+    refused_rules: usize,
+    at: Instant,
+}
+
+/// How long rules and tables are taken to be as they were read.
+const REFRESH: Duration = Duration::from_secs(600);
+
+/// What an event came to.
+#[derive(Debug, Default)]
+struct Tally {
+    started: u64,
+    collected: u64,
+    published: u64,
+    repeated: u64,
+    failures: u64,
+    scanned: u64,
+    /// The longest that a rule is behind, in milliseconds.
+    lag: Option<u64>,
+    /// Why something has to be tried again.
+    transient: Option<String>,
+}
+
+impl Detect {
+    /// Reads the environment. What it names is asked for with the first event.
+    pub(crate) async fn from_environment() -> Result<Self, StartError> {
+        let configuration = Configuration::from_environment(|name| std::env::var(name).ok())?;
+        let config = lake::aws::sdk_config().await;
+        let state = store::open(&configuration.state).await;
+        let state =
+            state.map_err(|error| StartError::Unusable { variable: "SLUICE_STATE", reason: error.to_string() })?;
+        let settings = AthenaSettings {
+            workgroup: Some(configuration.workgroup.clone()),
+            catalog: configuration.catalog.clone(),
+            databases: vec![configuration.database.clone()],
+            ..AthenaSettings::default()
+        };
+        let topic = Arc::new(Topic::new(aws_sdk_sns::Client::new(&config), configuration.topic.clone()));
+        Ok(Self { athena: Athena::new(&config, settings), state, topic, made: Mutex::default(), configuration })
+    }
+
+    /// The detector, made where there is none or where it is old.
+    async fn detector(&self) -> Result<Made, HandlerError> {
+        let mut made = self.made.lock().await;
+        if let Some(made) = made.as_ref().filter(|made| made.at.elapsed() < REFRESH) {
+            return Ok(made.clone());
+        }
+        match self.make().await {
+            Ok(new) => Ok(made.insert(new).clone()),
+            // Better than nothing; the next event tries again.
+            Err(error) => match made.as_ref() {
+                Some(old) => {
+                    tracing::warn!(error, "rules and tables are taken as they were");
+                    Ok(old.clone())
+                }
+                None => Err(HandlerError::Unfinished(error)),
+            },
+        }
+    }
+
+    async fn make(&self) -> Result<Made, String> {
+        let Configuration { rules: location, database, account, region, .. } = &self.configuration;
+        let Rules { rules, refused, catalog: file } =
+            Rules::load(location.as_deref()).await.map_err(|error| format!("SLUICE_RULES: {error}"))?;
+        for rule in &refused {
+            tracing::error!(file = rule.file, reason = rule.reason, "a rule file is refused");
+        }
+        let tables = self.athena.tables().await.map_err(|error| format!("the tables of {database}: {error}"))?;
+        let mut catalog = Catalog::of_tables(&tables, &[], database);
+        if let Some(file) = file {
+            catalog = catalog.with_file(&file, &tables).map_err(|error| format!("catalog.yaml: {error}"))?;
+        }
+        tracing::info!(
+            rules = rules.len(),
+            refused = refused.len(),
+            tables = tables.len(),
+            "rules and tables were read"
+        );
+        let context = FindingContext { account: account.clone(), region: region.clone(), ..FindingContext::default() };
+        let settings = Settings { context, ..Settings::default() };
+        let queries = Arc::new(AthenaQueries(self.athena.clone()));
+        let topic = Arc::clone(&self.topic);
+        let detector = Detector::new(rules, catalog, queries, Arc::clone(&self.state), topic, settings);
+        Ok(Made { detector: Arc::new(detector), refused_rules: refused.len(), at: Instant::now() })
+    }
+}
+
+impl Handler for Detect {
+    async fn handle(&self, event: &str, invocation: &Invocation, metrics: &mut Metrics) -> Result<Value, HandlerError> {
+        let mut tally = Tally::default();
+        match Event::parse(event)? {
+            Event::StateChange { workgroup, .. } if workgroup != self.configuration.workgroup => {
+                tracing::debug!(workgroup, "a query of another workgroup");
+                return Ok(json!({ "ignored": "workgroup" }));
+            }
+            Event::StateChange { state, .. } if !["SUCCEEDED", "FAILED", "CANCELLED"].contains(&state.as_str()) => {
+                return Ok(json!({ "ignored": "state" }));
+            }
+            Event::StateChange { query_id, .. } => {
+                let Made { detector, .. } = self.detector().await?;
+                collect(&detector, &query_id, &mut tally).await;
+            }
+            Event::Schedule => {
+                let Made { detector, refused_rules, .. } = self.detector().await?;
+                start_due(&detector, invocation, &mut tally).await;
+                tally.failures += refused_rules as u64;
+                metrics.add("RulesActive", Unit::Count, detector.rules().len() as u64);
+            }
+        }
+        tally.report(metrics);
+        match tally.transient {
+            Some(reason) => Err(HandlerError::Unfinished(reason)),
+            None => Ok(json!({
+                "started": tally.started, "collected": tally.collected, "published": tally.published,
+                "failures": tally.failures,
+            })),
+        }
+    }
+}
+
+async fn start_due(detector: &Detector, invocation: &Invocation, tally: &mut Tally) {
+    let rules = detector.rules();
+    // Where time runs out, the next run begins with others.
+    let first = usize::try_from(now() / 60_000).unwrap_or_default() % rules.len().max(1);
+    for (done, rule) in rules[first..].iter().chain(&rules[..first]).enumerate() {
+        if !invocation.deadline.has_time() {
+            tracing::warn!(
+                left = rules.len() - done,
+                "no time is left for the other rules; the next run looks at them"
+            );
+            break;
+        }
+        let now = now();
+        tally.add_due(rules, detector.start_due_of(rule.id, now).await, now);
+    }
+}
+
+/// Collects a query, and goes on at once where its rule has something to catch up.
+async fn collect(detector: &Detector, query_id: &str, tally: &mut Tally) {
+    let collected = match detector.collect(query_id, now()).await {
+        Ok(collected) => collected,
+        Err(error) => return tally.add_fault(&format!("query {query_id}"), &error),
+    };
+    tally.add_collected(&collected);
+    if let Collected::Published { rule, .. } = collected {
+        let now = now();
+        tally.add_due(detector.rules(), detector.start_due_of(rule, now).await, now);
+    }
+}
+
+impl Tally {
+    fn add_due(&mut self, rules: &[Rule], due: Due, now: i64) {
+        for started in &due.started {
+            let detection::Started { rule, query_id, window } = started;
+            tracing::info!(%rule, query_id, start = window.start, end = window.end, "a query was started");
+            self.started += 1;
+        }
+        for collected in &due.collected {
+            self.add_collected(collected);
+        }
+        for (rule, error) in &due.faults {
+            self.add_fault(&format!("rule {rule}"), error);
+        }
+        for (id, behind) in &due.lag {
+            let Some(rule) = rules.iter().find(|rule| rule.id == *id) else { continue };
+            // Before its first run a rule is not behind, and between two firings of its schedule neither.
+            let due = behind.and_then(|behind| rule.schedule.first_after(now - behind));
+            let late = due.and_then(|due| u64::try_from(now - due).ok()).unwrap_or_default();
+            self.lag = self.lag.max(Some(late));
+        }
+    }
+
+    fn add_collected(&mut self, collected: &Collected) {
+        match collected {
+            Collected::Published { rule, window, published, repeated, scanned_bytes, truncated } => {
+                tracing::info!(
+                    %rule, start = window.start, end = window.end, published, repeated, scanned_bytes, truncated,
+                    "a query was collected"
+                );
+                self.collected += 1;
+                self.published += published;
+                self.repeated += repeated;
+                self.scanned += scanned_bytes;
+            }
+            Collected::Failed { rule, window, error } => {
+                tracing::error!(%rule, start = window.start, end = window.end, %error, "a query failed");
+                self.collected += 1;
+                self.failures += 1;
+            }
+            Collected::Unknown | Collected::Outdated | Collected::Running | Collected::Claimed => {
+                tracing::debug!(?collected, "nothing to collect");
+            }
+        }
+    }
+
+    fn add_fault(&mut self, what: &str, error: &DetectError) {
+        let chain = chain(error);
+        tracing::error!(what, error = chain, "a step could not be taken");
+        self.failures += 1;
+        if error.is_transient() {
+            self.transient.get_or_insert(format!("{what}: {chain}"));
+        }
+    }
+
+    fn report(&self, metrics: &mut Metrics) {
+        metrics.add("QueriesStarted", Unit::Count, self.started);
+        metrics.add("QueriesCollected", Unit::Count, self.collected);
+        metrics.add("FindingsPublished", Unit::Count, self.published);
+        metrics.add("FindingsRepeated", Unit::Count, self.repeated);
+        metrics.add("DetectionFailures", Unit::Count, self.failures);
+        metrics.add("BytesScanned", Unit::Bytes, self.scanned);
+        if let Some(lag) = self.lag {
+            metrics.add("DetectionLag", Unit::Milliseconds, lag);
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
