@@ -17,6 +17,7 @@
 //! marking, has the same id, which a FIFO topic drops. A state change that never comes is made up for by the next
 //! `start_due`, which asks for the state of what runs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::finding::{self, Finding, FindingContext};
 use crate::message::{PublishError, Publisher};
-use crate::rule::{ParameterValues, Rule};
+use crate::rule::{Logic, ParameterValues, Rule};
 use crate::state::{
     self, Kept, Published, PublishedFinding, QueryOwner, RuleState, Run, StateError, bytes_of, finding_key, query_key,
     rule_key,
@@ -326,7 +327,8 @@ impl Detector {
         let mut kept: Kept<RuleState> = state::load(&*self.store, &key).await?;
         if let Some(run) = kept.value.running.clone().filter(|run| run.query_id.is_some()) {
             let collected = self.collect_run(rule, &kept, &run, now).await?;
-            let ended = matches!(collected, Collected::Published { .. } | Collected::Failed { .. });
+            let ended =
+                matches!(collected, Collected::Published { .. } | Collected::Failed { .. } | Collected::Outdated);
             due.collected.push(collected);
             if !ended {
                 return Ok(kept.value.watermark);
@@ -345,14 +347,12 @@ impl Detector {
                     return Ok(watermark);
                 }
                 let Some(fire) = rule.schedule.last_at_or_before(now) else { return Ok(watermark) };
-                let Some(window) = Timing::of(rule).window(watermark, fire) else { return Ok(watermark) };
+                let timing = Timing::of(rule).after_failures(kept.value.failures);
+                let Some(window) = timing.window(watermark, fire) else { return Ok(watermark) };
                 (window, kept.value.failures)
             }
         };
-        let nothing = ParameterValues::new();
-        let parameters = self.settings.parameters.get(&rule.id).unwrap_or(&nothing);
-        let statement = statement::build(rule, &self.catalog, window, parameters, self.settings.max_rows)
-            .map_err(|source| DetectError::Statement { rule: rule.title.clone(), source })?;
+        let statement = self.prepare(rule, window)?.statement;
         let token = statement::token(rule, window, attempt, &statement.sql);
         let statement = Statement { token: Some(token.clone()), ..statement };
         let run = Run {
@@ -430,6 +430,13 @@ impl Detector {
         done
     }
 
+    fn prepare(&self, rule: &Rule, window: crate::Window) -> Result<statement::Prepared, DetectError> {
+        let nothing = ParameterValues::new();
+        let parameters = self.settings.parameters.get(&rule.id).unwrap_or(&nothing);
+        statement::build(rule, &self.catalog, window, parameters, self.settings.max_rows)
+            .map_err(|source| DetectError::Statement { rule: rule.title.clone(), source })
+    }
+
     /// Publishes what an answer holds, and moves the watermark.
     async fn publish(
         &self,
@@ -441,7 +448,16 @@ impl Detector {
     ) -> Result<Collected, DetectError> {
         let max_rows = usize::try_from(self.settings.max_rows).unwrap_or(usize::MAX);
         let truncated = answer.rows.len() > max_rows;
-        let findings = finding::findings(rule, run.window, answer, max_rows, now, &self.settings.context);
+        let hits = match rule.logic {
+            Logic::Sql(_) => Cow::Borrowed(answer),
+            // Another version of the pattern has other columns.
+            Logic::Stix { .. } if run.rule_version != rule.version() => return self.give_up(rule, kept, run).await,
+            Logic::Stix { .. } => match self.prepare(rule, run.window)?.hits(rule, answer) {
+                Ok(hits) => Cow::Owned(hits.into_owned()),
+                Err(why) => return self.fail(rule, kept, run, QueryError::Failed(why), now).await,
+            },
+        };
+        let findings = finding::findings(rule, run.window, &hits, max_rows, now, &self.settings.context);
         let (mut published, mut repeated) = (0, 0);
         for finding in &findings {
             if self.publish_once(rule, finding).await? {
@@ -467,6 +483,17 @@ impl Detector {
         self.forget(run).await;
         let (rule, window) = (rule.id, run.window);
         Ok(Collected::Published { rule, window, published, repeated, scanned_bytes: scanned, truncated })
+    }
+
+    /// Leaves a query's answer alone: its window is asked for again.
+    async fn give_up(&self, rule: &Rule, kept: &Kept<RuleState>, run: &Run) -> Result<Collected, DetectError> {
+        let next = RuleState { running: None, ..kept.value.clone() };
+        match kept.replace(&*self.store, &rule_key(rule.id), next).await {
+            Err(error) if !error.is_conflict() => return Err(error.into()),
+            _ => {}
+        }
+        self.forget(run).await;
+        Ok(Collected::Outdated)
     }
 
     /// Publishes a finding unless it was; says whether it did.

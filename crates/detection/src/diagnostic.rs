@@ -84,6 +84,8 @@ diagnostics::diagnostics! {
          `lookback` longer.";
     W208 NoResponse Warning "a rule of level high or critical without `response`"
         "Say what whoever gets the finding should do first.";
+    W209 DoubtfulPattern Warning "a STIX pattern that may not say what is meant"
+        "The message says what the parser wonders about.";
 }
 
 #[cfg(test)]

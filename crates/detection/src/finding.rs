@@ -449,12 +449,26 @@ fn observables(rows: &[Map<String, Json>]) -> Vec<Json> {
         if type_id == 2 && value.parse::<IpAddr>().is_err() {
             continue;
         }
-        let observable = json!({ "name": name, "type_id": type_id, "type": caption, "value": value });
+        let observable =
+            json!({ "name": place_in_evidence(name), "type_id": type_id, "type": caption, "value": value });
         if found.len() < MAX_EVIDENCE && !found.contains(&observable) {
             found.push(observable);
         }
     }
     found
+}
+
+/// The attribute that a column's value stands in: OCSF wants its path as the name of an observable.
+fn place_in_evidence(column: &str) -> &'static str {
+    match column {
+        "src_ip" => "evidences.src_endpoint.ip",
+        "src_hostname" => "evidences.src_endpoint.hostname",
+        "dst_ip" => "evidences.dst_endpoint.ip",
+        "dst_hostname" => "evidences.dst_endpoint.hostname",
+        "user_name" => "evidences.actor.user.name",
+        "query_hostname" => "evidences.query.hostname",
+        _ => "evidences.data",
+    }
 }
 
 impl Finding {

@@ -11,7 +11,11 @@ pub fn json_schema() -> Json {
     let mut schema = object_schema(&FILE);
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".to_owned(), json!("Sluice detection rule"));
-    schema.insert("oneOf".to_owned(), json!([{ "required": ["stix", "tables"] }, { "required": ["sql"] }]));
+    let one_logic = json!([
+        { "required": ["stix", "tables"], "not": { "required": ["sql"] } },
+        { "required": ["sql"], "not": { "anyOf": [{ "required": ["stix"] }, { "required": ["tables"] }] } },
+    ]);
+    schema.insert("oneOf".to_owned(), one_logic);
     Json::Object(schema)
 }
 

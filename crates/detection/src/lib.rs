@@ -14,11 +14,13 @@ mod json_schema;
 pub mod lint;
 pub mod message;
 mod parse;
+mod pattern;
 pub mod rule;
 pub mod schedule;
 pub mod state;
 pub mod statement;
 mod template;
+pub mod trial;
 
 pub mod window;
 mod yaml;

@@ -11,7 +11,8 @@ use crate::attack::{AttackTag, replacement};
 use crate::catalog::Catalog;
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::parse;
-use crate::rule::{Expectation, Level, Logic, Rule, Test};
+use crate::pattern::{self, Filled};
+use crate::rule::{Expectation, Level, Logic, ParameterValue, Rule, Test};
 use crate::schedule::format_duration;
 use crate::template::{self, FaultKind, Piece, Template};
 use crate::yaml::Places;
@@ -86,7 +87,24 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
         Some(fault)
     };
     match &rule.logic {
-        Logic::Stix { tables, .. } => tables.iter().filter_map(|table| check(&table.value, table.span)).collect(),
+        Logic::Stix { pattern: text, tables } => {
+            let mut faults: Vec<Diagnostic> =
+                tables.iter().filter_map(|table| check(&table.value, table.span)).collect();
+            let filled = filled(rule, &text.value);
+            if let (true, Ok(parsed)) = (faults.is_empty(), stix::parse(&filled.text, stix::Version::default())) {
+                let places = Places::new(&rule.text, text.span, &text.value);
+                let names: Vec<&str> = tables.iter().map(|table| table.value.as_str()).collect();
+                for (span, message, help) in pattern::untranslatable(&parsed, &names, catalog) {
+                    let span = span.map_or(text.span, |span| places.of(filled.origin(&span)));
+                    let fault = Diagnostic::new(Code::NotTranslatable, span, message);
+                    faults.push(match help {
+                        Some(help) => fault.help(help),
+                        None => fault,
+                    });
+                }
+            }
+            faults
+        }
         Logic::Sql(text) => {
             let places = Places::new(&rule.text, text.span, &text.value);
             let Ok(template) = template::read(&text.value) else { return Vec::new() };
@@ -94,6 +112,14 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
             tables.filter_map(|table| check(&table.name, places.of(table.span.clone()))).collect()
         }
     }
+}
+
+/// A pattern with the defaults of its rule's parameters; one that is not declared is an empty text.
+fn filled(rule: &Rule, pattern: &str) -> Filled {
+    Filled::new(pattern, |name| {
+        let declared = rule.parameters.iter().find(|parameter| parameter.name.value == name);
+        Some(declared.map_or_else(|| ParameterValue::Text(String::new()), |parameter| parameter.default.clone()))
+    })
 }
 
 /// Where a key of the file's top level stands.
@@ -273,8 +299,47 @@ impl Lint<'_> {
         self.fault(fault);
     }
 
-    fn stix(&mut self, _pattern: &Spanned<String>) -> Option<Vec<String>> {
-        None
+    /// Examines a pattern, and gives the parameters that it uses.
+    fn stix(&mut self, text: &Spanned<String>) -> Option<Vec<String>> {
+        let places = Places::new(&self.rule.text, text.span, &text.value);
+        let filled = self.filled(&text.value);
+        for (name, span) in &filled.parameters {
+            self.declared(name, places.of(span.clone()));
+        }
+        let checked = stix::check(&filled.text, stix::Version::default());
+        for fault in &checked.diagnostics {
+            let place = |span: &std::ops::Range<usize>| places.of(filled.origin(span));
+            let code = if fault.is_error() { Code::BadPattern } else { Code::DoubtfulPattern };
+            let message = format!("{} ({})", fault.message, fault.code.number());
+            let mut diagnostic = Diagnostic::new(code, place(&fault.primary.span), message);
+            diagnostic = diagnostic.label(fault.primary.text.clone());
+            for other in &fault.secondary {
+                diagnostic = diagnostic.also(place(&other.span), other.text.clone());
+            }
+            self.fault(match &fault.help {
+                Some(help) => diagnostic.help(help.clone()),
+                None => diagnostic,
+            });
+        }
+        if let Ok(pattern) = stix::parse(&filled.text, stix::Version::default()) {
+            let overlap = self.rule.lookback - self.rule.schedule.longest_interval();
+            let extent = pattern::extent(&pattern.root);
+            if extent.is_none_or(|extent| extent > overlap) {
+                let span = places.of(filled.origin(&pattern.root.span));
+                let message = match extent {
+                    Some(extent) => format!("a match may take {}", format_duration(extent)),
+                    None => "nothing bounds the time that a match may take".to_owned(),
+                };
+                let message = format!("{message}, windows overlap by {}", format_duration(overlap));
+                let help = "bound it by WITHIN, and make `lookback` an interval longer than that";
+                self.fault(Diagnostic::new(Code::SequenceLongerThanOverlap, span, message).help(help));
+            }
+        }
+        Some(filled.parameters.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn filled(&self, pattern: &str) -> Filled {
+        filled(self.rule, pattern)
     }
 
     fn tests(&mut self) {

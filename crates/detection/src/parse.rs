@@ -7,13 +7,11 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::{FILE, Form, ObjectForm, parse_bytes};
-use crate::rule::{
-    Dedupe, Expectation, Logic, Parameter, ParameterType, ParameterValue, Rule, Test, TestEvents, TestInput, Threshold,
-};
+use crate::rule::{Dedupe, Expectation, Logic, Parameter, ParameterType, Rule, Test, TestEvents, TestInput, Threshold};
 use crate::schedule::parse_duration;
 use crate::yaml::{self, Node};
 
-/// The rule of a text, if it has the form of one, and what is wrong with it.
+/// The rule of a text, as far as it can be read, and what is wrong with it.
 pub(crate) fn parse(text: &str) -> (Option<Rule>, Vec<Diagnostic>) {
     let mut reader = Reader { diagnostics: Vec::new() };
     let tree = match yaml::parse(text) {
@@ -25,8 +23,7 @@ pub(crate) fn parse(text: &str) -> (Option<Rule>, Vec<Diagnostic>) {
     };
     reader.check(&tree, Form::Object(&FILE), "the file");
     let rule = reader.rule(text, &tree);
-    let refused = reader.diagnostics.iter().any(Diagnostic::is_error);
-    (rule.filter(|_| !refused), reader.diagnostics)
+    (rule, reader.diagnostics)
 }
 
 struct Reader {
@@ -283,18 +280,13 @@ impl Reader {
             let members = Entries::of(node);
             let parameter_type: Option<ParameterType> = members.plain("type").and_then(|word| word.parse().ok());
             let (Some(parameter_type), Some(default)) = (parameter_type, members.get("default")) else { continue };
-            match parameter_type.read(&default.value.to_json()) {
-                Some(default) => parameters.push(Parameter {
-                    name: name.clone(),
-                    parameter_type,
-                    description: members.plain("description"),
-                    default,
-                }),
-                None => {
-                    let message = format!("the default of {} is not of type {parameter_type}", quote(&name.value));
-                    self.fault(Diagnostic::new(Code::BadParameter, place(default), message));
-                }
-            }
+            let value = parameter_type.read(&default.value.to_json()).unwrap_or_else(|| {
+                let message = format!("the default of {} is not of type {parameter_type}", quote(&name.value));
+                self.fault(Diagnostic::new(Code::BadParameter, place(default), message));
+                parameter_type.stand_in()
+            });
+            let description = members.plain("description");
+            parameters.push(Parameter { name: name.clone(), parameter_type, description, default: value });
         }
         parameters
     }
@@ -413,21 +405,6 @@ fn wanted(form: Form) -> String {
                 }
             }
             kinds.join(" or ")
-        }
-    }
-}
-
-/// For lint: the default's kind.
-impl ParameterValue {
-    /// Its type.
-    pub fn parameter_type(&self) -> ParameterType {
-        match self {
-            Self::Text(_) => ParameterType::Text,
-            Self::Integer(_) => ParameterType::Integer,
-            Self::Decimal(_) => ParameterType::Decimal,
-            Self::Boolean(_) => ParameterType::Boolean,
-            Self::TextList(_) => ParameterType::TextList,
-            Self::IntegerList(_) => ParameterType::IntegerList,
         }
     }
 }

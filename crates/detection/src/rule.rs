@@ -196,6 +196,18 @@ pub enum ParameterValue {
 }
 
 impl ParameterType {
+    /// A value for a default that is refused, so that the rest of the rule can be examined.
+    pub(crate) fn stand_in(self) -> ParameterValue {
+        match self {
+            Self::Text => ParameterValue::Text(String::new()),
+            Self::Integer => ParameterValue::Integer(0),
+            Self::Decimal => ParameterValue::Decimal(0.0),
+            Self::Boolean => ParameterValue::Boolean(false),
+            Self::TextList => ParameterValue::TextList(Vec::new()),
+            Self::IntegerList => ParameterValue::IntegerList(Vec::new()),
+        }
+    }
+
     /// A value of this type from JSON, if it is one.
     pub fn read(self, value: &Json) -> Option<ParameterValue> {
         Some(match self {

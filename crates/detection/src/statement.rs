@@ -1,13 +1,17 @@
 //! The statement of a rule for a window: logical tables become physical ones, windows become bounds, parameters become
 //! values. Nothing but the rule author's own SQL comes into it unquoted.
 
-use query::Statement;
+use std::borrow::Cow;
+
+use query::{Answer, Statement};
 use sql::sql;
 use sql::table::{Layout, Table};
 use sql::text::Sql;
 use sql::types::ColumnType;
+use translation::Translation;
 
 use crate::catalog::{Catalog, CatalogTable, UnknownTable};
+use crate::pattern::{self, Filled};
 use crate::rule::{Logic, ParameterValue, ParameterValues, Rule, Threshold};
 use crate::template::{self, Piece, TableReference, Template};
 use crate::window::Window;
@@ -63,6 +67,29 @@ pub enum StatementError {
     Pattern(String),
 }
 
+/// What an engine runs for a rule, and how its answer is read.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The statement, without a token.
+    pub statement: Statement,
+    /// For a pattern that some table can match.
+    translation: Option<Box<Translation>>,
+}
+
+impl Prepared {
+    /// The rows of an answer as findings are made of them: those of SQL as they are, those of a pattern settled, with the
+    /// columns that findings know, and grouped where the rule says so.
+    ///
+    /// # Errors
+    /// Why the answer of a pattern cannot be read, or its candidates are too many.
+    pub fn hits<'a>(&self, rule: &Rule, answer: &'a Answer) -> Result<Cow<'a, Answer>, String> {
+        match rule.logic {
+            Logic::Sql(_) => Ok(Cow::Borrowed(answer)),
+            Logic::Stix { .. } => pattern::hits(rule, self.translation.as_deref(), answer).map(Cow::Owned),
+        }
+    }
+}
+
 /// The statement of a rule for a window. At most `max_rows` rows and one more come out of it, so that it can be seen when
 /// there are too many. It has no token yet.
 ///
@@ -74,16 +101,29 @@ pub fn build(
     window: Window,
     parameters: &ParameterValues,
     max_rows: u64,
-) -> Result<Statement, StatementError> {
+) -> Result<Prepared, StatementError> {
     let values = Values::new(rule, parameters)?;
-    let hits = match &rule.logic {
-        Logic::Sql(text) => of_sql(&text.value, catalog, window, &values)?,
-        Logic::Stix { .. } => return Err(StatementError::Pattern("patterns are not translated yet".to_owned())),
+    let (sql, translation) = match &rule.logic {
+        Logic::Sql(text) => {
+            let hits = of_sql(&text.value, catalog, window, &values)?;
+            let rows = match rule.group_by[..] {
+                [] => sql!("SELECT * FROM ({}) AS \"hits\"", hits),
+                _ => grouped(rule, hits),
+            };
+            let limit = Sql::integer(i64::try_from(max_rows.saturating_add(1)).unwrap_or(i64::MAX));
+            (sql!("{} LIMIT {}", rows, limit), None)
+        }
+        Logic::Stix { pattern, tables } => {
+            let filled = Filled::new(&pattern.value, |name| values.get(name).ok().cloned());
+            if let Some((name, _)) = filled.parameters.iter().find(|(name, _)| values.get(name).is_err()) {
+                return Err(StatementError::UnknownParameter(name.clone()));
+            }
+            let names: Vec<&str> = tables.iter().map(|table| table.value.as_str()).collect();
+            pattern::translated(&filled.text, &names, catalog, window, max_rows)?
+        }
     };
-    let rows =
-        if rule.group_by.is_empty() { sql!("SELECT * FROM ({}) AS \"hits\"", hits) } else { grouped(rule, hits) };
-    let limit = Sql::integer(i64::try_from(max_rows.saturating_add(1)).unwrap_or(i64::MAX));
-    Ok(Statement { max_scanned_bytes: rule.max_scanned_bytes, ..Statement::new(sql!("{} LIMIT {}", rows, limit)) })
+    let statement = Statement { max_scanned_bytes: rule.max_scanned_bytes, ..Statement::new(sql) };
+    Ok(Prepared { statement, translation: translation.map(Box::new) })
 }
 
 /// The token of a run: it differs if anything does that its answer depends on, and only then.
@@ -483,7 +523,7 @@ mod tests {
     }
 
     fn built(sql: &str, more: &str, catalog: &Catalog) -> String {
-        let statement = build(&rule(sql, more), catalog, WINDOW, &ParameterValues::new(), 10).unwrap();
+        let statement = build(&rule(sql, more), catalog, WINDOW, &ParameterValues::new(), 10).unwrap().statement;
         let text = statement.sql.as_str().to_owned();
         let inner = text.strip_prefix("SELECT * FROM (").and_then(|text| text.strip_suffix("\n) AS \"hits\" LIMIT 11"));
         inner.map_or(text.clone(), str::to_owned)
@@ -607,7 +647,7 @@ mod tests {
             rule("SELECT 1 FROM {{t}} WHERE {{window}} AND a NOT IN {{param:names}} AND b > {{param:limit}}", more);
         let with = |json: serde_json::Value| {
             let set = json.as_object().unwrap().clone().into_iter().collect();
-            build(&rule, &catalog, WINDOW, &set, 10).map(|statement| statement.sql.as_str().to_owned())
+            build(&rule, &catalog, WINDOW, &set, 10).map(|prepared| prepared.statement.sql.as_str().to_owned())
         };
         let text = with(serde_json::json!({})).unwrap();
         assert!(text.contains("a NOT IN (SELECT CAST(NULL AS varchar) WHERE FALSE) AND b > 5"), "{text}");
@@ -647,7 +687,7 @@ mod tests {
                 "parameters:\n  v: {type: text, default: x}\n",
             );
             let set = [("v".to_owned(), serde_json::Value::from(value.clone()))].into();
-            let text = build(&rule, &catalog, WINDOW, &set, 10).unwrap().sql.as_str().to_owned();
+            let text = build(&rule, &catalog, WINDOW, &set, 10).unwrap().statement.sql.as_str().to_owned();
             let literal = text.split_once("AND a = '").unwrap().1.strip_suffix("'\n) AS \"hits\" LIMIT 11").unwrap();
             prop_assert!(!literal.replace("''", "").contains('\''));
             prop_assert_eq!(literal.replace("''", "'"), value);

@@ -58,6 +58,12 @@ impl Timing {
         Self { interval, lookback: rule.lookback, ingest_delay: rule.ingest_delay, catch_up }
     }
 
+    /// After failures a window goes less far: one that was too large to be read can be read in parts.
+    pub fn after_failures(self, failures: u32) -> Self {
+        let catch_up = (self.catch_up >> failures.min(62)).max(self.interval);
+        Self { catch_up, ..self }
+    }
+
     /// How far a window reaches back behind the watermark.
     pub fn overlap(&self) -> i64 {
         self.ingest_delay.max(self.lookback - self.interval)

@@ -30,6 +30,7 @@ pub(crate) struct YamlError {
 pub(crate) fn parse(text: &str) -> Result<Spanned<Node>, YamlError> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
     };

@@ -1,0 +1,307 @@
+//! Rules whose logic is a STIX pattern: parameters, tables, and what a row of an answer says.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use query::Answer;
+use query::Column;
+use serde_json::{Map, Value as Json, json};
+use sql::table::Table;
+use sql::text::Sql;
+use sql::types::ColumnType;
+use stix::pattern::{Observation, ObservationKind, Pattern, QualifierKind};
+use translation::{DialectMaps, Options, Translation};
+
+use crate::catalog::Catalog;
+use crate::rule::{ParameterValue, Rule};
+use crate::statement::StatementError;
+use crate::window::Window;
+
+/// A pattern with its parameters filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filled {
+    pub(crate) text: String,
+    /// For every byte of the text the byte of the pattern as it was written, and one more for the end.
+    origins: Vec<usize>,
+    /// The parameters, with their places as written.
+    pub(crate) parameters: Vec<(String, Range<usize>)>,
+}
+
+impl Filled {
+    /// Puts values in the place of `{{param:name}}`; `value` gives none for one that is not declared, which then is empty.
+    pub(crate) fn new(pattern: &str, value: impl Fn(&str) -> Option<ParameterValue>) -> Self {
+        let mut filled = Self { text: String::new(), origins: Vec::new(), parameters: Vec::new() };
+        let mut at = 0;
+        while let Some(start) = pattern[at..].find("{{param:").map(|start| at + start) {
+            let Some(end) = pattern[start..].find("}}").map(|end| start + end + 2) else { break };
+            filled.push(&pattern[at..start], |offset| at + offset);
+            let name = pattern[start + "{{param:".len()..end - 2].trim();
+            let literal = value(name).map(|value| literal(&value)).unwrap_or_default();
+            filled.push(&literal, |_| start);
+            filled.parameters.push((name.to_owned(), start..end));
+            at = end;
+        }
+        filled.push(&pattern[at..], |offset| at + offset);
+        filled.origins.push(pattern.len());
+        filled
+    }
+
+    fn push(&mut self, text: &str, origin: impl Fn(usize) -> usize) {
+        self.text.push_str(text);
+        self.origins.extend((0..text.len()).map(origin));
+    }
+
+    /// The place of a part of the filled text in the pattern as it was written.
+    pub(crate) fn origin(&self, span: &Range<usize>) -> Range<usize> {
+        let at = |index: usize| self.origins.get(index).or(self.origins.last()).copied().unwrap_or_default();
+        let start = at(span.start);
+        let end = if span.end > span.start { at(span.end - 1) + 1 } else { start };
+        start..end.max(start)
+    }
+}
+
+/// A value as STIX writes it.
+fn literal(value: &ParameterValue) -> String {
+    let text = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+    let list = |items: Vec<String>| format!("({})", items.join(", "));
+    match value {
+        ParameterValue::Text(value) => text(value),
+        ParameterValue::Integer(number) => number.to_string(),
+        ParameterValue::Decimal(number) => format!("{number:?}"),
+        ParameterValue::Boolean(value) => value.to_string(),
+        ParameterValue::TextList(items) => list(items.iter().map(|item| text(item)).collect()),
+        ParameterValue::IntegerList(items) => list(items.iter().map(ToString::to_string).collect()),
+    }
+}
+
+fn maps() -> Result<&'static DialectMaps, StatementError> {
+    static MAPS: OnceLock<Result<DialectMaps, String>> = OnceLock::new();
+    let maps = MAPS.get_or_init(|| DialectMaps::embedded().map_err(|error| error.to_string()));
+    maps.as_ref().map_err(|error| StatementError::Pattern(error.clone()))
+}
+
+/// The physical tables behind the logical ones of a rule: those that are there, and all.
+fn physical(names: &[&str], catalog: &Catalog) -> Result<(Vec<Table>, Vec<Table>), StatementError> {
+    let (mut there, mut all) = (Vec::new(), Vec::new());
+    for name in names {
+        for (entry, class) in catalog.resolve(name)?.tables {
+            if class.is_some() {
+                let table = &entry.table.name;
+                let why =
+                    format!("table `{table}` has events of other classes than `{name}`; name its source in `tables`");
+                return Err(StatementError::Pattern(why));
+            }
+            if !all.contains(&entry.table) {
+                all.push(entry.table.clone());
+                if entry.exists {
+                    there.push(entry.table.clone());
+                }
+            }
+        }
+    }
+    Ok((there, all))
+}
+
+/// Whether and why a pattern cannot be searched in the tables that a catalog has: places in the pattern, and faults.
+pub(crate) fn untranslatable(
+    pattern: &Pattern,
+    names: &[&str],
+    catalog: &Catalog,
+) -> Vec<(Option<Range<usize>>, String, Option<String>)> {
+    let window = Window { start: 0, end: 86_400_000 };
+    let (Ok((_, all)), Ok(maps)) = (physical(names, catalog), maps()) else { return Vec::new() };
+    match translation::translate(pattern, &all, maps, &options(window, 1)) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults
+            .iter()
+            .filter(|fault| fault.severity == translation::Severity::Error)
+            .map(|fault| (fault.span.clone(), fault.message.clone(), fault.help.clone()))
+            .collect(),
+    }
+}
+
+fn options(window: Window, max_rows: u64) -> Options {
+    let nanoseconds = |millis: i64| i128::from(millis) * 1_000_000;
+    Options {
+        since: Some(nanoseconds(window.start)),
+        until: Some(nanoseconds(window.end)),
+        limit: max_rows,
+        ..Options::default()
+    }
+}
+
+/// The statement of a pattern, and how its answer is read; `None` where no row of any table that is there can match.
+pub(crate) fn translated(
+    text: &str,
+    names: &[&str],
+    catalog: &Catalog,
+    window: Window,
+    max_rows: u64,
+) -> Result<(Sql, Option<Translation>), StatementError> {
+    let refused = |error: &dyn std::fmt::Display| StatementError::Pattern(error.to_string());
+    let pattern = stix::parse(text, stix::Version::default()).map_err(|faults| refused(&faults))?;
+    let (there, all) = physical(names, catalog)?;
+    let options = options(window, max_rows);
+    let maps = maps()?;
+    let translate = |tables: &[Table]| translation::translate(&pattern, tables, maps, &options);
+    let found = match (there.is_empty(), all.len() > there.len()) {
+        (false, false) => translate(&there).map(Some),
+        // What the tables that are not there yet would have to match, nothing matches.
+        (false, true) => translate(&there).map(Some).or_else(|_| translate(&all).map(|_| None)),
+        (true, _) => translate(&all).map(|_| None),
+    };
+    match found.map_err(|faults| refused(&faults))? {
+        Some(translation) => Ok((translation.sql.clone(), Some(translation))),
+        None => Ok((Sql::code("SELECT CAST(NULL AS varchar) AS \"src\" WHERE FALSE"), None)),
+    }
+}
+
+/// Columns of a finding's row that are taken from an OCSF event, with the places to look in.
+static COLUMNS: [(&str, &[&str]); 20] = [
+    ("account", &["/cloud/account/uid", "/unmapped/recipientAccountId", "/accountid"]),
+    ("region", &["/cloud/region", "/region"]),
+    ("hostname", &["/device/hostname"]),
+    ("user_name", &["/actor/user/name", "/user/name"]),
+    ("user_uid", &["/actor/user/uid", "/user/uid"]),
+    ("process_path", &["/process/file/path", "/process/name"]),
+    ("cmd_line", &["/process/cmd_line"]),
+    ("parent_process_path", &["/actor/process/file/path"]),
+    ("file_path", &["/file/path"]),
+    ("src_ip", &["/src_endpoint/ip"]),
+    ("src_port", &["/src_endpoint/port"]),
+    ("src_hostname", &["/src_endpoint/hostname"]),
+    ("dst_ip", &["/dst_endpoint/ip"]),
+    ("dst_port", &["/dst_endpoint/port"]),
+    ("dst_hostname", &["/dst_endpoint/hostname"]),
+    ("query_hostname", &["/query/hostname"]),
+    ("service", &["/api/service/name"]),
+    ("operation", &["/api/operation"]),
+    ("error", &["/api/response/error"]),
+    ("signature", &["/firewall_rule/name"]),
+];
+
+/// The answer of a pattern as rows with the columns that findings know, the whole event in `event`, and groups counted
+/// where the rule has them.
+///
+/// # Errors
+/// An answer that cannot be read, or candidates too many to settle.
+pub(crate) fn hits(rule: &Rule, translation: Option<&Translation>, answer: &Answer) -> Result<Answer, String> {
+    let rows: Vec<Map<String, Json>> = match translation {
+        None => Vec::new(),
+        Some(translation) => {
+            let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
+            matches.rows.iter().map(|row| row_of(&row.table, row.time, &row.event)).collect()
+        }
+    };
+    let rows = if rule.group_by.is_empty() { rows } else { grouped(rule, &rows) };
+    let mut names: Vec<String> = Vec::new();
+    for name in rows.iter().flat_map(Map::keys) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    let values =
+        |row: &Map<String, Json>| names.iter().map(|name| row.get(name).cloned().unwrap_or(Json::Null)).collect();
+    Ok(Answer {
+        query_id: answer.query_id.clone(),
+        rows: rows.iter().map(values).collect(),
+        columns: names.iter().map(|name| Column { name: name.clone(), column_type: ColumnType::Json }).collect(),
+        statistics: answer.statistics,
+    })
+}
+
+fn row_of(table: &str, time: i64, event: &str) -> Map<String, Json> {
+    let mut row = Map::new();
+    row.insert("time".to_owned(), json!(time));
+    row.insert("table".to_owned(), json!(table));
+    let event: Json = serde_json::from_str(event).unwrap_or_else(|_| json!(event));
+    for (name, places) in COLUMNS {
+        let found = places.iter().filter_map(|place| event.pointer(place)).find(|value| !value.is_null());
+        if let Some(value) = found {
+            row.insert(name.to_owned(), value.clone());
+        }
+    }
+    row.insert("event".to_owned(), event);
+    row
+}
+
+/// The groups of rows that reach the threshold, as the statements of SQL rules count them.
+fn grouped(rule: &Rule, rows: &[Map<String, Json>]) -> Vec<Map<String, Json>> {
+    let cell = |row: &Map<String, Json>, name: &str| row.get(name).cloned().unwrap_or(Json::Null);
+    let mut groups: Vec<(Vec<Json>, Vec<&Map<String, Json>>)> = Vec::new();
+    for row in rows {
+        let key: Vec<Json> = rule.group_by.iter().map(|column| cell(row, column)).collect();
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, members)) => members.push(row),
+            None => groups.push((key, vec![row])),
+        }
+    }
+    let group = |(key, members): (Vec<Json>, Vec<&Map<String, Json>>)| {
+        let mut group: Map<String, Json> = rule.group_by.iter().map(|column| column.value.clone()).zip(key).collect();
+        let times = || members.iter().filter_map(|row| row.get("time").and_then(Json::as_i64));
+        group.insert("event_count".to_owned(), json!(members.len()));
+        let mut count = members.len() as u64;
+        if let Some(column) = rule.threshold.as_ref().and_then(|threshold| threshold.distinct.as_ref()) {
+            let mut values: Vec<String> = members
+                .iter()
+                .map(|row| cell(row, column))
+                .filter(|value| !value.is_null())
+                .map(|v| v.to_string())
+                .collect();
+            values.sort_unstable();
+            values.dedup();
+            count = values.len() as u64;
+            group.insert("distinct_count".to_owned(), json!(count));
+        }
+        group.insert("start_time".to_owned(), json!(times().min()));
+        group.insert("end_time".to_owned(), json!(times().max()));
+        (count >= rule.threshold.as_ref().map_or(1, |threshold| threshold.count)).then_some(group)
+    };
+    groups.into_iter().filter_map(group).collect()
+}
+
+/// The longest time, in milliseconds, that a match of several observations may span; `None` if nothing bounds it, and 0 if
+/// a match is one observation.
+pub(crate) fn extent(observation: &Observation) -> Option<i64> {
+    match &observation.kind {
+        ObservationKind::Leaf { .. } => Some(0),
+        ObservationKind::Or(one, other) => Some(extent(one)?.max(extent(other)?)),
+        ObservationKind::And(..) | ObservationKind::FollowedBy(..) => None,
+        ObservationKind::Qualified(inner, qualifier) => match qualifier.kind {
+            QualifierKind::Within(nanoseconds) => {
+                let within = i64::try_from(nanoseconds / 1_000_000).unwrap_or(i64::MAX);
+                Some(extent(inner).map_or(within, |inner| inner.min(within)))
+            }
+            QualifierKind::Repeats(1) | QualifierKind::StartStop(..) => extent(inner),
+            QualifierKind::Repeats(_) => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_literals_and_places_are_found_again() {
+        let text = "[a:b = {{param:x}} AND a:c IN {{param:l}}]";
+        let filled = Filled::new(text, |name| match name {
+            "x" => Some(ParameterValue::Text("it's \\ here".to_owned())),
+            _ => Some(ParameterValue::TextList(vec!["p".to_owned(), "q".to_owned()])),
+        });
+        assert_eq!(filled.text, "[a:b = 'it\\'s \\\\ here' AND a:c IN ('p', 'q')]");
+        let at = filled.text.find("a:c").unwrap();
+        assert_eq!(&text[filled.origin(&(at..at + 3))], "a:c");
+        assert_eq!(filled.parameters.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x", "l"]);
+        assert_eq!(&text[filled.parameters[0].1.clone()], "{{param:x}}");
+    }
+
+    #[test]
+    fn the_extent_of_a_match_is_what_within_bounds() {
+        let extent = |text: &str| extent(&stix::parse(text, stix::Version::default()).unwrap().root);
+        assert_eq!(extent("[a:b = 1]"), Some(0));
+        assert_eq!(extent("[a:b = 1] FOLLOWEDBY [a:b = 2]"), None);
+        assert_eq!(extent("([a:b = 1] FOLLOWEDBY [a:b = 2]) WITHIN 90 SECONDS"), Some(90_000));
+        assert_eq!(extent("[a:b = 1] REPEATS 5 TIMES WITHIN 60 SECONDS OR [a:b = 2]"), Some(60_000));
+    }
+}

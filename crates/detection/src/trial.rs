@@ -1,0 +1,219 @@
+//! The tests that rules carry: events go through the real mapping into a lake folder, the rule's own statement runs over it,
+//! and what it finds is compared with what it was to find.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lake::key::{AccountId, EventDay, Region};
+use lake::parquet_object::SealSettings;
+use lake::quarantine::{Origin, read_lines};
+use lake::store::{FolderStore, Store};
+use pipeline::{Batch, Destination, Parcel, Source, shipped_mapping};
+use query::{BoxFuture, Engine, QueryError};
+use serde_json::{Map, Value as Json};
+use sql::types::ColumnType;
+
+use crate::catalog::{Catalog, KnownSource};
+use crate::finding::{Finding, FindingContext, findings};
+use crate::rule::{Expectation, Rule, Test, TestEvents, TestInput};
+use crate::statement;
+use crate::window::Window;
+
+/// Makes an engine over a lake folder.
+pub trait Engines: Sync {
+    /// An engine over the lake in this folder.
+    fn open<'a>(&'a self, lake: &'a Path) -> BoxFuture<'a, Result<Box<dyn Engine>, QueryError>>;
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The test's name.
+    pub name: String,
+    /// Why it failed; `None` if it did not.
+    pub failure: Option<String>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Why a test could not be carried out.
+type Trouble = String;
+
+fn trouble(error: impl std::error::Error) -> Trouble {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The database that the embedded engine has a lake folder's tables in.
+const DATABASE: &str = "sluice";
+/// More rows than a test needs.
+const MAX_ROWS: u64 = 10_000;
+
+/// Carries out a test. `files` is the folder that the test's paths start from, the rule file's; `lake` is an empty folder.
+pub async fn run(rule: &Rule, test: &Test, files: &Path, lake: &Path, engines: &dyn Engines) -> Verdict {
+    let (findings, failure) = match found(rule, test, files, lake, engines).await {
+        Ok(findings) => {
+            let failure = compare(&test.expect, &findings);
+            (findings, failure)
+        }
+        Err(trouble) => (Vec::new(), Some(trouble)),
+    };
+    Verdict { name: test.name.clone(), failure, findings }
+}
+
+async fn found(
+    rule: &Rule,
+    test: &Test,
+    files: &Path,
+    lake: &Path,
+    engines: &dyn Engines,
+) -> Result<Vec<Finding>, Trouble> {
+    let mut known = shipped_sources()?;
+    let mut days: Vec<EventDay> = Vec::new();
+    let store = FolderStore::new(lake);
+    for (number, input) in test.inputs.iter().enumerate() {
+        let source = source(&input.source, files)?;
+        let known_source = known_source(&source);
+        if !known.iter().any(|other| other.name == known_source.name) {
+            known.push(known_source);
+        }
+        for parcel in mapped(&source, input, files, number)? {
+            days.extend(day_of(&parcel.key));
+            store.put(&parcel.key, parcel.bytes).await.map_err(trouble)?;
+        }
+    }
+    let first = days.iter().min().ok_or("the test has no events")?.start_millis();
+    let last = days.iter().max().map_or(first, |day| day.start_millis());
+    let window = Window { start: first, end: last + 86_400_000 };
+    let engine = engines.open(lake).await.map_err(trouble)?;
+    let tables = engine.tables().await.map_err(trouble)?;
+    let catalog = Catalog::of_tables(&tables, &known, DATABASE);
+    let prepared = statement::build(rule, &catalog, window, &test.parameters, MAX_ROWS).map_err(trouble)?;
+    let answer = engine.run(&prepared.statement).await.map_err(trouble)?;
+    let hits = prepared.hits(rule, &answer)?;
+    let context = FindingContext::default();
+    Ok(findings(rule, window, &hits, usize::MAX, window.end, &context))
+}
+
+/// The sources of all shipped mappings, for a [`Catalog`].
+///
+/// # Errors
+/// A shipped mapping that is refused, which the tests rule out.
+pub fn shipped_sources() -> Result<Vec<KnownSource>, String> {
+    let sources = pipeline::SHIPPED_MAPPINGS
+        .iter()
+        .map(|(name, text)| Source::new(name, text, &|_| None).map(|source| known_source(&source)).map_err(trouble));
+    sources.collect()
+}
+
+/// What a source's mapping says of its tables, for a [`Catalog`].
+pub fn known_source(source: &Source) -> KnownSource {
+    let tables = source.mapping().tables().iter().map(|table| {
+        let mut name = table.source.clone();
+        if let Some(class) = &table.class_prefix {
+            name = format!("{name}_{class}");
+        }
+        let mut columns = sql::arrow::columns_of(table.shape.arrow_schema());
+        for key in ["region", "accountid", "eventday"] {
+            columns.push((key.to_owned(), ColumnType::Varchar));
+        }
+        (name.to_lowercase().replace('-', "_"), table.class().uid, columns)
+    });
+    KnownSource { name: source.name().to_owned(), tables: tables.collect() }
+}
+
+fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
+    if let Some(text) = shipped_mapping(name) {
+        return Source::new(name, text, &|_| None).map_err(trouble);
+    }
+    let path: PathBuf = files.join(name);
+    let text = fs::read_to_string(&path)
+        .map_err(|error| format!("`{name}` is no shipped mapping, and {} cannot be read: {error}", path.display()))?;
+    let beside = |base: &str| {
+        let folder = path.parent()?;
+        fs::read_to_string(folder.join(base)).or_else(|_| fs::read_to_string(folder.join(format!("{base}.json")))).ok()
+    };
+    let name = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
+    Source::new(&name, &text, &beside).map_err(trouble)
+}
+
+/// The lake objects of an input. An event that cannot be mapped fails the test.
+fn mapped(source: &Source, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, Trouble> {
+    let bytes = match &input.events {
+        TestEvents::Inline(bytes) => bytes.clone(),
+        TestEvents::File(name) => {
+            let path = files.join(&name.value);
+            fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?
+        }
+    };
+    let settings = pipeline::Settings {
+        region: "us-east-1".parse::<Region>().map_err(trouble)?,
+        account: AccountId::external(),
+        seal: SealSettings::default(),
+        memory: usize::MAX,
+    };
+    let mut batch = Batch::new(&settings);
+    let mut records = source.decode().records_of_stream(&bytes[..]);
+    let origin = || Origin::File { name: "test".to_owned(), offset: 0, index: 0, line: None };
+    while let Some(item) = records.next_item().map_err(trouble)? {
+        batch.push_item(&item, source.decode(), Some(source), &origin, 0, |_| Ok(source));
+    }
+    let parcels = batch.seal("test", &[&number.to_string()]).map_err(trouble)?;
+    for parcel in parcels.iter().filter(|parcel| parcel.destination == Destination::Quarantine) {
+        if let Some(Ok(line)) = read_lines(&parcel.bytes[..]).map_err(trouble)?.next() {
+            return Err(format!("an event cannot be mapped ({}): {}", line.reason(), line.message()));
+        }
+    }
+    Ok(parcels)
+}
+
+/// The day in an object's key.
+fn day_of(key: &str) -> Option<EventDay> {
+    let day = key.split('/').find_map(|segment| segment.strip_prefix("eventDay="))?;
+    day.to_owned().try_into().ok()
+}
+
+/// What is wrong with what was found.
+fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
+    let shown = || {
+        let rows: Vec<String> =
+            found.iter().flat_map(|finding| finding.rows.first()).map(|row| one_line(row)).collect();
+        if rows.is_empty() { String::new() } else { format!(": {}", rows.join("; ")) }
+    };
+    match expected {
+        Expectation::Nothing if found.is_empty() => None,
+        Expectation::Nothing => Some(format!("nothing was to be found, but {} findings{}", found.len(), shown())),
+        Expectation::Hits(count) if found.len() as u64 == *count => None,
+        Expectation::Hits(count) => Some(format!("{count} findings were expected, but {}{}", found.len(), shown())),
+        Expectation::Findings(wanted) => {
+            let mut left: Vec<&Finding> = found.iter().collect();
+            for values in wanted {
+                match left.iter().position(|finding| finding.rows.iter().any(|row| has(row, values))) {
+                    Some(index) => {
+                        left.remove(index);
+                    }
+                    None => {
+                        let values: Map<String, Json> = values.clone().into_iter().collect();
+                        return Some(format!("not found: {}; found{}", one_line(&values), shown()));
+                    }
+                }
+            }
+            left.first().and_then(|extra| extra.rows.first()).map(|row| format!("found too much: {}", one_line(row)))
+        }
+    }
+}
+
+fn has(row: &Map<String, Json>, values: &BTreeMap<String, Json>) -> bool {
+    values.iter().all(|(name, wanted)| row.get(name).is_some_and(|value| value == wanted))
+}
+
+fn one_line(row: &Map<String, Json>) -> String {
+    let cells: Vec<String> = row.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    cells.join(" ")
+}
