@@ -1,0 +1,470 @@
+//! The state machine under faults: whatever fails, and whoever calls twice, nothing is lost and nothing is repeated.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use detection::catalog::{Catalog, CatalogTable};
+use detection::detector::{Collected, Detector, Due, Progress, Queries, Settings};
+use detection::message::{Message, MessageKind, PublishError, Publisher};
+use detection::{Rule, Window};
+use lake::store::{Fault, FaultyStore, MemoryStore, Operation, Store};
+use proptest::prelude::*;
+use query::{Answer, BoxFuture, Column, QueryError, Statement, Statistics};
+use serde_json::json;
+use sql::table::{Layout, Table};
+use sql::types::ColumnType;
+
+const MINUTE: i64 = 60_000;
+
+fn rule(more: &str) -> Rule {
+    let text = format!(
+        "title: Something\nid: 6f5b1c5e-2a43-4b0e-9d5f-0f3c0a1b2c3d\nstatus: test\nlevel: high\n\
+         schedule: rate(5 minutes)\nlookback: 20m\ningest_delay: 10m\nmax_scanned_bytes: 1000\n{more}\
+         sql: SELECT time, name FROM {{{{t}}}} WHERE {{{{window}}}}\n"
+    );
+    Rule::from_text(&text).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+fn catalog() -> Catalog {
+    let columns = vec![("time".to_owned(), ColumnType::Bigint), ("name".to_owned(), ColumnType::Varchar)];
+    let table = Table {
+        database: "lake".to_owned(),
+        name: "t".to_owned(),
+        columns,
+        layout: Layout::Plain,
+        dialect: "ocsf".to_owned(),
+    };
+    let mut catalog = Catalog::default();
+    catalog.add("t", CatalogTable { table, classes: vec![], exists: true });
+    catalog
+}
+
+/// An event: its time, when it reaches the lake, and its name.
+type Event = (i64, i64, String);
+
+/// What is done to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Fine,
+    /// It does not take place.
+    Fails,
+    /// It takes place, but its success is not told.
+    AnswerLost,
+}
+
+/// Athena and SNS over a list of events, with a clock that the test moves. An answer holds what was in the lake when the
+/// query was started.
+#[derive(Debug, Default)]
+struct World {
+    now: i64,
+    events: Vec<Event>,
+    /// By token: the query's id, what it gives, and when it is done.
+    queries: BTreeMap<String, (String, Result<Answer, QueryError>, i64)>,
+    /// Fates of the calls to come, of the engine and of publishing.
+    engine_fates: Vec<Fate>,
+    publish_fates: Vec<Fate>,
+    /// What the next queries end in instead of an answer.
+    failures: Vec<QueryError>,
+    published: Vec<Message>,
+    windows: Vec<Window>,
+    takes: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        f(&mut self.0.lock().unwrap())
+    }
+}
+
+fn window_of(statement: &Statement) -> Window {
+    let text = statement.sql.as_str();
+    let number = |before: &str| {
+        let rest = text.split_once(before).unwrap().1;
+        rest.split(|c: char| !c.is_ascii_digit() && c != '-').next().unwrap().parse().unwrap()
+    };
+    Window { start: number("\"time\" >= "), end: number("\"time\" < ") }
+}
+
+impl Queries for Shared {
+    fn start<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
+        // Others may come between.
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.with(|world| {
+                let fate = world.engine_fates.pop().unwrap_or(Fate::Fine);
+                if fate == Fate::Fails {
+                    return Err(QueryError::Unavailable("throttled".to_owned()));
+                }
+                let token = statement.token.clone().unwrap();
+                let window = window_of(statement);
+                if !world.queries.contains_key(&token) {
+                    let id = format!("q-{}", world.queries.len());
+                    let rows = world.events.iter().filter(|(time, arrival, _)| {
+                        window.start <= *time && *time < window.end && *arrival <= world.now
+                    });
+                    let answer = Answer {
+                        query_id: id.clone(),
+                        columns: vec![
+                            Column { name: "time".to_owned(), column_type: ColumnType::Bigint },
+                            Column { name: "name".to_owned(), column_type: ColumnType::Varchar },
+                        ],
+                        rows: rows.map(|(time, _, name)| vec![json!(time), json!(name)]).collect(),
+                        statistics: Statistics { scanned_bytes: 10, ..Statistics::default() },
+                    };
+                    let outcome = world.failures.pop().map_or(Ok(answer), Err);
+                    let done = world.now + world.takes;
+                    world.queries.insert(token.clone(), (id, outcome, done));
+                    world.windows.push(window);
+                }
+                match fate {
+                    Fate::AnswerLost => Err(QueryError::Unavailable("timed out".to_owned())),
+                    _ => Ok(world.queries[&token].0.clone()),
+                }
+            })
+        })
+    }
+
+    fn progress<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<Progress, QueryError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.with(|world| {
+                if world.engine_fates.pop().unwrap_or(Fate::Fine) != Fate::Fine {
+                    return Err(QueryError::Unavailable("throttled".to_owned()));
+                }
+                let (_, outcome, done) = world.queries.values().find(|(id, ..)| id == query_id).unwrap();
+                Ok(match outcome {
+                    _ if world.now < *done => Progress::Running { scanned_bytes: 5 },
+                    Ok(answer) => Progress::Done(answer.clone()),
+                    Err(error) => Progress::Failed(error.clone()),
+                })
+            })
+        })
+    }
+
+    fn cancel<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), QueryError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Publisher for Shared {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.with(|world| {
+                let fate = world.publish_fates.pop().unwrap_or(Fate::Fine);
+                if fate != Fate::Fails {
+                    world.published.push(message.clone());
+                }
+                match fate {
+                    Fate::Fine => Ok(()),
+                    _ => Err(PublishError { message: "throttled".to_owned(), transient: true }),
+                }
+            })
+        })
+    }
+}
+
+/// The rule, its world and its state.
+struct Laboratory {
+    detector: Detector,
+    world: Shared,
+}
+
+impl Laboratory {
+    fn new(rule: Rule, store: impl Store + 'static, claim: i64) -> Self {
+        let world = Shared::default();
+        let settings = Settings { claim, ..Settings::default() };
+        let (queries, publisher) = (Arc::new(world.clone()), Arc::new(world.clone()));
+        let detector = Detector::new(vec![rule], catalog(), queries, Arc::new(store), publisher, settings);
+        Self { detector, world }
+    }
+
+    fn event(&self, time: i64, arrival: i64, name: &str) {
+        self.world.with(|world| world.events.push((time, arrival, name.to_owned())));
+    }
+
+    async fn tick(&self, now: i64) -> Due {
+        self.world.with(|world| world.now = now);
+        self.detector.start_due(now).await
+    }
+
+    async fn collect(&self, query_id: &str, now: i64) -> Result<Collected, detection::detector::DetectError> {
+        self.world.with(|world| world.now = now);
+        self.detector.collect(query_id, now).await
+    }
+
+    /// Names of the findings published, in order.
+    fn found(&self) -> Vec<String> {
+        let name = |message: &Message| {
+            let event: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+            event["evidences"][0]["data"]["name"].as_str().unwrap().to_owned()
+        };
+        self.world.with(|world| {
+            world.published.iter().filter(|message| message.kind == MessageKind::Finding).map(name).collect()
+        })
+    }
+
+    fn alerts(&self) -> Vec<String> {
+        self.world.with(|world| {
+            let alerts = world.published.iter().filter(|message| message.kind == MessageKind::Alert);
+            alerts.map(|message| message.subject.clone()).collect()
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_finding_is_published_once_although_everything_is_delivered_twice() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+    let first = laboratory.tick(100 * MINUTE).await;
+    assert_eq!(first.started.len(), 1, "{first:?}");
+    // The schedule once more, while the query waits to be collected.
+    let query_id = first.started[0].query_id.clone();
+    let collected = laboratory.collect(&query_id, 100 * MINUTE + 1).await.unwrap();
+    assert!(matches!(collected, Collected::Published { published: 1, .. }), "{collected:?}");
+    assert_eq!(laboratory.collect(&query_id, 100 * MINUTE + 2).await.unwrap(), Collected::Unknown);
+    let again = laboratory.tick(100 * MINUTE + 3).await;
+    assert!(again.started.is_empty() && again.collected.is_empty(), "{again:?}");
+    // The next window overlaps.
+    let second = laboratory.tick(105 * MINUTE).await;
+    assert_eq!(second.started[0].window, Window { start: 85 * MINUTE, end: 105 * MINUTE });
+    let collected = laboratory.collect(&second.started[0].query_id, 105 * MINUTE + 1).await.unwrap();
+    assert!(matches!(collected, Collected::Published { published: 0, repeated: 1, .. }), "{collected:?}");
+    assert_eq!(laboratory.found(), ["a"]);
+}
+
+#[tokio::test]
+async fn two_at_the_same_time_publish_once() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+    let (one, other) = tokio::join!(laboratory.tick(100 * MINUTE), laboratory.tick(100 * MINUTE));
+    let started: Vec<_> = one.started.iter().chain(&other.started).map(|started| &started.query_id).collect();
+    assert!(!started.is_empty());
+    assert_eq!(laboratory.world.with(|world| world.queries.len()), 1);
+    let (one, other) = tokio::join!(
+        laboratory.collect(started[0], 100 * MINUTE + 1),
+        laboratory.collect(started[0], 100 * MINUTE + 1)
+    );
+    drop((one, other));
+    assert_eq!(laboratory.found(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_state_change_that_never_comes_is_made_up_for_by_the_schedule() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+    laboratory.world.with(|world| world.takes = MINUTE);
+    laboratory.tick(100 * MINUTE).await;
+    assert_eq!(laboratory.tick(100 * MINUTE + 1).await.collected, [Collected::Running]);
+    let due = laboratory.tick(105 * MINUTE).await;
+    assert!(matches!(due.collected[..], [Collected::Published { published: 1, .. }]), "{due:?}");
+    assert_eq!(due.started.len(), 1, "and goes on at once");
+    assert_eq!(laboratory.found(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_late_record_within_the_ingest_delay_is_found() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    laboratory.event(99 * MINUTE, 108 * MINUTE, "late");
+    for now in [100, 105, 110] {
+        for started in laboratory.tick(now * MINUTE).await.started {
+            laboratory.collect(&started.query_id, now * MINUTE).await.unwrap();
+        }
+    }
+    assert_eq!(laboratory.found(), ["late"]);
+}
+
+#[tokio::test]
+async fn a_stopped_schedule_catches_up_without_a_gap() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    for started in laboratory.tick(100 * MINUTE).await.started {
+        laboratory.collect(&started.query_id, 100 * MINUTE).await.unwrap();
+    }
+    // Three days later.
+    let now = 100 * MINUTE + 3 * 24 * 60 * MINUTE;
+    for hour in 0..72 {
+        let time = 101 * MINUTE + hour * 60 * MINUTE;
+        laboratory.event(time, time, &hour.to_string());
+    }
+    let mut started = laboratory.tick(now).await.started;
+    while let Some(run) = started.pop() {
+        let collected = laboratory.collect(&run.query_id, now).await.unwrap();
+        let Collected::Published { rule, .. } = collected else { panic!("{collected:?}") };
+        started = laboratory.detector.start_due_of(rule, now).await.started;
+    }
+    let found: BTreeSet<i64> = laboratory.found().iter().map(|name| name.parse().unwrap()).collect();
+    assert_eq!(found, (0..72).collect());
+    assert_eq!(laboratory.found().len(), 72);
+    assert_eq!(laboratory.world.with(|world| world.windows.len()), 4, "a day at a time");
+}
+
+#[tokio::test]
+async fn a_failed_query_raises_an_alert_and_its_window_is_tried_again() {
+    for (error, what) in [
+        (QueryError::Failed("division by zero".to_owned()), "failed"),
+        (QueryError::Cancelled("a person".to_owned()), "cancelled"),
+        (QueryError::OverBudget { scanned: 2000, limit: 1000 }, "over budget"),
+    ] {
+        let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+        laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+        laboratory.world.with(|world| world.failures = vec![error.clone()]);
+        let query_id = laboratory.tick(100 * MINUTE).await.started[0].query_id.clone();
+        let collected = laboratory.collect(&query_id, 100 * MINUTE + 1).await.unwrap();
+        assert!(matches!(&collected, Collected::Failed { error: failed, .. } if *failed == error), "{collected:?}");
+        assert_eq!(laboratory.alerts(), [format!("[high] Detection {what}: Something")]);
+        assert!(laboratory.tick(100 * MINUTE + 2).await.started.is_empty(), "not at once");
+        let retried = laboratory.tick(105 * MINUTE).await.started;
+        assert_ne!(retried[0].query_id, query_id, "another token, another query");
+        assert!(retried[0].window.start <= 85 * MINUTE, "{retried:?}");
+        laboratory.collect(&retried[0].query_id, 105 * MINUTE + 1).await.unwrap();
+        assert_eq!(laboratory.found(), ["a"]);
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_reads_too_much_is_stopped() {
+    let laboratory = Laboratory::new(rule("").clone(), MemoryStore::default(), MINUTE);
+    laboratory.world.with(|world| world.takes = 100 * MINUTE);
+    let mut cheap = rule("");
+    cheap.max_scanned_bytes = Some(4);
+    let laboratory =
+        Laboratory { world: laboratory.world.clone(), ..Laboratory::new(cheap, MemoryStore::default(), 1) };
+    let world = laboratory.world.clone();
+    let detector = Detector::new(
+        laboratory.detector.rules().to_vec(),
+        catalog(),
+        Arc::new(world.clone()),
+        Arc::new(MemoryStore::default()),
+        Arc::new(world.clone()),
+        Settings::default(),
+    );
+    world.with(|world| world.now = 100 * MINUTE);
+    detector.start_due(100 * MINUTE).await;
+    let due = detector.start_due(101 * MINUTE).await;
+    let over = QueryError::OverBudget { scanned: 5, limit: 4 };
+    assert!(matches!(&due.collected[..], [Collected::Failed { error, .. }] if *error == over), "{due:?}");
+    assert_eq!(laboratory.alerts().len(), 1);
+}
+
+#[tokio::test]
+async fn more_rows_than_are_looked_at_raise_an_alert() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    for n in 0..1001 {
+        laboratory.event(90 * MINUTE + n, 99 * MINUTE, &n.to_string());
+    }
+    let query_id = laboratory.tick(100 * MINUTE).await.started[0].query_id.clone();
+    let collected = laboratory.collect(&query_id, 100 * MINUTE).await.unwrap();
+    assert!(matches!(collected, Collected::Published { published: 1000, truncated: true, .. }), "{collected:?}");
+    assert_eq!(laboratory.alerts().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_deduplicated_by_key_is_published_again_after_its_window() {
+    let deduplicated = rule("dedupe: {key: [name], window: 30m}\n");
+    let laboratory = Laboratory::new(deduplicated, MemoryStore::default(), MINUTE);
+    for time in [98, 103, 115, 127, 140] {
+        laboratory.event(time * MINUTE, time * MINUTE, "a");
+    }
+    for now in (100..160).step_by(5) {
+        for started in laboratory.tick(now * MINUTE).await.started {
+            laboratory.collect(&started.query_id, now * MINUTE).await.unwrap();
+        }
+    }
+    // At 98, and at 140; what is between is within 30 minutes of the first.
+    assert_eq!(laboratory.found(), ["a", "a"]);
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![6 => Just(Fate::Fine), 1 => Just(Fate::Fails), 1 => Just(Fate::AnswerLost)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Faults at every call of the store, the engine and publishing; the schedule late, missed or doubled; state changes
+    /// lost, doubled or stale. In the end every event was published at least once, and more than once only if the answer to
+    /// a publication or to the mark after it was lost.
+    #[test]
+    fn nothing_is_lost_whatever_fails(
+        events in prop::collection::vec((0_i64..200, 0_i64..=10), 0..12),
+        engine_fates in prop::collection::vec(fate(), 0..40),
+        publish_fates in prop::collection::vec(fate(), 0..20),
+        store_faults in prop::collection::vec((0..4_usize, 1_u64..120, any::<bool>()), 0..12),
+        steps in prop::collection::vec((1_i64..9, 0_u8..4), 30..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut store = FaultyStore::new(MemoryStore::default());
+            for (operation, at, afterwards) in &store_faults {
+                let operation =
+                    [Operation::Put, Operation::PutIf, Operation::Read, Operation::Remove][*operation];
+                let fault = Fault::transient(operation).at(*at);
+                store = store.with(if *afterwards { fault.afterwards() } else { fault });
+            }
+            let laboratory = Laboratory::new(rule(""), store.clone(), 3 * MINUTE);
+            for (number, (time, late)) in events.iter().enumerate() {
+                laboratory.event(time * MINUTE, (time + late) * MINUTE, &number.to_string());
+            }
+            laboratory.world.with(|world| {
+                world.engine_fates = engine_fates.clone();
+                world.publish_fates = publish_fates.clone();
+                world.takes = 30_000;
+            });
+            let mut now = -20 * MINUTE;
+            let mut ids: Vec<String> = Vec::new();
+            for (pause, what) in steps {
+                now += pause * MINUTE;
+                match what {
+                    0 | 1 => ids.extend(laboratory.tick(now).await.started.into_iter().map(|run| run.query_id)),
+                    2 => {
+                        let (one, other) = tokio::join!(laboratory.tick(now), laboratory.tick(now));
+                        ids.extend(one.started.into_iter().chain(other.started).map(|run| run.query_id));
+                    }
+                    _ => {
+                        if let Some(id) = ids.last().cloned() {
+                            let (one, other) =
+                                tokio::join!(laboratory.collect(&id, now), laboratory.collect(&id, now));
+                            drop((one, other));
+                        }
+                    }
+                }
+            }
+            // The faults end, and the schedule goes on until all is caught up.
+            store.heal();
+            laboratory.world.with(|world| {
+                world.engine_fates.clear();
+                world.publish_fates.clear();
+            });
+            now = now.max(220 * MINUTE);
+            for _ in 0..40 {
+                now += 5 * MINUTE;
+                laboratory.tick(now).await;
+            }
+            let found = laboratory.found();
+            let published: BTreeSet<&String> = found.iter().collect();
+            for number in 0..events.len() {
+                prop_assert!(published.contains(&number.to_string()), "{number} of {events:?}: {found:?}");
+            }
+            let answers_lost = publish_fates.contains(&Fate::AnswerLost) || !store_faults.is_empty();
+            if !answers_lost {
+                prop_assert_eq!(found.len(), published.len(), "{:?}", found);
+            }
+            // What is repeated has the same id, which a FIFO topic drops.
+            let ids: BTreeSet<String> = laboratory.world.with(|world| {
+                world
+                    .published
+                    .iter()
+                    .filter(|message| message.kind == MessageKind::Finding)
+                    .map(|message| message.id.clone())
+                    .collect()
+            });
+            prop_assert_eq!(ids.len(), published.len());
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,167 @@
+//! The rules that ship: without a fault, tested, and with findings that OCSF accepts.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use detection::catalog::Catalog;
+use detection::diagnostic::SourceText;
+use detection::finding::FindingContext;
+use detection::lint;
+use detection::message::MAX_MESSAGE_BYTES;
+use detection::trial::{self, Engines};
+use detection::{Rule, Window};
+use embedded::{Embedded, Options};
+use ocsf::validate::Severity;
+use ocsf::{Schema, Version, validate_event};
+use query::{BoxFuture, Engine, QueryError};
+
+struct OverFolder;
+
+impl Engines for OverFolder {
+    fn open<'a>(&'a self, lake: &'a Path) -> BoxFuture<'a, Result<Box<dyn Engine>, QueryError>> {
+        Box::pin(async move {
+            let engine = Embedded::over_folder(lake, Options::default()).await?;
+            Ok(Box::new(engine) as Box<dyn Engine>)
+        })
+    }
+}
+
+fn rule_files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../detections");
+    let mut found = Vec::new();
+    for source in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(source.unwrap().path()).unwrap() {
+            found.push(file.unwrap().path());
+        }
+    }
+    found.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+    found.sort();
+    found
+}
+
+fn rules() -> Vec<(PathBuf, Rule)> {
+    let read = |path: PathBuf| {
+        let rule = Rule::from_text(&fs::read_to_string(&path).unwrap()).ok();
+        rule.map(|rule| (path, rule))
+    };
+    rule_files().into_iter().filter_map(read).collect()
+}
+
+fn catalog() -> Catalog {
+    Catalog::of_tables(&[], &trial::shipped_sources().unwrap(), "sluice")
+}
+
+#[test]
+fn every_rule_is_without_a_fault() {
+    let mut shown = String::new();
+    let catalog = catalog();
+    for path in rule_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.display().to_string();
+        let source = SourceText::new(&name, &text);
+        let checked = lint::check(&text);
+        for fault in &checked.diagnostics {
+            shown.push_str(&format!("{}\n", fault.render(&source, false)));
+        }
+        for fault in checked.rule.iter().flat_map(|rule| lint::against_catalog(rule, &catalog)) {
+            shown.push_str(&format!("{}\n", fault.render(&source, false)));
+        }
+    }
+    assert!(shown.is_empty(), "{shown}");
+    let rules = rules();
+    assert!(rules.len() >= 12, "{}", rules.len());
+    let named: Vec<(String, &Rule)> = rules.iter().map(|(path, rule)| (path.display().to_string(), rule)).collect();
+    let named: Vec<(&str, &Rule)> = named.iter().map(|(name, rule)| (name.as_str(), *rule)).collect();
+    assert!(lint::duplicates(&named).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rule_finds_what_its_tests_say_and_ocsf_accepts_its_findings() {
+    let mut failures = Vec::new();
+    let mut tests = 0;
+    for (path, rule) in rules() {
+        for test in &rule.tests {
+            tests += 1;
+            let lake = tempfile::tempdir().unwrap();
+            let verdict = trial::run(&rule, test, path.parent().unwrap(), lake.path(), &OverFolder).await;
+            if let Some(failure) = &verdict.failure {
+                failures.push(format!("{}: {}: {failure}", path.file_name().unwrap().display(), test.name));
+            }
+            for finding in &verdict.findings {
+                for version in [Version::V1_1_0, Version::V1_3_0] {
+                    let mut event = finding.event.clone();
+                    event["metadata"]["version"] = version.as_str().into();
+                    let faults = validate_event(Schema::get(version), &event);
+                    let errors: Vec<_> = faults.iter().filter(|fault| fault.severity() == Severity::Error).collect();
+                    if !errors.is_empty() {
+                        failures.push(format!("{}: {errors:?}", path.display()));
+                    }
+                }
+                let message = finding.message(&rule);
+                assert!(message.body.len() <= MAX_MESSAGE_BYTES);
+                assert!(message.attributes.len() <= 10, "raw delivery of SNS takes ten");
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {tests} tests:\n{}", failures.len(), failures.join("\n"));
+    println!("{tests} tests of rules");
+}
+
+/// The YAML blocks of the reference page that are rules, and the one that is a catalog.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_reference_page_work() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/detections.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    let mut rules = 0;
+    for text in blocks {
+        if text.starts_with("# catalog.yaml") {
+            let catalog = Catalog::from_text(text, &[]).unwrap();
+            assert_eq!(catalog.names().collect::<Vec<_>>(), ["aws-cloudtrail", "windows-sysmon"]);
+            continue;
+        }
+        let checked = lint::check(text);
+        let source = SourceText::new("docs/detections.md", text);
+        let shown: Vec<String> = checked.diagnostics.iter().map(|fault| fault.render(&source, false)).collect();
+        assert!(shown.is_empty(), "{}", shown.join("\n"));
+        let rule = checked.rule.unwrap();
+        for test in &rule.tests {
+            let lake = tempfile::tempdir().unwrap();
+            let verdict = trial::run(&rule, test, Path::new("."), lake.path(), &OverFolder).await;
+            assert_eq!(verdict.failure, None, "{}", test.name);
+            rules += 1;
+        }
+    }
+    assert!(rules > 0);
+}
+
+/// Rules run over Security Lake's own tables as well: there is a statement for each.
+#[test]
+fn every_rule_has_a_statement_that_names_partitions() {
+    let window = Window { start: 1_714_557_600_000, end: 1_714_561_200_000 };
+    let known = trial::shipped_sources().unwrap();
+    // As if all tables were there.
+    let tables: Vec<sql::table::Table> = known
+        .iter()
+        .flat_map(|source| &source.tables)
+        .map(|(name, _, columns)| sql::table::Table {
+            database: "sluice".to_owned(),
+            name: name.clone(),
+            columns: columns.clone(),
+            layout: sql::table::Layout::EventDay,
+            dialect: "ocsf".to_owned(),
+        })
+        .collect();
+    let catalog = Catalog::of_tables(&tables, &known, "sluice");
+    for (path, rule) in rules() {
+        let prepared = detection::statement::build(&rule, &catalog, window, &Default::default(), 100).unwrap();
+        let text = prepared.statement.sql.as_str();
+        let reads = text.matches("FROM \"sluice\".").count();
+        let bounds = text.matches("\"eventday\" BETWEEN '20240501' AND '20240501'").count();
+        assert!(reads > 0 && bounds >= reads, "{}: {text}", path.display());
+        assert!(!text.contains("{{"), "{text}");
+    }
+    let _ = FindingContext::default();
+}
