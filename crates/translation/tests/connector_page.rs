@@ -1,5 +1,7 @@
 //! The samples of the connector's page, in all three of its dialects.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
+
 use sql::table::{Layout, Table};
 use sql::types::ColumnType;
 use translation::{Columns, DialectMaps, Options, translate};

@@ -1,5 +1,7 @@
 //! What becomes of each pattern that stix-shifter's connector was asked, and how that differs from what it answers.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
