@@ -22,8 +22,10 @@ impl Verdict {
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// A mapping config is refused. What is wrong with it has been said.
-    Mapping,
+    /// A mapping config, a rule, a pattern or a query is refused. What is wrong with it has been said.
+    Refused,
+    /// One of these is refused, for a reason that is still to be said.
+    Invalid(anyhow::Error),
     /// Arguments, configuration, or what they name: a file, a store, a stream.
     Other(anyhow::Error),
     /// Whoever read standard output has stopped reading, which is no fault.
@@ -34,6 +36,24 @@ pub(crate) enum Failure {
 pub(crate) type Outcome = Result<Verdict, Failure>;
 
 impl Failure {
+    /// A query that gave no answer: the query's fault, or the engine's.
+    pub(crate) fn of_query(error: query::QueryError) -> Self {
+        use query::QueryError::{Failed, Invalid, Unsupported};
+        match error {
+            Invalid(_) | Unsupported { .. } | Failed(_) => Self::Invalid(error.into()),
+            error => Self::Other(error.into()),
+        }
+    }
+
+    /// The same, with what it is about.
+    pub(crate) fn context(self, about: impl fmt::Display + Send + Sync + 'static) -> Self {
+        match self {
+            Self::Invalid(error) => Self::Invalid(error.context(about)),
+            Self::Other(error) => Self::Other(error.context(about)),
+            other => other,
+        }
+    }
+
     /// A fault of the arguments, in words.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self::Other(anyhow::anyhow!("{message}"))
@@ -50,8 +70,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 pub(crate) const FINE: u8 = 0;
 /// Findings, or checks that failed.
 pub(crate) const FINDINGS: u8 = 1;
-/// A mapping config that is refused.
-pub(crate) const BAD_MAPPING: u8 = 2;
+/// A mapping config, rule, pattern or query that is refused.
+pub(crate) const REFUSED: u8 = 2;
 /// Bad usage or configuration, or something named there that cannot be read or written.
 pub(crate) const BAD_USAGE: u8 = 3;
 
@@ -60,7 +80,7 @@ pub(crate) fn code(outcome: &Outcome) -> ExitCode {
     ExitCode::from(match outcome {
         Ok(Verdict::Fine) | Err(Failure::OutputClosed) => FINE,
         Ok(Verdict::Findings) => FINDINGS,
-        Err(Failure::Mapping) => BAD_MAPPING,
+        Err(Failure::Refused | Failure::Invalid(_)) => REFUSED,
         Err(Failure::Other(_)) => BAD_USAGE,
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -72,4 +72,28 @@ impl fmt::Display for Input {
             Self::File(path) => path.display().fmt(f),
         }
     }
+}
+
+/// A text that a person gives as an argument, in a file, or by `-` on standard input; and what to call it.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub(crate) fn given_text(inline: Option<&str>, file: Option<&Path>, what: &str) -> Result<(String, String), Failure> {
+    match (inline, file) {
+        (Some("-"), _) => read_standard_input(),
+        (_, Some(dash)) if dash == Path::new("-") => read_standard_input(),
+        (Some(text), _) => Ok((what.to_owned(), text.to_owned())),
+        (None, Some(file)) => {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+            Ok((name, text))
+        }
+        (None, None) => Err(Failure::usage(format_args!("give a {what}, or --file"))),
+    }
+}
+
+fn read_standard_input() -> Result<(String, String), Failure> {
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text).context("cannot read standard input")?;
+    Ok(("standard input".to_owned(), text))
 }

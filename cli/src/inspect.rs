@@ -5,7 +5,6 @@ mod objects;
 use arrow_array::RecordBatchReader as _;
 use bytes::Bytes;
 use clap::ValueHint;
-use jiff::Timestamp;
 use lake::conformance::{Finding, Report, Rule, SchemaNode, inspect};
 use ocsf::{Schema, Version, rows_to_json};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -15,7 +14,7 @@ use objects::{Object, find_objects, lake_key};
 
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::lake_arguments::runtime;
-use crate::output::{Align, Format, Output, Palette, Table, count, counted, harmless, percent, size};
+use crate::output::{Align, Format, Output, Palette, Table, count, counted, harmless, instant, percent, size};
 
 /// Show what objects of the lake hold, and check them against Security Lake's rules
 ///
@@ -279,11 +278,6 @@ fn schema_tree(report: &Report, palette: Palette) -> String {
     let mut text = String::new();
     add(&report.schema, 0, palette, &mut text);
     text
-}
-
-fn instant(milliseconds: i64) -> String {
-    Timestamp::from_millisecond(milliseconds)
-        .map_or_else(|_| format!("{milliseconds} ms"), |instant| format!("{instant:.3}"))
 }
 
 fn unsigned(number: i64) -> u64 {

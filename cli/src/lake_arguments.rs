@@ -64,20 +64,27 @@ fn zstd_level(text: &str) -> Result<ZstdLevel, String> {
 const MEMORY: std::ops::RangeInclusive<u64> = 100_000..=16_000_000_000;
 
 fn memory(text: &str) -> Result<usize, String> {
+    let bytes = Some(size_of(text)?).filter(|bytes| MEMORY.contains(bytes));
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "it must be between 100kB and 16GB".to_owned())
+}
+
+/// Bytes of a size with its unit: `64MB`, `2GiB`, `1000`.
+pub(crate) fn size_of(text: &str) -> Result<u64, String> {
+    let malformed = || "a size is a number and a unit, as 64MB".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" | "kb" => 1_000,
         "m" | "mb" => 1_000_000,
         "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
-        _ => return Err("a size is a number and a unit, as 64MB".to_owned()),
+        _ => return Err(malformed()),
     };
-    let number: u64 = digits.trim().parse().map_err(|_| "a size is a number and a unit, as 64MB".to_owned())?;
-    let bytes = number.checked_mul(unit).filter(|bytes| MEMORY.contains(bytes));
-    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "it must be between 100kB and 16GB".to_owned())
+    let number: u64 = digits.trim().parse().map_err(|_| malformed())?;
+    number.checked_mul(unit).ok_or_else(|| "it is too large".to_owned())
 }
 
 #[cfg(test)]

@@ -5,8 +5,14 @@
 
 mod aws_error;
 mod completions;
+mod ddl;
 mod demo;
+mod detect;
+mod diagnosis;
+mod engine;
 mod exit;
+mod hunt;
+mod hunting;
 mod ingest;
 mod input;
 mod inspect;
@@ -16,8 +22,13 @@ mod map;
 mod mapping_config;
 mod mappings;
 mod output;
+mod period;
+mod query;
 mod replay;
+mod rows;
+mod rules;
 mod send;
+mod stix;
 mod summary;
 
 use std::process::ExitCode;
@@ -40,7 +51,7 @@ Start with:
   sluice ingest --lake ./lake --mapping windows-sysmon sysmon.ndjson
 
 Data goes to standard output, everything else to standard error.
-Exit code: 0 fine, 1 findings or failed checks, 2 bad mapping, 3 bad usage or configuration.")]
+Exit code: 0 fine, 1 findings or failed checks, 2 bad mapping, rule or query, 3 bad usage or configuration.")]
 pub(crate) struct Cli {
     /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, never
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
@@ -64,8 +75,13 @@ enum Command {
     Map(map::Map),
     Ingest(ingest::Ingest),
     Inspect(inspect::Inspect),
+    Query(query::Query),
+    Hunt(hunt::Hunt),
+    Detect(detect::Detect),
+    Ddl(ddl::Ddl),
     Replay(replay::Replay),
     Send(send::Send),
+    Stix(Box<stix::Stix>),
     Completions(completions::Completions),
 }
 
@@ -89,7 +105,7 @@ fn main() -> ExitCode {
     };
     let output = Output::new(arguments.color, arguments.quiet);
     let outcome = run(arguments.command, &output);
-    if let Err(Failure::Other(error)) = &outcome {
+    if let Err(Failure::Invalid(error) | Failure::Other(error)) = &outcome {
         output.error(error);
     }
     exit::code(&outcome)
@@ -103,8 +119,13 @@ fn run(command: Command, output: &Output) -> Outcome {
         Command::Map(map) => map.run(output),
         Command::Ingest(ingest) => ingest.run(output),
         Command::Inspect(inspect) => inspect.run(output),
+        Command::Query(query) => query.run(output),
+        Command::Hunt(hunt) => hunt.run(output),
+        Command::Detect(detect) => detect.run(output),
+        Command::Ddl(ddl) => ddl.run(output),
         Command::Replay(replay) => replay.run(output),
         Command::Send(send) => send.run(output),
+        Command::Stix(stix) => stix.run(output),
         Command::Completions(completions) => completions.run(output),
     }
 }

@@ -70,13 +70,13 @@ impl MappingConfig {
     /// said, and so is that there are warnings.
     ///
     /// # Errors
-    /// [`Failure::Mapping`] for a config that is refused.
+    /// [`Failure::Refused`] for a config that is refused.
     pub(crate) fn source(&self, output: &Output) -> Result<Source, Failure> {
         let checked = self.check();
         let refuse = |diagnostics: &[Diagnostic]| {
             let errors: Vec<&Diagnostic> = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
             self.say(output, &errors);
-            Failure::Mapping
+            Failure::Refused
         };
         let Some(config) = checked.accepted() else {
             return Err(refuse(&checked.diagnostics));
@@ -86,7 +86,7 @@ impl MappingConfig {
             SourceError::Mapping { diagnostics, .. } => refuse(&diagnostics),
             other => {
                 output.error(&anyhow::Error::new(other).context(self.name.clone()));
-                Failure::Mapping
+                Failure::Refused
             }
         })?;
         let warnings = checked.diagnostics.len() as u64;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -52,7 +53,7 @@ pub(crate) enum ResultFormat {
 }
 
 /// The two ways out of the program.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     /// Colours of standard output.
     pub(crate) data: Palette,
@@ -139,6 +140,32 @@ impl Output {
             bar.set_style(style.progress_chars("━━╌"));
         }
         bar.set_message(cut(&harmless(name.rsplit('/').next().unwrap_or(name)), 40).into_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+
+    /// A bar that fills up with `total` steps. Nothing is drawn unless standard error is a terminal.
+    pub(crate) fn steps(&self, total: u64, what: &'static str) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        // The template is a constant; should it be wrong, the default is as good.
+        if let Ok(style) = ProgressStyle::with_template("{pos} of {len} {msg} {wide_bar:.cyan/dim} {eta} left") {
+            bar.set_style(style.progress_chars("━━╌"));
+        }
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+
+    /// Something that turns while there is nothing to count. Nothing is drawn unless standard error is a terminal.
+    pub(crate) fn waiting(&self, message: &'static str) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let bar = ProgressBar::with_draw_target(None, target);
+        // The template is a constant; should it be wrong, the default is as good.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(message);
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
@@ -242,14 +269,15 @@ pub(crate) enum Align {
 /// Rows of texts in columns as wide as they need to be.
 #[derive(Debug)]
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(Cow<'static, str>, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table of columns with their titles; without any title there is no line of titles.
-    pub(crate) fn new(columns: impl IntoIterator<Item = (&'static str, Align)>) -> Self {
-        Self { columns: columns.into_iter().collect(), rows: Vec::new() }
+    pub(crate) fn new<T: Into<Cow<'static, str>>>(columns: impl IntoIterator<Item = (T, Align)>) -> Self {
+        let columns = columns.into_iter().map(|(title, align)| (title.into(), align));
+        Self { columns: columns.collect(), rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -288,7 +316,9 @@ impl Table {
             text.push('\n');
         };
         if self.columns.iter().any(|(title, _)| !title.is_empty()) {
-            line(self.columns.iter().map(|(title, _)| *title).collect(), &|_, cell| palette.strong(cell).to_string());
+            line(self.columns.iter().map(|(title, _)| title.as_ref()).collect(), &|_, cell| {
+                palette.strong(cell).to_string()
+            });
         }
         for row in &self.rows {
             let paint = |column, cell| if column == 0 { palette.name(cell).to_string() } else { cell };
@@ -387,6 +417,12 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
         return "100 %".to_owned();
     }
     format!("{:.1} %", (part as f64 * 100.0 / whole as f64).clamp(0.1, 99.9))
+}
+
+/// A point in time of milliseconds since 1970: `2024-05-01T12:00:00.000Z`.
+pub(crate) fn instant(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| format!("{milliseconds} ms"), |instant| format!("{instant:.3}"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,35 @@
 
 use crate::support::{hold, run};
 
-const COMMANDS: [&str; 9] = ["demo", "lint", "mappings", "map", "ingest", "inspect", "replay", "send", "completions"];
+const COMMANDS: [&str; 14] = [
+    "demo",
+    "lint",
+    "mappings",
+    "map",
+    "ingest",
+    "inspect",
+    "query",
+    "hunt",
+    "detect",
+    "stix",
+    "ddl",
+    "replay",
+    "send",
+    "completions",
+];
+
+/// Commands below commands.
+const STEPS: [[&str; 2]; 9] = [
+    ["detect", "list"],
+    ["detect", "lint"],
+    ["detect", "test"],
+    ["detect", "run"],
+    ["detect", "backtest"],
+    ["stix", "translate"],
+    ["stix", "run"],
+    ["stix", "match"],
+    ["stix", "bundle"],
+];
 
 #[test]
 fn help_is_as_reviewed() {
@@ -11,6 +39,11 @@ fn help_is_as_reviewed() {
         let help = run(0, &[command, "--help"]);
         assert_eq!(help.stderr, "");
         hold(&format!("help/{command}.txt"), &help.stdout);
+    }
+    for [command, step] in STEPS {
+        let help = run(0, &[command, step, "--help"]).stdout;
+        assert!(help.contains("\nExamples:\n"), "{command} {step}");
+        hold(&format!("help/{command}-{step}.txt"), &help);
     }
 }
 
@@ -40,6 +73,14 @@ fn bad_usage_ends_with_3_and_says_so_on_standard_error() {
         &["replay", "--lake", "x", "--mapping", "windows-sysmon"],
         &["completions", "tcsh"],
         &["lint", "windows-sysmon", "--format", "xml"],
+        &["query", "SELECT 1"],
+        &["query", "--lake", "no-such-folder", "SELECT 1"],
+        &["hunt", "--lake", "."],
+        &["hunt", "--lake", ".", "--since", "yesterday"],
+        &["detect", "lint", "no-such-file.yaml"],
+        &["stix", "translate"],
+        &["stix", "translate", "--since", "1d", "--dialect", "splunk", "[a:b = 1]"],
+        &["ddl", "--mapping", "windows-sysmon", "--location", "/lake", "--region", "us-east-1"],
     ] {
         let run = run(3, arguments);
         assert_eq!(run.stdout, "", "{arguments:?}");

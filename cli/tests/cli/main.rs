@@ -2,13 +2,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
 mod demo;
+mod detections;
 mod help;
 mod ingest;
 mod inspect;
 mod lint;
 mod map;
 mod mappings;
+mod query;
 mod replay;
 mod replay_stream;
 mod send;
+mod stix;
 mod support;

@@ -44,6 +44,18 @@ impl Table {
     }
 }
 
+/// The name of the table over a custom source, or over one class of it where each has a folder of its own.
+///
+/// ```
+/// assert_eq!(sql::table::name_of_source("Windows-Sysmon-1007", None), "windows_sysmon_1007");
+/// assert_eq!(sql::table::name_of_source("firewall", Some("NETWORK_ACTIVITY")), "firewall_network_activity");
+/// ```
+pub fn name_of_source(source: &str, class: Option<&str>) -> String {
+    let class = class.map(|class| format!("_{class}")).unwrap_or_default();
+    // Glue takes letters, digits and the underscore.
+    format!("{source}{class}").to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+}
+
 /// How a table is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

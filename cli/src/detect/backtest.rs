@@ -1,0 +1,127 @@
+//! `sluice detect backtest`: how noisy rules would have been.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::ValueHint;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::engine::EngineArguments;
+use crate::exit::{Failure, Outcome, Verdict};
+use crate::hunting::{CatalogArguments, hunt, windows};
+use crate::lake_arguments::runtime;
+use crate::output::{Align, Output, ResultFormat, Table, count, harmless, size};
+use crate::period::Period;
+use crate::rules::rules;
+
+/// Count what rules would have found, day by day
+///
+/// Runs each rule over the past as its schedule would have, and counts findings by the UTC day of their first event:
+/// what a rule costs and how noisy it is before it is deployed.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sluice detect backtest --lake ./lake --since 30d my-rules/brute-force.yaml
+  sluice detect backtest --engine athena --database security_lake --since 7d --format json my-rules/")]
+pub(crate) struct Backtest {
+    /// Rule files or folders; the shipped rules if there are none
+    #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
+    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    period: Period,
+    /// The most rows of a run that are made findings
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
+    limit: u64,
+    /// How the counts are written
+    #[arg(long, value_enum, default_value_t)]
+    format: ResultFormat,
+    #[command(flatten)]
+    catalog: CatalogArguments,
+    #[command(flatten)]
+    engine: EngineArguments,
+}
+
+#[derive(Serialize)]
+struct Tested {
+    rule: String,
+    title: String,
+    runs: usize,
+    findings: usize,
+    /// By UTC day.
+    days: BTreeMap<String, u64>,
+    truncated: bool,
+    scanned_bytes: u64,
+    seconds: f64,
+}
+
+impl Backtest {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let Some(since) = self.period.since else {
+            return Err(Failure::usage("give --since, the beginning of the time to look at"));
+        };
+        let until = self.period.end().unwrap_or_else(Timestamp::now);
+        let rules = rules(&self.rules, output)?;
+        let runtime = runtime()?;
+        let engine = runtime.block_on(self.engine.open())?;
+        let catalog = self.catalog.catalog(&runtime.block_on(engine.tables())?)?;
+        let progress = output.steps(rules.len() as u64, "rules");
+        let mut tested = Vec::new();
+        for rule in &rules {
+            let windows = windows(rule, since.as_millisecond(), until.as_millisecond());
+            let mut days: BTreeMap<String, u64> = BTreeMap::new();
+            let mut seen = std::collections::BTreeSet::new();
+            let (mut truncated, mut scanned_bytes, mut seconds) = (false, 0, 0.0);
+            for window in &windows {
+                let hunted = runtime.block_on(hunt(rule, *window, &catalog, engine.as_ref(), self.limit))?;
+                truncated |= hunted.truncated;
+                scanned_bytes += hunted.statistics.scanned_bytes;
+                seconds += hunted.statistics.duration.as_secs_f64();
+                for finding in hunted.findings.iter().filter(|finding| seen.insert(finding.key.clone())) {
+                    *days.entry(day(finding.first)).or_default() += 1;
+                }
+            }
+            tested.push(Tested {
+                rule: rule.id.to_string(),
+                title: rule.title.clone(),
+                runs: windows.len(),
+                findings: seen.len(),
+                days,
+                truncated,
+                scanned_bytes,
+                seconds,
+            });
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        match self.format {
+            ResultFormat::Json => output.json(&tested)?,
+            ResultFormat::Table => {
+                let right = Align::Right;
+                let columns = [("RULE", Align::Left), ("FINDINGS", right), ("DAYS", right), ("MOST A DAY", right)];
+                let mut table =
+                    Table::new(columns.into_iter().chain([("RUNS", right), ("READ", right), ("", Align::Left)]));
+                for rule in &tested {
+                    table.row([
+                        harmless(&rule.title).into_owned(),
+                        count(rule.findings as u64),
+                        rule.days.len().to_string(),
+                        count(rule.days.values().copied().max().unwrap_or(0)),
+                        count(rule.runs as u64),
+                        size(rule.scanned_bytes),
+                        if rule.truncated { "cut: raise --limit".to_owned() } else { String::new() },
+                    ]);
+                }
+                output.write(table.render("", output.data))?;
+            }
+        }
+        Ok(Verdict::of(tested.iter().any(|rule| rule.findings > 0)))
+    }
+}
+
+/// The UTC day of milliseconds since 1970.
+fn day(milliseconds: i64) -> String {
+    Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |time| time.to_zoned(TimeZone::UTC).date().to_string())
+}

@@ -1,0 +1,142 @@
+//! `sluice detect run`: what is due, as the deployed function does it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueHint;
+use detection::message::Attribute;
+use detection::{Collected, Detector, Message, PublishError, Publisher, RunToEnd, Settings};
+use jiff::Timestamp;
+use query::BoxFuture;
+use serde_json::{Map, Value, json};
+
+use crate::engine::EngineArguments;
+use crate::exit::{Failure, Outcome, Verdict};
+use crate::hunting::CatalogArguments;
+use crate::lake_arguments::runtime;
+use crate::output::{Output, counted, harmless, size};
+use crate::rules::rules;
+
+/// Run what is due now, and remember it
+///
+/// Does what the deployed function does on its schedule: each rule that is due looks at the time since its watermark, what it
+/// finds is written to standard output once and for all, and watermarks and published findings are kept in the state. A
+/// rule that was not run for a while catches up without a gap. Call it from cron or a timer.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  sluice detect run --lake ./lake --state ./state
+  */5 * * * *  sluice detect run --lake /srv/lake --state /srv/state /etc/sluice/rules | notify
+
+Each line is a message as the topic would get it: kind, id, group, attributes, subject and body.
+Exit code: 0 fine, 1 findings or alerts, 2 a rule is refused, 3 bad usage, or something cannot be used.")]
+pub(crate) struct Run {
+    /// Rule files or folders; the shipped rules if there are none
+    #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
+    rules: Vec<PathBuf>,
+    /// Where watermarks and published findings are kept: a folder, or s3://bucket[/prefix]
+    #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
+    state: String,
+    /// As if it were this time
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    #[command(flatten)]
+    catalog: CatalogArguments,
+    #[command(flatten)]
+    engine: EngineArguments,
+}
+
+impl Run {
+    pub(crate) fn run(self, output: &Output) -> Outcome {
+        let rules = rules(&self.rules, output)?;
+        let runtime = runtime()?;
+        let engine: Arc<dyn query::Engine> = Arc::from(runtime.block_on(self.engine.open())?);
+        let catalog = self.catalog.catalog(&runtime.block_on(engine.tables())?)?;
+        let store = runtime.block_on(lake::store::open(&self.state))?;
+        let publisher = Arc::new(StandardOutput(*output));
+        let queries = Arc::new(RunToEnd::new(engine));
+        let titles: Vec<_> = rules.iter().map(|rule| (rule.id, rule.title.clone())).collect();
+        let detector = Detector::new(rules, catalog, queries, store, publisher, Settings::default());
+        let now = || self.now.unwrap_or_else(Timestamp::now).as_millisecond();
+        let (mut published, mut scanned, mut failed, mut runs) = (0, 0, 0, 0);
+        let mut faults = Vec::new();
+        let mut due = runtime.block_on(detector.start_due(now()));
+        while !due.started.is_empty() || !due.collected.is_empty() {
+            let mut next = detection::detector::Due::default();
+            for collected in std::mem::take(&mut due.collected) {
+                note(&collected, &mut published, &mut scanned, &mut failed);
+            }
+            for started in &due.started {
+                runs += 1;
+                match runtime.block_on(detector.collect(&started.query_id, now())) {
+                    Ok(collected) => {
+                        note(&collected, &mut published, &mut scanned, &mut failed);
+                        if matches!(collected, Collected::Published { .. }) {
+                            let more = runtime.block_on(detector.start_due_of(started.rule, now()));
+                            next.started.extend(more.started);
+                            next.collected.extend(more.collected);
+                            next.faults.extend(more.faults);
+                        }
+                    }
+                    Err(error) => faults.push((started.rule, error)),
+                }
+            }
+            faults.append(&mut due.faults);
+            due = next;
+        }
+        faults.append(&mut due.faults);
+        for (rule, error) in &faults {
+            let title = titles.iter().find(|(id, _)| id == rule).map_or("", |(_, title)| title.as_str());
+            output.error(&anyhow::anyhow!("{error}").context(format!("rule `{}`", harmless(title))));
+        }
+        let (windows, found) = (counted(runs, "run"), counted(published, "finding"));
+        output.say(output.talk.faint(format_args!("{windows}, {found}, {failed} failed; {} read", size(scanned))));
+        match faults.is_empty() {
+            true => Ok(Verdict::of(published + failed > 0)),
+            false => Err(Failure::usage(format_args!("{} could not be run", counted(faults.len() as u64, "rule")))),
+        }
+    }
+}
+
+fn note(collected: &Collected, published: &mut u64, scanned: &mut u64, failed: &mut u64) {
+    match collected {
+        Collected::Published { published: found, scanned_bytes, .. } => {
+            *published += found;
+            *scanned += scanned_bytes;
+        }
+        Collected::Failed { .. } => *failed += 1,
+        _ => {}
+    }
+}
+
+/// Messages as lines of JSON.
+#[derive(Debug)]
+struct StandardOutput(Output);
+
+impl Publisher for StandardOutput {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        let attributes: Map<String, Value> = message
+            .attributes
+            .iter()
+            .map(|(name, attribute)| {
+                let value = match attribute {
+                    Attribute::Text(text) => json!(text),
+                    Attribute::Texts(texts) => json!(texts),
+                };
+                ((*name).to_owned(), value)
+            })
+            .collect();
+        let body = serde_json::from_str::<Value>(&message.body).unwrap_or_else(|_| json!(message.body));
+        let line = json!({
+            "id": message.id,
+            "group": message.group,
+            "subject": message.subject,
+            "attributes": attributes,
+            "body": body,
+        });
+        let written = self.0.stream(|data| data.json(&line));
+        Box::pin(async move {
+            written.map_err(|_| PublishError { message: "standard output is closed".to_owned(), transient: false })
+        })
+    }
+}

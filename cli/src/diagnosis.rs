@@ -1,0 +1,94 @@
+//! What lint says of files, and how the check of them ends.
+
+use diagnostics::{Diagnostic, DiagnosticReport, Facts, Kind, Severity, SourceText};
+
+use crate::exit::{Failure, Outcome, Verdict};
+use crate::output::{Align, Format, Output, Table};
+
+/// Diagnostics as they are found, written in one format.
+pub(crate) struct Diagnosis<'o> {
+    output: &'o Output,
+    format: Format,
+    reports: Vec<DiagnosticReport>,
+}
+
+impl<'o> Diagnosis<'o> {
+    /// Nothing found yet.
+    pub(crate) fn new(output: &'o Output, format: Format) -> Self {
+        Self { output, format, reports: Vec::new() }
+    }
+
+    /// What was found in a file.
+    pub(crate) fn add<C: Kind>(
+        &mut self,
+        source: &SourceText<'_>,
+        diagnostics: &[Diagnostic<C>],
+    ) -> Result<(), Failure> {
+        for diagnostic in diagnostics {
+            if self.format == Format::Table {
+                self.output.write(format_args!("{}\n\n", diagnostic.render(source, self.output.data.on)))?;
+            }
+            self.reports.push(diagnostic.report(source));
+        }
+        Ok(())
+    }
+
+    /// Says how many faults there are in what was checked, `3 configs`.
+    pub(crate) fn finish(self, checked: String, deny_warnings: bool) -> Outcome {
+        let Self { output, format, reports } = self;
+        match format {
+            Format::Table => {}
+            Format::Json => output.json(&reports)?,
+            Format::Ndjson => output.stream(|data| reports.iter().try_for_each(|report| data.json(report)))?,
+        }
+        let errors = reports.iter().filter(|report| report.severity == Severity::Error).count();
+        let warnings = reports.len() - errors;
+        let talk = output.talk;
+        let counted = |number: usize, what| crate::output::counted(number as u64, what);
+        let (errors_said, warnings_said) = (counted(errors, "error"), counted(warnings, "warning"));
+        output.say(match (errors, warnings) {
+            (0, 0) => format!("{checked}: {}", talk.good("no faults")),
+            (0, _) => format!("{checked}: no errors, {}", talk.warning(warnings_said)),
+            (_, 0) => format!("{checked}: {}, no warnings", talk.error(errors_said)),
+            (_, _) => format!("{checked}: {}, {}", talk.error(errors_said), talk.warning(warnings_said)),
+        });
+        match errors {
+            0 => Ok(Verdict::of(deny_warnings && warnings > 0)),
+            _ => Err(Failure::Refused),
+        }
+    }
+}
+
+/// What a number means, or all of them; `command` lists them.
+pub(crate) fn explain<C>(output: &Output, number: &str, facts: &[Facts<C>], command: &str) -> Outcome {
+    if number == "all" {
+        let mut table = Table::new([("NUMBER", Align::Left), ("SEVERITY", Align::Left), ("MEANING", Align::Left)]);
+        for facts in facts {
+            table.row([facts.number.to_owned(), facts.severity.to_string(), facts.summary.to_owned()]);
+        }
+        output.write(table.render("", output.data))?;
+        return Ok(Verdict::Fine);
+    }
+    let Some(facts) = facts.iter().find(|facts| facts.number.eq_ignore_ascii_case(number)) else {
+        return Err(Failure::usage(format_args!("there is no diagnostic `{number}`; `{command} --explain` lists all")));
+    };
+    let heading = format!("{} ({}): {}", facts.number, facts.severity, facts.summary);
+    output.write(format_args!("{}\n\n{}\n", output.data.strong(heading), wrapped(facts.explanation, 90)))?;
+    Ok(Verdict::Fine)
+}
+
+/// The text in lines of up to `width` characters.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}

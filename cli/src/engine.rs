@@ -1,0 +1,121 @@
+//! The query engine that a command runs on: the embedded one over a lake folder, or Athena.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueHint};
+use embedded::{Embedded, Options};
+use lake::aws::{Access, Role, sdk_config_for};
+use query::Engine;
+use query::athena::{Athena, AthenaSettings};
+
+use crate::exit::Failure;
+use crate::lake_arguments::size_of;
+
+/// Which engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum EngineChoice {
+    /// The engine in this command, over a lake folder
+    #[default]
+    Embedded,
+    /// Amazon Athena, over the tables of a Glue database
+    Athena,
+}
+
+/// The engine and what it needs to know.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineArguments {
+    /// embedded: in this command; athena: in your account
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: EngineChoice,
+    /// The lake folder that the embedded engine reads
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, required_unless_present = "engine")]
+    pub(crate) lake: Option<PathBuf>,
+    /// Stop a query that reads more than this from the lake
+    #[arg(long, value_name = "SIZE", value_parser = size_of)]
+    pub(crate) max_scanned: Option<u64>,
+    /// Memory of a query of the embedded engine; what needs more goes to disk
+    #[arg(long, value_name = "SIZE", value_parser = size_of, default_value = "1GB")]
+    query_memory: u64,
+    #[command(flatten)]
+    pub(crate) athena: AthenaArguments,
+}
+
+/// Athena and the rights to use it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Athena")]
+pub(crate) struct AthenaArguments {
+    /// The Glue database of the tables; the first is where a table without a database is looked for
+    #[arg(long = "database", value_name = "NAME", env = "SLUICE_DATABASE")]
+    pub(crate) databases: Vec<String>,
+    /// The workgroup
+    #[arg(long, value_name = "NAME", env = "SLUICE_WORKGROUP")]
+    workgroup: Option<String>,
+    /// Where Athena writes results, unless the workgroup says: s3://bucket/prefix/
+    #[arg(long, value_name = "S3-URL", env = "SLUICE_QUERY_RESULTS")]
+    results: Option<String>,
+    /// The data catalog, if it is not AwsDataCatalog
+    #[arg(long, value_name = "NAME")]
+    catalog_name: Option<String>,
+    /// Take the result of the same query if it is no older than so many minutes
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    reuse_results: Option<u64>,
+    /// The profile of your AWS configuration
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// The Region of Athena
+    #[arg(long = "athena-region", value_name = "REGION")]
+    region: Option<String>,
+    /// A role to take on
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
+    /// The external id that the role's owner asks for
+    #[arg(long, value_name = "ID", requires = "role")]
+    external_id: Option<String>,
+}
+
+impl EngineArguments {
+    /// The engine, ready to run.
+    pub(crate) async fn open(&self) -> Result<Box<dyn Engine>, Failure> {
+        match self.engine {
+            EngineChoice::Embedded => Ok(Box::new(self.embedded().await?)),
+            EngineChoice::Athena => Ok(Box::new(self.athena.open().await)),
+        }
+    }
+
+    async fn embedded(&self) -> Result<Embedded, Failure> {
+        let Some(folder) = &self.lake else {
+            return Err(Failure::usage("the embedded engine needs a lake folder: give --lake FOLDER"));
+        };
+        if !folder.is_dir() {
+            let folder = folder.display();
+            return Err(Failure::usage(format_args!(
+                "{folder} is no folder. The embedded engine reads lakes on this machine; for one in S3 use --engine athena"
+            )));
+        }
+        let mut options = Options::default();
+        options.memory_limit = Some(self.query_memory);
+        Ok(Embedded::over_folder(folder, options).await.with_context(|| format!("{}", folder.display()))?)
+    }
+}
+
+impl AthenaArguments {
+    /// Athena with the rights that the arguments ask for.
+    pub(crate) async fn open(&self) -> Athena {
+        let access = Access {
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            role: self.role.clone().map(|arn| Role { arn, external_id: self.external_id.clone(), session_name: None }),
+        };
+        let settings = AthenaSettings {
+            workgroup: self.workgroup.clone(),
+            output_location: self.results.clone(),
+            catalog: self.catalog_name.clone(),
+            databases: self.databases.clone(),
+            reuse_results: self.reuse_results.map(|minutes| Duration::from_secs(60 * minutes)),
+        };
+        Athena::new(&sdk_config_for(&access).await, settings)
+    }
+}

@@ -1,0 +1,122 @@
+//! Rule files that the command line names: files, folders, or those that ship with Sluice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use detection::diagnostic::SourceText;
+use detection::lint::{Checked, check, duplicates};
+use detection::{Rule, SHIPPED_RULES};
+
+use crate::exit::Failure;
+use crate::output::{Output, counted};
+
+/// A rule file and what is said of it.
+#[derive(Debug)]
+pub(crate) struct RuleFile {
+    /// Its path, or its name among the shipped ones.
+    pub(crate) name: String,
+    /// The folder that paths in it are looked up from.
+    pub(crate) folder: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+    /// What lint says.
+    pub(crate) checked: Checked,
+}
+
+/// The rule files at these places, in the order of their names; the shipped ones if there are none.
+///
+/// # Errors
+/// A place that cannot be read, or holds no rule file.
+pub(crate) fn rule_files(places: &[PathBuf]) -> Result<Vec<RuleFile>, Failure> {
+    let mut files = Vec::new();
+    if places.is_empty() {
+        for (name, text) in SHIPPED_RULES {
+            files.push(RuleFile {
+                name: (*name).to_owned(),
+                folder: PathBuf::new(),
+                text: (*text).to_owned(),
+                checked: check(text),
+            });
+        }
+    }
+    for place in places {
+        let mut found = Vec::new();
+        if place.is_dir() {
+            collect(place, &mut found)?;
+            found.sort();
+            if found.is_empty() {
+                return Err(Failure::usage(format_args!("{} holds no .yaml file", place.display())));
+            }
+        } else {
+            found.push(place.clone());
+        }
+        for path in found {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
+            let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+            let checked = check(&text);
+            files.push(RuleFile { name, folder, text, checked });
+        }
+    }
+    let rules: Vec<(usize, &str, &Rule)> = files
+        .iter()
+        .enumerate()
+        .filter_map(|(index, file)| Some((index, file.name.as_str(), file.checked.rule.as_ref()?)))
+        .collect();
+    let named: Vec<(&str, &Rule)> = rules.iter().map(|(_, name, rule)| (*name, *rule)).collect();
+    let repeated: Vec<_> =
+        duplicates(&named).into_iter().filter_map(|(at, fault)| Some((rules.get(at)?.0, fault))).collect();
+    for (index, fault) in repeated {
+        if let Some(file) = files.get_mut(index) {
+            file.checked.diagnostics.push(fault);
+        }
+    }
+    Ok(files)
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let context = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.is_dir() {
+            collect(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+            && path.file_stem().is_none_or(|stem| stem != "catalog")
+        {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The rules of the files at these places. What refuses a file is said.
+///
+/// # Errors
+/// [`Failure::Refused`] if any is refused.
+pub(crate) fn rules(places: &[PathBuf], output: &Output) -> Result<Vec<Rule>, Failure> {
+    let files = rule_files(places)?;
+    accepted(&files, output)?;
+    Ok(files.into_iter().filter_map(|file| file.checked.rule).collect())
+}
+
+/// Says what refuses files.
+///
+/// # Errors
+/// [`Failure::Refused`] if any is refused.
+pub(crate) fn accepted(files: &[RuleFile], output: &Output) -> Result<(), Failure> {
+    let mut refused = 0;
+    for file in files {
+        let source = SourceText::new(&file.name, &file.text);
+        let errors: Vec<_> = file.checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
+        refused += u64::from(!errors.is_empty());
+        for error in errors {
+            output.complain(format_args!("{}\n", error.render(&source, output.talk.on)));
+        }
+    }
+    if refused > 0 {
+        output.complain(format_args!("{} refused", counted(refused, "rule file")));
+        return Err(Failure::Refused);
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+use crate::query::lake;
+use crate::support::{Folder, run};
+
+const RULE: &str = "\
+title: DNS of a test
+id: 6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a01
+status: test
+description: Every DNS query.
+author: Sluice
+date: 2024-05-01
+tags: [attack.t1071.004]
+falsepositives: [All of them]
+level: low
+schedule: rate(5 minutes)
+lookback: 1h
+ingest_delay: 10m
+sql: |
+  SELECT time, query.hostname AS hostname FROM {{class:dns_activity}} WHERE {{window}}
+";
+
+#[test]
+fn shipped_rules_pass_their_tests() {
+    let tested = run(0, &["detect", "test", "--format", "json"]).json();
+    let tested = tested.as_array().unwrap();
+    assert!(tested.len() >= 24, "{}", tested.len());
+    assert!(tested.iter().any(|test| test["findings"].as_u64().unwrap() > 0));
+    assert!(tested.iter().any(|test| test["findings"] == 0));
+}
+
+#[test]
+fn shipped_rules_are_listed_and_without_faults() {
+    let rules = run(0, &["detect", "list", "--format", "json"]).json();
+    assert!(rules.as_array().unwrap().len() >= 12);
+    run(0, &["detect", "lint", "--deny-warnings"]);
+}
+
+#[test]
+fn a_rule_with_a_fault_is_shown_with_the_place() {
+    let folder = Folder::new();
+    let rule = folder.write("rule.yaml", RULE.replace("{{window}}", "TRUE"));
+    let linted = run(2, &["detect", "lint", "--format", "ndjson", &rule]);
+    assert!(linted.lines().iter().any(|fault| fault["code"] == "E216" && fault["line"] == 14), "{}", linted.stdout);
+    run(2, &["hunt", "--lake", &folder.path(""), "--since", "1d", "--rules", &rule]);
+    assert!(run(0, &["detect", "lint", "--explain", "e216"]).stdout.starts_with("E216"));
+}
+
+#[test]
+fn a_hunt_finds_what_there_is_and_ends_with_1() {
+    let folder = Folder::new();
+    let (lake, rule) = (lake(&folder), folder.write("rules/rule.yaml", RULE));
+    let sql = "SELECT count(*) AS n FROM windows_sysmon_4003";
+    let events = run(0, &["query", "--lake", &lake, "--format", "json", sql]).json()[0]["n"].as_u64().unwrap();
+    let rules = folder.path("rules");
+    let hunt = |code, since| {
+        run(code, &["hunt", "--lake", &lake, "--since", since, "--rules", &rules, "--format", "ndjson"])
+    };
+    let found = hunt(1, "2000-01-01").lines();
+    assert!(found.len() as u64 <= events && !found.is_empty());
+    assert!(found.iter().all(|finding| finding["class_uid"] == 2004 && finding["finding_info"]["title"] == "DNS of a test"));
+    assert_eq!(hunt(0, "2100-01-01").stdout, "");
+    let days = run(1, &["detect", "backtest", "--lake", &lake, "--since", "2000-01-01", "--format", "json", &rule]).json();
+    assert_eq!(days[0]["findings"].as_u64().unwrap(), found.len() as u64);
+}
+
+#[test]
+fn a_run_publishes_a_finding_once_and_remembers_it() {
+    let folder = Folder::new();
+    let (lake, rule, state) = (lake(&folder), folder.write("rule.yaml", RULE), folder.path("state"));
+    let sql = "SELECT max(time) AS t FROM windows_sysmon_4003";
+    let last = run(0, &["query", "--lake", &lake, "--format", "json", sql]).json()[0]["t"].as_i64().unwrap();
+    let at = |minutes: i64| {
+        let seconds = last / 1000 + minutes * 60;
+        let sql = format!("SELECT to_iso8601(from_unixtime({seconds})) AS t");
+        run(0, &["query", "--lake", &lake, "--format", "json", &sql]).json()[0]["t"].as_str().unwrap().to_owned()
+    };
+    let detect = |code, now: &str| run(code, &["detect", "run", "--lake", &lake, "--state", &state, "--now", now, &rule]);
+    let (first, second) = (at(10), at(16));
+    let published = detect(1, &first).lines();
+    assert!(!published.is_empty());
+    assert!(published.iter().all(|message| message["group"] == "6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a01"));
+    assert_eq!(detect(0, &first).stdout, "", "the same firing does nothing");
+    assert_eq!(detect(0, &second).stdout, "", "the next window overlaps, but what was published is remembered");
+}
