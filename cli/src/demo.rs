@@ -221,7 +221,7 @@ impl Tour<'_> {
                 runtime: self.runtime.handle(),
             };
             let input = Input::File(self.dir.join("logs").join(log.name));
-            let (summary, unfit) = ingestion.run(&[input])?;
+            let summary = ingestion.run(&[input])?;
             for (class, count_of_class) in &summary.written {
                 table.row([class.clone(), count(*count_of_class), log.mapping.to_owned()]);
             }
@@ -229,7 +229,7 @@ impl Tour<'_> {
             written += summary.total_written();
             objects += summary.objects;
             bytes += summary.bytes;
-            problems += unfit;
+            problems += summary.problems;
         }
         let seconds = began.elapsed().as_secs_f64();
         let speed = count((records as f64 / seconds.max(0.001)) as u64);

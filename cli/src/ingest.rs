@@ -64,12 +64,10 @@ impl Ingest {
         let settings = self.lake.settings();
         let ingestion =
             Ingestion { output, source: &source, settings: &settings, stores: &stores, runtime: runtime.handle() };
-        let (summary, problems) = ingestion.run(&inputs)?;
+        let summary = ingestion.run(&inputs)?;
         match self.format {
             ResultFormat::Json => output.json(&summary)?,
-            ResultFormat::Table => {
-                output.write(summary.text(output, &stores, problems))?;
-            }
+            ResultFormat::Table => output.write(summary.text(output, &stores))?,
         }
         Ok(Verdict::of(self.fail_on_quarantine && !summary.quarantined.is_empty()))
     }
@@ -85,8 +83,8 @@ pub(crate) struct Ingestion<'i> {
 }
 
 impl Ingestion<'_> {
-    /// Takes all inputs in turn. Gives the summary, and how many values are in `unmapped` because they did not fit.
-    pub(crate) fn run(&self, inputs: &[Input]) -> Result<(Summary, u64), Failure> {
+    /// Takes all inputs in turn.
+    pub(crate) fn run(&self, inputs: &[Input]) -> Result<Summary, Failure> {
         let began = Instant::now();
         let mut counts = Counts::default();
         let (mut objects, mut bytes) = (0, 0);
@@ -113,8 +111,7 @@ impl Ingestion<'_> {
             let records = counts.records_in;
             return Err(Failure::usage(format_args!("{records} records came in, but only {safe} are accounted for")));
         }
-        let problems = counts.problems;
-        Ok((Summary::new(counts, objects, bytes, began), problems))
+        Ok(Summary::new(counts, objects, bytes, began))
     }
 
     fn take(&self, input: &Input) -> Result<(ObjectOutcome, Digest), Failure> {

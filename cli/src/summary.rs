@@ -23,14 +23,20 @@ pub(crate) struct Summary {
     pub(crate) bytes: u64,
     /// Time it took.
     pub(crate) seconds: f64,
+    /// Values that did not fit, and are in `unmapped`.
+    pub(crate) problems: u64,
+    /// Lines of rendered messages that look like a field which was there before, and are in the value above them.
+    pub(crate) repeated_fields: u64,
 }
 
 impl Summary {
     /// The summary of work that began at `began`.
     pub(crate) fn new(counts: Counts, objects: u64, bytes: u64, began: Instant) -> Self {
-        let Counts { records_in, written, quarantined, .. } = counts;
-        Self { records_in, written, quarantined, objects, bytes, seconds: seconds_since(began) }
+        let Counts { records_in, written, quarantined, problems, repeated_fields } = counts;
+        let seconds = seconds_since(began);
+        Self { records_in, written, quarantined, objects, bytes, seconds, problems, repeated_fields }
     }
+
     /// Records in the lake.
     pub(crate) fn total_written(&self) -> u64 {
         self.written.values().sum()
@@ -41,7 +47,7 @@ impl Summary {
         self.quarantined.values().sum()
     }
 
-    pub(crate) fn text(&self, output: &Output, stores: &Stores, problems: u64) -> String {
+    pub(crate) fn text(&self, output: &Output, stores: &Stores) -> String {
         let palette = output.data;
         let (written, quarantined) = (self.total_written(), self.total_quarantined());
         let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Right)]);
@@ -72,12 +78,13 @@ impl Summary {
             );
         }
         text += &format!("\n{}, {}", counted(self.objects, "object"), size(self.bytes));
-        if problems > 0 {
-            text += &format!(
-                "; {} did not fit and {} in unmapped",
-                counted(problems, "value"),
-                if problems == 1 { "is" } else { "are" }
-            );
+        let be = |count| if count == 1 { "is" } else { "are" };
+        if self.problems > 0 {
+            text += &format!("; {} did not fit and {} in unmapped", counted(self.problems, "value"), be(self.problems));
+        }
+        if self.repeated_fields > 0 {
+            let (lines, be) = (counted(self.repeated_fields, "line"), be(self.repeated_fields));
+            text += &format!("; {lines} of messages repeated a field's name and {be} in the value above");
         }
         text.push('\n');
         text

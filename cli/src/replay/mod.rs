@@ -4,7 +4,7 @@ mod on_failure;
 pub(crate) mod quarantine;
 mod stream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueHint;
@@ -26,13 +26,15 @@ use crate::summary::Summary;
 /// From quarantine: every record is mapped with the mapping as it is now. What can be written is, and leaves quarantine
 /// once its object is in the lake; the rest stays as it was.
 ///
-/// From a stream: the function's on-failure destination gets messages that name a range of records and do not hold them.
-/// They are read again from the stream, while it still has them. Ranges that the stream no longer has are lost, and said to be.
+/// From what Lambda put aside: batches of a stream that the function failed to the last retry. In a bucket they are whole;
+/// an object is removed once its records are safe. Messages in a queue or topic only name a range of records, which are
+/// read again from the stream while it still has them; ranges that it no longer has are lost, and said to be.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice replay --quarantine ./lake --lake ./lake --mapping fixed.json --dry-run
   sluice replay --quarantine s3://aside --lake s3://lake --mapping mine.json --reason no_mapping
+  sluice replay --on-failure s3://aside/aws/lambda --lake s3://lake --mapping windows-sysmon
   sluice replay --on-failure-queue https://sqs… --lake s3://lake --mapping windows-sysmon
   sluice replay --on-failure messages.json --lake s3://lake --mapping windows-sysmon
 
@@ -50,10 +52,10 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     #[arg(required_unless_present_any = ["on_failure", "on_failure_queue"])]
     quarantine: Option<String>,
-    /// Replay what messages of the on-failure destination name: a file with them, or `-`
-    #[arg(long, value_name = "FILE")]
-    on_failure: Option<PathBuf>,
-    /// Replay what the messages in this SQS queue name; a message is deleted when its records are safe
+    /// Replay what Lambda put aside: s3://bucket[/prefix] or a folder, a file with messages, or `-`
+    #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
+    on_failure: Option<String>,
+    /// Replay what the messages in this SQS queue tell of; a message is deleted when its records are safe
     #[arg(long, value_name = "URL", conflicts_with = "on_failure")]
     on_failure_queue: Option<String>,
     /// Only records quarantined under this source [default: the mapping's source_name]
@@ -98,18 +100,19 @@ struct Report {
 impl Replay {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let began = Instant::now();
-        let messages = Input::all(self.on_failure.as_slice(), Some(&self.mapping))?;
+        let aside = self.on_failure.as_deref().map(|location| Aside::find(location, &self.mapping)).transpose()?;
         let config = MappingConfig::read(&self.mapping)?;
         let source = config.source(output)?;
         let runtime = runtime()?;
         let settings = self.lake.settings();
         let stores = runtime.block_on(self.lake.stores(self.quarantine.as_deref()))?;
-        let replayed = if self.on_failure.is_some() || self.on_failure_queue.is_some() {
+        let replayed = if aside.is_some() || self.on_failure_queue.is_some() {
             let sources = stream_source(&config, &source)?;
             let pipeline = on_failure::Pipeline { output, sources: &sources, settings: &settings, stores: &stores };
-            match &self.on_failure_queue {
-                Some(url) => runtime.block_on(pipeline.replay_queue(url))?,
-                None => runtime.block_on(pipeline.replay_messages(&messages))?,
+            match (&aside, &self.on_failure_queue) {
+                (Some(Aside::Objects(location)), _) => runtime.block_on(pipeline.replay_objects(location))?,
+                (Some(Aside::Messages(input)), _) => runtime.block_on(pipeline.replay_file(input))?,
+                (None, url) => runtime.block_on(pipeline.replay_queue(url.as_deref().unwrap_or_default()))?,
             }
         } else {
             let selection = quarantine::Selection {
@@ -124,7 +127,6 @@ impl Replay {
                 || replayed.unreadable > 0
                 || (self.fail_on_quarantine && !replayed.counts.quarantined.is_empty()),
         );
-        let problems = replayed.counts.problems;
         let summary = Summary::new(replayed.counts, replayed.objects, replayed.bytes, began);
         for lost in &replayed.lost {
             output.complain(format_args!("{} {lost}", output.talk.error("lost:")));
@@ -135,7 +137,7 @@ impl Replay {
                 output.json(&Report { summary, lost, unreadable, dry_run: self.dry_run })?;
             }
             ResultFormat::Table => {
-                let text = summary.text(output, &stores, problems);
+                let text = summary.text(output, &stores);
                 let dry = if self.dry_run { "dry run: nothing was changed; this would be\n" } else { "" };
                 output.write(format_args!("{dry}{text}"))?;
                 if replayed.unreadable > 0 {
@@ -144,6 +146,25 @@ impl Replay {
             }
         }
         Ok(verdict)
+    }
+}
+
+/// Where Lambda's messages are.
+enum Aside {
+    /// In a bucket or a folder, each an object.
+    Objects(String),
+    /// In a file.
+    Messages(Input),
+}
+
+impl Aside {
+    fn find(location: &str, mapping: &str) -> Result<Self, Failure> {
+        if location.starts_with("s3://") || Path::new(location).is_dir() {
+            return Ok(Self::Objects(location.to_owned()));
+        }
+        let inputs = Input::all(&[PathBuf::from(location)], Some(mapping))?;
+        let input = inputs.into_iter().next().ok_or_else(|| Failure::usage("--on-failure names nothing"))?;
+        Ok(Self::Messages(input))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_sqs::Client;
-use pipeline::{Settings, Sources, Stores, StreamRecord, transform_records};
+use lake::store::Store;
+use pipeline::{KinesisEvent, Settings, Sources, Stores, StreamRecord, transform_records};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ const RECEIVED: i32 = 10;
 /// Seconds for which nobody else sees a message that is being replayed.
 const HIDDEN_SECONDS: i32 = 900;
 
-/// What re-read records pass through: the pipeline of the function.
+/// What the records pass through: the pipeline of the function.
 pub(super) struct Pipeline<'p> {
     pub(super) output: &'p Output,
     pub(super) sources: &'p Sources,
@@ -32,34 +33,91 @@ pub(super) struct Pipeline<'p> {
 }
 
 impl Pipeline<'_> {
-    /// Replays the ranges that messages in files name.
-    pub(super) async fn replay_messages(&self, inputs: &[Input]) -> Result<Replayed, Failure> {
+    /// Replays what messages in a file tell of.
+    pub(super) async fn replay_file(&self, input: &Input) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
-        for input in inputs {
-            let mut text = String::new();
-            let mut limited = std::io::Read::take(input.open()?, MESSAGES_BYTES);
-            std::io::Read::read_to_string(&mut limited, &mut text).with_context(|| format!("cannot read {input}"))?;
-            let mut ranges = Vec::new();
-            for message in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
-                let message = message.with_context(|| format!("{input} is not JSON"))?;
-                let found = ranges.len();
-                collect_ranges(&message, WRAPPINGS, &mut ranges).with_context(|| input.to_string())?;
-                if ranges.len() == found {
-                    self.output.say(format_args!("{input}: a document without KinesisBatchInfo is left out"));
-                }
+        let mut text = String::new();
+        let mut limited = std::io::Read::take(input.open()?, MESSAGES_BYTES);
+        std::io::Read::read_to_string(&mut limited, &mut text).with_context(|| format!("cannot read {input}"))?;
+        let mut told = Vec::new();
+        for message in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
+            let message = message.with_context(|| format!("{input} is not JSON"))?;
+            let found = told.len();
+            collect(&message, WRAPPINGS, &mut told).with_context(|| input.to_string())?;
+            if told.len() == found {
+                self.output.say(format_args!("{input}: a document without KinesisBatchInfo is left out"));
             }
-            if ranges.is_empty() {
-                return Err(Failure::usage(format_args!("{input} has no message with KinesisBatchInfo")));
-            }
-            for range in &ranges {
-                self.replay_range(range, &mut replayed).await?;
-            }
+        }
+        if told.is_empty() {
+            return Err(Failure::usage(format_args!("{input} has no message with KinesisBatchInfo")));
+        }
+        for told in &told {
+            self.replay(told, &mut replayed).await?;
         }
         Ok(replayed)
     }
 
-    /// Replays the ranges that the messages in a queue name, until it is empty. A message is deleted once all of its
-    /// records are in the lake or in quarantine.
+    /// Replays the batches that Lambda put into a bucket or folder, or the one object that `location` names. An object is
+    /// removed once all of its records are in the lake or in quarantine.
+    pub(super) async fn replay_objects(&self, location: &str) -> Result<Replayed, Failure> {
+        let mut replayed = Replayed::default();
+        let store = lake::store::open(location).await?;
+        let mut after = String::new();
+        let mut found = false;
+        loop {
+            let page = store.list("", &after).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.key);
+            for object in page.iter().filter(|object| is_lambdas(&object.key)) {
+                found = true;
+                self.replay_object(store.as_ref(), &object.key, &mut replayed).await?;
+            }
+        }
+        if let (false, Some((folder, key))) = (found, location.rsplit_once('/'))
+            && folder.starts_with("s3://")
+            && !key.is_empty()
+        {
+            let store = lake::store::open(folder).await?;
+            found = store.list(key, "").await?.iter().any(|listed| listed.key == key);
+            if found {
+                self.replay_object(store.as_ref(), key, &mut replayed).await?;
+            }
+        }
+        if !found {
+            self.output.say(format_args!("nothing in {}", store.describe()));
+        }
+        Ok(replayed)
+    }
+
+    /// Replays an object of the on-failure destination; whether all of it is safe.
+    async fn replay_object(&self, store: &dyn Store, key: &str, replayed: &mut Replayed) -> Result<bool, Failure> {
+        let object = match store.get(key).await {
+            // Another replay was faster.
+            Err(error) if error.is_not_found() => return Ok(true),
+            object => object?,
+        };
+        let mut told = Vec::new();
+        let read = serde_json::from_slice(&object)
+            .map_err(anyhow::Error::new)
+            .and_then(|message| collect(&message, WRAPPINGS, &mut told));
+        if read.is_err() || told.is_empty() || told.iter().any(|told| matches!(told, Told::Object { .. })) {
+            let place = format!("{}/{key}", store.describe());
+            self.output.complain(format_args!("{place} has no KinesisBatchInfo; the object stays as it is"));
+            replayed.unreadable += 1;
+            return Ok(false);
+        }
+        let mut is_safe = true;
+        for told in &told {
+            is_safe &= Box::pin(self.replay(told, replayed)).await?;
+        }
+        if is_safe {
+            store.remove(key).await?;
+        }
+        Ok(is_safe)
+    }
+
+    /// Replays what the messages in a queue tell of, until it is empty. A message is deleted once all of its records are in
+    /// the lake or in quarantine.
     pub(super) async fn replay_queue(&self, url: &str) -> Result<Replayed, Failure> {
         let client = Client::new(&lake::aws::sdk_config().await);
         let mut replayed = Replayed::default();
@@ -101,24 +159,61 @@ impl Pipeline<'_> {
         Ok(replayed)
     }
 
-    /// Replays what one message of a queue names; whether all of it is safe.
+    /// Replays what one message of a queue tells of; whether all of it is safe.
     async fn replay_message(&self, body: &str, replayed: &mut Replayed) -> Result<bool, Failure> {
-        let mut ranges = Vec::new();
+        let mut told = Vec::new();
         let read = serde_json::from_str(body)
             .map_err(anyhow::Error::new)
-            .and_then(|message| collect_ranges(&message, WRAPPINGS, &mut ranges));
-        if read.is_err() || ranges.is_empty() {
+            .and_then(|message| collect(&message, WRAPPINGS, &mut told));
+        if read.is_err() || told.is_empty() {
             let start: String = body.chars().take(100).collect();
             let start = crate::output::harmless(&start).into_owned();
             self.output.complain(format_args!("a message without KinesisBatchInfo is left: {start}"));
             replayed.unreadable += 1;
             return Ok(false);
         }
-        let lost = replayed.lost.len();
-        for range in &ranges {
-            self.replay_range(range, replayed).await?;
+        let mut is_safe = true;
+        for told in &told {
+            is_safe &= self.replay(told, replayed).await?;
         }
-        Ok(replayed.lost.len() == lost)
+        Ok(is_safe)
+    }
+
+    /// Replays what a message tells of; whether all of it is safe.
+    async fn replay(&self, told: &Told, replayed: &mut Replayed) -> Result<bool, Failure> {
+        match told {
+            Told::Batch(event) => match KinesisEvent::parse(event) {
+                Ok(event) => {
+                    self.transform(&event.records(), replayed).await?;
+                    Ok(true)
+                }
+                Err(error) => {
+                    self.output.complain(format_args!("a payload is not a batch of Kinesis records: {error}"));
+                    replayed.unreadable += 1;
+                    Ok(false)
+                }
+            },
+            Told::Range(range) => {
+                let lost = replayed.lost.len();
+                self.replay_range(range, replayed).await?;
+                Ok(replayed.lost.len() == lost)
+            }
+            Told::Object { bucket, key } => {
+                let store = lake::store::open(&format!("s3://{bucket}")).await?;
+                self.replay_object(store.as_ref(), key, replayed).await
+            }
+        }
+    }
+
+    async fn transform(&self, records: &[StreamRecord<'_>], replayed: &mut Replayed) -> Result<(), Failure> {
+        let outcome = transform_records(self.sources, self.settings, self.stores, records, || true).await;
+        replayed.counts.add(&outcome.counts);
+        replayed.objects += outcome.objects;
+        replayed.bytes += outcome.bytes;
+        let Some(first) = outcome.retry_from else { return Ok(()) };
+        let sequence_number = records.get(first).map_or("?", |record| record.sequence_number);
+        let errors = outcome.errors.join("; ");
+        Err(Failure::Other(anyhow!("{errors}. Not safe from record {sequence_number} on")))
     }
 
     async fn replay_range(&self, range: &StreamRange, replayed: &mut Replayed) -> Result<(), Failure> {
@@ -139,15 +234,7 @@ impl Pipeline<'_> {
                 })
                 .collect();
             bar.inc(records.iter().map(|record| record.data.len() as u64).sum());
-            let outcome = transform_records(self.sources, self.settings, self.stores, &records, || true).await;
-            replayed.counts.add(&outcome.counts);
-            replayed.objects += outcome.objects;
-            replayed.bytes += outcome.bytes;
-            if let Some(first) = outcome.retry_from {
-                let sequence_number = records.get(first).map_or("?", |record| record.sequence_number);
-                let errors = outcome.errors.join("; ");
-                return Err(Failure::Other(anyhow!("{errors}. Not safe from record {sequence_number} on")));
-            }
+            self.transform(&records, replayed).await?;
         }
         bar.finish_and_clear();
         replayed.lost.extend(reader.lost());
@@ -155,25 +242,57 @@ impl Pipeline<'_> {
     }
 }
 
-/// The ranges in a document: the message itself, as SNS or SQS wrap it, as `aws sqs receive-message` prints it, or a list
-/// of any of these.
-fn collect_ranges(document: &Value, wrappings: u32, ranges: &mut Vec<StreamRange>) -> anyhow::Result<()> {
+/// What a message tells of.
+enum Told {
+    /// The batch itself: the event that the function was given. Lambda writes it into a bucket, and nowhere else.
+    Batch(String),
+    /// Where its records are in the stream.
+    Range(StreamRange),
+    /// An object with the message, as S3 announces it.
+    Object { bucket: String, key: String },
+}
+
+/// Whether an object may be one of Lambda's. In the quarantine bucket they have Sluice's own for neighbours.
+fn is_lambdas(key: &str) -> bool {
+    !["quarantine/", "ext/"].iter().any(|own| key.starts_with(own))
+}
+
+/// What a document tells of: the message itself, as SNS or SQS wrap it, as `aws sqs receive-message` prints it, the
+/// announcement of an object with it, or a list of any of these.
+fn collect(document: &Value, wrappings: u32, told: &mut Vec<Told>) -> anyhow::Result<()> {
     let Some(wrappings) = wrappings.checked_sub(1) else { return Ok(()) };
     match document {
-        Value::Array(items) => items.iter().try_for_each(|item| collect_ranges(item, wrappings, ranges)),
+        Value::Array(items) => items.iter().try_for_each(|item| collect(item, wrappings, told)),
         Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(inner) => collect_ranges(&inner, wrappings, ranges),
+            Ok(inner) => collect(&inner, wrappings, told),
             Err(_) => Ok(()),
         },
         Value::Object(members) => {
             if let Some(info) = members.get("KinesisBatchInfo") {
-                ranges.push(StreamRange::deserialize(info).context("KinesisBatchInfo")?);
+                told.push(match members.get("payload") {
+                    Some(Value::String(event)) => Told::Batch(event.clone()),
+                    Some(event @ Value::Object(_)) => Told::Batch(event.to_string()),
+                    _ => Told::Range(StreamRange::deserialize(info).context("KinesisBatchInfo")?),
+                });
+                return Ok(());
+            }
+            if let Some(object) = announced(document) {
+                told.push(object);
                 return Ok(());
             }
             let inner =
                 ["Messages", "Records", "Body", "body", "Message"].into_iter().find_map(|name| members.get(name));
-            inner.map_or(Ok(()), |inner| collect_ranges(inner, wrappings, ranges))
+            inner.map_or(Ok(()), |inner| collect(inner, wrappings, told))
         }
         _ => Ok(()),
     }
+}
+
+/// The object of an event that S3 sends to EventBridge.
+fn announced(event: &Value) -> Option<Told> {
+    if event.get("source")? != "aws.s3" {
+        return None;
+    }
+    let text = |pointer: &str| Some(event.pointer(pointer)?.as_str()?.to_owned());
+    Some(Told::Object { bucket: text("/detail/bucket/name")?, key: text("/detail/object/key")? })
 }

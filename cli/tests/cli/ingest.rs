@@ -25,7 +25,10 @@ fn every_record_is_in_the_lake_or_in_quarantine() {
     let written: u64 = summary["written"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(written, 60);
     let names: Vec<_> = summary.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["records_in", "written", "quarantined", "objects", "bytes", "seconds"]);
+    assert_eq!(
+        names,
+        ["records_in", "written", "quarantined", "objects", "bytes", "seconds", "problems", "repeated_fields"]
+    );
 
     let files = folder.files("lake");
     assert_eq!(summary["objects"], files.len());
@@ -39,6 +42,17 @@ fn every_record_is_in_the_lake_or_in_quarantine() {
         refused[0]["origin"],
         json!({ "kind": "file", "name": file, "offset": refused[0]["origin"]["offset"], "index": 60, "line": 61 })
     );
+}
+
+#[test]
+fn quarantine_keeps_the_white_space_around_what_cannot_be_read() {
+    let folder = Folder::new();
+    let file = folder.write("log", "\t nonsense \t\r\n{\"EventId\" \u{a0} \n");
+    let lake = folder.path("lake");
+    run(0, &ingest(&lake, &[&file]));
+    let refused = quarantined(&folder.files("lake"));
+    let raw: Vec<_> = refused.iter().map(|line| line["raw"].as_str().unwrap()).collect();
+    assert_eq!(raw, ["\t nonsense \t", "{\"EventId\" \u{a0} "]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Replay of what the on-failure destination names, against a stand-in for Kinesis and SQS.
+//! Replay of what Lambda put aside, against a stand-in for Kinesis, SQS and S3.
 
 use std::sync::LazyLock;
 
@@ -72,6 +72,122 @@ fn the_named_records_are_read_again_and_no_others() {
     let before = folder.files("lake");
     replay(&folder, &service, 0, &["--on-failure", &file]);
     assert!(before == folder.files("lake"), "a second time over the first");
+}
+
+/// The same message with the batch itself, as Lambda writes it into a bucket.
+fn message_with_payload(from: u64, to: u64) -> Value {
+    let (_, page) = shard(1, "GetRecords", &json!({ "ShardIterator": from.to_string() }));
+    let records = page["Records"].as_array().unwrap().iter().take((to - from + 1) as usize);
+    let records: Vec<Value> = records
+        .map(|record| {
+            let number = record["SequenceNumber"].as_str().unwrap();
+            json!({
+                "kinesis": {
+                    "kinesisSchemaVersion": "1.0", "partitionKey": "x", "sequenceNumber": number, "data": record["Data"],
+                    "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"]
+                },
+                "eventSource": "aws:kinesis", "eventID": format!("{SHARD}:{number}"), "eventSourceARN": STREAM
+            })
+        })
+        .collect();
+    assert_eq!(records.len() as u64, to - from + 1, "a page has seven");
+    let mut message = message(from, to);
+    message["payload"] = json!({ "Records": records }).to_string().into();
+    message
+}
+
+fn no_service() -> Service {
+    Service::start(|operation, _| panic!("{operation}"))
+}
+
+#[test]
+fn a_batch_that_lambda_put_aside_is_replayed_from_its_payload() {
+    let folder = Folder::new();
+    for (name, content) in [
+        ("aside/aws/lambda/c39a/shardId-000000000001/2025/03/03/batch", message_with_payload(40, 45).to_string()),
+        ("aside/aws/lambda/c39a/shardId-000000000001/2025/03/03/other", "{}".to_owned()),
+        ("aside/aws/lambda/c39a/shardId-000000000001/2025/03/03/broken", {
+            message_with_payload(40, 45).to_string().replace("eventSourceARN", "x")
+        }),
+        ("aside/quarantine/windows-sysmon/no_time/20250303/a.ndjson.zst", "not Lambda's".to_owned()),
+    ] {
+        folder.write(name, content);
+    }
+    let replayed = replay(&folder, &no_service(), 1, &["--on-failure", &folder.path("aside")]);
+    let report = replayed.json();
+    assert_eq!((&report["records_in"], &report["quarantined"]), (&6.into(), &json!({ "undecodable": 1 })));
+    assert_eq!((&report["unreadable"], &report["lost"]), (&2.into(), &json!([])));
+    assert!(replayed.stderr.contains("2025/03/03/other has no KinesisBatchInfo"), "{}", replayed.stderr);
+    assert!(replayed.stderr.contains("a payload is not a batch of Kinesis records: a member"), "{}", replayed.stderr);
+    let left: Vec<String> = folder.files("aside").into_keys().collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+    assert!(!left.iter().any(|name| name.ends_with("batch")), "what is safe has been removed: {left:?}");
+    let refused = quarantined(&folder.files("lake"));
+    assert_eq!((&refused[0]["raw"], &refused[0]["origin"]["sequence_number"]), (&"nonsense".into(), &"42".into()));
+
+    // The names follow from the records alone, wherever they come from.
+    let reread = Folder::new();
+    let file = reread.write("messages.json", message(40, 45).to_string());
+    replay(&reread, &Service::start(|operation, body| shard(1, operation, body)), 0, &["--on-failure", &file]);
+    assert!(folder.files("lake") == reread.files("lake"));
+}
+
+#[test]
+fn a_message_with_its_payload_needs_no_stream() {
+    for message in [message_with_payload(1, 3), {
+        let mut parsed = message_with_payload(1, 3);
+        parsed["payload"] = serde_json::from_str(parsed["payload"].as_str().unwrap()).unwrap();
+        parsed
+    }] {
+        let folder = Folder::new();
+        let file = folder.write("message.json", message.to_string());
+        assert_eq!(replay(&folder, &no_service(), 0, &["--on-failure", &file]).json()["records_in"], 3);
+        assert!(folder.files("").contains_key("message.json"), "a file that is named stays");
+    }
+}
+
+/// What the rule for objects that Lambda put aside sends into the queue.
+fn announcement(key: &str) -> String {
+    json!({
+        "version": "0", "detail-type": "Object Created", "source": "aws.s3", "region": "eu-central-1",
+        "detail": { "version": "0", "bucket": { "name": "aside" }, "object": { "key": key, "size": 1 } }
+    })
+    .to_string()
+}
+
+#[test]
+fn the_queue_of_batches_put_aside_leads_to_their_objects() {
+    let folder = Folder::new();
+    let handed_out = std::sync::atomic::AtomicBool::new(false);
+    let service = Service::start(move |operation, _| match operation {
+        "ReceiveMessage" => {
+            let messages = ["batch", "gone"].map(|key| {
+                json!({ "MessageId": key, "ReceiptHandle": key, "Body": announcement(&format!("aws/lambda/{key}")) })
+            });
+            let first = !handed_out.swap(true, std::sync::atomic::Ordering::SeqCst);
+            (200, if first { json!({ "Messages": messages }) } else { json!({}) })
+        }
+        "DeleteMessage" => (200, json!({})),
+        "GET /aside/aws/lambda/batch" => (200, message_with_payload(1, 3)),
+        "GET /aside/aws/lambda/gone" => (404, json!("<Error><Code>NoSuchKey</Code></Error>")),
+        "DELETE /aside/aws/lambda/batch" => (204, json!(null)),
+        other => panic!("{other}"),
+    });
+    let report = replay(&folder, &service, 0, &["--on-failure-queue", QUEUE]).json();
+    assert_eq!((&report["records_in"], &report["unreadable"]), (&3.into(), &0.into()));
+    let order: Vec<String> = service.requests().into_iter().map(|(operation, _)| operation).collect();
+    assert_eq!(
+        order,
+        [
+            "ReceiveMessage",
+            "GET /aside/aws/lambda/batch",
+            "DELETE /aside/aws/lambda/batch",
+            "DeleteMessage",
+            "GET /aside/aws/lambda/gone",
+            "DeleteMessage",
+            "ReceiveMessage"
+        ]
+    );
 }
 
 #[test]

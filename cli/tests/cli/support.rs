@@ -190,7 +190,7 @@ impl Service {
         Run::of(command).ends_with(code)
     }
 
-    /// What was asked so far: operations and bodies.
+    /// What was asked so far: operations (S3's are method and path) and bodies.
     pub(crate) fn requests(&self) -> Vec<(String, Value)> {
         self.requests.lock().unwrap().clone()
     }
@@ -200,11 +200,13 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, Value)>>, answer: &dyn
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let (mut operation, mut length) = (String::new(), 0);
+        let mut request = None;
         for line in reader.by_ref().lines() {
             let Ok(line) = line else { return };
             if line.is_empty() {
                 break;
             }
+            request.get_or_insert_with(|| line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" "));
             match line.split_once(": ") {
                 Some((name, value)) if name.eq_ignore_ascii_case("x-amz-target") => {
                     operation = value.rsplit('.').next().unwrap().to_owned();
@@ -213,15 +215,19 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<(String, Value)>>, answer: &dyn
                 _ => {}
             }
         }
-        if operation.is_empty() {
-            return;
-        }
+        // S3 has no operations, only methods and paths: `GET /bucket/key`.
+        let Some(request) = request else { return };
+        let operation = if operation.is_empty() { request } else { operation };
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         seen.lock().unwrap().push((operation.clone(), body.clone()));
         let (status, body) = answer(&operation, &body);
-        let body = body.to_string();
+        let body = match body {
+            // S3's errors are XML.
+            Value::String(text) if operation.contains(' ') => text,
+            body => body.to_string(),
+        };
         let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\n");
         let sent = write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len());
         if sent.is_err() {

@@ -73,6 +73,7 @@ impl Metrics {
         self.add("RecordsWritten", Unit::Count, counts.total_written());
         self.add("RecordsQuarantined", Unit::Count, counts.total_quarantined());
         self.add("ValueProblems", Unit::Count, counts.problems);
+        self.add("RepeatedFields", Unit::Count, counts.repeated_fields);
         self.add("ObjectsWritten", Unit::Count, objects);
         self.add("BytesWritten", Unit::Bytes, bytes);
         for (reason, count) in &counts.quarantined {

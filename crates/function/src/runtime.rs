@@ -78,13 +78,7 @@ pub enum HandlerError {
 impl HandlerError {
     /// An event that serde could not read. Its message would quote the event, so only the place is kept.
     pub fn malformed(expected: &'static str, error: &serde_json::Error) -> Self {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "a member is missing or of another type",
-            serde_json::error::Category::Eof => "it ends early",
-            _ => "it is not JSON",
-        };
-        let reason = format!("{what} at line {} column {}", error.line(), error.column());
-        Self::Malformed { expected, reason }
+        Self::Malformed { expected, reason: pipeline::json_fault(error) }
     }
 
     fn kind(&self) -> &'static str {

@@ -47,6 +47,9 @@ pub struct Counts {
     pub quarantined: BTreeMap<String, u64>,
     /// Values that could not be written as the mapping wanted; they are in `unmapped`.
     pub problems: u64,
+    /// Lines of rendered messages that named a field which its message had before. They are in the value above them:
+    /// part of it, or written to look like a field. See [`sources::TextFields`].
+    pub repeated_fields: u64,
 }
 
 impl Counts {
@@ -64,6 +67,7 @@ impl Counts {
     pub fn add(&mut self, other: &Counts) {
         self.records_in += other.records_in;
         self.problems += other.problems;
+        self.repeated_fields += other.repeated_fields;
         for (class, count) in &other.written {
             *self.written.entry(class.clone()).or_default() += count;
         }
@@ -241,6 +245,7 @@ impl<'s> Batch<'s> {
         let mut bump = std::mem::take(&mut self.bump);
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut routed = source;
+        let mut repeated_fields = 0;
         // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
         let mapped = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
@@ -254,17 +259,19 @@ impl<'s> Batch<'s> {
             {
                 fields.apply(&mut document);
             }
+            repeated_fields = document.repeated_fields();
             let mapping: &'s Mapping = source.mapping();
             let mapped = mapping.apply(&document, &bump).map_err(|refusal| (refusal.code(), refusal.to_string()))?;
             buffer.recycle(document);
             Ok((source, mapped))
         }));
+        self.counts.repeated_fields += repeated_fields as u64;
         let mapped =
             mapped.unwrap_or_else(|_| Err(("fault", "Sluice broke off on this event; please report it".into())));
         #[cfg(test)]
         failpoint::reach(failpoint::Place::Append, event.bytes);
         if let Err((reason, message)) = mapped.and_then(|(source, mapped)| self.append(source, &mapped, input)) {
-            self.quarantine(Refused { source: routed, reason, message }, event.bytes, origin, input);
+            self.quarantine(Refused { source: routed, reason, message }, event.raw, origin, input);
         }
         self.buffer = buffer;
         bump.reset();

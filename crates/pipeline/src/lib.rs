@@ -7,6 +7,7 @@
 
 mod batch;
 mod deliver;
+mod kinesis_event;
 mod object;
 mod routing;
 mod source;
@@ -14,6 +15,7 @@ mod stream;
 
 pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Settings};
 pub use deliver::{Delivery, Stores};
+pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
 pub use routing::{DEFAULT_SOURCES, RoutingError, Sources};
 pub use source::{SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};

@@ -309,6 +309,13 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_looks_like_a_field_which_was_there_is_counted_and_belongs_to_the_value() {
+        let (outcome, quarantine) = transform(&["a.example\\r\\nQueryName: b.example", "c.example"]);
+        assert_eq!((outcome.counts.total_written(), quarantine.len()), (2, 0));
+        assert_eq!(outcome.counts.repeated_fields, 1);
+    }
+
+    #[test]
     fn every_record_may_be_at_fault() {
         failpoint::set(Place::Append, "example");
         let (outcome, quarantine) = transform(&QUERIES);

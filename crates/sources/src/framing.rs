@@ -68,6 +68,9 @@ pub struct RawEvent<'r> {
     pub position: Position,
     /// Its bytes, without line break and surrounding white space.
     pub bytes: &'r [u8],
+    /// What the input has here and nowhere else: the bytes with the white space around them, without line break. This is
+    /// what to keep of an event that cannot be read.
+    pub raw: &'r [u8],
     /// The columns, if it is a line of delimited text; else it is JSON.
     pub(crate) columns: Option<(&'r Delimited, &'r [String])>,
 }
@@ -163,8 +166,8 @@ pub(crate) struct Cursor<'a> {
 
 /// An item of which only the place in the window is known, so that the window can still move.
 pub(crate) enum Found {
-    /// Bytes from the front of the window.
-    Event { from: usize, to: usize, line: Option<u64> },
+    /// Bytes of the window, the first `raw` of which belong to this event.
+    Event { from: usize, to: usize, raw: usize, line: Option<u64> },
     /// The first bytes are in [`Cursor::start`].
     Oversized { offset: u64, length: u64, line: Option<u64> },
     /// Bytes from the front of the window.
@@ -283,13 +286,10 @@ impl Cursor<'_> {
         self.items += 1;
         let offset = self.window.offset();
         match found {
-            Found::Event { from, to, line } => {
+            Found::Event { from, to, raw, line } => {
                 let position = Position { offset: offset + from as u64, index, line };
-                Item::Event(RawEvent {
-                    position,
-                    bytes: self.window.bytes().get(from..to).unwrap_or_default(),
-                    columns,
-                })
+                let raw = self.window.bytes().get(..raw).unwrap_or_default();
+                Item::Event(RawEvent { position, bytes: raw.get(from..to).unwrap_or_default(), raw, columns })
             }
             Found::Oversized { offset, length, line } => {
                 Item::Oversized { position: Position { offset, index, line }, length, start: &self.start }
@@ -346,7 +346,7 @@ impl Cursor<'_> {
         if let Some(fault) = self.window.take_fault() {
             return Ok(Some(Found::Fault { error: FrameError::Input(fault), to: self.given, line: None }));
         }
-        Ok(Some(Found::Event { from, to, line: None }))
+        Ok(Some(Found::Event { from, to, raw: self.given, line: None }))
     }
 }
 
@@ -367,11 +367,13 @@ impl Lines {
             self.next += 1;
             let whole = length + usize::from(has_break);
             let bytes = cursor.window.bytes().get(..length).unwrap_or_default();
+            let unbroken = bytes.strip_suffix(b"\r").unwrap_or(bytes).len();
             let (from, to) = match self.delimited {
                 // White space may separate fields: only the line break goes.
-                Some(_) => (0, bytes.strip_suffix(b"\r").unwrap_or(bytes).len()),
+                Some(_) => (0, unbroken),
                 None => trimmed(bytes),
             };
+            let raw = if has_break { unbroken } else { length };
             let bytes = bytes.get(from..to).unwrap_or_default();
             if bytes.trim_ascii().is_empty() {
                 cursor.window.drop_front(whole);
@@ -390,9 +392,9 @@ impl Lines {
             }
             cursor.given = whole;
             if let Some((_, Names::Unreadable(error))) = &self.delimited {
-                return Ok(Some(Found::Fault { error: FrameError::Header(error.clone()), to, line }));
+                return Ok(Some(Found::Fault { error: FrameError::Header(error.clone()), to: raw, line }));
             }
-            return Ok(Some(Found::Event { from, to, line }));
+            return Ok(Some(Found::Event { from, to, raw, line }));
         }
     }
 
@@ -564,6 +566,23 @@ mod tests {
         );
         assert!(items(&Framing::Ndjson, b"", Limits::default()).is_empty());
         assert!(items(&Framing::Ndjson, b"\n\r\n", Limits::default()).is_empty());
+    }
+
+    #[test]
+    fn the_raw_bytes_of_an_event_are_all_that_stands_between_line_breaks() {
+        let raw = |framing: &Framing, input: &[u8]| {
+            let mut records = Records::of_stream(framing, Trickle(input), Limits::default());
+            let mut all = Vec::new();
+            while let Some(item) = records.next_item().unwrap() {
+                let Item::Event(event) = item else { panic!("{item:?}") };
+                assert!(event.raw.trim_ascii() == event.bytes.trim_ascii());
+                all.push(String::from_utf8_lossy(event.raw).into_owned());
+            }
+            all
+        };
+        assert_eq!(raw(&Framing::Ndjson, b" a \t\r\n \nb \n\tc\r"), [" a \t", "b ", "\tc\r"]);
+        assert_eq!(raw(&Framing::Json, b"\n {} \n"), ["\n {} \n"]);
+        assert_eq!(raw(&Framing::JsonDocuments, b" {} \n[1] "), ["{}", "[1]"]);
     }
 
     #[test]

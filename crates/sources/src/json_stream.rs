@@ -190,7 +190,7 @@ impl JsonStream {
         Ok(Some(match read_value(cursor, is_next)? {
             Value::At(to) => {
                 cursor.given = to;
-                Found::Event { from: 0, to, line: None }
+                Found::Event { from: 0, to, raw: to, line: None }
             }
             Value::Oversized { offset, length } => Found::Oversized { offset, length, line: None },
             Value::CutOff => self.cut_off(cursor),

@@ -3,10 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use function::{Handler, HandlerError, Invocation, Metrics, Transformer, Unit};
-use pipeline::{StreamOutcome, StreamRecord, transform_records};
+use pipeline::{KinesisEvent, StreamOutcome, StreamRecord, transform_records};
 use serde_json::{Value, json};
-
-use crate::event::KinesisEvent;
 
 /// Brings batches of records into the lake.
 #[derive(Debug)]
@@ -22,7 +20,10 @@ impl TransformKinesis {
 
 impl Handler for TransformKinesis {
     async fn handle(&self, event: &str, invocation: &Invocation, metrics: &mut Metrics) -> Result<Value, HandlerError> {
-        let event = KinesisEvent::parse(event)?;
+        let event = KinesisEvent::parse(event).map_err(|error| HandlerError::Malformed {
+            expected: "a batch of Kinesis records",
+            reason: error.to_string(),
+        })?;
         let records = event.records();
         let Transformer { sources, stores, .. } = &self.transformer;
         let settings = self.transformer.settings(invocation);
@@ -63,6 +64,7 @@ fn report(outcome: &StreamOutcome, records: &[StreamRecord<'_>], metrics: &mut M
         written = counts.total_written(),
         quarantined = counts.total_quarantined(),
         problems = counts.problems,
+        repeated_fields = counts.repeated_fields,
         objects,
         bytes,
         "batch"

@@ -3,7 +3,6 @@
 //! Lambda hands it a batch of records of one shard. The answer names the lowest sequence number that is neither in the
 //! lake nor in quarantine; Lambda delivers that record and all after it again.
 
-mod event;
 mod handler;
 
 use std::process::ExitCode;

@@ -207,6 +207,7 @@ fn report(done: &Done, messages: usize, failed: usize, metrics: &mut Metrics) {
         written = counts.total_written(),
         quarantined = counts.total_quarantined(),
         problems = counts.problems,
+        repeated_fields = counts.repeated_fields,
         objects,
         bytes,
         "batch"

@@ -1,19 +1,47 @@
-//! A batch of records as Lambda's event source mapping delivers it.
+//! A batch of records as Lambda's event source mapping delivers it, and keeps it when it has given it up.
 
 use std::borrow::Cow;
 
 use base64_simd::STANDARD as BASE64;
-use function::HandlerError;
-use pipeline::StreamRecord;
 use serde::Deserialize;
 
-/// What the event should be, for errors.
-const EXPECTED: &str = "a batch of Kinesis records";
+use crate::stream::StreamRecord;
 
 /// The records of an event, base64 undone.
 #[derive(Debug)]
-pub(crate) struct KinesisEvent<'a> {
+pub struct KinesisEvent<'a> {
     records: Vec<(Record<'a>, Vec<u8>)>,
+}
+
+/// An event that is not a batch of Kinesis records. It says so without a word of the event's content.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KinesisEventError {
+    /// A member is missing or of another type, or it is no JSON.
+    #[error("{}", json_fault(.0))]
+    Shape(serde_json::Error),
+    /// A record that no answer could name.
+    #[error("record {index} has no sequence number")]
+    NoSequenceNumber {
+        /// Which record, from 0.
+        index: usize,
+    },
+    /// Data that cannot be read.
+    #[error("record {index} has data that is not base64")]
+    NotBase64 {
+        /// Which record, from 0.
+        index: usize,
+    },
+}
+
+/// What is wrong with JSON that serde could not read, and where. Its own message would quote the content.
+pub fn json_fault(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "a member is missing or of another type",
+        serde_json::error::Category::Eof => "it ends early",
+        _ => "it is not JSON",
+    };
+    format!("{what} at line {} column {}", error.line(), error.column())
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,23 +79,21 @@ impl<'a> KinesisEvent<'a> {
     /// # Errors
     /// Anything that is not a batch of Kinesis records, or that leaves no way to name a record: without that, the answer
     /// could not say what has to come again.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, HandlerError> {
-        let event: Event<'a> = serde_json::from_str(text).map_err(|error| HandlerError::malformed(EXPECTED, &error))?;
+    pub fn parse(text: &'a str) -> Result<Self, KinesisEventError> {
+        let event: Event<'a> = serde_json::from_str(text).map_err(KinesisEventError::Shape)?;
         let records = event.records.into_iter().enumerate().map(|(index, mut record)| {
-            let refuse =
-                |what| HandlerError::Malformed { expected: EXPECTED, reason: format!("record {index} {what}") };
             if record.kinesis.sequence_number.is_empty() {
-                return Err(refuse("has no sequence number"));
+                return Err(KinesisEventError::NoSequenceNumber { index });
             }
             let text = std::mem::take(&mut record.kinesis.data);
-            let data = BASE64.decode_to_vec(text.as_bytes()).map_err(|_| refuse("has data that is not base64"))?;
+            let data = BASE64.decode_to_vec(text.as_bytes()).map_err(|_| KinesisEventError::NotBase64 { index })?;
             Ok((record, data))
         });
         Ok(Self { records: records.collect::<Result<_, _>>()? })
     }
 
     /// The records in the order of the shard.
-    pub(crate) fn records(&self) -> Vec<StreamRecord<'_>> {
+    pub fn records(&self) -> Vec<StreamRecord<'_>> {
         let records = self.records.iter().map(|(record, data)| StreamRecord {
             sequence_number: &record.kinesis.sequence_number,
             shard: record.event_id.split(':').next().unwrap_or_default(),
@@ -130,7 +156,7 @@ mod tests {
             (&no_number, "record 0 has no sequence number"),
         ] {
             let error = KinesisEvent::parse(text).unwrap_err().to_string();
-            assert_eq!(error, format!("the event is not a batch of Kinesis records: {reason}"));
+            assert_eq!(error, reason);
         }
     }
 
