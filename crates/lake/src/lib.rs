@@ -5,11 +5,12 @@
 //! columns were made.
 
 pub mod aws;
+mod column_chunk;
 pub mod conformance;
-mod extent;
 mod footer;
+mod hybrid;
 pub mod key;
-mod page_compression;
+mod leaf;
 mod page_headers;
 pub mod parquet_object;
 pub mod partition;

@@ -4,8 +4,6 @@
 //! decompresses it first, which is slow, and unsafe for an object of unknown origin that claims 2 GB. This reads just
 //! the three numbers needed out of each header and steps over the rest.
 
-use std::ops::Range;
-
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::thrift::{I32, Step, Thrift};
@@ -29,50 +27,20 @@ pub(crate) struct PageHeaderError {
     reason: &'static str,
 }
 
-/// A page as it is stored.
-#[derive(Debug)]
-pub(crate) struct Page<'a> {
-    /// What its header says.
-    pub(crate) header: PageHeader,
-    /// Levels and values as stored.
-    pub(crate) body: &'a [u8],
-    /// The bytes of the header.
-    head: &'a [u8],
-    /// Where in these the size of the stored page is.
-    size_at: Range<usize>,
-}
-
-impl Page<'_> {
-    /// Appends the header for the same page stored in `size` bytes.
-    pub(crate) fn write_header(&self, size: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.head[..self.size_at.start]);
-        write_zigzag(size as u64, out);
-        out.extend_from_slice(&self.head[self.size_at.end..]);
-    }
-}
-
 /// The headers of all pages of a column chunk in a Parquet file, the dictionary page first if there is one.
 pub(crate) fn page_headers<'a>(
     file: &'a [u8],
     chunk: &ColumnChunkMetaData,
 ) -> impl Iterator<Item = Result<PageHeader, PageHeaderError>> + use<'a> {
-    pages(file, chunk).map(|page| page.map(|page| page.header))
-}
-
-/// The pages of a column chunk in a Parquet file, the dictionary page first if there is one.
-pub(crate) fn pages<'a>(
-    file: &'a [u8],
-    chunk: &ColumnChunkMetaData,
-) -> impl Iterator<Item = Result<Page<'a>, PageHeaderError>> + use<'a> {
     let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
     let range = usize::try_from(start).ok().zip(usize::try_from(chunk.compressed_size()).ok());
     let bytes = range.and_then(|(start, length)| file.get(start..start.checked_add(length)?));
     let outside = PageHeaderError { offset: 0, reason: "the chunk lies outside the file" };
-    bytes.is_none().then_some(Err(outside)).into_iter().chain(pages_of(bytes.unwrap_or_default()))
+    bytes.is_none().then_some(Err(outside)).into_iter().chain(headers(bytes.unwrap_or_default()))
 }
 
-/// The pages in the bytes of a column chunk. The walk ends with the first error.
-fn pages_of(chunk: &[u8]) -> impl Iterator<Item = Result<Page<'_>, PageHeaderError>> + '_ {
+/// The headers of all pages in the bytes of a column chunk. The walk ends with the first error.
+fn headers(chunk: &[u8]) -> impl Iterator<Item = Result<PageHeader, PageHeaderError>> + '_ {
     let mut offset = 0;
     std::iter::from_fn(move || {
         if offset >= chunk.len() {
@@ -80,9 +48,9 @@ fn pages_of(chunk: &[u8]) -> impl Iterator<Item = Result<Page<'_>, PageHeaderErr
         }
         let start = offset;
         match page(chunk, start) {
-            Ok((page, end)) => {
+            Ok((header, end)) => {
                 offset = end;
-                Some(Ok(page))
+                Some(Ok(header))
             }
             Err(reason) => {
                 offset = usize::MAX;
@@ -92,11 +60,11 @@ fn pages_of(chunk: &[u8]) -> impl Iterator<Item = Result<Page<'_>, PageHeaderErr
     })
 }
 
-/// The page at `start` and where it ends. `PageHeader` of parquet-format: 1 type, 2 uncompressed size, 3 compressed size.
-fn page(chunk: &[u8], start: usize) -> Step<(Page<'_>, usize)> {
+/// The header at `start` and where its page ends. `PageHeader` of parquet-format: 1 type, 2 uncompressed size, 3
+/// compressed size.
+fn page(chunk: &[u8], start: usize) -> Step<(PageHeader, usize)> {
     const DICTIONARY_PAGE: i64 = 2;
     let (mut kind, mut uncompressed, mut compressed) = (None, None, None);
-    let mut size_at = 0..0;
     let mut thrift = Thrift::new(chunk, start);
     thrift.structure(|thrift, id, field_type| {
         let field = match (id, field_type) {
@@ -105,11 +73,7 @@ fn page(chunk: &[u8], start: usize) -> Step<(Page<'_>, usize)> {
             (3, I32) => &mut compressed,
             _ => return Ok(false),
         };
-        let from = thrift.position() - start;
         *field = Some(thrift.zigzag()?);
-        if id == 3 {
-            size_at = from..thrift.position() - start;
-        }
         Ok(true)
     })?;
     let size =
@@ -119,21 +83,10 @@ fn page(chunk: &[u8], start: usize) -> Step<(Page<'_>, usize)> {
         uncompressed: size(uncompressed)?,
         compressed: size(compressed)?,
     };
-    let body = thrift.position();
-    let end = body + header.compressed as usize;
-    let page = chunk.get(start..body).zip(chunk.get(body..end));
-    let (head, body) = page.ok_or("the page ends after its chunk")?;
-    Ok((Page { header, body, head, size_at }, end))
-}
-
-/// Appends a number that is not negative as the compact protocol writes it.
-fn write_zigzag(number: u64, out: &mut Vec<u8>) {
-    let mut rest = number << 1;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
+    if header.compressed as usize > thrift.left() {
+        return Err("the page ends after its chunk");
     }
-    out.push(rest as u8);
+    Ok((header, thrift.position() + header.compressed as usize))
 }
 
 #[cfg(test)]
@@ -151,7 +104,7 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_pages_stepped_over() {
-        let headers: Vec<_> = pages_of(PAGES).map(|page| page.unwrap().header).collect();
+        let headers: Vec<_> = headers(PAGES).map(Result::unwrap).collect();
         assert_eq!(
             headers,
             [
@@ -164,28 +117,16 @@ mod tests {
     #[test]
     fn a_chunk_cut_short_is_an_error_that_ends_the_walk() {
         for end in (1..PAGES.len()).filter(|&end| end != 16) {
-            let pages: Vec<_> = pages_of(&PAGES[..end]).collect();
-            assert!(pages.last().unwrap().is_err(), "cut at {end}");
-            assert!(pages.len() <= 2);
-        }
-    }
-
-    #[test]
-    fn a_header_is_written_again_with_another_size() {
-        for size in [0, 3, 63, 64, 8_191, 8_192, 1_000_000] {
-            let mut written = Vec::new();
-            pages_of(PAGES).next().unwrap().unwrap().write_header(size, &mut written);
-            written.resize(written.len() + size, 0);
-            let (page, end) = page(&written, 0).unwrap();
-            assert_eq!((page.body.len(), end), (size, written.len()));
-            assert_eq!(page.header, PageHeader { is_dictionary: false, uncompressed: 10, compressed: size as u32 });
+            let headers: Vec<_> = headers(&PAGES[..end]).collect();
+            assert!(headers.last().unwrap().is_err(), "cut at {end}");
+            assert!(headers.len() <= 2);
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_walked_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(pages_of(&bytes).count() <= bytes.len());
+            prop_assert!(headers(&bytes).count() <= bytes.len());
         }
     }
 }

@@ -5,8 +5,8 @@
 //! | one OCSF class per object | `class_uid` of every row is compared with the class stated |
 //! | records ordered by time | rows are sorted by `time`; equal times keep their order; the footer says so |
 //! | zstandard | every column chunk, at a level of 1 to 22 |
-//! | page ≤ 1 MB uncompressed | rows are handed to the writer in slices too small to fill a page beyond it |
-//! | row group ≤ 256 MB compressed | a group is closed as soon as another slice might not fit |
+//! | page ≤ 1 MB uncompressed | a page is closed before a row that might not fit |
+//! | row group ≤ 256 MB compressed | a group is closed before a row with which even its plain values might not fit |
 //!
 //! The same rows, content and settings give the same bytes: there is no clock and no randomness in an object. A row that
 //! no object could hold, since one column of it alone is larger than a page may be, is refused by [`seal`] and found
@@ -20,19 +20,17 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, Int32Array, RecordBatch};
 use arrow_schema::DataType;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::Compression;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::file::writer::SerializedFileWriter;
 
-use crate::extent::{Leaf, UnsupportedType, leaves};
+use crate::column_chunk::{ChunkWriter, ColumnTraits};
 use crate::key::SourceName;
-use crate::page_compression::compress;
+use crate::leaf::{Leaf, UnsupportedType, leaves};
 use crate::page_headers::page_headers;
-use crate::partition::{self, RowsError, TIME, by_time};
+use crate::partition::{self, RowsError, TIME, sort_by_time};
 
 /// How objects are compressed and cut. The default is what the lake gets unless an operator says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -156,7 +154,7 @@ impl SealSettings {
     /// A row whose columns together take no more than this, in bytes before compression, fits in every object. Whether a
     /// larger one does, [`oversized_rows`] knows.
     pub fn row_bytes(&self) -> u64 {
-        self.page.row().min(self.row_group.slice())
+        self.page.row().min(self.row_group.row())
     }
 }
 
@@ -189,24 +187,14 @@ impl PageLimit {
             .map(|_| Self(bytes))
     }
 
-    /// What may still be added to a page that is not yet full: the writer closes a page at [`Self::closes_at`] bytes of
-    /// values, and one byte before that it may be given one more slice.
-    fn slice(self) -> u64 {
-        (self.0 - self.levels()) / 2
+    /// Rows that a page has at most, so that a reader that looks for few rows need not decode many.
+    fn rows(self) -> u64 {
+        (self.0 / 25).min(20_000)
     }
 
-    fn closes_at(self) -> u64 {
-        self.slice()
-    }
-
-    /// Room for the levels of a page's rows, which the writer does not count.
-    fn levels(self) -> u64 {
-        self.0 / 25
-    }
-
-    /// What one row may take, if it is alone in its row group.
+    /// What one row may take: a page has some bytes of its own.
     fn row(self) -> u64 {
-        self.0 - self.levels()
+        self.0 - self.0 / 25
     }
 }
 
@@ -229,14 +217,14 @@ impl RowGroupLimit {
             .map(|_| Self(bytes))
     }
 
-    /// The size at which a group is closed.
-    fn closes_at(self) -> u64 {
-        self.0 / 2
+    /// What the plain values of a group may take: compressed ones can be a little larger, and pages have headers.
+    fn plain(self) -> u64 {
+        self.0 - self.0 / 8
     }
 
-    /// What may be added to a group that is not yet full. Compressed data can be a little larger than the plain one.
-    fn slice(self) -> u64 {
-        self.0 / 2 - self.0 / 16
+    /// What one row may take.
+    fn row(self) -> u64 {
+        self.plain() / 2
     }
 }
 
@@ -279,32 +267,37 @@ fn within(setting: &'static str, value: i64, min: i64, max: i64) -> Result<(), S
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn seal(batch: &RecordBatch, content: &Content<'_>, settings: &SealSettings) -> Result<SealedObject, SealError> {
-    check_class(batch, content.class_uid)?;
-    if let Some(row) = oversized_rows(batch, settings)?.into_iter().next() {
+    seal_rows(batch, partition::rows(batch)?, content, settings)
+}
+
+/// [`seal`] for some rows of a batch.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_rows(
+    batch: &RecordBatch,
+    mut rows: Vec<u32>,
+    content: &Content<'_>,
+    settings: &SealSettings,
+) -> Result<SealedObject, SealError> {
+    check_class(batch, &rows, content.class_uid)?;
+    let oversized = oversized_rows(batch, settings)?;
+    if let Some(row) = oversized.into_iter().find(|oversized| rows.contains(&(oversized.row as u32))) {
         return Err(SealError::OversizedRow(row));
     }
-    let rows = by_time(batch)?;
-    let times = partition::times(&rows)?;
-    let (Some(&first_time), Some(&last_time)) = (times.first(), times.last()) else {
+    sort_by_time(batch, &mut rows)?;
+    let times = partition::times(batch)?;
+    let time = |row: Option<&u32>| row.and_then(|row| times.get(*row as usize)).copied();
+    let (Some(first_time), Some(last_time)) = (time(rows.first()), time(rows.last())) else {
         return Err(SealError::Empty);
     };
-    let leaves = leaves(&rows)?;
-    let slices = slices(&leaves, rows.num_rows(), settings);
-    let properties = properties(content, settings, &leaves)?;
-
-    let mut file = write(&rows, &slices, &properties, settings, Grouping::BySize)?;
-    if file.largest_page()? > settings.page.0 {
-        // The writer counts values but not levels. Long lists of nulls are nearly nothing but levels; with a row group
-        // for each slice, no page can hold more than its slice, whose levels are counted.
-        file = write(&rows, &slices, &properties, settings, Grouping::BySlice)?;
-    }
-    let (bytes, metadata) = compress(&file.bytes, &file.metadata, Arc::new(properties), settings.zstd.0)?;
-    let file = File { bytes, metadata };
+    let leaves = leaves(batch)?;
+    let file = write(batch, &leaves, &rows, properties(content, &leaves), settings)?;
     file.check(settings)?;
     Ok(SealedObject {
         row_groups: file.metadata.num_row_groups(),
         bytes: file.bytes.into(),
-        rows: rows.num_rows(),
+        rows: rows.len(),
         first_time,
         last_time,
     })
@@ -319,7 +312,7 @@ pub fn seal(batch: &RecordBatch, content: &Content<'_>, settings: &SealSettings)
 pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Vec<OversizedRow>, SealError> {
     let leaves = leaves(batch)?;
     let rows = batch.num_rows();
-    let (limit, limit_of_all) = (settings.page.row(), settings.row_group.slice());
+    let (limit, limit_of_all) = (settings.page.row(), settings.row_group.row());
     let of_all = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
     let heavy: Vec<&Leaf<'_>> = leaves.iter().filter(|leaf| leaf.bytes(0..rows) > limit).collect();
     // No row whose columns are all within their limit can be larger than this.
@@ -346,60 +339,52 @@ pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Ve
     Ok((0..rows).filter_map(oversized).collect())
 }
 
-fn check_class(batch: &RecordBatch, expected: u32) -> Result<(), SealError> {
+fn check_class(batch: &RecordBatch, rows: &[u32], expected: u32) -> Result<(), SealError> {
     let classes: &Int32Array = batch
         .column_by_name("class_uid")
         .and_then(|column| column.as_primitive_opt::<Int32Type>())
         .ok_or(SealError::NoClass)?;
-    let other = classes.iter().position(|class| class.and_then(|class| u32::try_from(class).ok()) != Some(expected));
-    match other {
-        None => Ok(()),
-        Some(row) => {
-            let found = classes.is_valid(row).then(|| classes.value(row));
-            Err(SealError::ClassMixed { row, found, expected })
+    let found = |row: usize| classes.is_valid(row).then(|| classes.value(row));
+    for row in rows.iter().map(|row| *row as usize) {
+        if found(row).and_then(|class| u32::try_from(class).ok()) != Some(expected) {
+            return Err(SealError::ClassMixed { row, found: found(row), expected });
         }
     }
+    Ok(())
 }
 
-/// Consecutive rows that go to the writer together.
-#[derive(Debug)]
-struct Slice {
-    rows: Range<usize>,
-    /// A single row that is larger than a slice may be. It must share no page, so it gets a row group of its own.
-    alone: bool,
-}
-
-/// Cuts the rows so that every slice but a single large row adds at most [`PageLimit::slice`] bytes to any column, and
-/// at most [`RowGroupLimit::slice`] to all.
-fn slices(leaves: &[Leaf<'_>], rows: usize, settings: &SealSettings) -> Vec<Slice> {
-    let limit = settings.page.slice().min(settings.row_group.slice() / leaves.len().max(1) as u64);
-    let heavy: Vec<&Leaf<'_>> = leaves.iter().filter(|leaf| leaf.bytes(0..rows) > limit).collect();
-    let fits = |rows: Range<usize>| heavy.iter().all(|leaf| leaf.bytes(rows.clone()) <= limit);
-    let mut slices = Vec::new();
-    let mut start = 0;
-    while start < rows {
-        // The largest end that fits, but at least one row.
-        let (mut end, mut last) = (start + 1, rows);
-        while end < last {
-            let middle = last - (last - end) / 2;
-            if fits(start..middle) { end = middle } else { last = middle - 1 }
-        }
-        slices.push(Slice { rows: start..end, alone: !fits(start..end) });
-        start = end;
-    }
-    slices
-}
-
-/// How the writer encodes, and what the footer says.
-fn properties(
-    content: &Content<'_>,
-    settings: &SealSettings,
+/// Cuts rows into groups whose plain values take no more than they may.
+fn row_groups<'o>(
+    batch: &RecordBatch,
     leaves: &[Leaf<'_>],
-) -> Result<WriterProperties, SealError> {
+    rows: &'o [u32],
+    settings: &SealSettings,
+) -> Vec<&'o [u32]> {
+    let limit = settings.row_group.plain();
+    let bytes_of = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
+    if bytes_of(0..batch.num_rows()) <= limit {
+        return vec![rows];
+    }
+    let mut groups = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, &row) in rows.iter().enumerate() {
+        let row_bytes = bytes_of(row as usize..row as usize + 1);
+        if bytes + row_bytes > limit && at > start {
+            groups.push(&rows[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += row_bytes;
+    }
+    groups.push(&rows[start..]);
+    groups
+}
+
+/// What the footer says.
+fn properties(content: &Content<'_>, leaves: &[Leaf<'_>]) -> WriterProperties {
     let time = leaves.iter().position(|leaf| leaf.path == TIME).and_then(|index| i32::try_from(index).ok());
     let sorting = time.map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
     let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
-    Ok(WriterProperties::builder()
+    WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("sluice ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(vec![
@@ -410,61 +395,42 @@ fn properties(
             entry("sluice.mapping", content.mapping),
         ]))
         .set_sorting_columns(sorting)
-        // Pages are compressed when all of them are there: see `compress`.
-        .set_compression(Compression::UNCOMPRESSED)
-        .set_data_page_size_limit(settings.page.closes_at() as usize)
-        .set_dictionary_page_size_limit(settings.page.closes_at() as usize)
-        .set_data_page_row_count_limit(settings.page.levels().min(20_000) as usize)
-        .set_max_row_group_row_count(None)
-        // Readers prune pages by time and hardly by anything else; statistics for the pages of every column cost a
-        // quarter of the speed.
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_column_statistics_enabled(ColumnPath::from(TIME), EnabledStatistics::Page)
-        // Nearly every row has a time of its own: without a dictionary an object is some 6 % smaller.
-        .set_column_dictionary_enabled(ColumnPath::from(TIME), false)
-        .set_column_dictionary_enabled(ColumnPath::from("time_dt"), false)
-        // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
-        .set_coerce_types(true)
-        .build())
+        .build()
 }
 
-/// Where row groups end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Grouping {
-    /// Row groups end where their limit asks for it.
-    BySize,
-    /// Every slice is a row group.
-    BySlice,
-}
-
-/// A Parquet file in memory, whose pages may still be plain.
+/// A Parquet file in memory.
 struct File {
     bytes: Vec<u8>,
     metadata: ParquetMetaData,
 }
 
-fn write(
-    rows: &RecordBatch,
-    slices: &[Slice],
-    properties: &WriterProperties,
+fn write<'a>(
+    batch: &'a RecordBatch,
+    leaves: &[Leaf<'a>],
+    rows: &[u32],
+    properties: WriterProperties,
     settings: &SealSettings,
-    grouping: Grouping,
 ) -> Result<File, SealError> {
+    // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
+    let schema = ArrowSchemaConverter::new().with_coerce_types(true).convert(batch.schema_ref())?;
     let mut bytes = Vec::new();
-    // Every Arrow type here follows from its Parquet type, so the encoded Arrow schema would say nothing new.
-    let options = ArrowWriterOptions::new().with_properties(properties.clone()).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, rows.schema(), options)?;
-    for slice in slices {
-        let alone = slice.alone || grouping == Grouping::BySlice;
-        if alone {
-            writer.flush()?;
+    let mut file = SerializedFileWriter::new(&mut bytes, schema.root_schema_ptr(), Arc::new(properties))?;
+    let mut chunks = ChunkWriter::new(settings.zstd.0, settings.page.0, settings.page.rows())?;
+    for rows in row_groups(batch, leaves, rows, settings) {
+        let mut group = file.next_row_group()?;
+        for (leaf, descriptor) in leaves.iter().zip(schema.columns()) {
+            let traits = ColumnTraits {
+                // Nearly every row has a time of its own: without a dictionary an object is some 6 % smaller.
+                is_distinct: leaf.path == TIME || leaf.path == "time_dt",
+                // Readers prune pages by time and hardly by anything else.
+                is_ascending: leaf.path == TIME,
+            };
+            let (chunk, close) = chunks.write(leaf, rows, descriptor, traits)?;
+            group.append_column(&chunk, close)?;
         }
-        writer.write(&rows.slice(slice.rows.start, slice.rows.len()))?;
-        if alone || writer.in_progress_size() as u64 >= settings.row_group.closes_at() {
-            writer.flush()?;
-        }
+        group.close()?;
     }
-    let metadata = writer.close()?;
+    let metadata = file.close()?;
     Ok(File { bytes, metadata })
 }
 
@@ -508,6 +474,7 @@ mod tests {
     use arrow_array::{ArrayRef, Int64Array, StringArray};
     use arrow_select::concat::concat_batches;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::basic::Compression;
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -579,7 +546,6 @@ mod tests {
         let batch = sample::numbered(&[3, 1, 2, 9, 4]);
         let object = sealed(&batch, &SealSettings::default());
         assert_eq!(object, sealed(&batch, &SealSettings::default()));
-        assert_eq!(object, sealed(&by_time(&batch).unwrap(), &SealSettings::default()));
         let other = SealSettings { zstd: ZstdLevel::new(9).unwrap(), ..SealSettings::default() };
         assert_eq!(read(&object).1, read(&sealed(&batch, &other)).1);
     }
@@ -608,6 +574,22 @@ mod tests {
         for chunk in group.columns() {
             assert!(matches!(chunk.compression(), Compression::ZSTD(_)), "{}", chunk.column_path());
         }
+    }
+
+    #[test]
+    fn statistics_say_the_bounds_and_the_nulls_of_what_readers_prune_by() {
+        let (metadata, _) = read(&sealed(&sample::numbered(&[30, 10, 20, 40, 50]), &SealSettings::default()));
+        let chunks = metadata.row_group(0).columns();
+        let statistics =
+            |path: &str| chunks.iter().find(|chunk| chunk.column_path().string() == path).unwrap().statistics();
+        // Rows 0 and 3 have no process.
+        let pid = statistics("process.pid").unwrap();
+        assert_eq!(pid.min_bytes_opt().unwrap(), 1_i32.to_le_bytes());
+        assert_eq!((pid.max_bytes_opt().unwrap(), pid.null_count_opt()), (&4_i32.to_le_bytes()[..], Some(2)));
+        let path = statistics("process.file.path").unwrap();
+        assert_eq!(path.min_bytes_opt().unwrap(), br"C:\Windows\1.exe");
+        assert_eq!(path.max_bytes_opt().unwrap(), br"C:\Windows\4.exe");
+        assert!(statistics("observables.list.element.name").is_none());
     }
 
     #[test]
@@ -658,7 +640,7 @@ mod tests {
         let values = (0..9).map(|row| Some(noise(row, if row % 4 == 0 { 950_000 } else { 100_000 })));
         let object = sealed(&texts(values), &SealSettings::default());
         assert!(pages(&object).into_iter().all(|page| page <= PageLimit::CEILING));
-        assert_eq!(object.row_groups, 5);
+        assert!(pages(&object).len() >= 5);
         let (_, rows) = read(&object);
         let column = rows.column(2).as_string::<i32>();
         assert!(
@@ -681,7 +663,6 @@ mod tests {
         }
         let settings = SealSettings { page: PageLimit::new(100_000).unwrap(), ..SealSettings::default() };
         let object = sealed(&with(Arc::new(lists.finish())), &settings);
-        assert!(object.row_groups > 1, "the first way of cutting was enough, so this tests nothing");
         assert!(pages(&object).into_iter().all(|page| page <= 100_000));
         assert_eq!(read(&object).1.num_rows(), 500);
     }

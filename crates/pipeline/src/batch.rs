@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bumpalo::Bump;
 use bytes::Bytes;
 use lake::key::{AccountId, EventDay, ObjectName, Partition, Region, SourceName};
-use lake::parquet_object::{Content, SealSettings, SealedObject, oversized_rows, seal};
+use lake::parquet_object::{Content, SealSettings, SealedObject, oversized_rows, seal_rows};
 use lake::partition::partition;
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, seal_lines};
-use mapping::{Mapped, Mapping};
+use mapping::{Mapped, Mapping, MappingBuffer};
 use ocsf::TableBuilder;
 use serde::Serialize;
 use sources::{Decode, Document, DocumentBuffer, Item, RawEvent};
@@ -169,7 +169,18 @@ pub struct Batch<'s> {
     counts: Counts,
     bump: Bump,
     buffer: DocumentBuffer,
+    mapping_buffer: MappingBuffer,
     part: u32,
+}
+
+/// The reason of bytes that are no document.
+pub(crate) const UNDECODABLE: &str = "undecodable";
+
+/// What becomes of an event that is no document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreadable {
+    ToQuarantine,
+    LeftAlone,
 }
 
 /// Why an event goes into quarantine.
@@ -190,6 +201,7 @@ impl<'s> Batch<'s> {
             counts: Counts::default(),
             bump: Bump::new(),
             buffer: DocumentBuffer::default(),
+            mapping_buffer: MappingBuffer::default(),
             part: 0,
         }
     }
@@ -220,18 +232,33 @@ impl<'s> Batch<'s> {
         route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
     ) {
         match item {
-            Item::Event(event) => self.push_event(event, decode, source, origin, input, route),
+            Item::Event(event) => {
+                self.push_event(event, decode, source, origin, input, route, Unreadable::ToQuarantine);
+            }
             Item::Oversized { length, start, .. } => {
                 let message = format!("an event of {length} bytes; only its beginning is kept here");
                 self.refuse(source, "oversized", message, start, origin, input);
             }
             Item::Fault { error, bytes, .. } => {
-                self.refuse(source, "undecodable", error.to_string(), bytes, origin, input);
+                self.refuse(source, UNDECODABLE, error.to_string(), bytes, origin, input);
             }
-            other => self.refuse(source, "undecodable", format!("{other:?}"), &[], origin, input),
+            other => self.refuse(source, UNDECODABLE, format!("{other:?}"), &[], origin, input),
         }
     }
 
+    /// Takes bytes that most likely are one event. False, and nothing has become of them, if they are no document.
+    pub fn push_likely_event(
+        &mut self,
+        event: &RawEvent<'_>,
+        decode: &Decode,
+        origin: &dyn Fn() -> Origin,
+        input: InputId,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+    ) -> bool {
+        self.push_event(event, decode, None, origin, input, route, Unreadable::LeftAlone)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what came, how to read it, and where it belongs")]
     fn push_event(
         &mut self,
         event: &RawEvent<'_>,
@@ -240,10 +267,11 @@ impl<'s> Batch<'s> {
         origin: &dyn Fn() -> Origin,
         input: InputId,
         route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
-    ) {
-        self.counts.records_in += 1;
+        unreadable: Unreadable,
+    ) -> bool {
         let mut bump = std::mem::take(&mut self.bump);
         let mut buffer = std::mem::take(&mut self.buffer);
+        let mut mapping_buffer = std::mem::take(&mut self.mapping_buffer);
         let mut routed = source;
         let mut repeated_fields = 0;
         // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
@@ -251,7 +279,7 @@ impl<'s> Batch<'s> {
             #[cfg(test)]
             failpoint::reach(failpoint::Place::Map, event.bytes);
             let read = decode.document(event, &mut buffer, &bump);
-            let mut document = read.map_err(|error| ("undecodable", error.to_string()))?;
+            let mut document = read.map_err(|error| (UNDECODABLE, error.to_string()))?;
             let source = route(&document).map_err(|message| ("no_source", message))?;
             routed = Some(source);
             if decode.text_fields.is_none()
@@ -261,21 +289,34 @@ impl<'s> Batch<'s> {
             }
             repeated_fields = document.repeated_fields();
             let mapping: &'s Mapping = source.mapping();
-            let mapped = mapping.apply(&document, &bump).map_err(|refusal| (refusal.code(), refusal.to_string()))?;
+            let mapped = mapping.apply_in(&mut mapping_buffer, &document, &bump);
             buffer.recycle(document);
-            Ok((source, mapped))
+            Ok((source, mapped.map_err(|refusal| (refusal.code(), refusal.to_string()))?))
         }));
         self.counts.repeated_fields += repeated_fields as u64;
         let mapped =
             mapped.unwrap_or_else(|_| Err(("fault", "Sluice broke off on this event; please report it".into())));
         #[cfg(test)]
         failpoint::reach(failpoint::Place::Append, event.bytes);
-        if let Err((reason, message)) = mapped.and_then(|(source, mapped)| self.append(source, &mapped, input)) {
-            self.quarantine(Refused { source: routed, reason, message }, event.raw, origin, input);
-        }
+        let appended = mapped.and_then(|(source, mapped)| {
+            let appended = self.append(source, &mapped, input);
+            mapping_buffer.recycle(mapped);
+            appended
+        });
+        let is_taken = match appended {
+            Err((UNDECODABLE, _)) if unreadable == Unreadable::LeftAlone => false,
+            Err((reason, message)) => {
+                self.quarantine(Refused { source: routed, reason, message }, event.raw, origin, input);
+                true
+            }
+            Ok(()) => true,
+        };
+        self.counts.records_in += u64::from(is_taken);
         self.buffer = buffer;
+        self.mapping_buffer = mapping_buffer;
         bump.reset();
         self.bump = bump;
+        is_taken
     }
 
     /// Puts bytes that are no event into quarantine.
@@ -435,9 +476,8 @@ impl OpenTable {
             mapping: &format!("{} {}", source.mapping().source_name(), source.mapping().version()),
         };
         let rows_error = |source| BatchError::Rows { class: class_name(), source };
-        for part in partition(&batch, &rows).map_err(rows_error)? {
-            let (id, rows) = part.map_err(rows_error)?;
-            let SealedObject { bytes, rows, .. } = seal(&rows, &content, &settings.seal)
+        for (id, rows) in partition(&batch, &rows).map_err(rows_error)? {
+            let SealedObject { bytes, rows, .. } = seal_rows(&batch, rows, &content, &settings.seal)
                 .map_err(|source| BatchError::Seal { class: class_name(), source })?;
             let ((day, account), _) = &partitions[id as usize];
             let partition = Partition {

@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lake::quarantine::Origin;
-use sources::{Decode, kpl};
+use sources::{Decode, Document, RawEvent, kpl};
 
-use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Settings};
+use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Settings, UNDECODABLE};
 use crate::deliver::Stores;
 use crate::routing::Sources;
 
@@ -189,7 +189,7 @@ impl<'a> Flow<'a> {
         let user_records = match kpl::deaggregate(record.data) {
             Ok(user_records) => user_records,
             Err(error) => {
-                batch.refuse(None, "undecodable", error.to_string(), record.data, &|| origin(None, 0), input);
+                batch.refuse(None, UNDECODABLE, error.to_string(), record.data, &|| origin(None, 0), input);
                 return Ok(());
             }
         };
@@ -199,12 +199,22 @@ impl<'a> Flow<'a> {
         let mut events: u64 = 0;
         for user_record in user_records {
             let sub_sequence = aggregated.then_some(user_record.index as u64);
+            let route = |document: &Document<'_>| self.sources.of_event(document);
+            if let Some(event) = RawEvent::of_line(user_record.data, decode.limits)
+                && batch.push_likely_event(&event, &decode, &|| origin(sub_sequence, 0), input, route)
+            {
+                events += 1;
+                if batch.is_full() {
+                    sealed.extend(self.seal(batch, index)?);
+                }
+                continue;
+            }
             let mut items = decode.records_of_slice(user_record.data);
             let mut found = 0;
             // A slice cannot fail to be read; what is wrong with its content comes as an item.
             while let Ok(Some(item)) = items.next_item() {
                 let origin = || origin(sub_sequence, found);
-                batch.push_item(&item, &decode, None, &origin, input, |document| self.sources.of_event(document));
+                batch.push_item(&item, &decode, None, &origin, input, route);
                 found += 1;
                 if batch.is_full() {
                     sealed.extend(self.seal(batch, index)?);
@@ -212,13 +222,13 @@ impl<'a> Flow<'a> {
             }
             if found == 0 {
                 let message = "the record holds no event".to_owned();
-                batch.refuse(None, "undecodable", message, user_record.data, &|| origin(sub_sequence, 0), input);
+                batch.refuse(None, UNDECODABLE, message, user_record.data, &|| origin(sub_sequence, 0), input);
             }
             events += found.max(1);
         }
         if events == 0 {
             let message = "the aggregated record holds no record".to_owned();
-            batch.refuse(None, "undecodable", message, record.data, &|| origin(None, 0), input);
+            batch.refuse(None, UNDECODABLE, message, record.data, &|| origin(None, 0), input);
         }
         Ok(())
     }

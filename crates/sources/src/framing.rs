@@ -75,6 +75,22 @@ pub struct RawEvent<'r> {
     pub(crate) columns: Option<(&'r Delimited, &'r [String])>,
 }
 
+impl<'r> RawEvent<'r> {
+    /// The event that an input most likely is: one JSON object on one line, as a stream's record mostly is. If it is a
+    /// JSON document, [`Framing::Auto`] finds this event too, after a look at every byte; if not, only `Auto` knows.
+    #[must_use]
+    pub fn of_line(input: &'r [u8], limits: Limits) -> Option<Self> {
+        let is_likely = input.starts_with(b"{")
+            && input.len() <= limits.event_bytes
+            && memchr::memchr(b'\n', input).is_none()
+            && !crate::json_stream::first_member_is_array(input, RECORDS);
+        is_likely.then(|| {
+            let position = Position { line: Some(1), ..Position::default() };
+            Self { position, bytes: input.trim_ascii_end(), raw: input, columns: None }
+        })
+    }
+}
+
 /// What an input consists of.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -441,6 +457,9 @@ fn trimmed(bytes: &[u8]) -> (usize, usize) {
     (from, from + bytes.trim_ascii().len())
 }
 
+/// The member that holds the events of AWS's own logs.
+const RECORDS: &str = "Records";
+
 /// Bytes that are looked at to choose a framing.
 const LOOK: usize = 64 << 10;
 
@@ -452,8 +471,8 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
     Ok(match bytes.first() {
         Some(b'[') => Framing::JsonArray { at: Vec::new() },
         Some(b'{') => {
-            if crate::json_stream::first_member_is_array(bytes, "Records") {
-                Framing::JsonArray { at: vec!["Records".to_owned()] }
+            if crate::json_stream::first_member_is_array(bytes, RECORDS) {
+                Framing::JsonArray { at: vec![RECORDS.to_owned()] }
             } else {
                 // A document that ends at the end of the first line is a line of JSON; one with lines of its own, or
                 // with another document on its line, is not.
@@ -483,7 +502,7 @@ fn first_of_lines_is_broken(bytes: &[u8], line: usize) -> bool {
     let next = rest.trim_ascii_start();
     let next = next.get(..memchr::memchr(b'\n', next).unwrap_or(next.len())).unwrap_or_default().trim_ascii_end();
     let end = crate::json_stream::end_of_value;
-    end(first).is_none() && next.starts_with(b"{") && end(next) == Some(next.len())
+    next.starts_with(b"{") && end(first).is_none() && end(next) == Some(next.len())
 }
 
 /// True if more bytes could not change what [`detect`] says, so that a slow stream need not fill 64 KiB first.

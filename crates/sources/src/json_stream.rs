@@ -469,10 +469,11 @@ pub(crate) fn end_of_value(bytes: &[u8]) -> Option<usize> {
 
 /// True if `bytes` start with an object whose first member has this name and an array as its value.
 pub(crate) fn first_member_is_array(bytes: &[u8], name: &str) -> bool {
-    let after = |bytes: &'_ [u8], text: &str| -> Option<usize> {
-        let trimmed = bytes.trim_ascii_start();
-        trimmed.starts_with(text.as_bytes()).then(|| bytes.len() - trimmed.len() + text.len())
-    };
-    let quoted = format!("\"{name}\"");
-    ["{", &quoted, ":", "["].iter().try_fold(bytes, |rest, text| rest.get(after(rest, text)?..)).is_some()
+    let members = bytes.trim_ascii_start().strip_prefix(b"{");
+    let value = members
+        .and_then(|rest| {
+            rest.trim_ascii_start().strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?.strip_prefix(b"\"")
+        })
+        .and_then(|rest| rest.trim_ascii_start().strip_prefix(b":"));
+    value.is_some_and(|value| value.trim_ascii_start().starts_with(b"["))
 }

@@ -1,0 +1,262 @@
+//! The leaf columns of a batch: what leads to them, their values, and what these take once they are written.
+//!
+//! Parquet stores a leaf as its values and, for each place where one could be, two levels: how far the path to the leaf is
+//! there (definition) and at which list it goes on (repetition). [`Leaf::levels`] works them out for any rows, in any
+//! order. [`Leaf::bytes`] says how large a range of rows will be at most, in O(nesting depth), from the offsets that Arrow
+//! keeps anyway.
+
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_buffer::NullBuffer;
+use arrow_schema::{DataType, Field, TimeUnit};
+
+/// One leaf column of a batch.
+#[derive(Debug)]
+pub(crate) struct Leaf<'a> {
+    /// Dotted path, with `[]` after each list.
+    pub(crate) path: String,
+    /// From the column at the top down to the leaf.
+    steps: Vec<Step<'a>>,
+    pub(crate) values: Values<'a>,
+}
+
+/// A field on the way to a leaf, or the leaf itself.
+#[derive(Debug, Clone, Copy)]
+struct Step<'a> {
+    is_nullable: bool,
+    nulls: Option<&'a NullBuffer>,
+    /// Where the items of each of its lists are, if it is one.
+    items: Option<&'a [i32]>,
+}
+
+/// The values of a leaf, null or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values<'a> {
+    Boolean(&'a BooleanArray),
+    Int32(&'a [i32]),
+    Int64(&'a [i64]),
+    Float64(&'a [f64]),
+    Text(&'a StringArray),
+}
+
+/// Where a leaf has values, and where not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Levels {
+    /// A definition level for each place.
+    pub(crate) definitions: Vec<u8>,
+    /// A repetition level for each place; none if no list leads to the leaf. Rows begin at 0.
+    pub(crate) repetitions: Vec<u8>,
+    /// The places that have a value, as positions in [`Values`].
+    pub(crate) values: Vec<u32>,
+    /// The definition level of a value.
+    pub(crate) max_definition: u8,
+    /// Lists that lead to the leaf.
+    pub(crate) max_repetition: u8,
+}
+
+/// A column whose Arrow type has no place in the lake.
+#[derive(Debug)]
+pub(crate) struct UnsupportedType {
+    pub(crate) column: String,
+    pub(crate) data_type: DataType,
+}
+
+/// What one definition and one repetition level may take together: each is packed into fewer than 8 bits.
+pub(crate) const LEVEL_BYTES: u64 = 2;
+/// What stands before each text in the plain encoding.
+const TEXT_LENGTH_BYTES: u64 = 4;
+
+/// The leaf columns of `batch`, in the order in which Parquet stores them.
+pub(crate) fn leaves(batch: &RecordBatch) -> Result<Vec<Leaf<'_>>, UnsupportedType> {
+    let mut leaves = Vec::new();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        collect(field.name().clone(), field, column, &[], &mut leaves)?;
+    }
+    Ok(leaves)
+}
+
+fn collect<'a>(
+    path: String,
+    field: &Field,
+    array: &'a ArrayRef,
+    above: &[Step<'a>],
+    leaves: &mut Vec<Leaf<'a>>,
+) -> Result<(), UnsupportedType> {
+    let step = |items| Step { is_nullable: field.is_nullable(), nulls: array.nulls(), items };
+    let below = |items| [above, &[step(items)]].concat();
+    let values = match array.data_type() {
+        DataType::Struct(fields) => {
+            let steps = below(None);
+            for (field, child) in fields.iter().zip(array.as_struct().columns()) {
+                collect(format!("{path}.{}", field.name()), field, child, &steps, leaves)?;
+            }
+            return Ok(());
+        }
+        DataType::List(element) => {
+            let list = array.as_list::<i32>();
+            return collect(format!("{path}[]"), element, list.values(), &below(Some(list.value_offsets())), leaves);
+        }
+        DataType::Map(_, _) => {
+            let map = array.as_map();
+            let steps = below(Some(map.value_offsets()));
+            for (field, child) in map.entries().fields().iter().zip(map.entries().columns()) {
+                collect(format!("{path}[].{}", field.name()), field, child, &steps, leaves)?;
+            }
+            return Ok(());
+        }
+        DataType::Boolean => Values::Boolean(array.as_boolean()),
+        DataType::Int32 => Values::Int32(array.as_primitive::<Int32Type>().values()),
+        DataType::Int64 => Values::Int64(array.as_primitive::<Int64Type>().values()),
+        DataType::Float64 => Values::Float64(array.as_primitive::<Float64Type>().values()),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            Values::Int64(array.as_primitive::<TimestampMillisecondType>().values())
+        }
+        DataType::Utf8 => Values::Text(array.as_string()),
+        other => {
+            return Err(UnsupportedType { column: path, data_type: other.clone() });
+        }
+    };
+    leaves.push(Leaf { path, steps: below(None), values });
+    Ok(())
+}
+
+impl Values<'_> {
+    /// What the values at some positions take in the plain encoding, rounded up to bytes.
+    pub(crate) fn bytes(&self, positions: &[u32]) -> usize {
+        match self {
+            Values::Boolean(_) => positions.len(),
+            Values::Int32(_) => 4 * positions.len(),
+            Values::Int64(_) | Values::Float64(_) => 8 * positions.len(),
+            Values::Text(texts) => {
+                let offsets = texts.value_offsets();
+                let length = |position: &u32| (offsets[*position as usize + 1] - offsets[*position as usize]) as usize;
+                positions.iter().map(|position| TEXT_LENGTH_BYTES as usize + length(position)).sum()
+            }
+        }
+    }
+}
+
+impl Leaf<'_> {
+    /// At most how many bytes the values and levels of `rows` take, in any encoding that the writer may choose.
+    pub(crate) fn bytes(&self, rows: Range<usize>) -> u64 {
+        let mut range = rows;
+        // An empty list has no item, but a level of its own.
+        let mut levels = range.len();
+        for offsets in self.steps.iter().filter_map(|step| step.items) {
+            range = offsets[range.start] as usize..offsets[range.end] as usize;
+            levels += range.len();
+        }
+        let values = match self.values {
+            Values::Boolean(_) => range.len() as u64,
+            Values::Int32(_) => 4 * range.len() as u64,
+            Values::Int64(_) | Values::Float64(_) => 8 * range.len() as u64,
+            Values::Text(texts) => {
+                let offsets = texts.value_offsets();
+                let text = (offsets[range.end] - offsets[range.start]) as u64;
+                text + TEXT_LENGTH_BYTES * range.len() as u64
+            }
+        };
+        values + LEVEL_BYTES * levels as u64
+    }
+
+    /// Whether a row may have several values.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.steps.iter().any(|step| step.items.is_some())
+    }
+
+    /// The levels of the rows given, in that order.
+    pub(crate) fn levels(&self, rows: &[u32]) -> Levels {
+        let mut levels = Levels { definitions: vec![0; rows.len()], values: rows.to_vec(), ..Levels::default() };
+        if self.is_repeated() {
+            levels.repetitions = vec![0; rows.len()];
+        }
+        for step in &self.steps {
+            levels.descend(step);
+        }
+        levels.values.retain(|position| *position != NOWHERE);
+        levels
+    }
+}
+
+/// The position of a place whose path ends above the leaf.
+const NOWHERE: u32 = u32::MAX;
+
+impl Levels {
+    /// Goes one field down. Until the leaf is reached, `values` has a position for each place.
+    fn descend(&mut self, step: &Step<'_>) {
+        if step.is_nullable {
+            let nulls = step.nulls.filter(|nulls| nulls.null_count() > 0);
+            let places =
+                self.values.iter_mut().zip(&mut self.definitions).filter(|(position, _)| **position != NOWHERE);
+            for (position, definition) in places {
+                if nulls.is_some_and(|nulls| nulls.is_null(*position as usize)) {
+                    *position = NOWHERE;
+                } else {
+                    *definition += 1;
+                }
+            }
+            self.max_definition += 1;
+        }
+        if let Some(offsets) = step.items {
+            self.max_definition += 1;
+            self.max_repetition += 1;
+            self.enter_items(offsets);
+        }
+    }
+
+    /// Replaces each list by its items; one without items stays as one place.
+    fn enter_items(&mut self, offsets: &[i32]) {
+        let above = std::mem::take(self);
+        let Levels { max_definition, max_repetition, .. } = above;
+        *self = Levels { max_definition, max_repetition, ..Levels::default() };
+        for ((position, definition), repetition) in
+            above.values.into_iter().zip(above.definitions).zip(above.repetitions)
+        {
+            let items = match position {
+                NOWHERE => 0..0,
+                list => offsets[list as usize] as u32..offsets[list as usize + 1] as u32,
+            };
+            if items.is_empty() {
+                self.push(NOWHERE, definition, repetition);
+            }
+            for item in items.clone() {
+                let repetition = if item == items.start { repetition } else { max_repetition };
+                self.push(item, definition + 1, repetition);
+            }
+        }
+    }
+
+    fn push(&mut self, position: u32, definition: u8, repetition: u8) {
+        self.values.push(position);
+        self.definitions.push(definition);
+        self.repetitions.push(repetition);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn bytes_are_those_of_the_range_asked_for_also_in_a_slice() {
+        let batch = sample::numbered(&[0; 12]);
+        let slice = batch.slice(2, 7);
+        let (whole, part) = (leaves(&batch).unwrap(), leaves(&slice).unwrap());
+        assert_eq!(whole.len(), 13);
+        for (whole, part) in whole.iter().zip(&part) {
+            assert_eq!(whole.bytes(2..9), part.bytes(0..7), "{}", whole.path);
+            assert_eq!(whole.bytes(0..12), (0..12).map(|row| whole.bytes(row..row + 1)).sum::<u64>(), "{}", whole.path);
+        }
+        let bytes = |path: &str, row: usize| whole.iter().find(|leaf| leaf.path == path).unwrap().bytes(row..row + 1);
+        assert_eq!(bytes("time", 0), 8 + 2);
+        assert_eq!(bytes("process.file.path", 1), "C:\\Windows\\1.exe".len() as u64 + 4 + 2);
+        // Row 3 has three observables "3.0", "3.1", "3.2".
+        assert_eq!(bytes("observables[].name", 3), 3 * (3 + 4 + 2) + 2);
+        // Row 8 has two unmapped values "8".
+        assert_eq!(bytes("unmapped[].value", 8), 2 * (1 + 4 + 2) + 2);
+    }
+}
