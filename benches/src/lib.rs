@@ -4,8 +4,10 @@
 //! comes before it done beforehand or measured along with it (see [`Workload::parse`] and its neighbours), and all of
 //! them together as the functions do it: [`SysmonStream`] for a Kinesis stream, [`FirewallObject`] for an S3 object.
 
+mod clock;
 mod flow;
 mod workload;
 
+pub use clock::cpu_time;
 pub use flow::{FirewallObject, SysmonStream};
 pub use workload::{Failure, Workload};
