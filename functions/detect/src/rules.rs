@@ -2,11 +2,8 @@
 
 use detection::catalog::CatalogFile;
 use detection::diagnostic::SourceText;
-use detection::{Catalog, Rule, lint};
+use detection::{Catalog, Rule, SHIPPED_RULES, lint};
 use lake::store::{self, Store, StoreError};
-
-/// The rule files of the project's `detections/`, by name.
-const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped_rules.rs"));
 
 /// In a folder of rules, the file that says which tables stand behind logical ones.
 const CATALOG: &str = "catalog.yaml";
@@ -38,7 +35,7 @@ impl Rules {
     /// The location cannot be read. A file that makes no sense is [refused](Rules::refused), and the others are used.
     pub(crate) async fn load(location: Option<&str>) -> Result<Self, StoreError> {
         let Some(location) = location else {
-            return Ok(Self::of_files(SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))));
+            return Ok(Self::of_files(SHIPPED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))));
         };
         let store = store::open(location).await?;
         let mut files = Vec::new();
@@ -105,10 +102,10 @@ mod tests {
 
     #[test]
     fn shipped_rules_are_all_accepted() {
-        let files = SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        let files = SHIPPED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         let read = Rules::of_files(files);
         assert!(read.refused.is_empty(), "{:?}", read.refused);
-        assert_eq!(read.rules.len() + usize::from(read.catalog.is_some()), SHIPPED.len());
+        assert_eq!(read.rules.len() + usize::from(read.catalog.is_some()), SHIPPED_RULES.len());
     }
 
     #[test]
