@@ -51,14 +51,16 @@ fn a_hunt_finds_what_there_is_and_ends_with_1() {
     let sql = "SELECT count(*) AS n FROM windows_sysmon_4003";
     let events = run(0, &["query", "--lake", &lake, "--format", "json", sql]).json()[0]["n"].as_u64().unwrap();
     let rules = folder.path("rules");
-    let hunt = |code, since| {
-        run(code, &["hunt", "--lake", &lake, "--since", since, "--rules", &rules, "--format", "ndjson"])
-    };
+    let hunt =
+        |code, since| run(code, &["hunt", "--lake", &lake, "--since", since, "--rules", &rules, "--format", "ndjson"]);
     let found = hunt(1, "2000-01-01").lines();
     assert!(found.len() as u64 <= events && !found.is_empty());
-    assert!(found.iter().all(|finding| finding["class_uid"] == 2004 && finding["finding_info"]["title"] == "DNS of a test"));
+    assert!(
+        found.iter().all(|finding| finding["class_uid"] == 2004 && finding["finding_info"]["title"] == "DNS of a test")
+    );
     assert_eq!(hunt(0, "2100-01-01").stdout, "");
-    let days = run(1, &["detect", "backtest", "--lake", &lake, "--since", "2000-01-01", "--format", "json", &rule]).json();
+    let days =
+        run(1, &["detect", "backtest", "--lake", &lake, "--since", "2000-01-01", "--format", "json", &rule]).json();
     assert_eq!(days[0]["findings"].as_u64().unwrap(), found.len() as u64);
 }
 
@@ -73,7 +75,8 @@ fn a_run_publishes_a_finding_once_and_remembers_it() {
         let sql = format!("SELECT to_iso8601(from_unixtime({seconds})) AS t");
         run(0, &["query", "--lake", &lake, "--format", "json", &sql]).json()[0]["t"].as_str().unwrap().to_owned()
     };
-    let detect = |code, now: &str| run(code, &["detect", "run", "--lake", &lake, "--state", &state, "--now", now, &rule]);
+    let detect =
+        |code, now: &str| run(code, &["detect", "run", "--lake", &lake, "--state", &state, "--now", now, &rule]);
     let (first, second) = (at(10), at(16));
     let published = detect(1, &first).lines();
     assert!(!published.is_empty());

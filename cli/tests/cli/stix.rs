@@ -7,14 +7,17 @@ use crate::support::{Folder, Run, run, sluice};
 fn a_pattern_finds_its_rows_in_a_lake_and_they_become_a_bundle() {
     let folder = Folder::new();
     let lake = lake(&folder);
-    let names = run(0, &[
-        "query",
-        "--lake",
-        &lake,
-        "--format",
-        "ndjson",
-        "SELECT query.hostname AS name, count(*) AS events FROM windows_sysmon_4003 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1",
-    ]);
+    let names = run(
+        0,
+        &[
+            "query",
+            "--lake",
+            &lake,
+            "--format",
+            "ndjson",
+            "SELECT query.hostname AS name, count(*) AS events FROM windows_sysmon_4003 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1",
+        ],
+    );
     let name = &names.lines()[0];
     let pattern = format!("[domain-name:value = '{}']", name["name"].as_str().unwrap());
     let arguments = ["stix", "run", "--lake", &lake, "--since", "2000-01-01", "--format", "ndjson", &pattern];
@@ -61,14 +64,16 @@ fn a_pattern_matches_observed_data() {
             "objects": {"0": {"type": "ipv4-addr", "value": value}},
         })
     };
-    let data = json!([observed("observed-data--1", 1, "198.51.100.7"), observed("observed-data--2", 9, "198.51.100.8")]);
+    let data =
+        json!([observed("observed-data--1", 1, "198.51.100.7"), observed("observed-data--2", 9, "198.51.100.8")]);
     let data = folder.write("data.json", data.to_string());
     let matched = |pattern: &str, code| {
         run(code, &["stix", "match", "--stix-version", "2.0", "--format", "ndjson", pattern, "--data", &data])
     };
     let one = matched("[ipv4-addr:value = '198.51.100.8']", 1).lines();
     assert_eq!((one.len(), &one[0]["id"]), (1, &json!("observed-data--2")));
-    let sequence = "([ipv4-addr:value = '198.51.100.7'] FOLLOWEDBY [ipv4-addr:value = '198.51.100.8']) WITHIN 8 SECONDS";
+    let sequence =
+        "([ipv4-addr:value = '198.51.100.7'] FOLLOWEDBY [ipv4-addr:value = '198.51.100.8']) WITHIN 8 SECONDS";
     assert_eq!(matched(sequence, 1).lines().len(), 2);
     assert_eq!(matched(&sequence.replace("8 SECONDS", "7 SECONDS"), 0).stdout, "");
 }

@@ -137,8 +137,11 @@ pub struct KnownSource {
     /// Its logical name, as `windows-sysmon`.
     pub name: String,
     /// Name, class and columns of its tables.
-    pub tables: Vec<(String, u32, Vec<(String, ColumnType)>)>,
+    pub tables: Vec<KnownTable>,
 }
+
+/// The name of a table, the `class_uid` of its events, and its columns.
+pub type KnownTable = (String, u32, Vec<(String, ColumnType)>);
 
 impl Catalog {
     /// A catalog of the tables that an engine has.

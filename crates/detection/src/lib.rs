@@ -30,7 +30,7 @@ pub use catalog::Catalog;
 pub use detector::{Collected, Detector, Progress, Queries, RunToEnd, Settings, Started};
 pub use finding::Finding;
 pub use json_schema::json_schema;
-pub use shipped::SHIPPED_RULES;
 pub use message::{Message, PublishError, Publisher};
 pub use rule::Rule;
+pub use shipped::SHIPPED_RULES;
 pub use window::Window;

@@ -112,11 +112,17 @@ pub(crate) fn untranslatable(
     let (Ok((_, all)), Ok(maps)) = (physical(names, catalog), maps()) else { return Vec::new() };
     match translation::translate(pattern, &all, maps, &options(window, 1)) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults
-            .iter()
-            .filter(|fault| fault.severity == translation::Severity::Error)
-            .map(|fault| (fault.span.clone(), fault.message.clone(), fault.help.clone()))
-            .collect(),
+        Err(faults) => {
+            let errors = faults.iter().filter(|fault| fault.severity == translation::Severity::Error);
+            let mut found: Vec<(Option<Range<usize>>, String, Option<String>)> = Vec::new();
+            for fault in errors {
+                // The same place is at fault once per table.
+                if !found.iter().any(|(span, ..)| *span == fault.span) {
+                    found.push((fault.span.clone(), fault.message.clone(), fault.help.clone()));
+                }
+            }
+            found
+        }
     }
 }
 
@@ -225,10 +231,13 @@ fn row_of(table: &str, time: i64, event: &str) -> Map<String, Json> {
     row
 }
 
+/// The values that make a group, and its rows.
+type Group<'r> = (Vec<Json>, Vec<&'r Map<String, Json>>);
+
 /// The groups of rows that reach the threshold, as the statements of SQL rules count them.
 fn grouped(rule: &Rule, rows: &[Map<String, Json>]) -> Vec<Map<String, Json>> {
     let cell = |row: &Map<String, Json>, name: &str| row.get(name).cloned().unwrap_or(Json::Null);
-    let mut groups: Vec<(Vec<Json>, Vec<&Map<String, Json>>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for row in rows {
         let key: Vec<Json> = rule.group_by.iter().map(|column| cell(row, column)).collect();
         match groups.iter_mut().find(|(other, _)| *other == key) {
@@ -236,7 +245,7 @@ fn grouped(rule: &Rule, rows: &[Map<String, Json>]) -> Vec<Map<String, Json>> {
             None => groups.push((key, vec![row])),
         }
     }
-    let group = |(key, members): (Vec<Json>, Vec<&Map<String, Json>>)| {
+    let group = |(key, members): Group<'_>| {
         let mut group: Map<String, Json> = rule.group_by.iter().map(|column| column.value.clone()).zip(key).collect();
         let times = || members.iter().filter_map(|row| row.get("time").and_then(Json::as_i64));
         group.insert("event_count".to_owned(), json!(members.len()));

@@ -68,6 +68,9 @@ enum Token {
     Other,
 }
 
+/// The place of a window's piece, its alias, the scopes from the innermost outwards, and its span.
+type PlacedWindow = (usize, Option<String>, Vec<usize>, Range<usize>);
+
 /// Reads the SQL of a rule. All faults are found.
 pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
     let tokens = tokens(sql);
@@ -77,8 +80,7 @@ pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
     };
     let mut pieces = Vec::new();
     let mut tables: Vec<TableReference> = Vec::new();
-    // Windows by the place of their piece: alias, scopes from the innermost outwards, span.
-    let mut windows: Vec<(usize, Option<String>, Vec<usize>, Range<usize>)> = Vec::new();
+    let mut windows: Vec<PlacedWindow> = Vec::new();
     let mut scopes = vec![0];
     let mut next_scope = 1;
     let mut end_of_last = 0;

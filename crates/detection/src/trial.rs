@@ -182,8 +182,7 @@ fn day_of(key: &str) -> Option<EventDay> {
 /// What is wrong with what was found.
 fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
     let shown = || {
-        let rows: Vec<String> =
-            found.iter().flat_map(|finding| finding.rows.first()).map(|row| one_line(row)).collect();
+        let rows: Vec<String> = found.iter().flat_map(|finding| finding.rows.first()).map(one_line).collect();
         if rows.is_empty() { String::new() } else { format!(": {}", rows.join("; ")) }
     };
     match expected {

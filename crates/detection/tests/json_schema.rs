@@ -1,7 +1,5 @@
 //! The JSON Schema of rule files agrees with the parser, and `docs/rule.schema.json` is it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

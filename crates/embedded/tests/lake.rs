@@ -1,5 +1,7 @@
 //! A lake folder as tables: what is found, what is read, what is counted.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The shapes of generated SQL run: over small own tables always, and all of `stix-sql-sketches.json` where that file is.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
 use std::path::Path;
 
 use embedded::Embedded;

@@ -16,6 +16,8 @@
 //! Except for what is refused, every expectation is Trino's answer: the statements name no tables, so that any Trino can
 //! run them. `EMBEDDED_REGENERATE=1 cargo test -p embedded --test trino` writes what the engine gives into the files.
 
+#![expect(clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
 use std::fs;
 use std::path::Path;
 

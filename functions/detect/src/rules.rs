@@ -35,7 +35,9 @@ impl Rules {
     /// The location cannot be read. A file that makes no sense is [refused](Rules::refused), and the others are used.
     pub(crate) async fn load(location: Option<&str>) -> Result<Self, StoreError> {
         let Some(location) = location else {
-            return Ok(Self::of_files(SHIPPED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))));
+            return Ok(Self::of_files(
+                SHIPPED_RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
+            ));
         };
         let store = store::open(location).await?;
         let mut files = Vec::new();

@@ -3,8 +3,6 @@
 //! A file holds statements that end with `;` at the end of a line; `--` begins a comment. `{database}` is the database
 //! of the run. A statement with ORDER BY is compared in order.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use same_rows::{Both, Lake, Tally, server};

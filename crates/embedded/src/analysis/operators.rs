@@ -387,7 +387,7 @@ fn decimals(at: At, operator: Arithmetic, symbol: &str, left: Typed, right: Type
             format_args!("the product of decimal({p1},{s1}) and decimal({p2},{s2}) has too many digits"),
         );
     }
-    let ty = Type::Decimal(precision.min(38).max(1), scale);
+    let ty = Type::Decimal(precision.clamp(1, 38), scale);
     let body = strict(&ty, move |cells| {
         let (Cell::Decimal(a), Cell::Decimal(b)) = (&cells[0], &cells[1]) else { return Ok(Out::Null) };
         let overflow = || failed("Decimal overflow");

@@ -53,7 +53,7 @@ impl Expressions<'_> {
             return Err(self.no_place_for(at, "window functions"));
         };
         let over = match &call.over {
-            Some(Over::Inline(window)) => window.clone(),
+            Some(Over::Inline(window)) => (**window).clone(),
             Some(Over::Named(name)) => Window { base: Some(name.clone()), ..Window::default() },
             None => return invalid(at, "no window"),
         };

@@ -385,10 +385,12 @@ fn convert_cell(value: &Cell<'_>, from: &Type, to: &Type) -> Result<Out> {
 /// The nearest integer, halves away from zero.
 pub(crate) fn round_to_integer(value: f64) -> Option<i64> {
     let rounded = value.round();
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
+        return None;
+    }
     #[expect(clippy::cast_possible_truncation, reason = "in range, by the comparison")]
-    let in_range =
-        (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded).then(|| rounded as i64);
-    in_range
+    let integer = rounded as i64;
+    Some(integer)
 }
 
 /// The quotient rounded to the nearest, halves away from zero. `divisor` is positive.

@@ -647,7 +647,7 @@ fn print(parts: &[Part], time: NaiveDateTime, zone: &str, offset: i32) -> String
             Field::ShortWeekday => weekday[..3].to_owned(),
             Field::Hour24 => padded(time.hour().into()),
             Field::ClockHour => padded(if time.hour() == 0 { 24 } else { time.hour().into() }),
-            Field::Hour12 => padded(if time.hour() % 12 == 0 { 12 } else { (time.hour() % 12).into() }),
+            Field::Hour12 => padded(if time.hour().is_multiple_of(12) { 12 } else { (time.hour() % 12).into() }),
             Field::HalfHour => padded((time.hour() % 12).into()),
             Field::Minute => padded(time.minute().into()),
             Field::Second => padded(time.second().into()),
@@ -964,7 +964,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             let returns = TimestampTz(3, zone_name.clone());
             let body = strict(&returns, |c| {
                 let millis = super::cast::round_to_integer(c[0].double() * 1000.0);
-                Ok(millis.map(Out::Integer).ok_or_else(|| failed("timestamp out of range"))?)
+                millis.map(Out::Integer).ok_or_else(|| failed("timestamp out of range"))
             });
             Some(Ok(call("from_unixtime", zone_name.to_string(), vec![seconds], returns, body)))
         }

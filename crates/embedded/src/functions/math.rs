@@ -182,7 +182,6 @@ fn rounding(request: &Request<'_>, first: Option<Type>) -> std::result::Result<T
         (Type::Real, "truncate") | (_, _) => (ty.clone(), 0),
     };
     let name = request.name.to_owned();
-    let is_real = ty == Type::Real;
     let arguments = request.coerced(&[ty, Type::Bigint])?;
     let body = strict(&returns, move |c| -> Result<Out> {
         let digits = c.get(1).map_or(0, Cell::integer);
@@ -206,9 +205,7 @@ fn rounding(request: &Request<'_>, first: Option<Type>) -> std::result::Result<T
             }
             (Cell::Double(value), "floor") => Out::Double(value.floor()),
             (Cell::Double(value), "ceil" | "ceiling") => Out::Double(value.ceil()),
-            (Cell::Double(value), "round") => {
-                Out::Double(if is_real { round_to(*value, digits) } else { round_to(*value, digits) })
-            }
+            (Cell::Double(value), "round") => Out::Double(round_to(*value, digits)),
             (Cell::Double(value), _) => {
                 let factor = 10_f64.powi(i32::try_from(digits).unwrap_or(0));
                 Out::Double((value * factor).trunc() / factor)

@@ -61,7 +61,7 @@ pub(crate) fn field_at(row: Typed, position: usize) -> Typed {
             false => Ok(datafusion::arrow::compute::cast(&column, &returns)?),
         }
     });
-    let key = format!("{}", name.unwrap_or_else(|| anonymous(position)));
+    let key = name.unwrap_or_else(|| anonymous(position));
     call("field", format!("{position}{key}"), vec![row], ty, body)
 }
 

@@ -203,7 +203,7 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         .map(|byte| BASE64.iter().position(|known| *known == byte).and_then(|at| u32::try_from(at).ok()))
         .collect::<Option<_>>()?;
     let padding = text.len() - text.trim_end_matches('=').len();
-    if padding > 2 || (padding > 0 && text.len() % 4 != 0) || digits.len() % 4 == 1 {
+    if padding > 2 || (padding > 0 && !text.len().is_multiple_of(4)) || digits.len() % 4 == 1 {
         return None;
     }
     let mut out = Vec::new();
@@ -216,7 +216,7 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
@@ -310,18 +310,18 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             request.simple_from(2, &types, Varchar, |c| Ok(Out::Text(c.iter().map(Cell::text).collect())))
         }
         ("concat_ws", Some(Varchar)) => {
-            if let [_, list] = &request.arguments[..] {
-                if list.ty == Type::array(Varchar) {
-                    let body = strict(&Varchar, |c| {
-                        let list = c[1].list();
-                        let parts: Vec<String> = (0..list.len())
-                            .filter(|at| list.is_valid(*at))
-                            .map(|at| super::native::cell(list.as_ref(), at).text().to_owned())
-                            .collect();
-                        Ok(Out::Text(parts.join(c[0].text())))
-                    });
-                    return Some(Ok(call("concat_ws", "array", request.arguments.clone(), Varchar, body)));
-                }
+            if let [_, list] = &request.arguments[..]
+                && list.ty == Type::array(Varchar)
+            {
+                let body = strict(&Varchar, |c| {
+                    let list = c[1].list();
+                    let parts: Vec<String> = (0..list.len())
+                        .filter(|at| list.is_valid(*at))
+                        .map(|at| super::native::cell(list.as_ref(), at).text().to_owned())
+                        .collect();
+                    Ok(Out::Text(parts.join(c[0].text())))
+                });
+                return Some(Ok(call("concat_ws", "array", request.arguments.clone(), Varchar, body)));
             }
             let types = vec![Varchar; request.arguments.len()];
             let arguments = match request.coerced(&types) {

@@ -175,7 +175,7 @@ pub(crate) enum Bound {
 #[derive(Debug, Clone)]
 pub(crate) enum Over {
     Named(Name),
-    Inline(Window),
+    Inline(Box<Window>),
 }
 
 #[derive(Debug, Clone)]

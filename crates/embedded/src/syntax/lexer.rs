@@ -189,7 +189,7 @@ fn hex(digits: &str) -> Option<Vec<u8>> {
         .filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n'))
         .map(|c| c.to_digit(16))
         .collect::<Option<_>>()?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()

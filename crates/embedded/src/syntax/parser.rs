@@ -98,18 +98,12 @@ const RESERVED_CLAUSES: [&str; 2] = ["WHERE", "WITH"];
 /// The tree of one query.
 pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
     let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0 };
-    if !parser.is_word("SELECT")
-        && !parser.is_word("WITH")
-        && !parser.is_word("VALUES")
-        && !parser.is_word("TABLE")
-        && !parser.is_symbol("(")
-    {
-        if let Token::Word(word) = parser.peek() {
-            return Err(QueryError::Unsupported {
-                construct: format!("statement {}", word.to_uppercase()),
-                remedy: "queries are run: SELECT, WITH, VALUES or TABLE".to_owned(),
-            });
-        }
+    let starts_query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| parser.is_word(word));
+    if let (false, Token::Word(word)) = (starts_query, parser.peek()) {
+        return Err(QueryError::Unsupported {
+            construct: format!("statement {}", word.to_uppercase()),
+            remedy: "queries are run: SELECT, WITH, VALUES or TABLE".to_owned(),
+        });
     }
     let query = parser.query()?;
     match parser.peek() {
@@ -131,8 +125,7 @@ fn unsupported<T>(construct: impl Into<String>, remedy: impl Into<String>) -> Pa
 }
 
 fn is_reserved(word: &str) -> bool {
-    let is = |reserved: &&str| reserved.eq_ignore_ascii_case(word);
-    RESERVED.iter().any(|reserved| is(reserved)) || RESERVED_CLAUSES.iter().any(|reserved| is(reserved))
+    RESERVED.iter().chain(&RESERVED_CLAUSES).any(|reserved| reserved.eq_ignore_ascii_case(word))
 }
 
 impl Parser {
@@ -985,10 +978,10 @@ impl Parser {
         if self.starts_query() {
             // `((SELECT 1) + 2)` is an expression.
             let begin = self.next;
-            if let Ok(query) = self.query() {
-                if self.accept_symbol(")") {
-                    return Ok(Expression { at, kind: Kind::Subquery(Box::new(query)) });
-                }
+            if let Ok(query) = self.query()
+                && self.accept_symbol(")")
+            {
+                return Ok(Expression { at, kind: Kind::Subquery(Box::new(query)) });
             }
             if !matches!(self.tokens.get(begin), Some((_, Token::Symbol("(")))) {
                 self.next = begin;
@@ -1324,8 +1317,11 @@ impl Parser {
             self.accept_all(&["RESPECT", "NULLS"]);
         }
         if self.accept("OVER") {
-            call.over =
-                Some(if self.is_symbol("(") { Over::Inline(self.window()?) } else { Over::Named(self.name()?) });
+            call.over = Some(if self.is_symbol("(") {
+                Over::Inline(Box::new(self.window()?))
+            } else {
+                Over::Named(self.name()?)
+            });
         }
         Ok(Expression { at, kind: Kind::Call(Box::new(call)) })
     }
@@ -1426,10 +1422,10 @@ impl Parser {
     fn row_field(&mut self) -> Parsed<(Option<String>, Type)> {
         // A field is `type` or `name type`; a type of one word is followed by a comma or a parenthesis.
         let begin = self.next;
-        if let Ok(data_type) = self.data_type() {
-            if self.is_symbol(",") || self.is_symbol(")") {
-                return Ok((None, data_type));
-            }
+        if let Ok(data_type) = self.data_type()
+            && (self.is_symbol(",") || self.is_symbol(")"))
+        {
+            return Ok((None, data_type));
         }
         self.next = begin;
         let name = self.name()?;
