@@ -26,7 +26,8 @@ pub(crate) struct Cloud {
 struct Requests {
     /// What was asked for, in order.
     seen: Vec<String>,
-    fault: Option<(usize, Fault)>,
+    /// The request of those that begin so, and what happens to it.
+    fault: Option<(&'static str, usize, Fault)>,
 }
 
 /// How a request goes wrong.
@@ -106,9 +107,9 @@ impl Cloud {
         Self { endpoint: format!("http://{address}"), ..cloud }
     }
 
-    /// Lets the request with this number go wrong, counted from 0.
-    pub(crate) fn fail_at(&self, number: usize, fault: Fault) {
-        self.requests.lock().unwrap().fault = Some((number, fault));
+    /// Of the requests that begin with `start`, lets the one with this number go wrong, counted from 0.
+    pub(crate) fn fail_at(&self, start: &'static str, number: usize, fault: Fault) {
+        self.requests.lock().unwrap().fault = Some((start, number, fault));
     }
 
     /// What was asked for so far, in order.
@@ -120,9 +121,11 @@ impl Cloud {
         let (service, name) = service(request);
         let fault = {
             let mut requests = self.requests.lock().unwrap();
-            let number = requests.seen.len();
+            let meant = requests.fault.filter(|(start, at, _)| {
+                name.starts_with(start) && requests.seen.iter().filter(|seen| seen.starts_with(start)).count() == *at
+            });
             requests.seen.push(name);
-            requests.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault)
+            meant.map(|(_, _, fault)| fault)
         };
         match fault {
             Some(Fault::Busy) => return Some(service.refusal(503, "SlowDown", "ServiceUnavailable")),

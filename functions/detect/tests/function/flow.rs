@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::laboratory::{FIFO, HOUR, INTERVAL, LOOKBACK, Laboratory, MINUTE, RULE, STANDARD, last_firing, now, rule};
+use crate::laboratory::{
+    FIFO, HOUR, INTERVAL, LATER, LOOKBACK, Laboratory, MINUTE, RULE, STANDARD, last_firing, now, rule,
+};
 
 #[test]
 fn what_is_in_the_lake_becomes_one_message_though_all_is_delivered_twice() {
@@ -53,7 +55,7 @@ fn a_record_that_comes_late_within_the_ingest_delay_is_found() {
 
     // An event of the window that was looked at just now arrives, and the schedule fires again.
     laboratory.cloud.lake.sign_in(time - MINUTE, "mallory");
-    laboratory.time_passes(INTERVAL);
+    laboratory.time_passes(LATER);
     laboratory.fire().unwrap();
     laboratory.deliver_ends(1);
 

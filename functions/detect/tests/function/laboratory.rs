@@ -17,6 +17,9 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 
 /// How often and how far back the rule looks.
 pub(crate) const INTERVAL: i64 = 5 * MINUTE;
+/// A time after which the rule is due again, with a window that was not looked at yet: the same window would be the same
+/// query, whose answer is known.
+pub(crate) const LATER: i64 = 7 * MINUTE;
 pub(crate) const LOOKBACK: i64 = 20 * MINUTE;
 
 /// The function, and what it calls.
