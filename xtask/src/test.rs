@@ -26,6 +26,8 @@ enum Step {
     Crates,
     /// Every record of the real logs through the pipeline, and every row past two judges; a release build, for there are many
     RealLogs,
+    /// The SQL that the crates' tests generated, and that of the shipped rules, by Trino's own grammar
+    Grammar,
     /// The template: SAM's and CloudFormation's linters, permissions, encryption, failure handling
     Template,
     /// What `sluice` writes, read by other readers (Arrow's C++ reader, DuckDB)
@@ -34,8 +36,16 @@ enum Step {
     Deployment,
 }
 
-const STEPS: [Step; 7] =
-    [Step::Format, Step::Lints, Step::Crates, Step::RealLogs, Step::Template, Step::Readers, Step::Deployment];
+const STEPS: [Step; 8] = [
+    Step::Format,
+    Step::Lints,
+    Step::Crates,
+    Step::Grammar,
+    Step::RealLogs,
+    Step::Template,
+    Step::Readers,
+    Step::Deployment,
+];
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,6 +53,7 @@ impl fmt::Display for Step {
             Self::Format => "format",
             Self::Lints => "lints",
             Self::Crates => "crates",
+            Self::Grammar => "grammar",
             Self::RealLogs => "real-logs",
             Self::Template => "template",
             Self::Readers => "readers",
@@ -85,13 +96,25 @@ impl Step {
                 if !crate::workspace().join("../shared/data").exists() {
                     println!("skipped: tests over real logs, because ../shared/data is not here");
                 }
-                tests(cargo().args(["test", "--workspace", "--exclude", "real-logs", "--quiet"]))
+                // What an earlier run has generated is not this run's.
+                let statements = generated_statements();
+                let _ = std::fs::remove_file(&statements);
+                tests(
+                    cargo()
+                        .args(["test", "--workspace", "--exclude", "real-logs", "--quiet"])
+                        .env(GENERATED_STATEMENTS, statements),
+                )
             }
             Self::RealLogs if !crate::workspace().join("../shared/data").exists() => {
                 println!("skipped: ../shared/data is not here");
                 Ok(Outcome { counts: Counts { skipped: 1, ..Counts::default() }, succeeded: true })
             }
             Self::RealLogs => tests(cargo().args(["test", "--release", "-p", "real-logs", "--", "--nocapture"])),
+            Self::Grammar => {
+                let environment = TestEnvironment::prepare()?;
+                let pytest = ["-rs", "--durations=5", "--durations-min=5", "tests/test_sql_grammar.py"];
+                tests(environment.command("pytest").args(pytest).env(GENERATED_STATEMENTS, generated_statements()))
+            }
             Self::Template => pytest("tests/test_template.py"),
             Self::Readers => pytest("tests/test_readers.py"),
             Self::Deployment => pytest("tests/test_deployment.py"),
@@ -199,6 +222,13 @@ fn tests(command: &mut Command) -> Result<Outcome> {
 fn pytest(file: &str) -> Result<Outcome> {
     let environment = TestEnvironment::prepare()?;
     tests(environment.command("pytest").args(["-rs", "--durations=5", "--durations-min=5", file]))
+}
+
+/// Where the crates' tests write the statements that they generate, if it is set.
+const GENERATED_STATEMENTS: &str = "SLUICE_SQL_DUMP";
+
+fn generated_statements() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("sluice-statements-{}.ndjson", std::process::id()))
 }
 
 fn cargo() -> Command {

@@ -90,7 +90,7 @@ fn dump(sql: &str) {
     use std::io::Write;
     if let Some(path) = std::env::var_os("SLUICE_SQL_DUMP") {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{}", Json::from(sql)).unwrap();
+        file.write_all(format!("{}\n", Json::from(sql)).as_bytes()).unwrap();
     }
 }
 
