@@ -186,8 +186,8 @@ mod tests {
             let transformer = load(Configuration { mappings, ..configuration(folder.path()) }).unwrap();
             transformer.sources.iter().map(|source| source.mapping().source_name().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(names(None), ["windows-sysmon", "aws-network-firewall"]);
-        assert_eq!(names(Some(folder.path())), ["own-sysmon", "aws-network-firewall"]);
+        assert_eq!(names(None), ["windows-sysmon", "aws-network-firewall", "aws-cloudtrail"]);
+        assert_eq!(names(Some(folder.path())), ["own-sysmon", "aws-network-firewall", "aws-cloudtrail"]);
     }
 
     #[test]

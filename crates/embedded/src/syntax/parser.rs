@@ -7,7 +7,7 @@ use super::lexer::{Token, tokens};
 use crate::types::{Type, utc};
 
 /// Nested parentheses, subqueries and function calls that are read.
-const MAX_DEPTH: usize = 400;
+const MAX_DEPTH: usize = 100;
 
 /// Words that cannot be names without quotes, from Trino's documentation of reserved keywords.
 const RESERVED: [&str; 79] = [
