@@ -38,7 +38,7 @@ pub(crate) fn plan(sql: &str, relations: Vec<Relation>, database: &str) -> Resul
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     let analyzer = Analyzer { relations, database: database.to_lowercase(), now, names: Cell::new(0) };
-    analyzer.statement(&query)
+    syntax::with_deep_stack(|| analyzer.statement(&query))
 }
 
 /// What holds for a whole statement.

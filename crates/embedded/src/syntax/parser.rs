@@ -95,8 +95,18 @@ const RESERVED: [&str; 79] = [
 /// The rest of the reserved words: those that end a clause.
 const RESERVED_CLAUSES: [&str; 2] = ["WHERE", "WITH"];
 
+/// Runs something on a stack that holds the deepest statement there is, in unoptimised builds too.
+pub(crate) fn with_deep_stack<T>(run: impl FnOnce() -> T) -> T {
+    const STACK: usize = 64 << 20;
+    stacker::maybe_grow(STACK / 2, STACK, run)
+}
+
 /// The tree of one query.
 pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
+    with_deep_stack(|| parse_here(text))
+}
+
+fn parse_here(text: &str) -> Result<Query, QueryError> {
     let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0 };
     let starts_query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| parser.is_word(word));
     if let (false, Token::Word(word)) = (starts_query, parser.peek()) {
