@@ -77,12 +77,18 @@ impl<'m> Bundler<'m> {
     /// ```
     /// use stix::bundle::{Bundler, ResultsMap};
     ///
-    /// let map = ResultsMap::shipped("vpcflow").unwrap(); let row = serde_json::json!({"srcaddr": "10.0.0.5",
-    /// "dstaddr": "198.51.100.7", "dstport": "443", "protocol": "6",     "start": "1704067200", "end": "1704067260"});
-    /// let (bundle, faults) = Bundler::new(&map, stix::Version::V21, "vpc flow logs",
-    /// 0).bundle([row.as_object().unwrap()]); let bundle = bundle.unwrap(); let traffic =
-    /// bundle["objects"].as_array().unwrap().iter().find(|object| object["type"] == "network-traffic");
-    /// assert_eq!(traffic.unwrap()["protocols"], serde_json::json!(["tcp"])); assert!(faults.is_empty());
+    /// let map = ResultsMap::shipped("vpcflow").unwrap();
+    /// let row = serde_json::json!({
+    ///     "srcaddr": "10.0.0.5", "dstaddr": "198.51.100.7", "dstport": "443", "protocol": "6",
+    ///     "start": "1704067200", "end": "1704067260",
+    /// });
+    /// let bundler = Bundler::new(&map, stix::Version::V21, "vpc flow logs", 0);
+    /// let (bundle, faults) = bundler.bundle([row.as_object().unwrap()]);
+    /// let bundle = bundle.unwrap();
+    /// let mut objects = bundle["objects"].as_array().unwrap().iter();
+    /// let traffic = objects.find(|object| object["type"] == "network-traffic").unwrap();
+    /// assert_eq!(traffic["protocols"], serde_json::json!(["tcp"]));
+    /// assert!(faults.is_empty());
     /// ```
     pub fn bundle<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) -> (Option<Json>, Vec<RowFault>) {
         let (mut faults, mut observed_data) = (Vec::new(), Vec::new());
