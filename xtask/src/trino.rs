@@ -31,7 +31,9 @@ impl Trino {
         }
         let mut tests = Command::new(env!("CARGO"));
         tests
-            .args(["test", "--package", "same-rows", "--"])
+            // Of the whole workspace, so that dependencies are built in its features and not once more in those of one
+            // package.
+            .args(["test", "--workspace", "--test", "same_rows", "--"])
             .args(&self.filter)
             .args(["--nocapture", "--test-threads=1"]);
         tests.env("SLUICE_TRINO", server.address().to_string()).current_dir(crate::workspace());

@@ -38,7 +38,7 @@ fn value(array: &dyn Array, row: usize, ty: &Type) -> Value {
             text_form::printed(array, row, ty, &mut text);
             Value::String(text)
         }
-        (ty, cell) => Value::String(text_form::scalar(&cell, ty)),
+        (ty, cell) => Value::String(text_form::answered(&cell, ty)),
     }
 }
 

@@ -259,7 +259,21 @@ pub(crate) fn printed(array: &dyn Array, row: usize, ty: &Type, out: &mut String
         // Inside of rows and arrays Athena prints doubles as Java does.
         Type::Double => out.push_str(&java_double(cell(array, row).double())),
         Type::Real => out.push_str(&java_real(cell(array, row).double())),
-        _ => out.push_str(&scalar(&cell(array, row), ty)),
+        _ => out.push_str(&answered(&cell(array, row), ty)),
+    }
+}
+
+/// A value as it leaves a query: as [`scalar`], but every timestamp with milliseconds, rounded.
+pub(crate) fn answered(value: &Cell<'_>, ty: &Type) -> String {
+    let millis = |value: i64, digits: u8| match digits {
+        0..=3 => value,
+        4..=6 => value.saturating_add(500).div_euclid(1_000),
+        _ => value.saturating_add(500_000).div_euclid(1_000_000),
+    };
+    match (ty, value) {
+        (Type::Timestamp(digits), Cell::Integer(value)) => timestamp(millis(*value, *digits), 3),
+        (Type::TimestampTz(digits, zone), Cell::Integer(value)) => timestamp_tz(millis(*value, *digits), 3, zone),
+        _ => scalar(value, ty),
     }
 }
 

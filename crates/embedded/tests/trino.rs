@@ -13,8 +13,9 @@
 //! text, `\n`, `\t` and `\\` for these characters. Or one line that says why there are none: `error: …` with a part of the
 //! message, where Trino fails, too; `refused: …` with the construct, where this engine has not what Trino has.
 //!
-//! Except for what is refused, every expectation is Trino's answer: the statements name no tables, so that any Trino can
-//! run them. `EMBEDDED_REGENERATE=1 cargo test -p embedded --test trino` writes what the engine gives into the files.
+//! Except for what is refused, every expectation is Trino's answer: the statements name no tables, and `cargo xtask trino`
+//! holds them against a real one. `EMBEDDED_REGENERATE=1 cargo test -p embedded --test trino` writes what the engine gives
+//! into the files.
 
 #![expect(clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -23,43 +24,22 @@ use std::path::Path;
 
 use embedded::Embedded;
 use query::{Engine, QueryError, Statement};
-use serde_json::Value;
 use sql::text::Sql;
 
-struct Block {
-    comment: Vec<String>,
-    sql: String,
-    expected: Vec<String>,
-}
+#[path = "trino/blocks.rs"]
+mod blocks;
 
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    for part in text.split("\n\n").map(|part| part.trim_matches('\n')).filter(|part| !part.is_empty()) {
-        let (before, after) = part.split_once("\n----").unwrap_or_else(|| panic!("no ---- in: {part}"));
-        let comment = before.lines().take_while(|line| line.starts_with("--")).map(str::to_owned).collect::<Vec<_>>();
-        let sql = before.lines().skip(comment.len()).collect::<Vec<_>>().join("\n");
-        blocks.push(Block { comment, sql, expected: after.lines().skip(1).map(str::to_owned).collect() });
-    }
-    blocks
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::String(text) if text.is_empty() => "''".to_owned(),
-        Value::String(text) => text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t"),
-        other => other.to_string(),
-    }
-}
+use blocks::{blocks, lines};
 
 async fn run(engine: &Embedded, sql: &str) -> Vec<String> {
     match engine.run(&Statement::new(Sql::of_author(sql))).await {
-        Ok(answer) => answer.rows.iter().map(|row| row.iter().map(shown).collect::<Vec<_>>().join("\t")).collect(),
+        Ok(answer) => lines(&answer.rows),
         Err(QueryError::Unsupported { construct, .. }) => vec![format!("refused: {construct}")],
         Err(error) => vec![format!("error: {}", error.to_string().replace('\n', " "))],
     }
 }
 
+/// Whether an answer is the one that is expected: of an error a part of its message.
 fn agrees(expected: &[String], got: &[String]) -> bool {
     match (expected, got) {
         ([expected], [got]) if expected.starts_with("error:") => {

@@ -130,9 +130,12 @@ impl Trino {
                 return Err(error.into());
             }
             if answer.columns.is_empty() {
-                answer.columns = page.columns.iter().map(column).collect::<Result<_, _>>()?;
+                answer.columns = page.columns.iter().map(column).collect();
             }
-            answer.rows.extend(page.data.into_iter().map(|row| row.into_iter().map(plain).collect()));
+            answer.rows.extend(page.data.into_iter().map(|row| {
+                let types = answer.columns.iter().map(|column| &column.column_type);
+                row.into_iter().zip(types).map(|(value, of)| plain(value, of)).collect()
+            }));
             answer.query_id = page.id;
             answer.statistics.scanned_bytes = page.stats.physical_input_bytes;
             let Some(next) = page.next_uri else { break };
@@ -289,19 +292,44 @@ impl From<PageError> for QueryError {
     }
 }
 
-fn column(column: &PageColumn) -> Result<Column, QueryError> {
-    let unknown = |error| QueryError::Failed(format!("the column {}: {error}", column.name));
-    // NULL alone has a type of its own.
-    let column_type = if column.of == "unknown" { ColumnType::Varchar } else { column.of.parse().map_err(unknown)? };
-    Ok(Column { name: column.name.clone(), column_type })
+/// A column of a type that tables do not have (NULL alone, an interval, an address) holds text.
+fn column(column: &PageColumn) -> Column {
+    Column { name: column.name.clone(), column_type: column.of.parse().unwrap_or(ColumnType::Varchar) }
 }
 
-/// What is no scalar becomes text.
-fn plain(value: Value) -> Value {
-    match value {
-        Value::Array(_) | Value::Object(_) => Value::String(value.to_string()),
-        scalar => scalar,
+/// A value as answers have it: what is no scalar becomes text, as Athena prints it.
+fn plain(value: Value, of: &ColumnType) -> Value {
+    if of.is_complex() && !value.is_null() { Value::String(printed(&value, of)) } else { value }
+}
+
+/// `[a, b]`, `{key=value}`, and `null` inside of these.
+fn printed(value: &Value, of: &ColumnType) -> String {
+    match (value, of) {
+        (Value::Array(values), ColumnType::Array(element)) => {
+            let values: Vec<String> = values.iter().map(|value| printed(value, element)).collect();
+            format!("[{}]", values.join(", "))
+        }
+        (Value::Array(values), ColumnType::Row(fields)) => {
+            let fields = fields.iter().zip(values).map(|((name, of), value)| format!("{name}={}", printed(value, of)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        (Value::Object(entries), ColumnType::Map(_, of)) => {
+            let entries = entries.iter().map(|(key, value)| format!("{key}={}", printed(value, of)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        (Value::String(text), _) => text.clone(),
+        (Value::Number(number), ColumnType::Double | ColumnType::Real) => java(number.as_f64().unwrap_or_default()),
+        (value, _) => value.to_string(),
     }
+}
+
+/// A number as Java's `Double.toString` writes it.
+fn java(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:E}");
+    if text.contains('.') { text } else { text.replace('E', ".0E") }
 }
 
 #[cfg(test)]
@@ -324,7 +352,14 @@ mod tests {
 
     #[test]
     fn rows_are_scalars() {
-        assert_eq!(plain(json!([1, {"a": null}])), json!(r#"[1,{"a":null}]"#));
-        assert_eq!(plain(json!(1.5)), json!(1.5));
+        let value = |value, of: &str| plain(value, &of.parse().unwrap());
+        assert_eq!(value(json!([1, null]), "array(integer)"), json!("[1, null]"));
+        assert_eq!(
+            value(json!([["a", {"k": 1e10}]]), "array(row(n varchar, m map(varchar, double)))"),
+            json!("[{n=a, m={k=1.0E10}}]")
+        );
+        assert_eq!(value(json!(1.5), "double"), json!(1.5));
+        assert_eq!(value(json!(null), "array(double)"), json!(null));
+        assert_eq!(["0.5", "100.0", "1.5E-5"], [0.5, 100.0, 1.5e-5].map(java)[..]);
     }
 }

@@ -103,7 +103,7 @@ fn java() -> Result<PathBuf, TrinoError> {
     }
     let found = if found.is_empty() { "none is here".to_owned() } else { found.join(", ") };
     Err(TrinoError::Missing(format!(
-        "Trino {VERSION} needs Java {JAVA} or later ({found}): install one and name it in SLUICE_TRINO_JAVA"
+        "Trino {VERSION} needs Java {JAVA} or later ({found}): install one and name its folder in JAVA_HOME"
     )))
 }
 

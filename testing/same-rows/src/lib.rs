@@ -20,7 +20,6 @@ use serde_json::Value;
 use sql::table::Table;
 use sql::text::Sql;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
 /// Any error: these are tests.
 pub type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -43,16 +42,15 @@ pub fn server() -> Fallible<Option<SocketAddr>> {
 #[derive(Debug)]
 pub struct Lake {
     folder: TempDir,
-    runtime: Runtime,
 }
 
 impl Lake {
     /// An empty lake.
     ///
     /// # Errors
-    /// No folder, no threads.
+    /// No folder.
     pub fn new() -> Fallible<Self> {
-        Ok(Self { folder: tempfile::tempdir()?, runtime: runtime()? })
+        Ok(Self { folder: tempfile::tempdir()? })
     }
 
     /// Where it is.
@@ -80,8 +78,16 @@ impl Lake {
             index: position.index,
             line: position.line,
         };
-        let runtime = self.runtime.handle();
-        let outcome = transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)?;
+        // The pipeline waits for its stores, which a thread that runs tests may not.
+        let transform = || -> Result<_, String> {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            let runtime = runtime.handle();
+            transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)
+                .map_err(|error| error.to_string())
+        };
+        let outcome =
+            std::thread::scope(|scope| scope.spawn(transform).join()).map_err(|_| "the pipeline panicked")??;
         match outcome.counts.total_quarantined() {
             0 => Ok(()),
             _ => Err(format!("{name}: {:?}", outcome.counts).into()),
@@ -110,17 +116,12 @@ pub struct Both {
     pub database: String,
     trino: Trino,
     embedded: Embedded,
-    runtime: Runtime,
 }
 
 /// A name that no other run on this server has.
 fn new_database() -> String {
     static DATABASES: AtomicUsize = AtomicUsize::new(0);
     format!("sluice_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed))
-}
-
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 /// What the engines answer.
@@ -148,15 +149,14 @@ impl Both {
     ///
     /// # Errors
     /// A lake that cannot be read.
-    pub fn over(server: SocketAddr, lake: &Path) -> Fallible<Self> {
+    pub async fn over(server: SocketAddr, lake: &Path) -> Fallible<Self> {
         let database = new_database();
-        let runtime = runtime()?;
         let trino = Trino::new(server, &database);
         trino.register_lake(lake)?;
         let mut options = Options::default();
         options.database.clone_from(&database);
-        let embedded = runtime.block_on(Embedded::over_folder(lake, options))?;
-        Ok(Self { database, trino, embedded, runtime })
+        let embedded = Embedded::over_folder(lake, options).await?;
+        Ok(Self { database, trino, embedded })
     }
 
     /// Over tables of these batches. Each is moved into the database of this value.
@@ -172,16 +172,25 @@ impl Both {
             table.database.clone_from(&database);
             embedded = embedded.with_table(table, batches)?;
         }
-        Ok(Self { database, trino, embedded, runtime: runtime()? })
+        Ok(Self { database, trino, embedded })
     }
 
     /// Runs a statement on both.
-    pub fn run(&self, statement: &str) -> Answers {
-        let statement = Statement::new(Sql::of_author(statement));
-        Answers {
-            trino: self.runtime.block_on(self.trino.run(&statement)),
-            embedded: self.runtime.block_on(self.embedded.run(&statement)),
-        }
+    pub async fn run(&self, statement: &Statement) -> Answers {
+        Answers { trino: self.trino.run(statement).await, embedded: self.embedded.run(statement).await }
+    }
+
+    /// Runs the text of a statement on both.
+    pub async fn run_text(&self, statement: &str) -> Answers {
+        self.run(&Statement::new(Sql::of_author(statement))).await
+    }
+
+    /// The tables, as the embedded engine describes them.
+    ///
+    /// # Errors
+    /// As [`Engine::tables`].
+    pub async fn tables(&self) -> Result<Vec<Table>, QueryError> {
+        self.embedded.tables().await
     }
 }
 

@@ -39,7 +39,7 @@ WHERE any_match(observables, o -> o.type_id = 2 AND o.value LIKE '198.51.100.%')
 -- JSON.
 SELECT json_extract_scalar(api.request.data, '$.userName') AS name FROM "{database}"."aws_cloudtrail_3001" ORDER BY metadata.uid;
 SELECT json_format(CAST(api AS JSON)) AS api FROM "{database}"."aws_cloudtrail_3001" ORDER BY metadata.uid;
-SELECT json_format(CAST(metadata AS JSON)) AS metadata, json_format(CAST(unmapped AS JSON)) AS unmapped
+SELECT json_format(CAST(metadata AS JSON)) AS about, json_format(CAST(unmapped AS JSON)) AS unmapped
 FROM "{database}"."aws_cloudtrail_3002" ORDER BY metadata.uid;
 SELECT json_format(CAST(resources AS JSON)) AS resources FROM "{database}"."aws_cloudtrail_6003" ORDER BY metadata.uid;
 -- Windows and joins.

@@ -334,6 +334,9 @@ fn build(request: Request<'_>, add: &mut dyn FnMut(Aggregation, Type) -> Typed) 
         }
         ("approx_percentile", 2) if ty.is_number() && !matches!(ty, Type::Decimal(..)) => {
             let percentile = arguments.remove(0);
+            // There are those of bigint, double and real.
+            let ty = if ty.is_integer() { Type::Bigint } else { ty };
+            let value = coerce(value, &ty)?;
             let present = value.expr.clone().is_not_null();
             let order = vec![Sort::new(value.expr.clone(), true, false)];
             let all = Aggregation::of(df::array_agg::array_agg_udaf(), vec![value.expr]).ordered(order);

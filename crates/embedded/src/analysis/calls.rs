@@ -49,6 +49,7 @@ impl Expressions<'_> {
                 functions::lambdas::attempt(inner).map_err(|error| placed(at, error))
             }
             (name, arguments) if functions::lambdas::takes_lambda(name) => self.higher_order(at, name, arguments),
+            (name, _) if !functions::is_known(name) => Err(functions::unknown(name)),
             (name, arguments) => {
                 let arguments = arguments.iter().map(|argument| self.value(argument)).collect::<Result<Vec<_>, _>>()?;
                 functions::resolve(at, name, arguments).map_err(|error| placed(at, error))
@@ -145,18 +146,9 @@ impl Expressions<'_> {
                 let lambda = self.lambda(at, function, &[element(&first)?, element(&second)?])?;
                 functions::lambdas::zip_with(first, second, lambda)
             }
-            (
-                "map_filter" | "transform_keys" | "transform_values" | "any_keys_match" | "any_values_match"
-                | "all_keys_match" | "no_keys_match" | "no_values_match",
-                [function],
-            ) => {
+            ("map_filter" | "transform_keys" | "transform_values", [function]) => {
                 let (key, value) = entry(&first)?;
-                let parameters = match name {
-                    "map_filter" | "transform_keys" | "transform_values" => vec![key, value],
-                    "any_keys_match" | "all_keys_match" | "no_keys_match" => vec![key],
-                    _ => vec![value],
-                };
-                let mut lambda = self.lambda(at, function, &parameters)?;
+                let mut lambda = self.lambda(at, function, &[key, value])?;
                 if !name.starts_with("transform") {
                     lambda = lambda.returning(at, &Type::Boolean)?;
                 }

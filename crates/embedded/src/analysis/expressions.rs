@@ -232,14 +232,14 @@ impl<'a> Expressions<'a> {
             let base = self.value(base)?;
             return field(at, base, name);
         };
-        if let [name] = &names[..] {
+        if let [name, fields @ ..] = &names[..] {
             let mut outputs =
                 self.output.iter().filter(|output| output.name.as_ref().is_some_and(|known| name.is(known)));
             if let Some(output) = outputs.next() {
                 if outputs.any(|other| other.value.expr != output.value.expr) {
                     return invalid(at, format_args!("Column '{}' is ambiguous", name.text));
                 }
-                return Ok(output.value.clone());
+                return fields.iter().try_fold(output.value.clone(), |value, name| field(at, value, name));
             }
         }
         for known in (1..=names.len()).rev() {

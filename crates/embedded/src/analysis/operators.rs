@@ -240,7 +240,14 @@ pub(crate) fn coalesce(values: Vec<Typed>, ty: Type) -> Typed {
 
 pub(crate) fn concat(at: At, left: Typed, right: Typed) -> Result<Typed, QueryError> {
     match (&left.ty, &right.ty) {
-        (Type::Varchar | Type::Unknown, Type::Varchar | Type::Unknown) => {
+        (Type::Unknown, Type::Unknown | Type::Array(_)) | (Type::Array(_), Type::Unknown) => {
+            invalid(at, "Could not choose a best candidate operator. Explicit type casts must be added.")
+        }
+        // Trino takes a NULL without a type for an array of the other's type.
+        (Type::Unknown, of) | (of, Type::Unknown) => {
+            coerce(Typed::literal(ScalarValue::Null, Type::Unknown), &Type::array(of.clone()))
+        }
+        (Type::Varchar, Type::Varchar) => {
             let (left, right) = (coerce(left, &Type::Varchar)?, coerce(right, &Type::Varchar)?);
             Ok(Typed::new(binary(left.expr, Operator::StringConcat, right.expr), Type::Varchar))
         }

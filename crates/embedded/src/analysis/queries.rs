@@ -19,6 +19,15 @@ use crate::syntax::ast::{
 };
 use crate::types::Type;
 
+/// The name that a column has without an alias: that of a column, or of a field of one.
+fn own_name(expression: &Expression) -> Option<&Name> {
+    match &expression.kind {
+        Kind::Identifier(name) => Some(name),
+        Kind::Field(base, name) => own_name(base).map(|_| name),
+        _ => None,
+    }
+}
+
 /// A query's plan and its columns.
 pub(crate) struct QueryPlan {
     pub(crate) plan: LogicalPlan,
@@ -360,10 +369,7 @@ impl Analyzer {
                     let value = expressions.value(expression)?;
                     let name = match alias {
                         Some(alias) => Some(alias.label()),
-                        None => match &expression.kind {
-                            Kind::Identifier(name) | Kind::Field(_, name) => Some(name.label()),
-                            _ => None,
-                        },
+                        None => own_name(expression).map(Name::label),
                     };
                     outputs.push(Output { at: expression.at, name, value });
                 }

@@ -91,6 +91,9 @@ impl Expressions<'_> {
                 false => Err(crate::functions::unknown(&call.name)),
             };
         }
+        if call.filter.is_some() {
+            return invalid(at, "FILTER is not yet supported for window functions");
+        }
         if call.distinct {
             return unsupported("window function with DISTINCT", "compute the distinct rows in a subquery first");
         }

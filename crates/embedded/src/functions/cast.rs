@@ -313,7 +313,7 @@ fn convert_cell(value: &Cell<'_>, from: &Type, to: &Type) -> Result<Out> {
                 (Type::Decimal(_, scale), Cell::Decimal(value)) => {
                     i64::try_from(divide_half_up(*value, 10_i128.pow(u32::from(*scale)))).map_err(|_| out_of_range())?
                 }
-                (_, Cell::Text(text)) => text.parse().map_err(|_| wrong())?,
+                (_, Cell::Text(text)) => trimmed(text).parse().map_err(|_| wrong())?,
                 _ => return Err(wrong()),
             };
             let range = match to {
@@ -411,9 +411,14 @@ pub(crate) fn rescale(value: i128, from: u8, to: u8) -> Option<i128> {
     }
 }
 
+/// A text as Java's `String.trim` leaves it.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c <= ' ')
+}
+
 /// A number as Java's `Double.parseDouble` reads it, without the hexadecimal form.
 pub(crate) fn parse_double(text: &str) -> Option<f64> {
-    let text = text.trim_matches(|c: char| c <= ' ');
+    let text = trimmed(text);
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let value = match unsigned {
         "NaN" => f64::NAN,

@@ -20,7 +20,7 @@ use super::native::{Cell, Typed, by_array, call, cell, failed, list_of};
 use crate::syntax::ast::At;
 use crate::types::Type;
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 10] = [
     "any_match",
     "all_match",
     "none_match",
@@ -31,11 +31,6 @@ const NAMES: [&str; 15] = [
     "map_filter",
     "transform_keys",
     "transform_values",
-    "any_keys_match",
-    "any_values_match",
-    "all_keys_match",
-    "no_keys_match",
-    "no_values_match",
 ];
 
 /// Whether the function takes a lambda. `array_sort` may.
@@ -445,8 +440,7 @@ pub(crate) fn over_map(name: &str, map: Typed, lambda: Lambda) -> Analysed {
     let returns = match name {
         "map_filter" => map.ty.clone(),
         "transform_keys" => Type::map(result, (*value).clone()),
-        "transform_values" => Type::map((*key).clone(), result),
-        _ => Type::Boolean,
+        _ => Type::map((*key).clone(), result),
     };
     let (kind, result_type) = (name.to_owned(), returns.clone());
     let body = by_array(move |arguments: &[ArrayRef]| -> Result<ArrayRef> {
@@ -459,11 +453,7 @@ pub(crate) fn over_map(name: &str, map: Typed, lambda: Lambda) -> Analysed {
         let entries = elements.values.as_struct();
         let captures = repeat(captures, &elements.rows)?;
         let (keys, values) = (Arc::clone(entries.column(0)), Arc::clone(entries.column(1)));
-        let parameters = match kind.as_str() {
-            "map_filter" | "transform_keys" | "transform_values" => vec![Arc::clone(&keys), Arc::clone(&values)],
-            "any_keys_match" | "all_keys_match" | "no_keys_match" => vec![Arc::clone(&keys)],
-            _ => vec![Arc::clone(&values)],
-        };
+        let parameters = [Arc::clone(&keys), Arc::clone(&values)];
         let result = program.run(&parameters, &captures, elements.rows.len())?;
         let nulls = list.nulls().cloned();
         let made = |keys: ArrayRef, values: ArrayRef, offsets: OffsetBuffer<i32>| {
@@ -475,7 +465,7 @@ pub(crate) fn over_map(name: &str, map: Typed, lambda: Lambda) -> Analysed {
         match kind.as_str() {
             "transform_keys" => made(result, values, elements.offsets),
             "transform_values" => made(keys, result, elements.offsets),
-            "map_filter" => {
+            _ => {
                 let keep = result.as_boolean();
                 let mut lengths = Vec::new();
                 let mut kept: Vec<u32> = Vec::new();
@@ -490,14 +480,6 @@ pub(crate) fn over_map(name: &str, map: Typed, lambda: Lambda) -> Analysed {
                 }
                 let kept = UInt32Array::from(kept);
                 made(take(&keys, &kept, None)?, take(&values, &kept, None)?, OffsetBuffer::from_lengths(lengths))
-            }
-            kind => {
-                let quantifier = match kind {
-                    "any_keys_match" | "any_values_match" => "any_match",
-                    "all_keys_match" => "all_match",
-                    _ => "none_match",
-                };
-                Ok(Arc::new(quantify(quantifier, result.as_boolean(), &elements.offsets, nulls)))
             }
         }
     });

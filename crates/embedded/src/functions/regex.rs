@@ -252,7 +252,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         "regexp_replace" => (vec![Varchar, Varchar, Varchar], 2, Varchar),
         "regexp_split" => (vec![Varchar, Varchar], 2, Type::array(Varchar)),
         "regexp_count" => (vec![Varchar, Varchar], 2, Bigint),
-        "regexp_position" => (vec![Varchar, Varchar, Bigint, Bigint], 2, Bigint),
+        "regexp_position" => (vec![Varchar, Varchar, Bigint, Bigint], 2, Type::Integer),
         _ => return None,
     };
     if request.arguments.len() < least {

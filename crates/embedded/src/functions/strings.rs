@@ -303,6 +303,10 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             };
             Ok(part.into())
         }),
+        ("concat", _) if matches!(&request.arguments[..], [a, b] if a.ty == Type::Unknown || b.ty == Type::Unknown) => {
+            let [left, right] = &request.arguments[..] else { return None };
+            Some(crate::analysis::operators::concat(request.at, left.clone(), right.clone()))
+        }
         ("concat", Some(Varchar))
             if request.arguments.iter().all(|argument| matches!(argument.ty, Varchar | Type::Unknown)) =>
         {

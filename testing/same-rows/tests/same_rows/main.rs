@@ -1,0 +1,9 @@
+//! The same SQL on a real Trino server and on the embedded engine. One test binary, since each is large.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+
+mod detections;
+mod rules;
+mod statements;
+mod statements_without_tables;
+mod stix_semantics;
