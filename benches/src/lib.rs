@@ -11,3 +11,7 @@ mod workload;
 pub use clock::cpu_time;
 pub use flow::{FirewallObject, SysmonStream};
 pub use workload::{Failure, Workload};
+
+/// That of the functions and of the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

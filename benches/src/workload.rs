@@ -104,7 +104,7 @@ impl Workload {
         let (mut bytes, mut buffer) = (0, MappingBuffer::default());
         self.each(true, |document, bump| {
             let mapped = self.source.mapping().apply_in(&mut buffer, document, bump)?;
-            bytes += mapped.record.text_bytes();
+            bytes += mapped.record.text_bytes_bound();
             buffer.recycle(mapped);
             Ok(())
         })?;

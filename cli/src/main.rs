@@ -39,6 +39,9 @@ use clap::{ArgAction, ColorChoice, CommandFactory, FromArgMatches, Parser, Subco
 use exit::{Failure, Outcome};
 use output::{ColourChoice, Output};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Security logs into Amazon Security Lake as OCSF
 ///
 /// Sluice maps raw security logs to OCSF and writes them as Security Lake wants them. This command runs the very code of

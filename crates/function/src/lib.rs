@@ -17,3 +17,6 @@ pub use deadline::Deadline;
 pub use metrics::{Metrics, Unit};
 pub use runtime::{Handler, HandlerError, Invocation, StartError, run};
 pub use transformer::Transformer;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -42,7 +42,12 @@ pub(crate) struct ChunkWriter<'a> {
     /// The page that is being written, before and after compression.
     plain: Vec<u8>,
     compressed: Vec<u8>,
+    /// What short pages were compressed to: an empty column's are those of the next.
+    short: HashMap<Vec<u8>, Vec<u8>, FxBuildHasher>,
 }
+
+/// Bytes of a page that holds no more than levels and one value throughout.
+const SHORT_PAGE: usize = 24;
 
 /// What is known of a column beside its values.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,6 +104,7 @@ impl<'a> ChunkWriter<'a> {
             number_indices: HashMap::default(),
             plain: Vec::new(),
             compressed: Vec::new(),
+            short: HashMap::default(),
         })
     }
 
@@ -135,6 +141,11 @@ impl<'a> ChunkWriter<'a> {
     fn dictionary(&mut self, values: Values<'a>, positions: &[u32], traits: ColumnTraits) -> Dictionary {
         if traits.is_distinct {
             return Dictionary::default();
+        }
+        if let [first, _, ..] = positions
+            && values.are_all_equal()
+        {
+            return Dictionary { entries: vec![*first], keys: vec![0; positions.len()] };
         }
         let dictionary = match values {
             Values::Boolean(_) => return Dictionary::default(),
@@ -252,13 +263,24 @@ impl<'a> ChunkWriter<'a> {
         chunk: &mut Chunk,
         write_header: impl FnOnce(usize, usize, &mut Vec<u8>),
     ) -> Result<(), ParquetError> {
-        self.compressed.clear();
-        self.compressed.reserve(compress_bound(self.plain.len()));
-        self.compressor.compress_to_buffer(self.plain.as_slice(), &mut self.compressed)?;
+        let is_short = self.plain.len() <= SHORT_PAGE;
+        let known = if is_short { self.short.get(&self.plain) } else { None };
+        let compressed = match known {
+            Some(compressed) => compressed,
+            None => {
+                self.compressed.clear();
+                self.compressed.reserve(compress_bound(self.plain.len()));
+                self.compressor.compress_to_buffer(self.plain.as_slice(), &mut self.compressed)?;
+                if is_short {
+                    self.short.insert(self.plain.clone(), self.compressed.clone());
+                }
+                &self.compressed
+            }
+        };
         let offset = chunk.bytes.len();
-        write_header(self.compressed.len(), self.plain.len(), &mut chunk.bytes);
+        write_header(compressed.len(), self.plain.len(), &mut chunk.bytes);
         chunk.uncompressed += chunk.bytes.len() - offset + self.plain.len();
-        chunk.bytes.extend_from_slice(&self.compressed);
+        chunk.bytes.extend_from_slice(compressed);
         Ok(())
     }
 }

@@ -8,6 +8,13 @@ const GROUP: usize = 8;
 
 /// Appends `values`, each of at most `width` bits.
 pub(crate) fn write<T: Copy + PartialEq + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
+    // Most columns have one value or one level throughout, and slices are compared faster than their items.
+    if let [first, rest @ ..] = values
+        && values.len() >= GROUP
+        && *rest == values[..rest.len()]
+    {
+        return write_run(values.len(), (*first).into(), width, out);
+    }
     let (mut packed, mut at) = (0, 0);
     while let Some(&value) = values.get(at) {
         let run = values[at..].iter().take_while(|other| **other == value).count();

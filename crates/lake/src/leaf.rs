@@ -55,6 +55,17 @@ pub(crate) struct Levels {
     pub(crate) max_definition: u8,
     /// Lists that lead to the leaf.
     pub(crate) max_repetition: u8,
+    /// How many of the places go on so far.
+    reach: Reach,
+}
+
+/// Most columns are there in every row of an object or in none, and these need not be looked at row by row.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    #[default]
+    All,
+    Some,
+    None,
 }
 
 /// A column whose Arrow type has no place in the lake.
@@ -124,6 +135,30 @@ fn collect<'a>(
 }
 
 impl Values<'_> {
+    /// Whether there is but one value, those at null positions counted. This takes a comparison of the column with itself.
+    pub(crate) fn are_all_equal(&self) -> bool {
+        fn are_equal<T: PartialEq>(items: &[T]) -> bool {
+            items.split_first().is_none_or(|(_, rest)| *rest == items[..rest.len()])
+        }
+        match self {
+            Values::Boolean(_) => false,
+            Values::Int32(numbers) => are_equal(numbers),
+            Values::Int64(numbers) => are_equal(numbers),
+            // Equal zeros may differ in their sign.
+            Values::Float64(_) => false,
+            Values::Text(texts) => {
+                let offsets = texts.value_offsets();
+                let [first, second, ..] = *offsets else { return true };
+                let length = second - first;
+                if !offsets.windows(2).all(|ends| ends[1] - ends[0] == length) {
+                    return false;
+                }
+                let bytes = &texts.value_data()[first as usize..offsets[offsets.len() - 1] as usize];
+                bytes[length as usize..] == bytes[..bytes.len() - length as usize]
+            }
+        }
+    }
+
     /// What the values at some positions take in the plain encoding, rounded up to bytes.
     pub(crate) fn bytes(&self, positions: &[u32]) -> usize {
         match self {
@@ -176,7 +211,11 @@ impl Leaf<'_> {
         for step in &self.steps {
             levels.descend(step);
         }
-        levels.values.retain(|position| *position != NOWHERE);
+        match levels.reach {
+            Reach::All => {}
+            Reach::Some => levels.values.retain(|position| *position != NOWHERE),
+            Reach::None => levels.values.clear(),
+        }
         levels
     }
 }
@@ -188,30 +227,44 @@ impl Levels {
     /// Goes one field down. Until the leaf is reached, `values` has a position for each place.
     fn descend(&mut self, step: &Step<'_>) {
         if step.is_nullable {
-            let nulls = step.nulls.filter(|nulls| nulls.null_count() > 0);
-            let places =
-                self.values.iter_mut().zip(&mut self.definitions).filter(|(position, _)| **position != NOWHERE);
-            for (position, definition) in places {
-                if nulls.is_some_and(|nulls| nulls.is_null(*position as usize)) {
-                    *position = NOWHERE;
-                } else {
-                    *definition += 1;
-                }
-            }
             self.max_definition += 1;
+            let nulls = step.nulls.filter(|nulls| nulls.null_count() > 0);
+            match (self.reach, nulls) {
+                (Reach::None, _) => {}
+                (Reach::All, None) => self.definitions.iter_mut().for_each(|definition| *definition += 1),
+                (_, Some(nulls)) if nulls.null_count() == nulls.len() => {
+                    self.values.fill(NOWHERE);
+                    self.reach = Reach::None;
+                }
+                _ => self.descend_where_there(nulls),
+            }
         }
         if let Some(offsets) = step.items {
             self.max_definition += 1;
             self.max_repetition += 1;
-            self.enter_items(offsets);
+            if self.reach != Reach::None {
+                self.enter_items(offsets);
+            }
+        }
+    }
+
+    fn descend_where_there(&mut self, nulls: Option<&NullBuffer>) {
+        self.reach = Reach::Some;
+        let places = self.values.iter_mut().zip(&mut self.definitions).filter(|(position, _)| **position != NOWHERE);
+        for (position, definition) in places {
+            if nulls.is_some_and(|nulls| nulls.is_null(*position as usize)) {
+                *position = NOWHERE;
+            } else {
+                *definition += 1;
+            }
         }
     }
 
     /// Replaces each list by its items; one without items stays as one place.
     fn enter_items(&mut self, offsets: &[i32]) {
         let above = std::mem::take(self);
-        let Levels { max_definition, max_repetition, .. } = above;
-        *self = Levels { max_definition, max_repetition, ..Levels::default() };
+        let Levels { max_definition, max_repetition, reach, .. } = above;
+        *self = Levels { max_definition, max_repetition, reach, ..Levels::default() };
         for ((position, definition), repetition) in
             above.values.into_iter().zip(above.definitions).zip(above.repetitions)
         {
@@ -220,6 +273,7 @@ impl Levels {
                 list => offsets[list as usize] as u32..offsets[list as usize + 1] as u32,
             };
             if items.is_empty() {
+                self.reach = Reach::Some;
                 self.push(NOWHERE, definition, repetition);
             }
             for item in items.clone() {
@@ -240,6 +294,18 @@ impl Levels {
 mod tests {
     use super::*;
     use crate::sample;
+
+    #[test]
+    fn a_column_is_compared_with_itself() {
+        let are_equal = |texts: &[&str]| Values::Text(&StringArray::from(texts.to_vec())).are_all_equal();
+        assert!(are_equal(&[]) && are_equal(&["a"]) && are_equal(&["ab", "ab", "ab"]) && are_equal(&["", ""]));
+        assert!(!are_equal(&["ab", "ba"]) && !are_equal(&["a", "aa"]) && !are_equal(&["ab", "ab", "ac"]));
+        // As one text both would be the same.
+        assert!(!are_equal(&["aa", "a", "aaa"]));
+        let slice = StringArray::from(vec!["x", "ab", "ab", "y"]).slice(1, 2);
+        assert!(Values::Text(&slice).are_all_equal());
+        assert!(Values::Int32(&[7, 7, 7]).are_all_equal() && !Values::Int32(&[7, 7, 8]).are_all_equal());
+    }
 
     #[test]
     fn bytes_are_those_of_the_range_asked_for_also_in_a_slice() {

@@ -6,22 +6,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bumpalo::Bump;
 use ocsf::schema::{
     Attribute, AttributeKind, Constraint, EventClass, Object, ProfileSet, Requirement, ScalarType, Schema,
 };
-use ocsf::{NodeId, PathError, Shape};
+use ocsf::{Cell, NodeId, PathError, Shape};
 use regex::Regex;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
+use sources::Document;
 
+use crate::coerce::{Raw, coerce};
 use crate::config::{
     Condition as AstCondition, Config, EachTree, EventMapping, JsonPath, Layout, ObjectTree, PathRoot, RegexGroup,
     Span, Spanned, Step as PathStep, TemplatePart, Tree, Value,
 };
 use crate::paths::{PathTree, Query};
 use crate::plan::{
-    Assignment, Condition, EachPlan, ElementPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem, ObjectList,
-    PlanStep, SplitPlan, Table, Target, reads_raw,
+    Assignment, Condition, Constant, EachPlan, ElementPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem,
+    ObjectList, PlanStep, SplitPlan, Table, Target, reads_raw,
 };
 use crate::time::TimeReader;
 
@@ -378,7 +381,8 @@ impl Compiler<'_> {
         let caption_of = caption_of.map(|id| self.target(id));
         let node = self.target(path);
         let is_raw = value.is_raw();
-        steps.push(PlanStep::Assign(Assignment { node, target, value, caption_of, is_raw }));
+        let constant = if caption_of.is_none() { constant(&value, &target) } else { None };
+        steps.push(PlanStep::Assign(Assignment { node, target, value, caption_of, is_raw, constant }));
     }
 
     fn one_object(
@@ -659,6 +663,29 @@ impl Compiler<'_> {
 
     fn conditions(&mut self, conditions: &[Spanned<AstCondition>]) -> Result<Vec<Condition>, Fault> {
         conditions.iter().map(|condition| self.condition(condition)).collect()
+    }
+}
+
+/// A literal as the type of its target, where it is a scalar that can be made that type.
+fn constant(value: &Expression, target: &Target) -> Option<Constant> {
+    let raw = match value {
+        Expression::Text(text) => Raw::Text(text),
+        Expression::Integer(value) => Raw::Integer(*value),
+        Expression::Float(value) => Raw::Float(*value),
+        Expression::Boolean(value) => Raw::Boolean(*value),
+        _ => return None,
+    };
+    if target.is_list {
+        return None;
+    }
+    let bump = Bump::new();
+    let no_event = Document::parse(b"null", &bump).ok()?;
+    match coerce(raw, target, &no_event, &bump)? {
+        Cell::Boolean(value) => Some(Constant::Boolean(value)),
+        Cell::Integer(value) => Some(Constant::Integer(value)),
+        Cell::Float(value) => Some(Constant::Float(value)),
+        Cell::Text(text) => Some(Constant::Text(text.to_owned())),
+        Cell::Null | Cell::Present | Cell::List { .. } => None,
     }
 }
 

@@ -135,6 +135,10 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     }
 
     fn assign(&mut self, assignment: &'a Assignment, scope: Scope) -> bool {
+        if let (Some(constant), None) = (&assignment.constant, &self.written) {
+            self.record.set(scope, assignment.node, constant.cell());
+            return false;
+        }
         let before = self.values.reads.len();
         let raw = self.values.value(&assignment.value);
         if raw.is_absent() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocsf::schema::{Attribute, EventClass, ProfileSet, ScalarType};
-use ocsf::{NodeId, Shape};
+use ocsf::{Cell, NodeId, Shape};
 use regex::Regex;
 use rustc_hash::FxHashMap;
 
@@ -72,6 +72,28 @@ pub(crate) struct Assignment {
     pub(crate) caption_of: Option<NodeId>,
     /// Whether the value comes from the raw event.
     pub(crate) is_raw: bool,
+    /// The value as the attribute's type, if it is the same for every event.
+    pub(crate) constant: Option<Constant>,
+}
+
+/// A scalar of the config.
+#[derive(Debug)]
+pub(crate) enum Constant {
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+    Text(String),
+}
+
+impl Constant {
+    pub(crate) fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Boolean(value) => Cell::Boolean(*value),
+            Self::Integer(value) => Cell::Integer(*value),
+            Self::Float(value) => Cell::Float(*value),
+            Self::Text(text) => Cell::Text(text),
+        }
+    }
 }
 
 /// What a value must become.

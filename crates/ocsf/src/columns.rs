@@ -60,12 +60,13 @@ impl<T: Copy + Default> Sparse<T> {
 
     /// A value for each of `rows` rows.
     fn values(&self, rows: usize) -> Vec<T> {
-        let mut values = Vec::with_capacity(rows);
-        for (row, value) in &self.0 {
-            values.resize(*row as usize, T::default());
-            values.push(*value);
+        if self.0.len() == rows {
+            return self.0.iter().map(|(_, value)| *value).collect();
         }
-        values.resize(rows, T::default());
+        let mut values = vec![T::default(); rows];
+        for (row, value) in &self.0 {
+            values[*row as usize] = *value;
+        }
         values
     }
 
@@ -95,13 +96,19 @@ impl<T: Copy + Default> Sparse<T> {
 impl Sparse<u32> {
     /// Of ends of ranges, where each row's range begins, and where the last ends.
     fn offsets(&self, rows: usize) -> OffsetBuffer<i32> {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        let mut last = 0;
-        for (row, end) in &self.0 {
-            offsets.resize(*row as usize + 1, last);
-            last = *end as i32;
-        }
-        offsets.resize(rows + 1, last);
+        let offsets: Vec<i32> = if self.0.len() == rows {
+            std::iter::once(0).chain(self.0.iter().map(|(_, end)| *end as i32)).collect()
+        } else {
+            let mut offsets = vec![0; rows + 1];
+            let (mut next, mut last) = (0, 0);
+            for (row, end) in &self.0 {
+                let row = *row as usize;
+                offsets[next..=row].fill(last);
+                (next, last) = (row + 1, *end as i32);
+            }
+            offsets[next..].fill(last);
+            offsets
+        };
         OffsetBuffer::new(ScalarBuffer::from(offsets))
     }
 }

@@ -73,6 +73,8 @@ pub struct Record<'a> {
     set: Bits,
     unmapped: Vec<(&'a str, &'a str)>,
     profiles: ProfileSet,
+    /// Bytes of all texts that were set, those included that were replaced or cleared later.
+    text_bytes: usize,
 }
 
 /// The memory of a record, kept between events.
@@ -111,7 +113,7 @@ impl RecordBuffer {
         let mut cells = emptied(cells, |_| Cell::Null);
         cells.resize(nodes, Cell::Null);
         set.reset(nodes);
-        Record { cells, set, unmapped: emptied(unmapped, |_| ("", "")), profiles }
+        Record { cells, set, unmapped: emptied(unmapped, |_| ("", "")), profiles, text_bytes: 0 }
     }
 
     /// Takes a record's memory back for the next event.
@@ -152,12 +154,21 @@ impl<'a> Record<'a> {
     #[inline]
     pub fn set(&mut self, scope: Scope, node: NodeId, cell: Cell<'a>) {
         let at = scope.cell(node);
-        self.cells[at] = cell;
         if cell.is_null() {
+            self.cells[at] = cell;
             self.set.remove(at);
         } else {
-            self.set.insert(at);
+            self.put(at, cell);
         }
+    }
+
+    #[inline]
+    fn put(&mut self, at: usize, cell: Cell<'a>) {
+        if let Cell::Text(text) = cell {
+            self.text_bytes += text.len();
+        }
+        self.cells[at] = cell;
+        self.set.insert(at);
     }
 
     /// Whether a node has a value.
@@ -200,12 +211,10 @@ impl<'a> Record<'a> {
         self.cells.len() + 2 * self.unmapped.len()
     }
 
-    /// The bytes of all texts of the event, unmapped ones included: what it will take in columns before compression.
-    pub fn text_bytes(&self) -> usize {
-        let texts = self.set.ones(0..self.cells.len()).map(|at| self.cells[at]);
-        let texts = texts.map(|cell| if let Cell::Text(text) = cell { text.len() } else { 0 });
-        let unmapped = self.unmapped.iter().map(|(key, value)| key.len() + value.len());
-        texts.chain(unmapped).sum()
+    /// At least the bytes of all texts of the event, unmapped ones included: what it will take in columns before
+    /// compression.
+    pub fn text_bytes_bound(&self) -> usize {
+        self.text_bytes
     }
 
     /// Makes room for `capacity` elements of an array of objects; the elements are reached through [`Record::element`].
@@ -223,9 +232,7 @@ impl<'a> Record<'a> {
         let start = self.cells.len();
         self.grow(width);
         for (offset, cell) in values {
-            let at = start + offset as usize;
-            self.cells[at] = cell;
-            self.set.insert(at);
+            self.put(start + offset as usize, cell);
         }
     }
 
@@ -251,12 +258,12 @@ impl<'a> Record<'a> {
     /// Sets an array of scalars; an empty one stays absent.
     pub fn set_scalars(&mut self, scope: Scope, list: NodeId, values: impl IntoIterator<Item = Cell<'a>>) {
         let start = self.cells.len();
-        self.cells.extend(values);
-        let len = (self.cells.len() - start) as u32;
-        self.set.grow(self.cells.len());
-        for at in start..self.cells.len() {
-            self.set.insert(at);
+        for value in values {
+            let at = self.cells.len();
+            self.grow(1);
+            self.put(at, value);
         }
+        let len = (self.cells.len() - start) as u32;
         self.close_list(scope, list, start as u32, len);
     }
 
@@ -271,6 +278,7 @@ impl<'a> Record<'a> {
 
     /// Adds a raw value that has no place in OCSF under its flattened key.
     pub fn add_unmapped(&mut self, key: &'a str, value: &'a str) {
+        self.text_bytes += key.len() + value.len();
         self.unmapped.push((key, value));
     }
 

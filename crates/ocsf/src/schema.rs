@@ -522,7 +522,11 @@ impl Enumeration {
     /// The caption of an integer value; `None` if it is not allowed.
     pub fn caption(&self, value: i64) -> Option<&'static str> {
         let members = self.integers();
-        members.binary_search_by_key(&value, |m| m.0).ok().and_then(|i| members.get(i)).map(|m| m.1)
+        // Most enumerations count from 0 without a gap.
+        let likely = usize::try_from(value).ok().and_then(|at| members.get(at)).filter(|member| member.0 == value);
+        let found =
+            likely.or_else(|| members.binary_search_by_key(&value, |m| m.0).ok().and_then(|at| members.get(at)));
+        found.map(|member| member.1)
     }
 
     /// The caption of a text value; `None` if it is not allowed.

@@ -364,7 +364,7 @@ impl<'s> Batch<'s> {
         /// for each list around it.
         const VALUE_BYTES: usize = 16;
         let seal = &self.settings.seal;
-        let bound = mapped.record.text_bytes() + mapped.record.values_bound() * VALUE_BYTES;
+        let bound = mapped.record.text_bytes_bound() + mapped.record.values_bound() * VALUE_BYTES;
         if bound as u64 <= seal.row_bytes() {
             return Ok(());
         }
