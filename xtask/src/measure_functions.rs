@@ -1,5 +1,6 @@
 //! `cargo xtask measure-functions`: what the functions' programs weigh, how soon they ask for their first event, and how
-//! much memory the largest batch takes.
+//! much memory the largest batch takes. The programs are those of `sam build`: cargo-lambda makes them, and where it is
+//! not installed the test environment's is used.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,13 +14,17 @@ use flate2::write::GzEncoder;
 use local_lambda::{Buckets, Function};
 use serde_json::json;
 
+use crate::test_environment::TestEnvironment;
 use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct MeasureFunctions {
-    /// The cargo profile of the programs: `release`, as `sam build` takes it, or `dist`
-    #[arg(long, default_value = "release")]
-    profile: String,
+    /// Build with plain cargo in this profile instead of with cargo-lambda
+    #[arg(long)]
+    profile: Option<String>,
+    /// Only the sizes
+    #[arg(long)]
+    sizes: bool,
     /// How often each program is started
     #[arg(long, default_value_t = 20)]
     starts: usize,
@@ -28,8 +33,12 @@ pub(crate) struct MeasureFunctions {
     object_megabytes: usize,
 }
 
-const FUNCTIONS: [&str; 2] = ["transform-kinesis", "transform-s3"];
+const FUNCTIONS: [&str; 3] = ["transform-kinesis", "transform-s3", "detect"];
 const MEGABYTE: f64 = 1_000_000.0;
+
+/// What a function may weigh, and how long it may take to ask for its first event.
+const LARGEST: u64 = 15_000_000;
+const SLOWEST: Duration = Duration::from_millis(30);
 
 /// The most that Lambda takes as the event of one invocation.
 const LARGEST_EVENT: usize = 6 << 20;
@@ -40,12 +49,23 @@ const MEMORY: &str = "256";
 impl MeasureFunctions {
     pub(crate) fn run(self) -> Result<()> {
         let folder = tempfile::tempdir()?;
+        let mut missed = Vec::new();
         for name in FUNCTIONS {
             let program = self.build(name, folder.path())?;
+            let size = std::fs::metadata(&program)?.len();
             println!("{name}");
-            println!("  size, stripped        {:>8.2} MB", std::fs::metadata(&program)?.len() as f64 / MEGABYTE);
+            println!("  size                  {:>8.2} MB", size as f64 / MEGABYTE);
+            if size > LARGEST {
+                missed.push(format!("{name} weighs more than {} MB", LARGEST as f64 / MEGABYTE));
+            }
+            if self.sizes {
+                continue;
+            }
             for (place, lake) in [("a folder", folder.path().display().to_string()), ("S3", "s3://lake".to_owned())] {
-                let (best, median, worst) = self.start_ups(&program, &lake)?;
+                let Some((best, median, worst)) = self.start_ups(&program, &lake)? else {
+                    missed.push(format!("{name} asks for no event, with its lake in {place}"));
+                    continue;
+                };
                 println!(
                     "  to first poll, {place:<9}{:>6.1} ms median, {:.1} to {:.1} of {} starts",
                     millis(median),
@@ -53,32 +73,47 @@ impl MeasureFunctions {
                     millis(worst),
                     self.starts
                 );
+                if median > SLOWEST {
+                    missed.push(format!("{name} takes more than {:.0} ms to its first poll", millis(SLOWEST)));
+                }
             }
         }
-        largest_batch(&folder.path().join("transform-kinesis"), folder.path())?;
-        large_object(&folder.path().join("transform-s3"), folder.path(), self.object_megabytes)
+        if !self.sizes {
+            largest_batch(&folder.path().join("transform-kinesis"), folder.path())?;
+            large_object(&folder.path().join("transform-s3"), folder.path(), self.object_megabytes)?;
+        }
+        if !missed.is_empty() {
+            bail!("{}", missed.join("; "));
+        }
+        Ok(())
     }
 
-    /// Builds a program and strips a copy of it, as `sam build` does.
+    /// Builds a program and puts a copy of it, stripped, into `folder`.
     fn build(&self, name: &str, folder: &Path) -> Result<PathBuf> {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        run(Command::new(cargo)
-            .args(["build", "--profile", &self.profile, "--package", name])
-            .current_dir(workspace()))?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
         let stripped = folder.join(name);
-        run(Command::new("strip").arg("-o").arg(&stripped).arg(target.join(&self.profile).join(name)))?;
+        let Some(profile) = &self.profile else {
+            run(cargo_lambda()?.args(["build", "--release", "--bin", name]))?;
+            std::fs::copy(target.join("lambda").join(name).join("bootstrap"), &stripped)?;
+            return Ok(stripped);
+        };
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        run(Command::new(cargo).args(["build", "--profile", profile, "--package", name]).current_dir(workspace()))?;
+        run(Command::new("strip").arg("-o").arg(&stripped).arg(target.join(profile).join(name)))?;
         Ok(stripped)
     }
 
-    fn start_ups(&self, program: &Path, lake: &str) -> Result<(Duration, Duration, Duration)> {
-        let start = |_| {
+    /// The least, middle and most time to the first poll; none where the program does not come to it.
+    fn start_ups(&self, program: &Path, lake: &str) -> Result<Option<(Duration, Duration, Duration)>> {
+        let start = |_| -> Result<Option<Duration>> {
             let function = Function::start(program, &[("SLUICE_LAKE", lake)])?;
-            Ok(function.started().context("the program asks for no event")?.to_first_poll)
+            Ok(function.started().map(|started| started.to_first_poll))
         };
-        let mut times = (0..self.starts.max(1)).map(start).collect::<Result<Vec<_>>>()?;
-        times.sort();
-        Ok((times[0], times[times.len() / 2], times[times.len() - 1]))
+        let times = (0..self.starts.max(1)).map(start).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(times.map(|mut times| {
+            times.sort();
+            (times[0], times[times.len() / 2], times[times.len() - 1])
+        }))
     }
 }
 
@@ -176,6 +211,15 @@ fn large_object(program: &Path, folder: &Path, megabytes: usize) -> Result<()> {
         function.peak_memory().unwrap_or_default() as f64 / MEGABYTE
     );
     Ok(())
+}
+
+/// `cargo lambda`, as `sam build` calls it.
+fn cargo_lambda() -> Result<Command> {
+    let is_installed =
+        Command::new("cargo").args(["lambda", "--version"]).output().is_ok_and(|output| output.status.success());
+    let mut command = if is_installed { Command::new("cargo") } else { TestEnvironment::prepare()?.command("cargo") };
+    command.arg("lambda").current_dir(workspace());
+    Ok(command)
 }
 
 fn run(command: &mut Command) -> Result<()> {
