@@ -1,17 +1,24 @@
-//! What a value holds never changes a statement's structure, and comes through unchanged.
+//! What a value holds never changes a statement's structure, comes through unchanged, and matches only itself.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
+use arrow_array::builder::{MapBuilder, StringBuilder};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use embedded::Embedded;
 use proptest::prelude::*;
-use sql::table::Table;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use query::{Engine as _, Statement};
+use sql::table::{Layout, Table};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 use stix::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
 };
-use translation::{Columns, DialectMaps, Options, translate};
+use translation::{Columns, DialectMap, DialectMaps, Options, translate};
 
 fn pattern(object_type: &str, steps: &[Step], operator: Operator) -> Pattern {
     let path = ObjectPath { object_type: object_type.to_owned(), steps: steps.to_vec(), span: 0..0 };
@@ -225,4 +232,124 @@ fn the_peers_injections_are_values_here() {
             assert!(texts(&sql).contains(&value.to_owned()));
         }
     }
+}
+
+/// The value, and what a slip in quoting, escaping, folding or trimming would take it for.
+fn with_near_misses(value: &str) -> Vec<String> {
+    let mut all = vec![
+        value.to_owned(),
+        value.replace('\'', "''"),
+        value.replace("''", "'"),
+        value.replace('\\', "\\\\"),
+        value.replace("\\\\", "\\"),
+        value.replace('\\', ""),
+        value.replace('\'', "\\'"),
+        value.replace(['%', '_'], "x"),
+        value.replace('%', "\\%"),
+        value.replace('\u{2019}', "'"),
+        value.replace('\n', "\\n"),
+        value.replace('\r', ""),
+        value.replace('\0', ""),
+        value.replace(['\u{301}', '\u{202E}'], ""),
+        value.trim().to_owned(),
+        value.to_lowercase(),
+        value.to_uppercase(),
+        format!("{value} "),
+        format!("{value}x"),
+        format!("'{value}'"),
+        value.split(['\'', ';', '-']).next().unwrap_or_default().to_owned(),
+    ];
+    all.extend(value.char_indices().next_back().map(|(at, _)| value[..at].to_owned()));
+    all
+}
+
+const STATEMENTS: [&str; 8] = [
+    "x' OR '1' = '1",
+    "x')) OR 1=1 --",
+    "x') union all select secret from other.secrets --",
+    "'; DROP TABLE t; --",
+    "it's",
+    "C:\\Windows\\'x",
+    "100%_of\\%",
+    "O\u{2019}Brien",
+];
+
+/// Rows of these values: as a text, and as the key of a map whose value says `here`.
+fn rows_of(values: &[String]) -> RecordBatch {
+    let ids = || (0..values.len()).map(|id| i64::try_from(id).unwrap());
+    let mut keyed = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for value in values {
+        keyed.keys().append_value(value);
+        keyed.values().append_value("here");
+        keyed.append(true).unwrap();
+    }
+    RecordBatch::try_from_iter_with_nullable([
+        ("id", Arc::new(Int64Array::from_iter_values(ids())) as ArrayRef, true),
+        ("time", Arc::new(Int64Array::from_iter_values(ids().map(|id| 1_704_067_200_000 + id))), true),
+        ("value", Arc::new(StringArray::from_iter_values(values)), true),
+        ("keyed", Arc::new(keyed.finish()), true),
+    ])
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_value_finds_its_own_row_alone() {
+    let map = r#"{
+        "dialect": "hostile",
+        "columns": { "id": "bigint", "time": "bigint", "value": "string", "keyed": "map<string,string>" },
+        "time": { "column": "time", "unit": "milliseconds" },
+        "objects": { "x-row": { "passthrough": true } }
+    }"#;
+    let map = DialectMap::from_json(map).unwrap();
+    let table = Table { layout: Layout::Plain, ..map.table("db", "t") };
+    let mut maps = DialectMaps::empty();
+    maps.insert(map);
+
+    let mut runner = TestRunner::deterministic();
+    let mut asked: BTreeSet<String> = STATEMENTS.map(str::to_owned).into();
+    while asked.len() < 80 {
+        asked.insert(hostile().new_tree(&mut runner).unwrap().current());
+    }
+    let values: BTreeSet<String> = asked.iter().flat_map(|value| with_near_misses(value)).collect();
+    let values: Vec<String> = values.into_iter().collect();
+    let engine = Embedded::in_memory().with_table(table.clone(), vec![rows_of(&values)]).unwrap();
+
+    let options = Options {
+        until: Some(1_704_067_200_000_000_000 + 3_600_000_000_000),
+        columns: Columns::Only(vec!["id".to_owned(), "value".to_owned()]),
+        ..options()
+    };
+    let (mut statements, mut wrong) = (0, Vec::new());
+    for value in &asked {
+        let whole = format!(r"\A{}\z", regex::escape(value));
+        let other = Literal { value: Value::Text("\u{1}no row's".to_owned()), span: 0..0 };
+        let text_is = |operator| pattern("x-row", &[Step::Property("value".to_owned())], operator);
+        let mut patterns = vec![
+            text_is(Operator::Equal(text(value))),
+            text_is(Operator::In(vec![other, text(value)])),
+            text_is(Operator::Matches(text(&whole))),
+        ];
+        if !value.is_empty() {
+            let steps = [Step::Property("keyed".to_owned()), Step::Property(value.clone())];
+            patterns.push(pattern("x-row", &steps, Operator::Equal(text("here"))));
+        }
+        for asked in patterns {
+            let translation = translate(&asked, std::slice::from_ref(&table), &maps, &options)
+                .unwrap_or_else(|error| panic!("{value:?}: {error}"));
+            let answer = engine.run(&Statement::new(translation.sql.clone())).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{value:?}: {error}\n{}", translation.sql));
+            let rows = translation.settle(&answer.rows).unwrap().rows;
+            let found = rows.iter().map(|row| {
+                let event: serde_json::Value = serde_json::from_str(&row.event).unwrap();
+                event["value"].as_str().unwrap().to_owned()
+            });
+            let found: Vec<String> = found.collect();
+            statements += 1;
+            if found != [value.clone()] {
+                wrong.push(format!("{value:?}: {found:?}\n  {}", translation.sql));
+            }
+        }
+    }
+    println!("{statements} statements over {} rows", values.len());
+    assert!(wrong.is_empty(), "{} of {statements}\n{}", wrong.len(), wrong.join("\n"));
 }
