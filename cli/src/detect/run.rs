@@ -71,7 +71,7 @@ impl Run {
                 match runtime.block_on(detector.collect(&started.query_id, now())) {
                     Ok(collected) => {
                         note(&collected, &mut published, &mut scanned, &mut failed);
-                        if matches!(collected, Collected::Published { .. }) {
+                        if matches!(collected, Collected::Published { .. } | Collected::Narrowed { .. }) {
                             let more = runtime.block_on(detector.start_due_of(started.rule, now()));
                             next.started.extend(more.started);
                             next.collected.extend(more.collected);

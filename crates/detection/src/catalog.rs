@@ -154,7 +154,7 @@ impl Catalog {
         let mut claimed: Vec<&str> = Vec::new();
         for source in known {
             for (name, class, columns) in &source.tables {
-                let there = tables.iter().find(|table| table.name == *name);
+                let there = tables.iter().find(|table| table.name == *name || custom_source(&table.name) == Some(name));
                 claimed.extend(there.map(|table| table.name.as_str()));
                 let table = there.cloned().unwrap_or_else(|| Table {
                     database: database.to_owned(),
@@ -225,6 +225,17 @@ impl Catalog {
         self.sources.keys().map(String::as_str)
     }
 
+    /// Whether the engine has every table of the catalog.
+    pub fn has_all_tables(&self) -> bool {
+        self.sources.values().flatten().all(|table| table.exists)
+    }
+
+    /// The logical tables of which the engine has none.
+    pub fn without_tables(&self) -> impl Iterator<Item = &str> {
+        let absent = self.sources.iter().filter(|(_, tables)| tables.iter().all(|table| !table.exists));
+        absent.map(|(name, _)| name.as_str())
+    }
+
     /// The physical tables behind a logical name, and for each the class to filter by, where it has others too.
     pub(crate) fn resolve(&self, name: &str) -> Result<Resolved<'_>, UnknownTable> {
         let unknown = || UnknownTable { name: name.to_owned(), known: self.names().map(str::to_owned).collect() };
@@ -286,6 +297,12 @@ impl CatalogFile {
     }
 }
 
+/// The custom source whose table Security Lake made, as `windows_sysmon_1007` of
+/// `amazon_security_lake_table_us_east_1_ext_windows_sysmon_1007`.
+fn custom_source(name: &str) -> Option<&str> {
+    Some(name.strip_prefix("amazon_security_lake_table_")?.split_once("_ext_")?.1)
+}
+
 /// `my_source` and 1007 of `my_source_1007`.
 fn class_of_name(name: &str) -> Option<(&str, u32)> {
     let (source, uid) = name.rsplit_once('_')?;
@@ -304,4 +321,38 @@ pub(crate) fn class_uid(name: &str) -> Option<u32> {
 
 fn newest() -> &'static Schema {
     Schema::get(Version::V1_3_0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_table_is_found_under_the_name_that_security_lake_gives_it() {
+        let columns = vec![("time".to_owned(), ColumnType::Bigint)];
+        let known = |name: &str, class| (name.to_owned(), class, columns.clone());
+        let sources = [KnownSource {
+            name: "windows-sysmon".to_owned(),
+            tables: vec![known("windows_sysmon_1007", 1007), known("windows_sysmon_1001", 1001)],
+        }];
+        let theirs = "amazon_security_lake_table_us_east_1_ext_windows_sysmon_1007";
+        let table = Table {
+            database: "lake".to_owned(),
+            name: theirs.to_owned(),
+            columns: columns.clone(),
+            layout: Layout::Plain,
+            dialect: "ocsf".to_owned(),
+        };
+
+        let catalog = Catalog::of_tables(&[table], &sources, "lake");
+
+        let resolved = catalog.resolve("windows-sysmon").unwrap();
+        let tables: Vec<_> =
+            resolved.tables.iter().map(|(entry, _)| (entry.table.name.as_str(), entry.exists)).collect();
+        assert_eq!(tables, [(theirs, true), ("windows_sysmon_1001", false)]);
+        assert_eq!(catalog.names().collect::<Vec<_>>(), ["windows-sysmon"]);
+        assert!(!catalog.has_all_tables());
+        assert_eq!(catalog.without_tables().count(), 0);
+        assert_eq!(Catalog::of_tables(&[], &sources, "lake").without_tables().collect::<Vec<_>>(), ["windows-sysmon"]);
+    }
 }

@@ -121,7 +121,8 @@ impl Queries for RunToEnd {
 pub struct Settings {
     /// How long whoever publishes may take before another tries, in milliseconds: more than a function's time limit.
     pub claim: i64,
-    /// How many rows of an answer are made findings; more are cut off, with an alert.
+    /// How many rows of an answer are made findings. A window that has more is looked at in parts; where it is not longer
+    /// than the schedule's interval, the rest is cut off, with an alert.
     pub max_rows: u64,
     /// What findings say of the deployment.
     pub context: FindingContext,
@@ -176,6 +177,14 @@ pub enum Collected {
         scanned_bytes: u64,
         /// Whether there were more rows than are made findings.
         truncated: bool,
+    },
+    /// More was found than is published at a time. Nothing is published yet, and what the window was to look at is looked at
+    /// in shorter ones.
+    Narrowed {
+        /// The rule's id.
+        rule: Uuid,
+        /// What it looked at.
+        window: crate::Window,
     },
     /// It failed; an alert is published, and the same window will be tried again.
     Failed {
@@ -327,8 +336,13 @@ impl Detector {
         let mut kept: Kept<RuleState> = state::load(&*self.store, &key).await?;
         if let Some(run) = kept.value.running.clone().filter(|run| run.query_id.is_some()) {
             let collected = self.collect_run(rule, &kept, &run, now).await?;
-            let ended =
-                matches!(collected, Collected::Published { .. } | Collected::Failed { .. } | Collected::Outdated);
+            let ended = matches!(
+                collected,
+                Collected::Published { .. }
+                    | Collected::Narrowed { .. }
+                    | Collected::Failed { .. }
+                    | Collected::Outdated
+            );
             due.collected.push(collected);
             if !ended {
                 return Ok(kept.value.watermark);
@@ -347,7 +361,7 @@ impl Detector {
                     return Ok(watermark);
                 }
                 let Some(fire) = rule.schedule.last_at_or_before(now) else { return Ok(watermark) };
-                let timing = Timing::of(rule).after_failures(kept.value.failures);
+                let timing = timing(rule, &kept.value, kept.value.narrowed);
                 let Some(window) = timing.window(watermark, fire) else { return Ok(watermark) };
                 (window, kept.value.failures)
             }
@@ -448,6 +462,9 @@ impl Detector {
     ) -> Result<Collected, DetectError> {
         let max_rows = usize::try_from(self.settings.max_rows).unwrap_or(usize::MAX);
         let truncated = answer.rows.len() > max_rows;
+        if truncated && let Some(narrowed) = narrower(rule, &kept.value, run.window) {
+            return self.narrow(rule, kept, run, narrowed).await;
+        }
         let hits = match rule.logic {
             Logic::Sql(_) => Cow::Borrowed(answer),
             // Another version of the pattern has other columns.
@@ -475,7 +492,10 @@ impl Detector {
             let why = format!("more than {max_rows} rows; the rest was not looked at: make the rule narrower");
             self.alert(rule, kept, run, &QueryError::Failed(why), now).await?;
         }
-        let next = RuleState { watermark: Some(run.window.end), ..RuleState::default() };
+        // Twice as much would still not be too much.
+        let wide_enough = answer.rows.len() > max_rows / 2;
+        let narrowed = if wide_enough { kept.value.narrowed } else { kept.value.narrowed.saturating_sub(1) };
+        let next = RuleState { watermark: Some(run.window.end), narrowed, ..RuleState::default() };
         match kept.replace(&*self.store, &rule_key(rule.id), next).await {
             Err(error) if error.is_conflict() => return Ok(Collected::Outdated),
             other => other?,
@@ -483,6 +503,23 @@ impl Detector {
         self.forget(run).await;
         let (rule, window) = (rule.id, run.window);
         Ok(Collected::Published { rule, window, published, repeated, scanned_bytes: scanned, truncated })
+    }
+
+    /// Leaves a query's answer alone: its window is asked for in parts.
+    async fn narrow(
+        &self,
+        rule: &Rule,
+        kept: &Kept<RuleState>,
+        run: &Run,
+        narrowed: u32,
+    ) -> Result<Collected, DetectError> {
+        let next = RuleState { running: None, narrowed, ..kept.value.clone() };
+        match kept.replace(&*self.store, &rule_key(rule.id), next).await {
+            Err(error) if error.is_conflict() => return Ok(Collected::Outdated),
+            other => other?,
+        };
+        self.forget(run).await;
+        Ok(Collected::Narrowed { rule: rule.id, window: run.window })
     }
 
     /// Leaves a query's answer alone: its window is asked for again.
@@ -527,6 +564,7 @@ impl Detector {
             watermark: kept.value.watermark,
             running: None,
             failures,
+            narrowed: kept.value.narrowed,
             // An interval less a moment, so that the next firing is not missed by the time this took.
             not_before: Some(now + pause - pause.min(interval) / 2),
         };
@@ -568,6 +606,16 @@ impl Detector {
             let _ = self.store.remove(&query_key(query_id)).await;
         }
     }
+}
+
+fn timing(rule: &Rule, state: &RuleState, narrowed: u32) -> Timing {
+    Timing::of(rule).halved(state.failures.saturating_add(narrowed))
+}
+
+/// How often windows have to be halved so that the next one ends before this one, if any does.
+fn narrower(rule: &Rule, state: &RuleState, window: crate::Window) -> Option<u32> {
+    let end = |narrowed| Some(timing(rule, state, narrowed).window(state.watermark, window.end)?.end);
+    (state.narrowed.saturating_add(1)..=62).find(|narrowed| end(*narrowed).is_some_and(|end| end < window.end))
 }
 
 fn with_id(run: &Run, query_id: &str) -> Run {

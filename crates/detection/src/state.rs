@@ -33,6 +33,14 @@ pub struct RuleState {
     /// Not before this time is the next query started, after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<i64>,
+    /// How often windows were halved, since more was found in one than is published at a time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub narrowed: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A query that was started, or is about to be.

@@ -58,9 +58,9 @@ impl Timing {
         Self { interval, lookback: rule.lookback, ingest_delay: rule.ingest_delay, catch_up }
     }
 
-    /// After failures a window goes less far: one that was too large to be read can be read in parts.
-    pub fn after_failures(self, failures: u32) -> Self {
-        let catch_up = (self.catch_up >> failures.min(62)).max(self.interval);
+    /// A window that goes less far: what was too much to be read, or to be published, can be taken in parts.
+    pub fn halved(self, times: u32) -> Self {
+        let catch_up = (self.catch_up >> times.min(62)).max(self.interval);
         Self { catch_up, ..self }
     }
 

@@ -352,7 +352,7 @@ async fn a_query_that_reads_too_much_is_stopped() {
 }
 
 #[tokio::test]
-async fn more_rows_than_are_looked_at_raise_an_alert() {
+async fn more_rows_than_are_looked_at_in_the_shortest_window_raise_an_alert() {
     let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
     for n in 0..1001 {
         laboratory.event(90 * MINUTE + n, 99 * MINUTE, &n.to_string());
@@ -361,6 +361,36 @@ async fn more_rows_than_are_looked_at_raise_an_alert() {
     let collected = laboratory.collect(&query_id, 100 * MINUTE).await.unwrap();
     assert!(matches!(collected, Collected::Published { published: 1000, truncated: true, .. }), "{collected:?}");
     assert_eq!(laboratory.alerts().len(), 1);
+}
+
+#[tokio::test]
+async fn more_rows_than_are_published_at_a_time_are_found_in_shorter_windows() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    laboratory.tick(100 * MINUTE).await;
+    laboratory.tick(100 * MINUTE + 1).await;
+    // The schedule stops for 18 hours, in which 3000 things happen, most of them in the last.
+    let end = 100 + 18 * 60;
+    for n in 0..300 {
+        laboratory.event((105 + n * 3) * MINUTE, (105 + n * 3) * MINUTE, &format!("slow {n}"));
+    }
+    for n in 0..2700 {
+        laboratory.event((end - 70) * MINUTE + n * 1500, end * MINUTE, &format!("fast {n}"));
+    }
+
+    let mut due = laboratory.tick(end * MINUTE).await;
+    let mut narrowed = 0;
+    while let Some(started) = due.started.pop() {
+        let collected = laboratory.collect(&started.query_id, end * MINUTE).await.unwrap();
+        narrowed += i32::from(matches!(collected, Collected::Narrowed { .. }));
+        due = laboratory.tick(end * MINUTE).await;
+    }
+
+    let found = laboratory.found();
+    assert_eq!(found.len(), 3000);
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>().len(), 3000);
+    assert_eq!(laboratory.alerts(), Vec::<String>::new());
+    assert!((1..20).contains(&narrowed), "{narrowed}");
+    assert_eq!(laboratory.world.with(|world| world.windows.last().unwrap().end), end * MINUTE);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use detection::catalog::KnownSource;
 use detection::detector::{DetectError, Due};
 use detection::finding::FindingContext;
+use detection::trial::shipped_sources;
 use detection::{Catalog, Collected, Detector, Rule, Settings};
 use function::{Handler, HandlerError, Invocation, Metrics, StartError, Unit};
 use lake::store::{self, Store};
@@ -26,6 +28,8 @@ pub(crate) struct Detect {
     athena: Athena,
     state: Arc<dyn Store>,
     topic: Arc<Topic>,
+    /// What the shipped mappings say: a rule over a source that has logged nothing yet finds nothing, and does not fail.
+    sources: Vec<KnownSource>,
     /// Made with the first event, and anew from time to time, so that new tables and rules are seen.
     made: Mutex<Option<Made>>,
 }
@@ -33,12 +37,25 @@ pub(crate) struct Detect {
 #[derive(Debug, Clone)]
 struct Made {
     detector: Arc<Detector>,
-    refused_rules: usize,
+    rules: Arc<Rules>,
+    /// When the rules were read.
     at: Instant,
+    /// Whether every table that may come is there.
+    has_all_tables: bool,
 }
 
-/// How long rules and tables are taken to be as they were read.
+/// How long rules, and tables once they are there, are taken to be as they were read.
 const REFRESH: Duration = Duration::from_secs(600);
+
+/// What a detector is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A query is started, which has to see all that is in the lake by then: a table that was not there is looked for again,
+    /// since a window that was queried without it would not be looked at a second time.
+    Start,
+    /// What a query found is published.
+    Collect,
+}
 
 /// What an event came to.
 #[derive(Debug, Default)]
@@ -70,19 +87,32 @@ impl Detect {
             ..AthenaSettings::default()
         };
         let topic = Arc::new(Topic::new(aws_sdk_sns::Client::new(&config), configuration.topic.clone()));
-        Ok(Self { athena: Athena::new(&config, settings), state, topic, made: Mutex::default(), configuration })
+        let sources = shipped_sources().unwrap_or_else(|error| {
+            tracing::error!(error, "the shipped mappings cannot be read");
+            Vec::new()
+        });
+        Ok(Self {
+            athena: Athena::new(&config, settings),
+            state,
+            topic,
+            sources,
+            made: Mutex::default(),
+            configuration,
+        })
     }
 
-    /// The detector, made where there is none or where it is old.
-    async fn detector(&self) -> Result<Made, HandlerError> {
+    /// The detector, made where there is none, where it is old, or where it may lack a table.
+    async fn detector(&self, purpose: Purpose) -> Result<Made, HandlerError> {
         let mut made = self.made.lock().await;
-        if let Some(made) = made.as_ref().filter(|made| made.at.elapsed() < REFRESH) {
-            return Ok(made.clone());
+        let known = made.as_ref().filter(|made| made.at.elapsed() < REFRESH);
+        let sees_all = |made: &Made| made.has_all_tables || purpose == Purpose::Collect;
+        if let Some(known) = known.filter(|known| sees_all(known)) {
+            return Ok(known.clone());
         }
-        match self.make().await {
+        match self.make(known).await {
             Ok(new) => Ok(made.insert(new).clone()),
             // Better than nothing; the next event tries again.
-            Err(error) => match made.as_ref() {
+            Err(error) => match made.as_ref().filter(|old| sees_all(old)) {
                 Some(old) => {
                     tracing::warn!(error, "rules and tables are taken as they were");
                     Ok(old.clone())
@@ -92,30 +122,41 @@ impl Detect {
         }
     }
 
-    async fn make(&self) -> Result<Made, String> {
-        let Configuration { rules: location, database, account, region, .. } = &self.configuration;
-        let Rules { rules, refused, catalog: file } =
-            Rules::load(location.as_deref()).await.map_err(|error| format!("SLUICE_RULES: {error}"))?;
-        for rule in &refused {
-            tracing::error!(file = rule.file, reason = rule.reason, "a rule file is refused");
-        }
+    /// Reads tables, and rules unless they are `known`.
+    async fn make(&self, known: Option<&Made>) -> Result<Made, String> {
+        let Configuration { database, account, region, .. } = &self.configuration;
+        let (rules, at) = match known {
+            Some(known) => (Arc::clone(&known.rules), known.at),
+            None => (Arc::new(self.read_rules().await?), Instant::now()),
+        };
         let tables = self.athena.tables().await.map_err(|error| format!("the tables of {database}: {error}"))?;
-        let mut catalog = Catalog::of_tables(&tables, &[], database);
-        if let Some(file) = file {
-            catalog = catalog.with_file(&file, &tables).map_err(|error| format!("catalog.yaml: {error}"))?;
+        let mut catalog = Catalog::of_tables(&tables, &self.sources, database);
+        if let Some(file) = &rules.catalog {
+            catalog = catalog.with_file(file, &tables).map_err(|error| format!("catalog.yaml: {error}"))?;
         }
         tracing::info!(
-            rules = rules.len(),
-            refused = refused.len(),
+            rules = rules.rules.len(),
+            refused = rules.refused.len(),
             tables = tables.len(),
+            without_tables = catalog.without_tables().collect::<Vec<_>>().join(", "),
             "rules and tables were read"
         );
+        let has_all_tables = catalog.has_all_tables();
         let context = FindingContext { account: account.clone(), region: region.clone(), ..FindingContext::default() };
         let settings = Settings { context, ..Settings::default() };
         let queries = Arc::new(AthenaQueries(self.athena.clone()));
         let topic = Arc::clone(&self.topic);
-        let detector = Detector::new(rules, catalog, queries, Arc::clone(&self.state), topic, settings);
-        Ok(Made { detector: Arc::new(detector), refused_rules: refused.len(), at: Instant::now() })
+        let detector = Detector::new(rules.rules.clone(), catalog, queries, Arc::clone(&self.state), topic, settings);
+        Ok(Made { detector: Arc::new(detector), rules, at, has_all_tables })
+    }
+
+    async fn read_rules(&self) -> Result<Rules, String> {
+        let location = self.configuration.rules.as_deref();
+        let rules = Rules::load(location).await.map_err(|error| format!("SLUICE_RULES: {error}"))?;
+        for rule in &rules.refused {
+            tracing::error!(file = rule.file, reason = rule.reason, "a rule file is refused");
+        }
+        Ok(rules)
     }
 }
 
@@ -131,13 +172,25 @@ impl Handler for Detect {
                 return Ok(json!({ "ignored": "state" }));
             }
             Event::StateChange { query_id, .. } => {
-                let Made { detector, .. } = self.detector().await?;
-                collect(&detector, &query_id, &mut tally).await;
+                let Made { detector, .. } = self.detector(Purpose::Collect).await?;
+                let collected = collect(&detector, &query_id, &mut tally).await;
+                if let Some(Collected::Published { rule, .. } | Collected::Narrowed { rule, .. }) = collected {
+                    // What there is to catch up goes on at once; if it cannot, the schedule goes on with it.
+                    match self.detector(Purpose::Start).await {
+                        Ok(Made { detector, .. }) => {
+                            let now = now();
+                            tally.add_due(detector.rules(), detector.start_due_of(rule, now).await, now);
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "the rule is not looked at again until the schedule fires")
+                        }
+                    }
+                }
             }
             Event::Schedule => {
-                let Made { detector, refused_rules, .. } = self.detector().await?;
+                let Made { detector, rules, .. } = self.detector(Purpose::Start).await?;
                 start_due(&detector, invocation, &mut tally).await;
-                tally.failures += refused_rules as u64;
+                tally.failures += rules.refused.len() as u64;
                 metrics.add("RulesActive", Unit::Count, detector.rules().len() as u64);
             }
         }
@@ -169,16 +222,17 @@ async fn start_due(detector: &Detector, invocation: &Invocation, tally: &mut Tal
     }
 }
 
-/// Collects a query, and goes on at once where its rule has something to catch up.
-async fn collect(detector: &Detector, query_id: &str, tally: &mut Tally) {
-    let collected = match detector.collect(query_id, now()).await {
-        Ok(collected) => collected,
-        Err(error) => return tally.add_fault(&format!("query {query_id}"), &error),
-    };
-    tally.add_collected(&collected);
-    if let Collected::Published { rule, .. } = collected {
-        let now = now();
-        tally.add_due(detector.rules(), detector.start_due_of(rule, now).await, now);
+/// Collects a query, unless that fails.
+async fn collect(detector: &Detector, query_id: &str, tally: &mut Tally) -> Option<Collected> {
+    match detector.collect(query_id, now()).await {
+        Ok(collected) => {
+            tally.add_collected(&collected);
+            Some(collected)
+        }
+        Err(error) => {
+            tally.add_fault(&format!("query {query_id}"), &error);
+            None
+        }
     }
 }
 
@@ -215,6 +269,13 @@ impl Tally {
                 self.published += published;
                 self.repeated += repeated;
                 self.scanned += scanned_bytes;
+            }
+            Collected::Narrowed { rule, window } => {
+                tracing::info!(
+                    %rule, start = window.start, end = window.end,
+                    "more was found than is published at a time; shorter windows follow"
+                );
+                self.collected += 1;
             }
             Collected::Failed { rule, window, error } => {
                 tracing::error!(%rule, start = window.start, end = window.end, %error, "a query failed");

@@ -1,5 +1,6 @@
 //! Athena, S3 and SNS at one address, which can be told to fail at a certain request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -45,6 +46,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lake {
     rows: Arc<Mutex<Vec<(i64, String)>>>,
+    /// Whether there is no table yet.
+    empty: Arc<AtomicBool>,
 }
 
 pub(crate) const DATABASE: &str = "lake";
@@ -54,6 +57,11 @@ impl Lake {
     /// A user signs in.
     pub(crate) fn sign_in(&self, time: i64, user: &str) {
         self.rows.lock().unwrap().push((time, user.to_owned()));
+    }
+
+    /// Takes the table away, or lets it be there.
+    pub(crate) fn be_empty(&self, empty: bool) {
+        self.empty.store(empty, Ordering::SeqCst);
     }
 }
 
@@ -80,7 +88,10 @@ impl Engines for Lake {
             ("eventday", texts(&|(time, _)| day(*time))),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let engine = Embedded::in_memory().with_table(table, vec![batch]);
+        let engine = match self.empty.load(Ordering::SeqCst) {
+            true => Ok(Embedded::in_memory()),
+            false => Embedded::in_memory().with_table(table, vec![batch]),
+        };
         Box::pin(async { Ok(Box::new(engine?) as Box<dyn Engine>) })
     }
 }

@@ -189,3 +189,22 @@ fn what_keeps_the_function_from_starting_is_told() {
     let message = exit.start_error.unwrap()["errorMessage"].as_str().unwrap().to_owned();
     assert!(message.starts_with("SLUICE_TOPIC is `findings`, which is no topic."), "{message}");
 }
+
+#[test]
+fn a_table_that_is_not_there_yet_fails_no_rule_and_is_seen_as_soon_as_it_is() {
+    let all = rule("SELECT time FROM {{aws-cloudtrail}} WHERE {{window}}");
+    let mut laboratory = Laboratory::with(STANDARD, &all, &[]);
+    laboratory.cloud.lake.be_empty(true);
+    assert_eq!(laboratory.fire().unwrap(), json!({"started": 1, "collected": 0, "published": 0, "failures": 0}));
+    laboratory.deliver_ends(1);
+    assert_eq!(laboratory.cloud.topics.published(), []);
+    assert!(laboratory.state()["watermark"].is_i64());
+
+    laboratory.cloud.lake.sign_in(last_firing() - 7 * MINUTE, "mallory");
+    laboratory.cloud.lake.be_empty(false);
+    laboratory.time_passes(LATER);
+    laboratory.fire().unwrap();
+    laboratory.deliver_ends(1);
+
+    assert_eq!(laboratory.messages("finding").len(), 1);
+}
