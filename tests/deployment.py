@@ -12,7 +12,7 @@ from project import ROOT
 
 
 def build() -> None:
-    """Both functions, as they are deployed. Cargo keeps what it built, in its usual target folder."""
+    """The functions, as they are deployed. Cargo keeps what it built, in its usual target folder."""
     _sam("build", environment={})
 
 
@@ -39,7 +39,7 @@ class Stack:
 
 
 def deploy(emulator: Emulator, name: str, **parameters: str) -> Stack:
-    overrides = [f"{key}={value}" for key, value in parameters.items()]
+    overrides = [f'{key}="{value}"' for key, value in parameters.items()]
     _sam(
         "deploy",
         "--stack-name", name,

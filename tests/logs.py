@@ -43,27 +43,33 @@ def file_of(lines: list[bytes]) -> bytes:
     return gzip.compress(b"\n".join(lines) + b"\n", mtime=0)
 
 
-def kinesis_event(records: list[bytes], shard: str = "shardId-000000000000") -> dict:
-    """What Lambda hands to a function for a batch of records of one shard."""
+def kinesis_event(
+    records: list[bytes],
+    shard: str = "shardId-000000000000",
+    numbers: list[str] | None = None,
+    stream: str = "arn:aws:kinesis:us-east-1:000000000000:stream/logs",
+) -> dict:
+    """What Lambda hands to a function for a batch of records of one shard, `numbers` being their sequence numbers."""
+    numbers = numbers or [sequence_number(index) for index in range(len(records))]
     return {
         "Records": [
             {
                 "kinesis": {
                     "kinesisSchemaVersion": "1.0",
                     "partitionKey": "host",
-                    "sequenceNumber": sequence_number(index),
+                    "sequenceNumber": number,
                     "data": base64.b64encode(record).decode(),
                     "approximateArrivalTimestamp": 1740988850.0 + index,
                 },
                 "eventSource": "aws:kinesis",
                 "eventVersion": "1.0",
-                "eventID": f"{shard}:{sequence_number(index)}",
+                "eventID": f"{shard}:{number}",
                 "eventName": "aws:kinesis:record",
                 "invokeIdentityArn": "arn:aws:iam::000000000000:role/sluice",
                 "awsRegion": "us-east-1",
-                "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/logs",
+                "eventSourceARN": stream,
             }
-            for index, record in enumerate(records)
+            for index, (record, number) in enumerate(zip(records, numbers, strict=True))
         ]
     }
 

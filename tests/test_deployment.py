@@ -11,8 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from bucket import Destinations, Outcome, refused
-from deployment import Stack, build, deploy
-from emulator import Emulator
+from deployment import Stack, deploy
 from lake import addresses, command_lines, nested_columns, rows, schemas_by_source
 from logs import (
     FIREWALL,
@@ -36,19 +35,8 @@ KINESIS, S3 = "TransformKinesisFunction", "TransformS3Function"
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory):
-    with Emulator(tmp_path_factory.mktemp("ministack")) as emulator:
-        emulator.client("s3").create_bucket(Bucket=LAKE)
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def built():
-    build()
-
-
-@pytest.fixture(scope="module")
 def stack(emulator, built) -> Stack:
+    emulator.client("s3").create_bucket(Bucket=LAKE)
     stack = deploy(emulator, "sluice", LakeBucket=LAKE)
     # What failed is to be tried again within the time of a test.
     emulator.client("sqs").set_queue_attributes(

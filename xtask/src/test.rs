@@ -32,7 +32,7 @@ enum Step {
     Template,
     /// What `sluice` writes, read by other readers (Arrow's C++ reader, DuckDB)
     Readers,
-    /// sam build, sam deploy into a stand-in for AWS, logs through the deployed functions
+    /// sam build, sam deploy into a stand-in for AWS, logs through the deployed functions, and detections over them
     Deployment,
 }
 
@@ -115,9 +115,10 @@ impl Step {
                 let pytest = ["-rs", "--durations=5", "--durations-min=5", "tests/test_sql_grammar.py"];
                 tests(environment.command("pytest").args(pytest).env(GENERATED_STATEMENTS, generated_statements()))
             }
-            Self::Template => pytest("tests/test_template.py"),
-            Self::Readers => pytest("tests/test_readers.py"),
-            Self::Deployment => pytest("tests/test_deployment.py"),
+            Self::Template => pytest(&["tests/test_template.py"]),
+            Self::Readers => pytest(&["tests/test_readers.py"]),
+            // Together: what SAM builds takes minutes, and is the same for both.
+            Self::Deployment => pytest(&["tests/test_deployment.py", "tests/test_detections.py"]),
         }
     }
 }
@@ -219,9 +220,9 @@ fn tests(command: &mut Command) -> Result<Outcome> {
     Ok(Outcome { counts, succeeded })
 }
 
-fn pytest(file: &str) -> Result<Outcome> {
+fn pytest(files: &[&str]) -> Result<Outcome> {
     let environment = TestEnvironment::prepare()?;
-    tests(environment.command("pytest").args(["-rs", "--durations=5", "--durations-min=5", file]))
+    tests(environment.command("pytest").args(["-rs", "--durations=5", "--durations-min=5"]).args(files))
 }
 
 /// Where the crates' tests write the statements that they generate, if it is set.
