@@ -68,7 +68,8 @@ impl<'m> Bundler<'m> {
         source: impl Into<String>,
         exported_at: Timestamp,
     ) -> Bundler<'m> {
-        Bundler { map, version, source: source.into(), exported_at }
+        // STIX 2.0 has timestamps to the millisecond exactly.
+        Bundler { map, version, source: source.into(), exported_at: exported_at - exported_at.rem_euclid(1_000_000) }
     }
 
     /// A bundle of all rows, and what could not be carried over. `None` if there are no rows, since an empty bundle is

@@ -145,6 +145,18 @@ fn every_row_of_the_vectors_becomes_a_bundle_in_both_versions() {
 }
 
 #[test]
+fn the_time_of_an_export_has_milliseconds() {
+    let map = ResultsMap::shipped("vpcflow").unwrap();
+    let row = json!({"srcaddr": "10.0.0.5", "start": "1704067200"});
+    for version in [Version::V20, Version::V21] {
+        let (bundle, _) = Bundler::new(&map, version, "logs", NOW + 123_456_789).bundle([row.as_object().unwrap()]);
+        for object in of_type(&bundle.unwrap(), "identity") {
+            assert_eq!(object["created"], "2024-01-15T12:00:00.123Z");
+        }
+    }
+}
+
+#[test]
 fn zero_and_one_are_values() {
     let row = json!({"srcaddr": "10.0.0.5", "dstaddr": "10.0.0.6", "srcport": "0", "dstport": 1, "protocol": "1",
         "start": 1704067200, "end": "1704067260", "packets": "0", "account_id": "012345678901"});
