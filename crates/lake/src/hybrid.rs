@@ -8,10 +8,10 @@ const GROUP: usize = 8;
 
 /// Appends `values`, each of at most `width` bits.
 pub(crate) fn write<T: Copy + PartialEq + Into<u32>>(values: &[T], width: u8, out: &mut Vec<u8>) {
-    // Most columns have one value or one level throughout, and slices are compared faster than their items.
-    if let [first, rest @ ..] = values
+    // Most columns have one value or one level throughout.
+    if let [first, ..] = values
         && values.len() >= GROUP
-        && *rest == values[..rest.len()]
+        && is_run(values)
     {
         return write_run(values.len(), (*first).into(), width, out);
     }
@@ -30,6 +30,11 @@ pub(crate) fn write<T: Copy + PartialEq + Into<u32>>(values: &[T], width: u8, ou
         packed = at;
     }
     write_packed(&values[packed..], width, out);
+}
+
+/// Whether all values are the same. Slices are compared faster than their items one by one.
+pub(crate) fn is_run<T: PartialEq>(values: &[T]) -> bool {
+    values.split_first().is_none_or(|(_, rest)| *rest == values[..rest.len()])
 }
 
 fn write_run(length: usize, value: u32, width: u8, out: &mut Vec<u8>) {

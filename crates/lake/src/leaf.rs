@@ -13,6 +13,8 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, TimeUnit};
 
+use crate::hybrid::is_run;
+
 /// One leaf column of a batch.
 #[derive(Debug)]
 pub(crate) struct Leaf<'a> {
@@ -137,13 +139,10 @@ fn collect<'a>(
 impl Values<'_> {
     /// Whether there is but one value, those at null positions counted. This takes a comparison of the column with itself.
     pub(crate) fn are_all_equal(&self) -> bool {
-        fn are_equal<T: PartialEq>(items: &[T]) -> bool {
-            items.split_first().is_none_or(|(_, rest)| *rest == items[..rest.len()])
-        }
         match self {
             Values::Boolean(_) => false,
-            Values::Int32(numbers) => are_equal(numbers),
-            Values::Int64(numbers) => are_equal(numbers),
+            Values::Int32(numbers) => is_run(numbers),
+            Values::Int64(numbers) => is_run(numbers),
             // Equal zeros may differ in their sign.
             Values::Float64(_) => false,
             Values::Text(texts) => {

@@ -1,6 +1,6 @@
 //! An event in, queries started and findings published.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use detection::catalog::KnownSource;
@@ -29,7 +29,8 @@ pub(crate) struct Detect {
     state: Arc<dyn Store>,
     topic: Arc<Topic>,
     /// What the shipped mappings say: a rule over a source that has logged nothing yet finds nothing, and does not fail.
-    sources: Vec<KnownSource>,
+    /// Read with the first event, since nothing before needs it.
+    sources: OnceLock<Vec<KnownSource>>,
     /// Made with the first event, and anew from time to time, so that new tables and rules are seen.
     made: Mutex<Option<Made>>,
 }
@@ -87,15 +88,11 @@ impl Detect {
             ..AthenaSettings::default()
         };
         let topic = Arc::new(Topic::new(aws_sdk_sns::Client::new(&config), configuration.topic.clone()));
-        let sources = shipped_sources().unwrap_or_else(|error| {
-            tracing::error!(error, "the shipped mappings cannot be read");
-            Vec::new()
-        });
         Ok(Self {
             athena: Athena::new(&config, settings),
             state,
             topic,
-            sources,
+            sources: OnceLock::new(),
             made: Mutex::default(),
             configuration,
         })
@@ -130,7 +127,7 @@ impl Detect {
             None => (Arc::new(self.read_rules().await?), Instant::now()),
         };
         let tables = self.athena.tables().await.map_err(|error| format!("the tables of {database}: {error}"))?;
-        let mut catalog = Catalog::of_tables(&tables, &self.sources, database);
+        let mut catalog = Catalog::of_tables(&tables, self.sources(), database);
         if let Some(file) = &rules.catalog {
             catalog = catalog.with_file(file, &tables).map_err(|error| format!("catalog.yaml: {error}"))?;
         }
@@ -148,6 +145,15 @@ impl Detect {
         let topic = Arc::clone(&self.topic);
         let detector = Detector::new(rules.rules.clone(), catalog, queries, Arc::clone(&self.state), topic, settings);
         Ok(Made { detector: Arc::new(detector), rules, at, has_all_tables })
+    }
+
+    fn sources(&self) -> &[KnownSource] {
+        self.sources.get_or_init(|| {
+            shipped_sources().unwrap_or_else(|error| {
+                tracing::error!(error, "the shipped mappings cannot be read");
+                Vec::new()
+            })
+        })
     }
 
     async fn read_rules(&self) -> Result<Rules, String> {
