@@ -40,6 +40,14 @@ const MEGABYTE: f64 = 1_000_000.0;
 const LARGEST: u64 = 15_000_000;
 const SLOWEST: Duration = Duration::from_millis(30);
 
+/// What `detect` does not start without.
+const DETECTIONS: [(&str, &str); 4] = [
+    ("SLUICE_STATE", "s3://state"),
+    ("SLUICE_TOPIC", "arn:aws:sns:eu-central-1:123456789012:findings"),
+    ("SLUICE_WORKGROUP", "detections"),
+    ("SLUICE_DATABASE", "lake"),
+];
+
 /// The most that Lambda takes as the event of one invocation.
 const LARGEST_EVENT: usize = 6 << 20;
 
@@ -105,8 +113,9 @@ impl MeasureFunctions {
 
     /// The least, middle and most time to the first poll; none where the program does not come to it.
     fn start_ups(&self, program: &Path, lake: &str) -> Result<Option<(Duration, Duration, Duration)>> {
+        let variables = [&[("SLUICE_LAKE", lake)], &DETECTIONS[..]].concat();
         let start = |_| -> Result<Option<Duration>> {
-            let function = Function::start(program, &[("SLUICE_LAKE", lake)])?;
+            let function = Function::start(program, &variables)?;
             Ok(function.started().map(|started| started.to_first_poll))
         };
         let times = (0..self.starts.max(1)).map(start).collect::<Result<Option<Vec<_>>>>()?;
