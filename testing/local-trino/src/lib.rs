@@ -1,16 +1,18 @@
 //! A real Trino server over lake folders, so that what the embedded engine answers can be held against what Trino
 //! answers.
 //!
-//! [`Installation`] is the server as Maven has it, [`Server`] a process of it on the loopback, and [`Trino`] a schema on
-//! a server as a [`query::Engine`]: a lake folder's custom sources are its tables.
+//! [`Installation`] is the server as Maven has it, [`Server`] a process of it on the loopback, and `Trino` (feature
+//! `engine`) a schema on a server as a query engine: a lake folder's custom sources are its tables.
 //!
 //! `cargo xtask trino` starts a server and runs the tests of `testing/same-rows` against it.
 
+#[cfg(feature = "engine")]
 mod engine;
 mod http;
 mod installation;
 mod server;
 
+#[cfg(feature = "engine")]
 pub use engine::Trino;
 pub use installation::{Installation, VERSION};
 pub use server::Server;
@@ -34,6 +36,7 @@ pub enum TrinoError {
     #[error("the Trino server: {0}")]
     Server(String),
     /// Trino refuses a statement that makes tables.
+    #[cfg(feature = "engine")]
     #[error("{statement}: {error}")]
     Statement {
         /// What was asked.
@@ -42,6 +45,7 @@ pub enum TrinoError {
         error: query::QueryError,
     },
     /// An object of the lake cannot be read.
+    #[cfg(feature = "engine")]
     #[error("{object}: {error}")]
     Object {
         /// Where it is.
