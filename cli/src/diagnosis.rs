@@ -1,21 +1,36 @@
 //! What lint says of files, and how the check of them ends.
 
+use clap::Args;
 use diagnostics::{Diagnostic, DiagnosticReport, Facts, Kind, Severity, SourceText};
 
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::output::{Align, Format, Output, Table};
 
+/// What commands that check files are told beside the files.
+#[derive(Debug, Args)]
+pub(crate) struct LintArguments {
+    /// Explain a diagnostic by its number, or list all of them
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "all")]
+    pub(crate) explain: Option<String>,
+    /// Let warnings fail the check
+    #[arg(long)]
+    deny_warnings: bool,
+    /// How diagnostics are written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 /// Diagnostics as they are found, written in one format.
 pub(crate) struct Diagnosis<'o> {
     output: &'o Output,
-    format: Format,
+    arguments: &'o LintArguments,
     reports: Vec<DiagnosticReport>,
 }
 
 impl<'o> Diagnosis<'o> {
     /// Nothing found yet.
-    pub(crate) fn new(output: &'o Output, format: Format) -> Self {
-        Self { output, format, reports: Vec::new() }
+    pub(crate) fn new(output: &'o Output, arguments: &'o LintArguments) -> Self {
+        Self { output, arguments, reports: Vec::new() }
     }
 
     /// What was found in a file.
@@ -25,7 +40,7 @@ impl<'o> Diagnosis<'o> {
         diagnostics: &[Diagnostic<C>],
     ) -> Result<(), Failure> {
         for diagnostic in diagnostics {
-            if self.format == Format::Table {
+            if self.arguments.format == Format::Table {
                 self.output.write(format_args!("{}\n\n", diagnostic.render(source, self.output.data.on)))?;
             }
             self.reports.push(diagnostic.report(source));
@@ -34,9 +49,9 @@ impl<'o> Diagnosis<'o> {
     }
 
     /// Says how many faults there are in what was checked, `3 configs`.
-    pub(crate) fn finish(self, checked: String, deny_warnings: bool) -> Outcome {
-        let Self { output, format, reports } = self;
-        match format {
+    pub(crate) fn finish(self, checked: String) -> Outcome {
+        let Self { output, arguments, reports } = self;
+        match arguments.format {
             Format::Table => {}
             Format::Json => output.json(&reports)?,
             Format::Ndjson => output.stream(|data| reports.iter().try_for_each(|report| data.json(report)))?,
@@ -53,7 +68,7 @@ impl<'o> Diagnosis<'o> {
             (_, _) => format!("{checked}: {}, {}", talk.error(errors_said), talk.warning(warnings_said)),
         });
         match errors {
-            0 => Ok(Verdict::of(deny_warnings && warnings > 0)),
+            0 => Ok(Verdict::of(arguments.deny_warnings && warnings > 0)),
             _ => Err(Failure::Refused),
         }
     }

@@ -1,19 +1,15 @@
 //! `sluice hunt`: rules over a lake, once.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
-use jiff::Timestamp;
 
 use crate::engine::EngineArguments;
-use crate::exit::{Failure, Outcome, Verdict};
-use crate::hunting::{CatalogArguments, FindingLines, hunt, windows};
-use crate::lake_arguments::runtime;
+use crate::exit::{Outcome, Verdict};
+use crate::hunting::{CatalogArguments, FindingLines, Hunting};
 use crate::output::{Format, Output, counted, size};
 use crate::period::Period;
-use crate::rules::rules;
 
 /// Run rules over a lake, once
 ///
@@ -46,29 +42,22 @@ pub(crate) struct Hunt {
 
 impl Hunt {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let Some(since) = self.period.since else {
-            return Err(Failure::usage("give --since, the beginning of the time to look at"));
-        };
-        let until = self.period.end().unwrap_or_else(Timestamp::now);
-        let rules = rules(&self.rules, output)?;
-        let runtime = runtime()?;
-        let engine = runtime.block_on(self.engine.open())?;
-        let catalog = self.catalog.catalog(&runtime.block_on(engine.tables())?)?;
+        let Self { period, catalog, engine, limit, .. } = &self;
+        let hunting = Hunting::new(&self.rules, period, catalog, engine, *limit, output)?;
+        let rules: Vec<_> = hunting.rules.iter().filter(|rule| rule.is_active()).collect();
         let progress = output.steps(rules.len() as u64, "rules");
         let mut lines = FindingLines::new();
         let mut events = Vec::new();
         let (mut found, mut scanned, mut took) = (0, 0, Duration::ZERO);
-        for rule in rules.iter().filter(|rule| rule.is_active()) {
-            let mut seen = BTreeSet::new();
-            for window in windows(rule, since.as_millisecond(), until.as_millisecond()) {
-                let hunted = runtime.block_on(hunt(rule, window, &catalog, engine.as_ref(), self.limit))?;
+        for rule in &rules {
+            hunting.each_window(rule, |hunted| {
                 scanned += hunted.statistics.scanned_bytes;
                 took += hunted.statistics.duration;
                 if hunted.truncated {
                     let warning = output.talk.warning("cut:");
-                    output.complain(format_args!("{warning} `{}` has more than {} rows", rule.title, self.limit));
+                    output.complain(format_args!("{warning} `{}` has more than {limit} rows", rule.title));
                 }
-                for finding in hunted.findings.into_iter().filter(|finding| seen.insert(finding.key.clone())) {
+                for finding in hunted.findings {
                     found += 1;
                     match self.format {
                         Format::Table => lines.add(rule, &finding),
@@ -76,7 +65,8 @@ impl Hunt {
                         Format::Ndjson => output.stream(|data| data.json(&finding.event))?,
                     }
                 }
-            }
+                Ok(())
+            })?;
             progress.inc(1);
         }
         progress.finish_and_clear();

@@ -1,5 +1,6 @@
 //! Rules over a lake: what the commands that run rules have in common.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -13,9 +14,14 @@ use jiff::Timestamp;
 use query::{Engine, Statistics};
 use serde_json::Value;
 use sql::table::Table;
+use tokio::runtime::Runtime;
 
+use crate::engine::EngineArguments;
 use crate::exit::Failure;
+use crate::lake_arguments::runtime;
 use crate::output::{Align, Output, Table as Lines, cut, harmless, instant};
+use crate::period::Period;
+use crate::rules::rules;
 
 /// Which physical tables stand behind a rule's logical ones.
 #[derive(Debug, Clone, Args)]
@@ -39,6 +45,57 @@ impl CatalogArguments {
     }
 }
 
+/// Rules over a time that has passed.
+pub(crate) struct Hunting {
+    pub(crate) rules: Vec<Rule>,
+    since: i64,
+    until: i64,
+    runtime: Runtime,
+    engine: Box<dyn Engine>,
+    catalog: Catalog,
+    /// The most rows of a run that are made findings.
+    limit: u64,
+}
+
+impl Hunting {
+    /// The rules at these places, the shipped ones if there are none, over the engine's tables.
+    pub(crate) fn new(
+        places: &[PathBuf],
+        period: &Period,
+        catalog: &CatalogArguments,
+        engine: &EngineArguments,
+        limit: u64,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        let Some(since) = period.since else {
+            return Err(Failure::usage("give --since, the beginning of the time to look at"));
+        };
+        let until = period.end().unwrap_or_else(Timestamp::now);
+        let rules = rules(places, output)?;
+        let runtime = runtime()?;
+        let engine = runtime.block_on(engine.open())?;
+        let catalog = catalog.catalog(&runtime.block_on(engine.tables())?)?;
+        let (since, until) = (since.as_millisecond(), until.as_millisecond());
+        Ok(Self { rules, since, until, runtime, engine, catalog, limit })
+    }
+
+    /// Runs a rule over each of its windows. What one window found, the next ones do not find again.
+    pub(crate) fn each_window(
+        &self,
+        rule: &Rule,
+        mut each: impl FnMut(Hunted) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        for window in windows(rule, self.since, self.until) {
+            let run = hunt(rule, window, &self.catalog, self.engine.as_ref(), self.limit);
+            let mut hunted = self.runtime.block_on(run)?;
+            hunted.findings.retain(|finding| seen.insert(finding.key.clone()));
+            each(hunted)?;
+        }
+        Ok(())
+    }
+}
+
 /// What a rule found in a window.
 #[derive(Debug)]
 pub(crate) struct Hunted {
@@ -49,7 +106,7 @@ pub(crate) struct Hunted {
 }
 
 /// Runs a rule over one window.
-pub(crate) async fn hunt(
+async fn hunt(
     rule: &Rule,
     window: Window,
     catalog: &Catalog,
@@ -71,7 +128,7 @@ pub(crate) async fn hunt(
 }
 
 /// The windows that a rule has between two times, if it runs on schedule. Without a threshold one window gives the same rows.
-pub(crate) fn windows(rule: &Rule, since: i64, until: i64) -> Vec<Window> {
+fn windows(rule: &Rule, since: i64, until: i64) -> Vec<Window> {
     if rule.threshold.is_none() {
         return vec![Window { start: since, end: until }];
     }

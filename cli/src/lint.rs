@@ -3,10 +3,10 @@
 use clap::ValueHint;
 use mapping::diagnostic::{DIAGNOSTICS, SourceText};
 
-use crate::diagnosis::{Diagnosis, explain};
+use crate::diagnosis::{Diagnosis, LintArguments, explain};
 use crate::exit::Outcome;
 use crate::mapping_config::MappingConfig;
-use crate::output::{Format, Output, counted};
+use crate::output::{Output, counted};
 
 /// Check mapping configs
 ///
@@ -25,29 +25,23 @@ Examples:
 Exit code: 0 no errors, 1 warnings and --deny-warnings, 2 errors, 3 a config that cannot be read.")]
 pub(crate) struct Lint {
     /// Files, names of shipped configs, or `-` for standard input
-    #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath, required_unless_present = "explain")]
+    #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath, required_unless_present = "explain",
+        conflicts_with = "explain")]
     configs: Vec<String>,
-    /// Explain a diagnostic by its number, or list all of them
-    #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "all", conflicts_with = "configs")]
-    explain: Option<String>,
-    /// Let warnings fail the check
-    #[arg(long)]
-    deny_warnings: bool,
-    /// How diagnostics are written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    lint: LintArguments,
 }
 
 impl Lint {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        if let Some(number) = &self.explain {
+        if let Some(number) = &self.lint.explain {
             return explain(output, number, DIAGNOSTICS, "sluice lint");
         }
         let configs = self.configs.iter().map(|named| MappingConfig::read(named)).collect::<Result<Vec<_>, _>>()?;
-        let mut diagnosis = Diagnosis::new(output, self.format);
+        let mut diagnosis = Diagnosis::new(output, &self.lint);
         for config in &configs {
             diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics)?;
         }
-        diagnosis.finish(counted(configs.len() as u64, "config"), self.deny_warnings)
+        diagnosis.finish(counted(configs.len() as u64, "config"))
     }
 }

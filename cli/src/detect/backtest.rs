@@ -9,12 +9,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::engine::EngineArguments;
-use crate::exit::{Failure, Outcome, Verdict};
-use crate::hunting::{CatalogArguments, hunt, windows};
-use crate::lake_arguments::runtime;
+use crate::exit::{Outcome, Verdict};
+use crate::hunting::{CatalogArguments, Hunting};
 use crate::output::{Align, Output, ResultFormat, Table, count, harmless, size};
 use crate::period::Period;
-use crate::rules::rules;
 
 /// Count what rules would have found, day by day
 ///
@@ -43,7 +41,7 @@ pub(crate) struct Backtest {
     engine: EngineArguments,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Tested {
     rule: String,
     title: String,
@@ -58,40 +56,24 @@ struct Tested {
 
 impl Backtest {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let Some(since) = self.period.since else {
-            return Err(Failure::usage("give --since, the beginning of the time to look at"));
-        };
-        let until = self.period.end().unwrap_or_else(Timestamp::now);
-        let rules = rules(&self.rules, output)?;
-        let runtime = runtime()?;
-        let engine = runtime.block_on(self.engine.open())?;
-        let catalog = self.catalog.catalog(&runtime.block_on(engine.tables())?)?;
-        let progress = output.steps(rules.len() as u64, "rules");
+        let Self { period, catalog, engine, limit, .. } = &self;
+        let hunting = Hunting::new(&self.rules, period, catalog, engine, *limit, output)?;
+        let progress = output.steps(hunting.rules.len() as u64, "rules");
         let mut tested = Vec::new();
-        for rule in &rules {
-            let windows = windows(rule, since.as_millisecond(), until.as_millisecond());
-            let mut days: BTreeMap<String, u64> = BTreeMap::new();
-            let mut seen = std::collections::BTreeSet::new();
-            let (mut truncated, mut scanned_bytes, mut seconds) = (false, 0, 0.0);
-            for window in &windows {
-                let hunted = runtime.block_on(hunt(rule, *window, &catalog, engine.as_ref(), self.limit))?;
-                truncated |= hunted.truncated;
-                scanned_bytes += hunted.statistics.scanned_bytes;
-                seconds += hunted.statistics.duration.as_secs_f64();
-                for finding in hunted.findings.iter().filter(|finding| seen.insert(finding.key.clone())) {
-                    *days.entry(day(finding.first)).or_default() += 1;
+        for rule in &hunting.rules {
+            let mut sum = Tested { rule: rule.id.to_string(), title: rule.title.clone(), ..Tested::default() };
+            hunting.each_window(rule, |hunted| {
+                sum.runs += 1;
+                sum.findings += hunted.findings.len();
+                sum.truncated |= hunted.truncated;
+                sum.scanned_bytes += hunted.statistics.scanned_bytes;
+                sum.seconds += hunted.statistics.duration.as_secs_f64();
+                for finding in &hunted.findings {
+                    *sum.days.entry(day(finding.first)).or_default() += 1;
                 }
-            }
-            tested.push(Tested {
-                rule: rule.id.to_string(),
-                title: rule.title.clone(),
-                runs: windows.len(),
-                findings: seen.len(),
-                days,
-                truncated,
-                scanned_bytes,
-                seconds,
-            });
+                Ok(())
+            })?;
+            tested.push(sum);
             progress.inc(1);
         }
         progress.finish_and_clear();

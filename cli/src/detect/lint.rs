@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use detection::diagnostic::{DIAGNOSTICS, SourceText};
 
-use crate::diagnosis::{Diagnosis, explain};
+use crate::diagnosis::{Diagnosis, LintArguments, explain};
 use crate::exit::Outcome;
-use crate::output::{Format, Output, counted};
+use crate::output::{Output, counted};
 use crate::rules::rule_files;
 
 /// Check rules
@@ -24,29 +24,22 @@ Examples:
 Exit code: 0 no errors, 1 warnings and --deny-warnings, 2 errors, 3 a file that cannot be read.")]
 pub(crate) struct Lint {
     /// Rule files or folders; the shipped rules if there are none
-    #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath, conflicts_with = "explain")]
     rules: Vec<PathBuf>,
-    /// Explain a diagnostic by its number, or list all of them
-    #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "all", conflicts_with = "rules")]
-    explain: Option<String>,
-    /// Let warnings fail the check
-    #[arg(long)]
-    deny_warnings: bool,
-    /// How diagnostics are written
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    lint: LintArguments,
 }
 
 impl Lint {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        if let Some(number) = &self.explain {
+        if let Some(number) = &self.lint.explain {
             return explain(output, number, DIAGNOSTICS, "sluice detect lint");
         }
         let files = rule_files(&self.rules)?;
-        let mut diagnosis = Diagnosis::new(output, self.format);
+        let mut diagnosis = Diagnosis::new(output, &self.lint);
         for file in &files {
             diagnosis.add(&SourceText::new(&file.name, &file.text), &file.checked.diagnostics)?;
         }
-        diagnosis.finish(counted(files.len() as u64, "rule"), self.deny_warnings)
+        diagnosis.finish(counted(files.len() as u64, "rule"))
     }
 }

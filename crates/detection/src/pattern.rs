@@ -1,8 +1,10 @@
 //! Rules whose logic is a STIX pattern: parameters, tables, and what a row of an answer says.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use diagnostics::Spanned;
 use query::Answer;
 use query::Column;
 use serde_json::{Map, Value as Json, json};
@@ -231,22 +233,23 @@ fn row_of(table: &str, time: i64, event: &str) -> Map<String, Json> {
     row
 }
 
-/// The values that make a group, and its rows.
-type Group<'r> = (Vec<Json>, Vec<&'r Map<String, Json>>);
-
 /// The groups of rows that reach the threshold, as the statements of SQL rules count them.
 fn grouped(rule: &Rule, rows: &[Map<String, Json>]) -> Vec<Map<String, Json>> {
     let cell = |row: &Map<String, Json>, name: &str| row.get(name).cloned().unwrap_or(Json::Null);
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    // In the order of their first rows.
+    let mut groups: Vec<Vec<&Map<String, Json>>> = Vec::new();
+    let mut places: HashMap<Vec<Json>, usize> = HashMap::new();
     for row in rows {
         let key: Vec<Json> = rule.group_by.iter().map(|column| cell(row, column)).collect();
-        match groups.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, members)) => members.push(row),
-            None => groups.push((key, vec![row])),
+        let place = *places.entry(key).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(members) => members.push(row),
+            None => groups.push(vec![row]),
         }
     }
-    let group = |(key, members): Group<'_>| {
-        let mut group: Map<String, Json> = rule.group_by.iter().map(|column| column.value.clone()).zip(key).collect();
+    let group = |members: Vec<&Map<String, Json>>| {
+        let named = |column: &Spanned<String>| Some((column.value.clone(), cell(members.first()?, column)));
+        let mut group: Map<String, Json> = rule.group_by.iter().filter_map(named).collect();
         let times = || members.iter().filter_map(|row| row.get("time").and_then(Json::as_i64));
         group.insert("event_count".to_owned(), json!(members.len()));
         let mut count = members.len() as u64;

@@ -12,6 +12,7 @@ use lake::store::{FolderStore, Store};
 use pipeline::{Batch, Destination, Parcel, Source, shipped_mapping};
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Map, Value as Json};
+use sql::table::{PARTITION_KEYS, name_of_source};
 use sql::types::ColumnType;
 
 use crate::catalog::{Catalog, KnownSource};
@@ -115,15 +116,9 @@ pub fn shipped_sources() -> Result<Vec<KnownSource>, String> {
 /// What a source's mapping says of its tables, for a [`Catalog`].
 pub fn known_source(source: &Source) -> KnownSource {
     let tables = source.mapping().tables().iter().map(|table| {
-        let mut name = table.source.clone();
-        if let Some(class) = &table.class_prefix {
-            name = format!("{name}_{class}");
-        }
         let mut columns = sql::arrow::columns_of(table.shape.arrow_schema());
-        for key in ["region", "accountid", "eventday"] {
-            columns.push((key.to_owned(), ColumnType::Varchar));
-        }
-        (name.to_lowercase().replace('-', "_"), table.class().uid, columns)
+        columns.extend(PARTITION_KEYS.map(|key| (key.to_owned(), ColumnType::Varchar)));
+        (name_of_source(&table.source, table.class_prefix.as_deref()), table.class().uid, columns)
     });
     KnownSource { name: source.name().to_owned(), tables: tables.collect() }
 }

@@ -137,15 +137,6 @@ async fn the_examples_of_the_reference_page_work() {
     assert!(rules > 0);
 }
 
-/// Adds a statement to those that Trino's grammar is asked about: `tests/test_sql_grammar.py`.
-fn dump(statement: &str) {
-    use std::io::Write as _;
-    if let Some(path) = std::env::var_os("SLUICE_SQL_DUMP") {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        file.write_all(format!("{}\n", serde_json::Value::from(statement)).as_bytes()).unwrap();
-    }
-}
-
 /// Rules run over Security Lake's own tables as well: there is a statement for each.
 #[test]
 fn every_rule_has_a_statement_that_names_partitions() {
@@ -171,7 +162,7 @@ fn every_rule_has_a_statement_that_names_partitions() {
         let bounds = text.matches("\"eventday\" BETWEEN '20240501' AND '20240501'").count();
         assert!(reads > 0 && bounds >= reads, "{}: {text}", path.display());
         assert!(!text.contains("{{"), "{text}");
-        dump(text);
+        sql::testing::keep(&prepared.statement.sql).unwrap();
     }
     let _ = FindingContext::default();
 }

@@ -113,43 +113,6 @@ impl Type {
         }
     }
 
-    /// The type of a column in the lake, or `None` if Trino has none for it.
-    ///
-    /// Hive's `timestamp` has no zone, although the instant in the file is one of UTC.
-    pub(crate) fn of_arrow(data_type: &DataType) -> Option<Self> {
-        Some(match data_type {
-            DataType::Boolean => Self::Boolean,
-            DataType::Int8 => Self::Tinyint,
-            DataType::Int16 | DataType::UInt8 => Self::Smallint,
-            DataType::Int32 | DataType::UInt16 => Self::Integer,
-            DataType::Int64 | DataType::UInt32 => Self::Bigint,
-            DataType::Float16 | DataType::Float32 => Self::Real,
-            DataType::Float64 => Self::Double,
-            DataType::Decimal128(precision, scale) => Self::Decimal(*precision, u8::try_from(*scale).ok()?),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Varchar,
-            DataType::Dictionary(_, value) => return Self::of_arrow(value),
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-                Self::Varbinary
-            }
-            DataType::Date32 => Self::Date,
-            DataType::Timestamp(..) => Self::Timestamp(3),
-            DataType::List(element) | DataType::LargeList(element) => Self::array(Self::of_arrow(element.data_type())?),
-            DataType::Struct(fields) => Self::Row(
-                fields
-                    .iter()
-                    .map(|field| Some((Some(field.name().clone()), Self::of_arrow(field.data_type())?)))
-                    .collect::<Option<_>>()?,
-            ),
-            DataType::Map(entries, _) => match entries.data_type() {
-                DataType::Struct(fields) if fields.len() == 2 => {
-                    Self::map(Self::of_arrow(fields[0].data_type())?, Self::of_arrow(fields[1].data_type())?)
-                }
-                _ => return None,
-            },
-            _ => return None,
-        })
-    }
-
     /// The type as answers and table descriptions name it.
     pub(crate) fn column_type(&self) -> ColumnType {
         match self {

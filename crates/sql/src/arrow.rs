@@ -20,14 +20,16 @@ impl ColumnType {
         let boxed = |data_type| Self::of_arrow(data_type).map(Box::new);
         Some(match data_type {
             DataType::Boolean => Self::Boolean,
-            DataType::Int8 | DataType::Int16 | DataType::Int32 => Self::Integer,
-            DataType::Int64 => Self::Bigint,
-            DataType::Float32 => Self::Real,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => Self::Integer,
+            DataType::Int64 | DataType::UInt32 => Self::Bigint,
+            DataType::Float16 | DataType::Float32 => Self::Real,
             DataType::Float64 => Self::Double,
             DataType::Decimal128(precision, scale) => Self::Decimal(*precision, u8::try_from(*scale).ok()?),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Varchar,
             DataType::Dictionary(_, value) => return Self::of_arrow(value),
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Varbinary,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                Self::Varbinary
+            }
             DataType::Date32 => Self::Date,
             DataType::Timestamp(..) => Self::Timestamp,
             DataType::List(element) | DataType::LargeList(element) => Self::Array(boxed(element.data_type())?),

@@ -2,6 +2,7 @@
 //!
 //! Partitions are projected, so that Athena computes them from a query's conditions: no crawler, no `MSCK REPAIR`.
 
+use crate::table::PARTITION_KEYS;
 use crate::text::Sql;
 use crate::types::ColumnType;
 
@@ -58,7 +59,7 @@ impl ExternalTable {
     pub fn statement(&self) -> Result<Sql, DdlError> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for (name, column_type) in &self.columns {
-            if ["region", "accountid", "eventday"].iter().any(|key| name.eq_ignore_ascii_case(key)) {
+            if PARTITION_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key)) {
                 let reason = "it is a partition key, which is no column of the objects";
                 return Err(DdlError::Value { what: "column", value: name.clone(), reason });
             }

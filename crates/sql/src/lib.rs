@@ -9,5 +9,7 @@
 pub mod arrow;
 pub mod ddl;
 pub mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 pub mod types;

@@ -34,7 +34,7 @@ impl Table {
     pub fn detect_layout(columns: &[(String, ColumnType)]) -> Layout {
         let has = |name: &str| columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
         let is_time = |t: &ColumnType| matches!(t, ColumnType::Timestamp | ColumnType::TimestampWithTimeZone);
-        if has("eventday") && has("region") && has("accountid") {
+        if PARTITION_KEYS.into_iter().all(has) {
             Layout::EventDay
         } else if has("time") && columns.iter().any(|(c, t)| c.eq_ignore_ascii_case("time_dt") && is_time(t)) {
             Layout::TimeDt
@@ -55,6 +55,9 @@ pub fn name_of_source(source: &str, class: Option<&str>) -> String {
     // Glue takes letters, digits and the underscore.
     format!("{source}{class}").to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
+
+/// The partition keys of [`Layout::EventDay`] in the order of the directories, as Glue names them. Objects hold none of them.
+pub const PARTITION_KEYS: [&str; 3] = ["region", "accountid", "eventday"];
 
 /// How a table is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

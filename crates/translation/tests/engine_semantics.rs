@@ -129,7 +129,7 @@ async fn found_by_sql(trials: &[(Pattern, Vec<Event>)]) -> Vec<(BTreeSet<i64>, b
                 continue;
             }
         };
-        dump(translation.sql.as_str());
+        sql::testing::keep(&translation.sql).unwrap();
         let answer = engine
             .run(&Statement::new(translation.sql.clone()))
             .await
@@ -142,15 +142,6 @@ async fn found_by_sql(trials: &[(Pattern, Vec<Event>)]) -> Vec<(BTreeSet<i64>, b
         found.push((ids.collect(), translation.refine.is_some()));
     }
     found
-}
-
-/// Keeps the statement for those who check it otherwise.
-fn dump(sql: &str) {
-    use std::io::Write;
-    if let Some(path) = std::env::var_os("SLUICE_SQL_DUMP") {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        file.write_all(format!("{}\n", serde_json::Value::from(sql)).as_bytes()).unwrap();
-    }
 }
 
 fn vectors() -> Option<PathBuf> {

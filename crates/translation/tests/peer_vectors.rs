@@ -86,14 +86,6 @@ fn round_trips(literal: &str, sql: &str, texts: &[String]) -> bool {
         || ["true", "false"].contains(&folded.as_str())
 }
 
-fn dump(sql: &str) {
-    use std::io::Write;
-    if let Some(path) = std::env::var_os("SLUICE_SQL_DUMP") {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        file.write_all(format!("{}\n", Json::from(sql)).as_bytes()).unwrap();
-    }
-}
-
 enum Ours {
     Statements(Vec<(String, Translation)>),
     NoPattern,
@@ -153,7 +145,7 @@ fn every_pattern_has_a_statement_whose_values_round_trip_or_a_diagnostic() {
                 let mut expected = Vec::new();
                 literals(&pattern.unwrap().root, &mut expected);
                 for (_, translation) in &translations {
-                    dump(translation.sql.as_str());
+                    sql::testing::keep(&translation.sql).unwrap();
                 }
                 let all: Vec<(String, Vec<String>)> =
                     translations.iter().map(|(_, t)| (t.sql.to_string(), texts(t.sql.as_str()))).collect();

@@ -243,8 +243,7 @@ fn list_tables(athena: &LocalAthena, body: &Value) -> Result<Value, Refusal> {
 }
 
 fn metadata(table: &Table) -> Value {
-    const KEYS: [&str; 3] = ["region", "accountid", "eventday"];
-    let is_key = |name: &str| KEYS.contains(&name);
+    let is_key = |name: &str| sql::table::PARTITION_KEYS.contains(&name);
     let columns = |keys: bool| -> Vec<Value> {
         let columns = table.columns.iter().filter(|(name, _)| is_key(name) == keys);
         columns.map(|(name, kind)| json!({"Name": name, "Type": kind.glue().to_string()})).collect()

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sql::arrow::columns_of;
 use sql::sql;
-use sql::table::Table;
+use sql::table::{PARTITION_KEYS, Table};
 use sql::text::Sql;
 use sql::types::ColumnType;
 
@@ -23,8 +23,6 @@ use crate::{TrinoError, at, http};
 
 /// The catalog that [`crate::Server`] has.
 const CATALOG: &str = "lake";
-
-const PARTITION_KEYS: [&str; 3] = ["region", "accountid", "eventday"];
 
 /// A schema on a Trino server.
 #[derive(Debug, Clone)]

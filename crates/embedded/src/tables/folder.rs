@@ -31,13 +31,11 @@ use object_store::ObjectMeta;
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use query::QueryError;
-use sql::table::Layout;
+use sql::table::{Layout, PARTITION_KEYS as KEYS, name_of_source};
+use sql::types::ColumnType;
 
 use super::{Relation, RelationColumn, STORE_URL};
 use crate::types::Type;
-
-/// The partition keys in the order of the directories, as Glue names them.
-const KEYS: [&str; 3] = ["region", "accountid", "eventday"];
 
 /// A lake on disk.
 #[derive(Debug)]
@@ -101,7 +99,7 @@ impl Folder {
         let Some(file_schema) = self.schema(&partitions)? else { return Ok(None) };
         let mut columns = Vec::new();
         for field in file_schema.fields() {
-            let column_type = Type::of_arrow(field.data_type()).ok_or_else(|| QueryError::Unsupported {
+            let column_type = column_type(field.data_type()).ok_or_else(|| QueryError::Unsupported {
                 construct: format!("column of the Parquet type {} (`{}` of `{name}`)", field.data_type(), field.name()),
                 remedy: "leave the column out of the mapping".to_owned(),
             })?;
@@ -119,7 +117,7 @@ impl Folder {
         };
         Ok(Some(Relation {
             database: self.database.clone(),
-            name: table_name(name),
+            name: name_of_source(name, None),
             columns,
             layout: Layout::EventDay,
             dialect: "ocsf".to_owned(),
@@ -168,9 +166,9 @@ impl Folder {
     }
 }
 
-/// The name of a table: that of its source in lower case, with `_` for what Glue does not allow in names.
-fn table_name(source: &str) -> String {
-    source.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+/// The type of a column in the lake, as Glue describes it; `None` if it has none for it.
+fn column_type(data_type: &DataType) -> Option<Type> {
+    Type::of_column(&ColumnType::of_arrow(data_type)?)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> QueryError {
