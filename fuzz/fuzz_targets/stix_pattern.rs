@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use stix::diagnostic::SourceText;
 use stix::{Version, check, parse};
 
 fuzz_target!(|text: &str| {
@@ -10,8 +11,8 @@ fuzz_target!(|text: &str| {
         let checked = check(text, version);
         assert_eq!(checked.pattern.is_some(), parse(text, version).is_ok());
         for diagnostic in &checked.diagnostics {
-            assert!(text.get(diagnostic.primary.span.clone()).is_some());
-            assert!(diagnostic.render("pattern", text, false).contains(diagnostic.code.number()));
+            assert!(text.get(diagnostic.primary.span.range()).is_some());
+            assert!(diagnostic.render(&SourceText::new("pattern", text), false).contains(diagnostic.code.number()));
         }
         if let Some(pattern) = checked.pattern {
             let written = pattern.to_string();

@@ -6,63 +6,12 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use serde::Serialize;
+pub use diagnostics::{DiagnosticReport, Label, Severity, SourceText};
+pub(crate) use diagnostics::{nearest, quote};
 
 use crate::pattern::Span;
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The pattern is refused.
-    Error,
-    /// The pattern is taken, but perhaps not as it was meant.
-    Warning,
-}
-
-/// One line of [`DIAGNOSTICS`].
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct DiagnosticFacts {
-    /// `E301`.
-    pub number: &'static str,
-    /// Which it is.
-    pub code: Code,
-    /// Whether it refuses the pattern.
-    pub severity: Severity,
-    /// What is wrong, in one line.
-    pub summary: &'static str,
-    /// What to do.
-    pub explanation: &'static str,
-}
-
-macro_rules! diagnostics {
-    ($($number:ident $code:ident $severity:ident $summary:literal $explanation:literal;)+) => {
-        /// Names a kind of diagnostic.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum Code { $(#[doc = concat!(stringify!($number), ": ", $summary)] $code,)+ }
-
-        /// Every diagnostic there is, ordered by number.
-        pub static DIAGNOSTICS: &[DiagnosticFacts] = &[$(DiagnosticFacts {
-            number: stringify!($number),
-            code: Code::$code,
-            severity: Severity::$severity,
-            summary: $summary,
-            explanation: $explanation,
-        },)+];
-
-        impl Code {
-            /// The facts of this kind.
-            pub fn facts(self) -> &'static DiagnosticFacts {
-                &DIAGNOSTICS[self as usize]
-            }
-        }
-    };
-}
-
-diagnostics! {
+diagnostics::diagnostics! {
     E301 Empty Error "there is no pattern"
         "The shortest pattern is one test in brackets: [file:name = 'x'].";
     E302 UnexpectedToken Error "something stands where the grammar has another part"
@@ -149,142 +98,12 @@ diagnostics! {
          '\\\\d+'.";
 }
 
-impl Code {
-    /// `E301`.
-    pub fn number(self) -> &'static str {
-        self.facts().number
-    }
-
-    /// Whether it refuses the pattern.
-    pub fn severity(self) -> Severity {
-        self.facts().severity
-    }
-
-    /// The kind with that number, in either case: `e301`.
-    ///
-    /// ```
-    /// use stix::diagnostic::Code;
-    /// assert_eq!(Code::from_number("e306"), Some(Code::UnquotedText));
-    /// ```
-    pub fn from_number(number: &str) -> Option<Code> {
-        DIAGNOSTICS.iter().find(|facts| facts.number.eq_ignore_ascii_case(number)).map(|facts| facts.code)
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.number())
-    }
-}
-
-/// A place and what there is to say about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// Where.
-    pub span: Span,
-    /// What; may be empty for the primary place.
-    pub text: String,
-}
-
 /// One fault of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// Which kind.
-    pub code: Code,
-    /// What is wrong, with the names involved.
-    pub message: String,
-    /// Where it is wrong.
-    pub primary: Label,
-    /// Other places that have to do with it.
-    pub secondary: Vec<Label>,
-    /// The way out.
-    pub help: Option<String>,
-}
+pub type Diagnostic = diagnostics::Diagnostic<Code>;
 
-impl Diagnostic {
-    /// A fault of kind `code` at `span`.
-    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
-        let primary = Label { span, text: String::new() };
-        Diagnostic { code, message: message.into(), primary, secondary: Vec::new(), help: None }
-    }
-
-    /// Words for the place itself.
-    #[must_use]
-    pub fn label(mut self, text: impl Into<String>) -> Diagnostic {
-        self.primary.text = text.into();
-        self
-    }
-
-    /// Another place.
-    #[must_use]
-    pub fn also(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.secondary.push(Label { span, text: text.into() });
-        self
-    }
-
-    /// The way out.
-    #[must_use]
-    pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
-        self.help = Some(text.into());
-        self
-    }
-
-    /// Whether it refuses the pattern.
-    pub fn is_error(&self) -> bool {
-        self.code.severity() == Severity::Error
-    }
-
-    /// The fault as text with the lines it is about, as compilers print it; `name` is shown before the line, and
-    /// `coloured` adds ANSI colours. `pattern` is what was parsed.
-    ///
-    /// ```
-    /// let text = "[ipv4-addr:value = 198.51.100.7]";
-    /// let fault = stix::parse(text, stix::Version::V21).unwrap_err();
-    /// let shown = fault.first().render("pattern", text, false);
-    /// assert!(shown.starts_with("error[E306]: `198.51.100.7` has no quotes\n --> pattern:1:20\n"), "{shown}");
-    /// ```
-    pub fn render(&self, name: &str, pattern: &str, coloured: bool) -> String {
-        let level = match self.code.severity() {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        let primary = AnnotationKind::Primary
-            .span(clamp(&self.primary.span, pattern))
-            .label(Some(self.primary.text.as_str()).filter(|text| !text.is_empty()));
-        let context = self
-            .secondary
-            .iter()
-            .map(|label| AnnotationKind::Context.span(clamp(&label.span, pattern)).label(label.text.as_str()));
-        let snippet = Snippet::source(pattern).path(name).annotation(primary).annotations(context.collect::<Vec<_>>());
-        let mut group = level.primary_title(self.message.as_str()).id(self.code.number()).element(snippet);
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
-        let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
-    }
-
-    /// The fault as data, for `--format json`; `pattern` is what was parsed.
-    pub fn report(&self, pattern: &str) -> DiagnosticReport {
-        let (line, column) = position(pattern, self.primary.span.start);
-        let (end_line, end_column) = position(pattern, self.primary.span.end);
-        let related = self.secondary.iter().map(|label| {
-            let (line, column) = position(pattern, label.span.start);
-            RelatedPlace { line, column, message: label.text.clone() }
-        });
-        DiagnosticReport {
-            line,
-            column,
-            end_line,
-            end_column,
-            code: self.code.number(),
-            severity: self.code.severity(),
-            message: self.message.clone(),
-            label: Some(self.primary.text.clone()).filter(|text| !text.is_empty()),
-            help: self.help.clone(),
-            related: related.collect(),
-        }
-    }
+/// A fault of kind `code` at `span`.
+pub(crate) fn found_at(code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(code, span.into(), message)
 }
 
 /// What refuses a pattern: at least one error, in the order of the text.
@@ -312,9 +131,18 @@ impl Diagnostics {
         std::iter::once(&*self.first).chain(&self.rest)
     }
 
-    /// All errors as compilers print them, see [`Diagnostic::render`].
+    /// All errors as compilers print them; `name` is shown before the line, `pattern` is what was parsed, and `coloured`
+    /// adds ANSI colours.
+    ///
+    /// ```
+    /// let text = "[ipv4-addr:value = 198.51.100.7]";
+    /// let fault = stix::parse(text, stix::Version::V21).unwrap_err();
+    /// let shown = fault.render("pattern", text, false);
+    /// assert!(shown.starts_with("error[E306]: `198.51.100.7` has no quotes\n --> pattern:1:20\n"), "{shown}");
+    /// ```
     pub fn render(&self, name: &str, pattern: &str, coloured: bool) -> String {
-        self.iter().map(|diagnostic| diagnostic.render(name, pattern, coloured)).collect::<Vec<_>>().join("\n\n")
+        let source = SourceText::new(name, pattern);
+        self.iter().map(|diagnostic| diagnostic.render(&source, coloured)).collect::<Vec<_>>().join("\n\n")
     }
 }
 
@@ -339,130 +167,5 @@ impl std::error::Error for Diagnostics {}
 impl From<Diagnostic> for Diagnostics {
     fn from(first: Diagnostic) -> Diagnostics {
         Diagnostics { first: Box::new(first), rest: Vec::new() }
-    }
-}
-
-/// A [`Diagnostic`] as data. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct DiagnosticReport {
-    /// Line of the first character.
-    pub line: usize,
-    /// Column of the first character.
-    pub column: usize,
-    /// Line of the end.
-    pub end_line: usize,
-    /// Column after the last character.
-    pub end_column: usize,
-    /// `E301`.
-    pub code: &'static str,
-    /// `error` or `warning`.
-    pub severity: Severity,
-    /// What is wrong.
-    pub message: String,
-    /// Words for the place itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
-    /// The way out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
-    /// Other places that have to do with it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub related: Vec<RelatedPlace>,
-}
-
-/// Another place of a [`DiagnosticReport`].
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct RelatedPlace {
-    /// Line.
-    pub line: usize,
-    /// Column.
-    pub column: usize,
-    /// What it has to do with it.
-    pub message: String,
-}
-
-fn clamp(span: &Span, text: &str) -> Span {
-    let end = span.end.min(text.len());
-    span.start.min(end)..end
-}
-
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset.min(text.len())).unwrap_or_default();
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
-}
-
-/// `text` in back-quotes, made harmless for a terminal and cut if it is very long.
-pub(crate) fn quote(text: &str) -> String {
-    const LONGEST: usize = 80;
-    let mut quoted = String::from("`");
-    for (count, c) in text.chars().enumerate() {
-        if count == LONGEST {
-            quoted.push('…');
-            break;
-        }
-        if c.is_control() {
-            quoted.extend(c.escape_debug());
-        } else {
-            quoted.push(c);
-        }
-    }
-    quoted.push('`');
-    quoted
-}
-
-/// The candidate most like `name`, if any is like it at all.
-pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    const ALIKE: f64 = 0.7;
-    if name.len() > 40 {
-        return None;
-    }
-    let folded = name.to_uppercase();
-    let scored =
-        candidates.into_iter().map(|candidate| (strsim::normalized_damerau_levenshtein(&folded, candidate), candidate));
-    let best = scored.filter(|(score, _)| *score >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, candidate)| candidate)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_unique_ordered_and_say_the_severity() {
-        for (index, facts) in DIAGNOSTICS.iter().enumerate() {
-            assert_eq!(facts.code as usize, index);
-            let letter = match facts.severity {
-                Severity::Error => 'E',
-                Severity::Warning => 'W',
-            };
-            assert!(facts.number.starts_with(letter), "{}", facts.number);
-            assert!(!facts.summary.ends_with('.') && facts.explanation.ends_with('.'), "{}", facts.number);
-        }
-        assert!(DIAGNOSTICS.is_sorted_by(|a, b| a.number < b.number));
-    }
-
-    #[test]
-    fn a_place_is_a_line_and_a_column_in_characters() {
-        let text = "ab\ncäd\n";
-        assert_eq!(position(text, 0), (1, 1));
-        assert_eq!(position(text, 2), (1, 3));
-        assert_eq!(position(text, 3), (2, 1));
-        assert_eq!(position(text, 6), (2, 3));
-        assert_eq!(position(text, 99), (3, 1));
-    }
-
-    #[test]
-    fn a_span_outside_the_text_does_not_break_the_rendering() {
-        assert!(Diagnostic::new(Code::Empty, 7..9, "odd").render("p", "{}", false).starts_with("error[E301]: odd"));
-        assert!(Diagnostic::new(Code::Empty, 0..0, "odd").render("p", "", true).contains("E301"));
-    }
-
-    #[test]
-    fn names_in_messages_cannot_drive_a_terminal() {
-        assert_eq!(quote("a\u{1b}[2Jb\n"), "`a\\u{1b}[2Jb\\n`");
-        assert!(quote(&"x".repeat(1000)).len() < 100);
     }
 }

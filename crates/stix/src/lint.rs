@@ -1,6 +1,6 @@
 //! What a pattern perhaps does not mean, although it can be read.
 
-use crate::diagnostic::{Code, Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, found_at, quote};
 use crate::network::Network;
 use crate::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, QualifierKind,
@@ -28,17 +28,17 @@ fn observation(at: &Observation, text: &str, found: &mut Vec<Diagnostic>) {
             observation(inner, text, found);
             match qualifier.kind {
                 QualifierKind::StartStop(start, stop) if start >= stop => found.push(
-                    Diagnostic::new(Code::EmptyWindow, qualifier.span.clone(), "this window is empty")
+                    found_at(Code::EmptyWindow, qualifier.span.clone(), "this window is empty")
                         .help("the window is from START to before STOP; exchange the bounds if they are mixed up"),
                 ),
                 QualifierKind::Within(_) if is_single(inner) => {
                     let alone = inner.span.start == 0 && qualifier.span.end == text.trim_end().len();
-                    let fault = Diagnostic::new(
+                    let fault = found_at(
                         Code::WithinOne,
                         qualifier.span.clone(),
                         "`WITHIN` binds to one observation here, which narrows nothing",
                     )
-                    .also(inner.span.clone(), "this one");
+                    .also(inner.span.clone().into(), "this one");
                     found.push(match alone {
                         true => fault.help("remove it, or put REPEATS before it"),
                         false => fault.help("put what it is meant for into parentheses: ([…] FOLLOWEDBY […]) WITHIN …"),
@@ -83,8 +83,8 @@ fn comparison(at: &Comparison, found: &mut Vec<Diagnostic>) {
                 let message =
                     format!("`AND` asks for a `{}` and a `{}` in one observation", a.object_type, b.object_type);
                 found.push(
-                    Diagnostic::new(Code::TypesInOneBracket, b.span.clone(), message)
-                        .also(a.span.clone(), "the other object")
+                    found_at(Code::TypesInOneBracket, b.span.clone(), message)
+                        .also(a.span.clone().into(), "the other object")
                         .help("if two observations are meant, give each its own brackets: […] AND […]"),
                 );
             }
@@ -109,7 +109,7 @@ fn paths<'c>(at: &'c Comparison, into: &mut Vec<&'c ObjectPath>) {
 
 fn path(at: &ObjectPath, found: &mut Vec<Diagnostic>) {
     if at.steps.iter().any(|step| matches!(step, Step::Index(number) if *number < 0)) {
-        let fault = Diagnostic::new(Code::NegativeIndex, at.span.clone(), "a negative index selects nothing");
+        let fault = found_at(Code::NegativeIndex, at.span.clone(), "a negative index selects nothing");
         found.push(fault.help("lists are counted from 0; [*] is any element"));
     }
 }
@@ -117,10 +117,10 @@ fn path(at: &ObjectPath, found: &mut Vec<Diagnostic>) {
 fn operator(operator: &Operator, at: &Comparison, found: &mut Vec<Diagnostic>) {
     match operator {
         Operator::In(literals) if literals.is_empty() => {
-            found.push(Diagnostic::new(Code::EmptyList, at.span.clone(), "`IN` with an empty list is never true"));
+            found.push(found_at(Code::EmptyList, at.span.clone(), "`IN` with an empty list is never true"));
         }
         Operator::In(literals) if is_mixed(literals) => found.push(
-            Diagnostic::new(Code::MixedList, at.span.clone(), "the values of this list have different types")
+            found_at(Code::MixedList, at.span.clone(), "the values of this list have different types")
                 .help("use OR, or write values of one type"),
         ),
         Operator::IsSubset(Literal { value: Value::Text(text), span })
@@ -129,14 +129,14 @@ fn operator(operator: &Operator, at: &Comparison, found: &mut Vec<Diagnostic>) {
         {
             let message = format!("{} is not an address or network", quote(text));
             found.push(
-                Diagnostic::new(Code::BadNetwork, span.clone(), message)
+                found_at(Code::BadNetwork, span.clone(), message)
                     .help("write an address with a prefix: '198.51.100.0/24', '2001:db8::/32'"),
             );
         }
         Operator::Matches(Literal { value: Value::Text(text), span }) => {
             if let Err(fault) = Search::new(text) {
                 let message = format!("{} is not a regular expression", quote(text));
-                found.push(Diagnostic::new(Code::BadRegex, span.clone(), message).label(fault));
+                found.push(found_at(Code::BadRegex, span.clone(), message).label(fault));
             }
         }
         _ => {}

@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, nearest, quote};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, found_at, nearest, quote};
 use crate::lexer::{KEYWORDS, Keyword, Kind, Token, tokens};
 use crate::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Qualifier,
@@ -48,7 +48,7 @@ pub fn parse(text: &str, version: Version) -> Result<Pattern, Diagnostics> {
     match (parser.pattern(), Diagnostics::errors_of(parser.found)) {
         (Some(pattern), None) => Ok(pattern),
         (_, Some(errors)) => Err(errors),
-        (None, None) => Err(Diagnostics::from(Diagnostic::new(Code::Empty, 0..text.len(), "there is no pattern"))),
+        (None, None) => Err(Diagnostics::from(found_at(Code::Empty, 0..text.len(), "there is no pattern"))),
     }
 }
 
@@ -107,7 +107,7 @@ impl<'t> Parser<'t> {
         if self.kind() == Kind::End {
             let span = 0..self.text.len();
             return self.fail(
-                Diagnostic::new(Code::Empty, span, "there is no pattern")
+                found_at(Code::Empty, span, "there is no pattern")
                     .help("the shortest pattern is one test in brackets: [file:name = 'x']"),
             );
         }
@@ -185,13 +185,13 @@ impl<'t> Parser<'t> {
         let same = |other: &&Qualifier| std::mem::discriminant(&other.kind) == std::mem::discriminant(&qualifier.kind);
         if let (Version::V21, Some(first)) = (self.version, seen.iter().find(same)) {
             let name = qualifier.name();
-            let fault = Diagnostic::new(
+            let fault = found_at(
                 Code::DuplicateQualifier,
                 qualifier.span.clone(),
                 format!("`{name}` stands twice on one observation"),
             )
             .label("again here")
-            .also(first.span.clone(), "first here")
+            .also(first.span.clone().into(), "first here")
             .help("remove one of them, or put the observation with the first one into parentheses if both are meant");
             self.found.push(fault);
         }
@@ -215,8 +215,8 @@ impl<'t> Parser<'t> {
                 if self.kind() != Kind::Keyword(Keyword::Stop) {
                     let label = self.here("`STOP` is expected here");
                     return self.fail(
-                        Diagnostic::new(Code::StartWithoutStop, start, "`START` without `STOP`")
-                            .also(label.0, label.1)
+                        found_at(Code::StartWithoutStop, start, "`START` without `STOP`")
+                            .also(label.0.into(), label.1)
                             .help("give both ends: START t'2024-01-01T00:00:00Z' STOP t'2024-01-02T00:00:00Z'"),
                     );
                 }
@@ -247,7 +247,7 @@ impl<'t> Parser<'t> {
             Some(0) if is_zero => self.zero(keyword.start..number.end, "WITHIN 0", "a time above 0"),
             Some(nanos @ 1..) => self.unit(Keyword::Seconds, keyword).map(|()| QualifierKind::Within(nanos)),
             _ => self.fail(
-                Diagnostic::new(Code::NumberOutOfRange, number, format!("{} seconds cannot be held", quote(text)))
+                found_at(Code::NumberOutOfRange, number, format!("{} seconds cannot be held", quote(text)))
                     .help("`WITHIN` takes from 0.000000001 to 18446744073 seconds"),
             ),
         }
@@ -263,7 +263,7 @@ impl<'t> Parser<'t> {
         match text.parse::<u64>() {
             Ok(0) => self.zero(keyword.start..number.end, "REPEATS 0", "a count of at least 1"),
             Ok(times) => self.unit(Keyword::Times, keyword).map(|()| QualifierKind::Repeats(times)),
-            Err(_) => self.fail(Diagnostic::new(
+            Err(_) => self.fail(found_at(
                 Code::NumberOutOfRange,
                 number,
                 format!("{} is more than can be counted", quote(text)),
@@ -273,8 +273,7 @@ impl<'t> Parser<'t> {
 
     fn zero(&mut self, span: Span, what: &str, needed: &str) -> Read<QualifierKind> {
         self.fail(
-            Diagnostic::new(Code::ZeroQualifier, span, format!("`{what}` can never be met"))
-                .help(format!("give {needed}")),
+            found_at(Code::ZeroQualifier, span, format!("`{what}` can never be met")).help(format!("give {needed}")),
         )
     }
 
@@ -284,8 +283,8 @@ impl<'t> Parser<'t> {
             return Some(());
         }
         let (span, found) = (self.span(), self.found_here());
-        let fault = Diagnostic::new(Code::BadQualifier, span, format!("expected `{}`, found {found}", unit.text()))
-            .also(qualifier.clone(), "for this qualifier");
+        let fault = found_at(Code::BadQualifier, span, format!("expected `{}`, found {found}", unit.text()))
+            .also(qualifier.clone().into(), "for this qualifier");
         let fault = match unit {
             Keyword::Seconds => fault.help("the unit of `WITHIN` is always SECONDS: WITHIN 3600 SECONDS"),
             _ => fault.help("write REPEATS 5 TIMES"),
@@ -297,8 +296,8 @@ impl<'t> Parser<'t> {
         let (span, found) = (self.span(), self.found_here());
         let example = if name == "WITHIN" { "WITHIN 300 SECONDS" } else { "REPEATS 5 TIMES" };
         self.fail(
-            Diagnostic::new(Code::BadQualifier, span, format!("`{name}` takes {needed}, not {found}"))
-                .also(qualifier.clone(), "for this qualifier")
+            found_at(Code::BadQualifier, span, format!("`{name}` takes {needed}, not {found}"))
+                .also(qualifier.clone().into(), "for this qualifier")
                 .help(format!("write {example}")),
         )
     }
@@ -319,7 +318,7 @@ impl<'t> Parser<'t> {
                         Some(read.at)
                     }
                     None => self.fail(
-                        Diagnostic::new(Code::BadWindowText, span, format!("{} is not a timestamp", quote(text)))
+                        found_at(Code::BadWindowText, span, format!("{} is not a timestamp", quote(text)))
                             .help(TIMESTAMP_HELP),
                     ),
                 }
@@ -327,7 +326,7 @@ impl<'t> Parser<'t> {
             Kind::Text => {
                 let text = self.slice(&span).to_owned();
                 self.fail(
-                    Diagnostic::new(Code::BadTimestamp, span, "the bounds of a window are timestamps")
+                    found_at(Code::BadTimestamp, span, "the bounds of a window are timestamps")
                         .label("a text")
                         .help(format!("write t{text}")),
                 )
@@ -497,7 +496,7 @@ impl<'t> Parser<'t> {
             Kind::Text => {
                 let text = self.slice(&span).to_owned();
                 self.fail(
-                    Diagnostic::new(Code::BadPath, span, "a property does not stand in brackets")
+                    found_at(Code::BadPath, span, "a property does not stand in brackets")
                         .help(format!("write .{text}")),
                 )
             }
@@ -509,7 +508,7 @@ impl<'t> Parser<'t> {
         if self.kind() != Kind::LeftParenthesis {
             let (span, found) = (self.span(), self.found_here());
             return self.fail(
-                Diagnostic::new(Code::WrongOperand, span, format!("`IN` takes a list in parentheses, not {found}"))
+                found_at(Code::WrongOperand, span, format!("`IN` takes a list in parentheses, not {found}"))
                     .help("write IN ('a', 'b')"),
             );
         }
@@ -540,7 +539,7 @@ impl<'t> Parser<'t> {
         if self.kind() == Kind::Boolean {
             let (span, found, sign) = (self.span(), self.found_here(), self.slice(sign).to_owned());
             return self.fail(
-                Diagnostic::new(Code::WrongOperand, span, format!("`{sign}` does not take {found}"))
+                found_at(Code::WrongOperand, span, format!("`{sign}` does not take {found}"))
                     .label("has no order")
                     .help("compare with `=` or `!=`"),
             );
@@ -557,7 +556,7 @@ impl<'t> Parser<'t> {
         }
         let (span, run) = (self.span(), self.run());
         let written = self.slice(&run).to_owned();
-        let fault = Diagnostic::new(
+        let fault = found_at(
             Code::WrongOperand,
             if written.is_empty() { span } else { run },
             format!("`{}` takes a text in quotes", keyword.text()),
@@ -617,7 +616,7 @@ impl<'t> Parser<'t> {
             Err(_) => {
                 let message = format!("{} is beyond 64 bits", quote(text));
                 self.fail(
-                    Diagnostic::new(Code::NumberOutOfRange, span.clone(), message)
+                    found_at(Code::NumberOutOfRange, span.clone(), message)
                         .help("integers are from -9223372036854775808 to 9223372036854775807"),
                 )
             }
@@ -629,7 +628,7 @@ impl<'t> Parser<'t> {
         if number.is_finite() {
             return Some(number);
         }
-        self.fail(Diagnostic::new(Code::NumberOutOfRange, span.clone(), "the number is beyond 64-bit floats"))
+        self.fail(found_at(Code::NumberOutOfRange, span.clone(), "the number is beyond 64-bit floats"))
     }
 
     fn timestamp(&mut self, span: &Span) -> Read<crate::pattern::Timestamp> {
@@ -645,11 +644,11 @@ impl<'t> Parser<'t> {
     fn odd_time(&mut self, read: time::Read, span: &Span) {
         if !read.real_day {
             let message = format!("there is no such day; it is read as {}", time::write(read.at));
-            self.found.push(Diagnostic::new(Code::ImpossibleDate, span.clone(), message));
+            self.found.push(found_at(Code::ImpossibleDate, span.clone(), message));
         }
         if read.cut {
             let message = format!("times are exact to the nanosecond; it is read as {}", time::write(read.at));
-            self.found.push(Diagnostic::new(Code::FinerThanNanoseconds, span.clone(), message));
+            self.found.push(found_at(Code::FinerThanNanoseconds, span.clone(), message));
         }
     }
 
@@ -678,9 +677,9 @@ impl<'t> Parser<'t> {
             };
             if !algorithm.takes(&text) {
                 let message = format!("{} is not a {} hash", quote(&text), algorithm.label);
-                let fault = Diagnostic::new(Code::BadHash, literal.span.clone(), message)
+                let fault = found_at(Code::BadHash, literal.span.clone(), message)
                     .label(format!("{} characters", text.chars().count()))
-                    .also(path.span.clone(), format!("takes {}", algorithm.form()));
+                    .also(path.span.clone().into(), format!("takes {}", algorithm.form()));
                 self.found.push(fault);
             }
         }
@@ -749,7 +748,7 @@ impl<'t> Parser<'t> {
             return Some(levels + 1);
         }
         let message = format!("more than {MOST_LEVELS} operators in one chain");
-        self.fail(Diagnostic::new(Code::TooDeep, span.clone(), message).help(
+        self.fail(found_at(Code::TooDeep, span.clone(), message).help(
             "write many values of one property as IN ('…', '…'), or group the chain with parentheses: \
              (… OR …) OR (… OR …)",
         ))
@@ -762,7 +761,7 @@ impl<'t> Parser<'t> {
             return Some(());
         }
         let message = format!("more than {MOST_PARENTHESES} parentheses are open");
-        self.fail(Diagnostic::new(Code::TooDeep, span, message).help("remove parentheses that change nothing"))
+        self.fail(found_at(Code::TooDeep, span, message).help("remove parentheses that change nothing"))
     }
 
     // Faults.
@@ -786,9 +785,8 @@ impl<'t> Parser<'t> {
             return self.wrong_case(keyword);
         }
         self.bad_token()?;
-        let fault =
-            Diagnostic::new(Code::UnexpectedToken, span, format!("expected `AND`, `OR` or {wanted}, found {found}"))
-                .also(open.clone(), "opened here");
+        let fault = found_at(Code::UnexpectedToken, span, format!("expected `AND`, `OR` or {wanted}, found {found}"))
+            .also(open.clone().into(), "opened here");
         self.fail(match self.kind() {
             Kind::LeftBracket
             | Kind::Keyword(Keyword::FollowedBy | Keyword::Within | Keyword::Repeats | Keyword::Start) => {
@@ -805,8 +803,8 @@ impl<'t> Parser<'t> {
         };
         let end = self.span();
         self.fail(
-            Diagnostic::new(Code::Unclosed, open.clone(), format!("`{opening}` is never closed"))
-                .also(end, "the pattern ends here")
+            found_at(Code::Unclosed, open.clone(), format!("`{opening}` is never closed"))
+                .also(end.into(), "the pattern ends here")
                 .help(format!("add `{closing}`")),
         )
     }
@@ -819,17 +817,17 @@ impl<'t> Parser<'t> {
         let (span, found) = (self.span().start..self.text.trim_end().len(), self.found_here());
         let fault = match self.kind() {
             Kind::RightBracket | Kind::RightParenthesis => {
-                Diagnostic::new(Code::TrailingText, self.span(), format!("{found} closes nothing"))
+                found_at(Code::TrailingText, self.span(), format!("{found} closes nothing"))
                     .help("remove it, or open it where it belongs")
             }
             Kind::LeftBracket | Kind::LeftParenthesis => {
-                Diagnostic::new(Code::TrailingText, self.span(), "two observations stand side by side")
-                    .also(before.span.clone(), "the first one")
+                found_at(Code::TrailingText, self.span(), "two observations stand side by side")
+                    .also(before.span.clone().into(), "the first one")
                     .help("join them with AND, OR or FOLLOWEDBY")
             }
-            Kind::Keyword(Keyword::Stop) => Diagnostic::new(Code::TrailingText, self.span(), "`STOP` without `START`")
+            Kind::Keyword(Keyword::Stop) => found_at(Code::TrailingText, self.span(), "`STOP` without `START`")
                 .help("give both ends: START t'2024-01-01T00:00:00Z' STOP t'2024-01-02T00:00:00Z'"),
-            _ => Diagnostic::new(Code::TrailingText, span, format!("the pattern is over before {found}"))
+            _ => found_at(Code::TrailingText, span, format!("the pattern is over before {found}"))
                 .help("remove what follows, or join it with AND, OR or FOLLOWEDBY"),
         };
         self.fail(fault)
@@ -842,12 +840,12 @@ impl<'t> Parser<'t> {
         let span = self.span();
         match self.kind() {
             Kind::Identifier | Kind::HyphenIdentifier | Kind::Keyword(Keyword::Exists) => self.fail(
-                Diagnostic::new(Code::MissingBracket, span, "a comparison outside brackets")
+                found_at(Code::MissingBracket, span, "a comparison outside brackets")
                     .label("`[` is expected here")
                     .help("put the comparison into brackets: [file:size > 1024]"),
             ),
             Kind::Keyword(Keyword::Not) => self.fail(
-                Diagnostic::new(Code::PrefixNot, span, "observations cannot be negated")
+                found_at(Code::PrefixNot, span, "observations cannot be negated")
                     .help("negate the comparison: [file:name NOT = 'x'], or write !="),
             ),
             _ => self.expected("an observation in brackets", None),
@@ -858,19 +856,19 @@ impl<'t> Parser<'t> {
         let span = self.span();
         match self.kind() {
             Kind::Keyword(keyword) => self.fail(
-                Diagnostic::new(Code::BadPath, span, format!("expected an object path, found `{}`", keyword.text()))
+                found_at(Code::BadPath, span, format!("expected an object path, found `{}`", keyword.text()))
                     .help("a path is type:property, as in file:name"),
             ),
             Kind::RightBracket => self.fail(
-                Diagnostic::new(Code::UnexpectedToken, span, "a comparison is missing before `]`")
+                found_at(Code::UnexpectedToken, span, "a comparison is missing before `]`")
                     .help("write a test: file:name = 'x'"),
             ),
             Kind::Text => self.fail(
-                Diagnostic::new(Code::BadPath, span, "a path starts with an object type, which has no quotes")
+                found_at(Code::BadPath, span, "a path starts with an object type, which has no quotes")
                     .help("a path is type:property, as in file:name"),
             ),
             Kind::LeftBracket => self.fail(
-                Diagnostic::new(Code::UnexpectedToken, span, "brackets do not nest")
+                found_at(Code::UnexpectedToken, span, "brackets do not nest")
                     .help("group comparisons with parentheses, observations with brackets: ([…] OR […]) AND […]"),
             ),
             _ => self.expected("an object path such as file:name", None),
@@ -881,23 +879,18 @@ impl<'t> Parser<'t> {
         let word = self.slice(object_type);
         if self.version == Version::V20 && word == "EXISTS" {
             return self.fail(
-                Diagnostic::new(Code::ExistsIn20, object_type.clone(), "STIX 2.0 has no `EXISTS`")
+                found_at(Code::ExistsIn20, object_type.clone(), "STIX 2.0 has no `EXISTS`")
                     .help("read the pattern as STIX 2.1"),
             );
         }
         if let Some(keyword @ (Keyword::Not | Keyword::Exists)) = keyword_like(word) {
             return self.fail(
-                Diagnostic::new(
-                    Code::KeywordCase,
-                    object_type.clone(),
-                    format!("keywords are upper-case: {}", quote(word)),
-                )
-                .help(format!("did you mean `{}`?", keyword.text())),
+                found_at(Code::KeywordCase, object_type.clone(), format!("keywords are upper-case: {}", quote(word)))
+                    .help(format!("did you mean `{}`?", keyword.text())),
             );
         }
         let (word, found) = (word.to_owned(), self.found_here());
-        let fault =
-            Diagnostic::new(Code::BadPath, self.span(), format!("expected `:` after {}, found {found}", quote(&word)));
+        let fault = found_at(Code::BadPath, self.span(), format!("expected `:` after {}, found {found}", quote(&word)));
         let fault = match self.kind() {
             Kind::Dot => {
                 let whole = self.run_from(object_type.start);
@@ -930,7 +923,7 @@ impl<'t> Parser<'t> {
             _ => "has other characters than letters, digits and `_`",
         };
         self.fail(
-            Diagnostic::new(Code::UnquotedProperty, span, format!("the property {} needs quotes", quote(&name)))
+            found_at(Code::UnquotedProperty, span, format!("the property {} needs quotes", quote(&name)))
                 .label(reason)
                 .help(format!("write {}", Value::Text(name))),
         )
@@ -938,7 +931,7 @@ impl<'t> Parser<'t> {
 
     fn prefix_not<T>(&mut self) -> Read<T> {
         let not = self.advance();
-        let fault = Diagnostic::new(Code::PrefixNot, not, "`NOT` stands before the operator, not before the path");
+        let fault = found_at(Code::PrefixNot, not, "`NOT` stands before the operator, not before the path");
         let fault = match self.kind() {
             Kind::LeftParenthesis => {
                 fault.help("negate each comparison inside: (a:b != 1 AND a:c != 2) for NOT (… OR …)")
@@ -972,8 +965,7 @@ impl<'t> Parser<'t> {
         match self.kind() {
             Kind::Identifier | Kind::HyphenIdentifier => {
                 let word = self.slice(&span);
-                let fault =
-                    Diagnostic::new(Code::UnknownOperator, span, format!("there is no operator {}", quote(word)));
+                let fault = found_at(Code::UnknownOperator, span, format!("there is no operator {}", quote(word)));
                 let operators = ["IN", "LIKE", "MATCHES", "ISSUBSET", "ISSUPERSET", "NOT"].into_iter();
                 let help = match (word.to_ascii_lowercase().as_str(), nearest(word, operators)) {
                     ("contains", _) => "write LIKE '%…%'".to_owned(),
@@ -986,19 +978,16 @@ impl<'t> Parser<'t> {
                 self.fail(fault.help(help))
             }
             Kind::Keyword(Keyword::Exists) => self.fail(
-                Diagnostic::new(Code::UnknownOperator, span, "`EXISTS` stands before the path")
+                found_at(Code::UnknownOperator, span, "`EXISTS` stands before the path")
                     .help(format!("write EXISTS {path}")),
             ),
             Kind::Bad(Code::UnexpectedCharacter) if matches!(self.slice(&span), "~" | "!" | "&" | "|") => {
                 let sign = quote(self.slice(&span));
-                self.fail(
-                    Diagnostic::new(Code::UnknownOperator, span, format!("there is no operator {sign}")).help(signs),
-                )
+                self.fail(found_at(Code::UnknownOperator, span, format!("there is no operator {sign}")).help(signs))
             }
             Kind::RightBracket | Kind::End | Kind::Keyword(Keyword::And | Keyword::Or) => {
                 let found = self.found_here();
-                let fault =
-                    Diagnostic::new(Code::UnexpectedToken, span, format!("expected an operator, found {found}"));
+                let fault = found_at(Code::UnexpectedToken, span, format!("expected an operator, found {found}"));
                 self.fail(fault.help(format!("compare the path: {path} = 'x', or ask EXISTS {path}")))
             }
             _ => self.expected("an operator", Some(signs)),
@@ -1008,7 +997,7 @@ impl<'t> Parser<'t> {
     fn unquoted<T>(&mut self) -> Read<T> {
         let run = self.run();
         let word = self.slice(&run).to_owned();
-        let fault = Diagnostic::new(Code::UnquotedText, run, format!("{} has no quotes", quote(&word)));
+        let fault = found_at(Code::UnquotedText, run, format!("{} has no quotes", quote(&word)));
         self.fail(match word.to_ascii_lowercase().as_str() {
             "null" | "none" | "nil" => fault.help(NULL_HELP),
             lower @ ("true" | "false") => fault.help(format!("did you mean `{lower}`?")),
@@ -1036,8 +1025,7 @@ impl<'t> Parser<'t> {
             return Some(());
         }
         if numeric || float {
-            let fault =
-                Diagnostic::new(Code::BadNumber, span, format!("{} is not a number of the grammar", quote(&word)));
+            let fault = found_at(Code::BadNumber, span, format!("{} is not a number of the grammar", quote(&word)));
             let help = match numeric {
                 true => "integers have no leading zeros; if a text is meant, put it into quotes",
                 false => "write digits on both sides of the point and no exponent",
@@ -1045,7 +1033,7 @@ impl<'t> Parser<'t> {
             return self.fail(fault.help(help));
         }
         self.fail(
-            Diagnostic::new(Code::UnquotedText, span, format!("{} has no quotes", quote(&word)))
+            found_at(Code::UnquotedText, span, format!("{} has no quotes", quote(&word)))
                 .help(format!("write {}", Value::Text(word))),
         )
     }
@@ -1057,8 +1045,8 @@ impl<'t> Parser<'t> {
         let meant = matches!(self.kind(), Kind::Identifier | Kind::HyphenIdentifier | Kind::Text);
         let Some(quoted) = text.filter(|_| meant).map(|token| token.span.clone()) else { return Some(()) };
         self.fail(
-            Diagnostic::new(Code::UnexpectedToken, self.span(), "the text before this is over")
-                .also(quoted, "this text")
+            found_at(Code::UnexpectedToken, self.span(), "the text before this is over")
+                .also(quoted.into(), "this text")
                 .help("a quote inside a text is written \\'"),
         )
     }
@@ -1074,14 +1062,14 @@ impl<'t> Parser<'t> {
     fn wrong_case<T>(&mut self, keyword: Keyword) -> Read<T> {
         let (span, found) = (self.span(), self.found_here());
         self.fail(
-            Diagnostic::new(Code::KeywordCase, span, format!("keywords are upper-case: {found}"))
+            found_at(Code::KeywordCase, span, format!("keywords are upper-case: {found}"))
                 .help(format!("did you mean `{}`?", keyword.text())),
         )
     }
 
     fn bad_binary<T>(&mut self, span: Span) -> Read<T> {
         self.fail(
-            Diagnostic::new(Code::BadBinary, span, "this is not base64")
+            found_at(Code::BadBinary, span, "this is not base64")
                 .help("the alphabet is A-Z a-z 0-9 + /, padded with = to a multiple of four: b'AAE='"),
         )
     }
@@ -1092,10 +1080,11 @@ impl<'t> Parser<'t> {
         let span = self.span();
         let text = self.slice(&span);
         match code {
-            Code::BadTimestamp => self
-                .fail(Diagnostic::new(code, span, format!("{} is not a timestamp", quote(text))).help(TIMESTAMP_HELP)),
+            Code::BadTimestamp => {
+                self.fail(found_at(code, span, format!("{} is not a timestamp", quote(text))).help(TIMESTAMP_HELP))
+            }
             Code::BadHex => self.fail(
-                Diagnostic::new(code, span, format!("{} is not pairs of hex digits", quote(text)))
+                found_at(code, span, format!("{} is not pairs of hex digits", quote(text)))
                     .help("write two digits for every byte: h'0aff'"),
             ),
             Code::BadBinary => self.bad_binary(span),
@@ -1108,23 +1097,20 @@ impl<'t> Parser<'t> {
                     .map_or(at + 1, |c| at + 1 + c.len_utf8());
                 let what = quote(self.slice(&backslash));
                 self.fail(
-                    Diagnostic::new(code, backslash, format!("{what} is not an escape"))
+                    found_at(code, backslash, format!("{what} is not an escape"))
                         .help("a backslash in a text is written twice: 'C:\\\\Windows'; a quote is \\'"),
                 )
             }
             Code::UnterminatedText => {
                 let first = span.start..(span.start + 1).min(span.end);
                 self.fail(
-                    Diagnostic::new(code, first, "the text that starts here is never closed")
+                    found_at(code, first, "the text that starts here is never closed")
                         .help("close it with a single quote; a quote inside a text is written \\'"),
                 )
             }
             _ => {
-                let fault = Diagnostic::new(
-                    Code::UnexpectedCharacter,
-                    span.clone(),
-                    format!("{} does not belong here", quote(text)),
-                );
+                let fault =
+                    found_at(Code::UnexpectedCharacter, span.clone(), format!("{} does not belong here", quote(text)));
                 self.fail(match text {
                     "\"" => fault.help("texts stand in single quotes: 'x'"),
                     "\u{2018}" | "\u{2019}" | "\u{201c}" | "\u{201d}" | "`" | "\u{b4}" => {
@@ -1144,7 +1130,7 @@ impl<'t> Parser<'t> {
     fn expected<T>(&mut self, what: &str, help: Option<&str>) -> Read<T> {
         self.bad_token()?;
         let (span, found) = (self.span(), self.found_here());
-        let fault = Diagnostic::new(Code::UnexpectedToken, span, format!("expected {what}, found {found}"));
+        let fault = found_at(Code::UnexpectedToken, span, format!("expected {what}, found {found}"));
         self.fail(match help {
             Some(help) => fault.help(help),
             None => fault,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use stix::diagnostic::Code;
+use stix::diagnostic::{Code, SourceText};
 use stix::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Qualifier,
     QualifierKind, Step, Value,
@@ -186,7 +186,7 @@ impl Seen {
 fn fault(text: &str) -> (String, String, String, String) {
     let errors = parse(text, Version::V21).unwrap_err();
     let first = errors.first();
-    let place = text[first.primary.span.clone()].to_owned();
+    let place = text[first.primary.span.range()].to_owned();
     (first.code.to_string(), place, first.message.clone(), first.help.clone().unwrap_or_default())
 }
 
@@ -428,7 +428,7 @@ error[E320]: `START` without `STOP`
   |
   = help: give both ends: START t'2024-01-01T00:00:00Z' STOP t'2024-01-02T00:00:00Z'";
     assert_eq!(errors.render("rule.yaml", text, false), expected);
-    let report = serde_json::to_value(errors.first().report(text)).unwrap();
+    let report = serde_json::to_value(errors.first().report(&SourceText::new("rule.yaml", text))).unwrap();
     assert_eq!(
         (report["line"].as_u64(), report["column"].as_u64(), &report["code"]),
         (Some(2), Some(3), &"E320".into())
@@ -478,7 +478,7 @@ fn a_warning_does_not_refuse_and_says_what_may_be_meant() {
     for (text, code, place) in cases {
         let checked = check(text, Version::V21);
         let found: Vec<_> =
-            checked.diagnostics.iter().map(|found| (found.code.number(), &text[found.primary.span.clone()])).collect();
+            checked.diagnostics.iter().map(|found| (found.code.number(), &text[found.primary.span.range()])).collect();
         assert_eq!(found, [(code, place)], "{text}");
         assert!(checked.pattern.is_some(), "{text}");
     }
@@ -711,8 +711,8 @@ proptest! {
             let checked = check(&text, version);
             prop_assert_eq!(checked.pattern.is_some(), parse(&text, version).is_ok());
             for diagnostic in &checked.diagnostics {
-                prop_assert!(text.get(diagnostic.primary.span.clone()).is_some(), "{:?}", diagnostic);
-                prop_assert!(diagnostic.render("p", &text, false).contains(diagnostic.code.number()));
+                prop_assert!(text.get(diagnostic.primary.span.range()).is_some(), "{:?}", diagnostic);
+                prop_assert!(diagnostic.render(&SourceText::new("p", &text), false).contains(diagnostic.code.number()));
             }
         }
     }
