@@ -1,5 +1,6 @@
 //! Developer tasks, run as `cargo xtask <task>`.
 
+mod bench_hunt;
 mod examples;
 mod measure_functions;
 mod schema;
@@ -18,6 +19,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Time and memory of the shipped CloudTrail rules over millions of events
+    BenchHunt(bench_hunt::BenchHunt),
     /// Write the small logs of examples/
     GenerateExamples(examples::GenerateExamples),
     /// Write crates/ocsf/data/ocsf-<version>.txt from the compiled schemas in ../shared/data/ocsf
@@ -32,6 +35,7 @@ enum Task {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
+        Task::BenchHunt(task) => task.run(),
         Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
         Task::MeasureFunctions(task) => task.run(),

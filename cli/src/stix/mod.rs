@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueHint};
 use jiff::Timestamp;
 use stix::Version;
+use stix::diagnostic::SourceText;
 use stix::pattern::Pattern;
 use translation::{AndScope, DialectMap, DialectMaps, Negation, Options};
 
@@ -103,9 +104,10 @@ impl PatternArguments {
         let (name, text) = given_text(self.pattern.as_deref(), self.file.as_deref(), "pattern")?;
         let text = text.trim_end().to_owned();
         let checked = stix::check(&text, self.version());
+        let source = SourceText::new(&name, &text);
         for diagnostic in &checked.diagnostics {
             if diagnostic.is_error() || checked.pattern.is_some() {
-                output.complain(format_args!("{}\n", diagnostic.render(&name, &text, output.talk.on)));
+                output.complain(format_args!("{}\n", diagnostic.render(&source, output.talk.on)));
             }
         }
         Ok((checked.pattern.ok_or(Failure::Refused)?, text))

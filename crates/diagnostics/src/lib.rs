@@ -8,7 +8,7 @@
 use std::fmt;
 use std::ops::{Deref, Range};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
 /// A range of bytes of a text, end exclusive.
@@ -257,25 +257,15 @@ impl<C: Kind> Diagnostic<C> {
 
     /// The fault as text with the lines it is about, as compilers print it; `coloured` adds ANSI colours.
     pub fn render(&self, source: &SourceText<'_>, coloured: bool) -> String {
-        let level = match self.code.severity() {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
+        let drawing = Drawing {
+            severity: self.code.severity(),
+            number: Some(self.code.number()),
+            message: &self.message,
+            primary: Some(&self.primary),
+            secondary: &self.secondary,
+            help: self.help.as_deref(),
         };
-        let primary = AnnotationKind::Primary
-            .span(source.clamp(self.primary.span))
-            .label(Some(self.primary.text.as_str()).filter(|text| !text.is_empty()));
-        let context = self
-            .secondary
-            .iter()
-            .map(|label| AnnotationKind::Context.span(source.clamp(label.span)).label(label.text.as_str()));
-        let snippet =
-            Snippet::source(source.text).path(source.name).annotation(primary).annotations(context.collect::<Vec<_>>());
-        let mut group = level.primary_title(self.message.as_str()).id(self.code.number()).element(snippet);
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
-        let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        drawing.render(source, coloured)
     }
 
     /// The fault as data, for `--format json`.
@@ -299,6 +289,55 @@ impl<C: Kind> Diagnostic<C> {
             help: self.help.clone(),
             related: related.collect(),
         }
+    }
+}
+
+/// What compilers print of a fault, also of one that has no number or concerns no place.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawing<'d> {
+    /// How bad it is.
+    pub severity: Severity,
+    /// `E101`.
+    pub number: Option<&'d str>,
+    /// What is wrong.
+    pub message: &'d str,
+    /// Where it is wrong.
+    pub primary: Option<&'d Label>,
+    /// Other places that have to do with it.
+    pub secondary: &'d [Label],
+    /// The way out.
+    pub help: Option<&'d str>,
+}
+
+impl Drawing<'_> {
+    /// The text with the lines it is about; `coloured` adds ANSI colours.
+    pub fn render(&self, source: &SourceText<'_>, coloured: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(self.message);
+        let title = match self.number {
+            Some(number) => title.id(number),
+            None => title,
+        };
+        let mut group = title.elements([] as [Snippet<'_, Annotation<'_>>; 0]);
+        if let Some(label) = self.primary {
+            let primary = AnnotationKind::Primary
+                .span(source.clamp(label.span))
+                .label(Some(label.text.as_str()).filter(|text| !text.is_empty()));
+            let context = self
+                .secondary
+                .iter()
+                .map(|label| AnnotationKind::Context.span(source.clamp(label.span)).label(label.text.as_str()));
+            let snippet = Snippet::source(source.text).path(source.name);
+            group = group.element(snippet.annotation(primary).annotations(context.collect::<Vec<_>>()));
+        }
+        if let Some(help) = self.help {
+            group = group.element(Level::HELP.message(help));
+        }
+        let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group])
     }
 }
 

@@ -2,22 +2,14 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+pub use diagnostics::Severity;
+use diagnostics::{Drawing, Label, SourceText};
 use stix::pattern::Span;
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Severity {
-    /// There is no statement.
-    Error,
-    /// There is one, in which a part of the pattern can never be true.
-    Warning,
-}
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// An error: there is no statement. A warning: there is one, in which a part of the pattern can never be true.
     pub severity: Severity,
     /// Where in the pattern, if it is about a part of it.
     pub span: Option<Span>,
@@ -38,22 +30,17 @@ impl Diagnostic {
 
     /// The diagnostic with the pattern's line and marks below it, for a terminal.
     pub fn render(&self, name: &str, pattern: &str, coloured: bool) -> String {
-        let level = match self.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
+        let place = self.span.clone().filter(|span| pattern.get(span.clone()).is_some());
+        let place = place.map(|span| Label { span: span.into(), text: String::new() });
+        let drawing = Drawing {
+            severity: self.severity,
+            number: None,
+            message: &self.message,
+            primary: place.as_ref(),
+            secondary: &[],
+            help: self.help.as_deref(),
         };
-        let mut group = level
-            .primary_title(self.message.as_str())
-            .elements([] as [Snippet<'_, annotate_snippets::Annotation<'_>>; 0]);
-        if let Some(span) = self.span.clone().filter(|span| pattern.get(span.clone()).is_some()) {
-            let snippet = Snippet::source(pattern).path(name).annotation(AnnotationKind::Primary.span(span));
-            group = group.element(snippet);
-        }
-        if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
-        let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        drawing.render(&SourceText::new(name, pattern), coloured)
     }
 }
 

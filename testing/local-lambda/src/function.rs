@@ -55,6 +55,14 @@ const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:sl
 /// How long a function may take to say something. It would be a fault of the test to reach this.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// The most memory that a running process has had so far, in bytes; `None` where the system does not say.
+pub fn peak_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 impl Function {
     /// Starts a program. It gets Lambda's variables, then `environment`, and nothing of this process's.
     ///
@@ -145,10 +153,7 @@ impl Function {
 
     /// The most memory that the process has had so far, in bytes, where the system says (Linux).
     pub fn peak_memory(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-        Some(kilobytes * 1024)
+        peak_memory(self.child.id())
     }
 
     /// Waits for the end of a function that does not start.

@@ -12,5 +12,5 @@ mod runtime_api;
 mod topics;
 
 pub use buckets::Buckets;
-pub use function::{Exit, Function, InvocationError, StartUp};
+pub use function::{Exit, Function, InvocationError, StartUp, peak_memory};
 pub use topics::{Published, Topics};
