@@ -308,13 +308,13 @@ impl Lint<'_> {
         }
         let checked = stix::check(&filled.text, stix::Version::default());
         for fault in &checked.diagnostics {
-            let place = |span: &std::ops::Range<usize>| places.of(filled.origin(span));
+            let place = |span: Span| places.of(filled.origin(&span.range()));
             let code = if fault.is_error() { Code::BadPattern } else { Code::DoubtfulPattern };
             let message = format!("{} ({})", fault.message, fault.code.number());
-            let mut diagnostic = Diagnostic::new(code, place(&fault.primary.span), message);
+            let mut diagnostic = Diagnostic::new(code, place(fault.primary.span), message);
             diagnostic = diagnostic.label(fault.primary.text.clone());
             for other in &fault.secondary {
-                diagnostic = diagnostic.also(place(&other.span), other.text.clone());
+                diagnostic = diagnostic.also(place(other.span), other.text.clone());
             }
             self.fault(match &fault.help {
                 Some(help) => diagnostic.help(help.clone()),
