@@ -452,11 +452,11 @@ impl Scanner {
 fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(word) = words::load(bytes, at) {
-        let mask = words::equal(word, b'"') | words::equal(word, b'\\');
+        let mask = words::quotes_and_backslashes(word);
         if mask != 0 {
             return Some(at + words::first(mask));
         }
-        at += 8;
+        at += words::WIDTH;
     }
     let rest = bytes.get(at..)?;
     rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|length| at + length)

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use rustc_hash::FxHashMap;
 
 use crate::document::{Document, NodeValue};
+use crate::words;
 
 /// Member that holds the title line of a message.
 pub const TITLE_KEY: &str = "_title";
@@ -186,7 +187,7 @@ impl<'a, 'n> Fields<'a, 'n> {
                 let after = line + found.len() + 1;
                 value = after + usize::from(bytes.get(after) == Some(&b' '));
             }
-            let Some(length) = memchr::memchr(b'\n', rest.get(searched..).unwrap_or_default()) else { break };
+            let Some(length) = words::find_near(rest.get(searched..).unwrap_or_default(), b'\n') else { break };
             line += searched + length + 1;
         }
         if let Some(name) = name {
