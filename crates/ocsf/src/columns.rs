@@ -29,57 +29,107 @@ pub struct TableBuilder {
     text_bytes: usize,
 }
 
-/// A column under construction: its values, each with its row. What is absent costs nothing until the column is finished.
+/// A column under construction. What is absent costs nothing until the column is finished.
 #[derive(Debug)]
 enum Column {
     Text(TextColumn),
-    Int32(Sparse<i32>),
-    Int64(Sparse<i64>),
-    Float64(Sparse<f64>),
-    Boolean(Sparse<bool>),
-    Instant(Sparse<i64>, DataType),
-    Object(Sparse<()>),
+    Int32(Cells<i32>),
+    Int64(Cells<i64>),
+    Float64(Cells<f64>),
+    Boolean(Cells<bool>),
+    Instant(Cells<i64>, DataType),
+    Object(Cells<()>),
     List(ListColumn, Range<u32>),
     ScalarList(ListColumn, Box<Column>),
     Map { list: ListColumn, keys: TextColumn, values: TextColumn },
 }
 
-/// Values and the rows that have them, ascending.
+/// The values of a column. Their memory is kept from batch to batch, and so is their form: a column that had a value in
+/// every row of one batch most likely has in the next.
 #[derive(Debug)]
-struct Sparse<T>(Vec<(u32, T)>);
+enum Cells<T> {
+    /// Of the first rows, each of which has one.
+    Dense(Vec<T>),
+    /// With the rows that have them, ascending.
+    Sparse(Vec<(u32, T)>),
+}
 
-impl<T: Copy + Default> Sparse<T> {
+impl<T: Copy + Default> Cells<T> {
     fn new() -> Self {
-        Self(Vec::new())
+        Self::Dense(Vec::new())
     }
 
     #[inline]
     fn push(&mut self, row: u32, value: T) {
-        self.0.push((row, value));
+        match self {
+            Self::Dense(values) if values.len() == row as usize => values.push(value),
+            Self::Sparse(values) => values.push((row, value)),
+            Self::Dense(_) => self.push_behind_gap(row, value),
+        }
+    }
+
+    #[cold]
+    fn push_behind_gap(&mut self, row: u32, value: T) {
+        if let Self::Dense(values) = self {
+            let mut sparse: Vec<_> = (0..).zip(values.iter().copied()).collect();
+            sparse.push((row, value));
+            *self = Self::Sparse(sparse);
+        }
+    }
+
+    #[inline]
+    fn last(&self) -> Option<T> {
+        match self {
+            Self::Dense(values) => values.last().copied(),
+            Self::Sparse(values) => values.last().map(|(_, value)| *value),
+        }
     }
 
     /// A value for each of `rows` rows.
     fn values(&self, rows: usize) -> Vec<T> {
-        if self.0.len() == rows {
-            return self.0.iter().map(|(_, value)| *value).collect();
-        }
-        let mut values = vec![T::default(); rows];
-        for (row, value) in &self.0 {
-            values[*row as usize] = *value;
+        let mut values = Vec::with_capacity(rows);
+        match self {
+            Self::Dense(dense) => {
+                values.extend_from_slice(dense);
+                values.resize(rows, T::default());
+            }
+            Self::Sparse(sparse) => {
+                values.resize(rows, T::default());
+                for (row, value) in sparse {
+                    values[*row as usize] = *value;
+                }
+            }
         }
         values
     }
 
     /// Which of `rows` rows have no value, if any have none.
     fn nulls(&self, rows: usize) -> Option<NullBuffer> {
-        if self.0.len() == rows {
-            return None;
-        }
         let mut bits = vec![0u8; rows.div_ceil(8)];
-        for (row, _) in &self.0 {
-            bits[*row as usize / 8] |= 1 << (row % 8);
+        match self {
+            Self::Dense(values) if values.len() == rows => return None,
+            Self::Sparse(values) if values.len() == rows => return None,
+            Self::Dense(values) => {
+                let (whole, rest) = (values.len() / 8, values.len() % 8);
+                bits[..whole].fill(u8::MAX);
+                bits[whole] = (1 << rest) - 1;
+            }
+            Self::Sparse(values) => {
+                for (row, _) in values {
+                    bits[*row as usize / 8] |= 1 << (row % 8);
+                }
+            }
         }
         Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
+    }
+
+    /// Takes all values away.
+    fn clear(&mut self, rows: usize) {
+        match self {
+            Self::Dense(values) => values.clear(),
+            Self::Sparse(values) if values.len() == rows => *self = Self::new(),
+            Self::Sparse(values) => values.clear(),
+        }
     }
 
     fn finish<A>(&mut self, rows: usize) -> Result<PrimitiveArray<A>, ArrowError>
@@ -88,27 +138,28 @@ impl<T: Copy + Default> Sparse<T> {
         T: ArrowNativeType,
     {
         let array = PrimitiveArray::try_new(ScalarBuffer::from(self.values(rows)), self.nulls(rows));
-        self.0.clear();
+        self.clear(rows);
         array
     }
 }
 
-impl Sparse<u32> {
+impl Cells<i32> {
     /// Of ends of ranges, where each row's range begins, and where the last ends.
     fn offsets(&self, rows: usize) -> OffsetBuffer<i32> {
-        let offsets: Vec<i32> = if self.0.len() == rows {
-            std::iter::once(0).chain(self.0.iter().map(|(_, end)| *end as i32)).collect()
-        } else {
-            let mut offsets = vec![0; rows + 1];
-            let (mut next, mut last) = (0, 0);
-            for (row, end) in &self.0 {
-                let row = *row as usize;
-                offsets[next..=row].fill(last);
-                (next, last) = (row + 1, *end as i32);
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        match self {
+            Self::Dense(ends) => offsets.extend_from_slice(ends),
+            Self::Sparse(ends) => {
+                let mut last = 0;
+                for (row, end) in ends {
+                    offsets.resize(*row as usize + 1, last);
+                    last = *end;
+                    offsets.push(last);
+                }
             }
-            offsets[next..].fill(last);
-            offsets
-        };
+        }
+        offsets.resize(rows + 1, offsets[offsets.len() - 1]);
         OffsetBuffer::new(ScalarBuffer::from(offsets))
     }
 }
@@ -117,12 +168,12 @@ impl Sparse<u32> {
 struct TextColumn {
     bytes: Vec<u8>,
     /// Where the text of a row ends in `bytes`.
-    ends: Sparse<u32>,
+    ends: Cells<i32>,
 }
 
 impl TextColumn {
     fn new() -> Self {
-        Self { bytes: Vec::new(), ends: Sparse::new() }
+        Self { bytes: Vec::new(), ends: Cells::new() }
     }
 
     /// Appends a scalar; gives the bytes of text added.
@@ -155,44 +206,46 @@ impl TextColumn {
     #[inline]
     fn end_text(&mut self, row: u32) {
         // Beyond 2 GiB this is wrong, which `finish` finds.
-        self.ends.push(row, self.bytes.len() as u32);
+        self.ends.push(row, self.bytes.len() as i32);
     }
 
     fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
-        let bytes = std::mem::take(&mut self.bytes);
+        // The next batch will be much like this one, and a text that grows is copied again and again.
+        let room = Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8);
+        let bytes = std::mem::replace(&mut self.bytes, room);
         if i32::try_from(bytes.len()).is_err() {
             return Err(ArrowError::OffsetOverflowError(bytes.len()));
         }
         let (offsets, nulls) = (self.ends.offsets(rows), self.ends.nulls(rows));
-        self.ends.0.clear();
+        self.ends.clear(rows);
         Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?))
     }
 }
 
 /// The ends of lists in their elements.
 #[derive(Debug)]
-struct ListColumn(Sparse<u32>);
+struct ListColumn(Cells<i32>);
 
 impl ListColumn {
     fn new() -> Self {
-        Self(Sparse::new())
+        Self(Cells::new())
     }
 
     /// Elements of all rows.
     fn elements(&self) -> u32 {
-        self.0.0.last().map_or(0, |(_, end)| *end)
+        self.0.last().unwrap_or_default() as u32
     }
 
     /// A row of `len` elements; the number of the first.
     fn push(&mut self, row: u32, len: u32) -> u32 {
         let first = self.elements();
-        self.0.push(row, first + len);
+        self.0.push(row, (first + len) as i32);
         first
     }
 
     fn finish(&mut self, rows: usize) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
         let finished = (self.0.offsets(rows), self.0.nulls(rows));
-        self.0.0.clear();
+        self.0.clear(rows);
         finished
     }
 }
@@ -274,7 +327,7 @@ impl TableBuilder {
         Ok(match (field.data_type(), &mut self.columns[id.index()]) {
             (DataType::Struct(fields), Column::Object(present)) => {
                 let nulls = present.nulls(rows);
-                present.0.clear();
+                present.clear(rows);
                 let children = self.finish_children(shape, id, fields, rows)?;
                 Arc::new(StructArray::try_new(fields.clone(), children, nulls)?)
             }
@@ -347,7 +400,7 @@ fn mismatch(field: &Field) -> ArrowError {
 impl Column {
     fn new(kind: NodeKind, below: Range<u32>) -> Self {
         match kind {
-            NodeKind::Object => Self::Object(Sparse::new()),
+            NodeKind::Object => Self::Object(Cells::new()),
             NodeKind::ObjectList => Self::List(ListColumn::new(), below),
             NodeKind::Map => Self::Map { list: ListColumn::new(), keys: TextColumn::new(), values: TextColumn::new() },
             NodeKind::ScalarList(scalar) => Self::ScalarList(ListColumn::new(), Box::new(Self::scalar(scalar))),
@@ -357,11 +410,11 @@ impl Column {
 
     fn scalar(scalar: ScalarType) -> Self {
         match arrow_type(scalar) {
-            DataType::Boolean => Self::Boolean(Sparse::new()),
-            DataType::Int32 => Self::Int32(Sparse::new()),
-            DataType::Int64 => Self::Int64(Sparse::new()),
-            DataType::Float64 => Self::Float64(Sparse::new()),
-            instant @ DataType::Timestamp(..) => Self::Instant(Sparse::new(), instant),
+            DataType::Boolean => Self::Boolean(Cells::new()),
+            DataType::Int32 => Self::Int32(Cells::new()),
+            DataType::Int64 => Self::Int64(Cells::new()),
+            DataType::Float64 => Self::Float64(Cells::new()),
+            instant @ DataType::Timestamp(..) => Self::Instant(Cells::new(), instant),
             _ => Self::Text(TextColumn::new()),
         }
     }
@@ -397,10 +450,73 @@ impl Column {
             }
             Self::Boolean(column) => {
                 let array = BooleanArray::new(BooleanBuffer::from(column.values(rows)), column.nulls(rows));
-                column.0.clear();
+                column.clear(rows);
                 Arc::new(array)
             }
             Self::Object(_) | Self::List(..) | Self::ScalarList(..) | Self::Map { .. } => return Err(mismatch(field)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Array as _;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A column with these values, null where there is none, as `cells` finish it.
+    fn finish(cells: &mut Cells<i64>, values: &[Option<i64>]) -> Vec<Option<i64>> {
+        for (row, value) in (0..).zip(values) {
+            if let Some(value) = value {
+                cells.push(row, *value);
+            }
+        }
+        let array = cells.finish::<Int64Type>(values.len()).unwrap();
+        assert_eq!(array.nulls().is_some(), values.contains(&None));
+        array.iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn batch_after_batch_every_value_is_in_its_row(
+            batches in proptest::collection::vec(
+                prop_oneof![
+                    proptest::collection::vec(any::<i64>().prop_map(Some), 0..20),
+                    proptest::collection::vec(proptest::option::of(any::<i64>()), 0..20),
+                    // Present up to a row, as where an optional attribute is missing at the end.
+                    (0..20usize, 0..20usize).prop_map(|(there, not)| [vec![Some(7); there], vec![None; not]].concat()),
+                ],
+                1..6,
+            ),
+        ) {
+            let mut cells = Cells::new();
+            for values in &batches {
+                prop_assert_eq!(&finish(&mut cells, values), values);
+            }
+        }
+
+        #[test]
+        fn a_row_without_a_range_has_an_empty_one(
+            batches in proptest::collection::vec(
+                proptest::collection::vec(prop_oneof![3 => Just(Some(2)), 1 => proptest::option::of(0..5i32)], 0..20),
+                1..4,
+            ),
+        ) {
+            let mut ends = Cells::new();
+            for lengths in &batches {
+                let mut end = 0;
+                let mut expected = vec![0];
+                for (row, length) in (0..).zip(lengths) {
+                    if let Some(length) = length {
+                        end += length;
+                        ends.push(row, end);
+                    }
+                    expected.push(end);
+                }
+                prop_assert_eq!(&ends.offsets(lengths.len())[..], &expected[..]);
+                ends.clear(lengths.len());
+            }
+        }
     }
 }

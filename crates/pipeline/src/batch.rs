@@ -381,9 +381,8 @@ impl<'s> Batch<'s> {
 
     fn table(&mut self, source: &'s Source, table: usize) -> &mut OpenTable {
         let at = self.open.iter().position(|open| std::ptr::eq(open.source, source)).unwrap_or_else(|| {
-            let tables = source.mapping().tables().iter();
-            let tables = tables.map(|table| OpenTable {
-                builder: TableBuilder::new(table.shape.clone()),
+            let tables = source.empty_tables().into_iter().map(|builder| OpenTable {
+                builder,
                 rows: Vec::new(),
                 partition_of: BTreeMap::new(),
                 inputs: Vec::new(),
@@ -416,10 +415,11 @@ impl<'s> Batch<'s> {
         failpoint::reach(failpoint::Place::Seal, &[]);
         let name = ObjectName::derive(label, identity, self.part);
         let mut parcels = Vec::new();
-        for open in &mut self.open {
+        for mut open in self.open.drain(..) {
             for (table, facts) in open.tables.iter_mut().zip(open.source.mapping().tables()) {
                 table.seal(self.settings, open.source, facts, &name, &mut parcels)?;
             }
+            open.source.keep_empty_tables(open.tables.into_iter().map(|table| table.builder).collect());
         }
         for (key, (lines, inputs)) in std::mem::take(&mut self.refused) {
             parcels.push(Parcel {

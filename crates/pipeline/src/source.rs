@@ -1,10 +1,11 @@
 //! A log source: how its bytes are cut into events, and the mapping that makes them OCSF.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mapping::Mapping;
 use mapping::config::{DecodeSpec, Format, TextFieldNames};
 use mapping::diagnostic::{Diagnostic, SourceText};
+use ocsf::TableBuilder;
 use sources::{Columns, Decode, Delimited, FieldNames, Framing, TextFields};
 
 /// The mapping configs that ship with Sluice, by name.
@@ -50,6 +51,8 @@ pub struct Source {
     name: String,
     mapping: Arc<Mapping>,
     decode: Decode,
+    /// Empty tables of batches that are done, one for each table of the mapping: their memory is that of the next batch.
+    spare_tables: Mutex<Vec<Vec<TableBuilder>>>,
 }
 
 impl Source {
@@ -64,7 +67,7 @@ impl Source {
             Mapping::from_text(mapping_text, &base).map_err(|diagnostics| refused(name, mapping_text, diagnostics))?;
         let framing = framing(mapping.decode());
         let decode = Decode { framing, text_fields: text_fields(name, &mapping)?, ..Decode::default() };
-        Ok(Self { name: name.to_owned(), mapping: Arc::new(mapping), decode })
+        Ok(Self { name: name.to_owned(), mapping: Arc::new(mapping), decode, spare_tables: Mutex::default() })
     }
 
     /// What the configuration of sources calls it.
@@ -80,6 +83,19 @@ impl Source {
     /// How its bytes become the documents that the mapping reads.
     pub fn decode(&self) -> &Decode {
         &self.decode
+    }
+
+    /// An empty table for each table of its mapping.
+    pub(crate) fn empty_tables(&self) -> Vec<TableBuilder> {
+        let spare = self.spare_tables.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| {
+            self.mapping.tables().iter().map(|table| TableBuilder::new(table.shape.clone())).collect()
+        })
+    }
+
+    /// Takes back [`Source::empty_tables`], which are empty again.
+    pub(crate) fn keep_empty_tables(&self, tables: Vec<TableBuilder>) {
+        self.spare_tables.lock().unwrap_or_else(PoisonError::into_inner).push(tables);
     }
 }
 

@@ -263,9 +263,22 @@ mod tests {
     use crate::batch::failpoint::{self, Place};
     use crate::routing::DEFAULT_SOURCES;
 
+    struct Transformed {
+        outcome: StreamOutcome,
+        lake: MemoryStore,
+        quarantine: MemoryStore,
+    }
+
     /// Transforms DNS events for the queries given; gives what is in quarantine.
     fn transform(queries: &[&str]) -> (StreamOutcome, Vec<QuarantineLine>) {
         let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+        let Transformed { outcome, quarantine, .. } = transform_with(&sources, queries);
+        let objects = quarantine.objects().into_values();
+        let lines = objects.flat_map(|object| read_lines(&object[..]).unwrap().map(Result::unwrap).collect::<Vec<_>>());
+        (outcome, lines.collect())
+    }
+
+    fn transform_with(sources: &Sources, queries: &[&str]) -> Transformed {
         let data: Vec<String> = queries.iter().map(|query| dns_event(query)).collect();
         let numbers: Vec<String> = (100..100 + data.len()).map(|number| number.to_string()).collect();
         let records: Vec<StreamRecord<'_>> = data
@@ -285,13 +298,11 @@ mod tests {
             seal: Default::default(),
             memory: 1 << 30,
         };
-        let quarantine = MemoryStore::default();
-        let stores = Stores { lake: Arc::new(MemoryStore::default()), quarantine: Arc::new(quarantine.clone()) };
+        let (lake, quarantine) = (MemoryStore::default(), MemoryStore::default());
+        let stores = Stores { lake: Arc::new(lake.clone()), quarantine: Arc::new(quarantine.clone()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let outcome = runtime.block_on(transform_records(&sources, &settings, &stores, &records, || true));
-        let objects = quarantine.objects().into_values();
-        let lines = objects.flat_map(|object| read_lines(&object[..]).unwrap().map(Result::unwrap).collect::<Vec<_>>());
-        (outcome, lines.collect())
+        let outcome = runtime.block_on(transform_records(sources, &settings, &stores, &records, || true));
+        Transformed { outcome, lake, quarantine }
     }
 
     fn dns_event(query: &str) -> String {
@@ -315,6 +326,22 @@ mod tests {
             assert_eq!(outcome.counts.records_in, 7, "{place:?}");
             let [line] = &quarantine[..] else { panic!("{place:?}: {quarantine:?}") };
             assert_eq!((line.reason(), line.raw()), ("fault", dns_event("poison.example").as_bytes()), "{place:?}");
+        }
+    }
+
+    /// Tables are kept for their memory. What a batch that broke off had put into them must not be in the next one.
+    #[test]
+    fn nothing_of_one_batch_is_in_the_next() {
+        let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+        let alone = transform_with(&Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap(), &QUERIES[5..]);
+        for place in [None, Some(Place::Append), Some(Place::Seal)] {
+            if let Some(place) = place {
+                failpoint::set(place, "poison.example");
+            }
+            transform_with(&sources, &QUERIES[..5]);
+            let after = transform_with(&sources, &QUERIES[5..]);
+            assert_eq!(after.lake.objects(), alone.lake.objects(), "{place:?}");
+            assert_eq!(after.outcome.counts, alone.outcome.counts, "{place:?}");
         }
     }
 
