@@ -21,7 +21,7 @@ pub(crate) struct LakeArguments {
     #[arg(long, value_name = "ACCOUNT", default_value = "external")]
     pub(crate) account: AccountId,
     /// Compression level of objects, 1 (fastest) to 22 (smallest)
-    #[arg(long, value_name = "LEVEL", value_parser = zstd_level, default_value = "3")]
+    #[arg(long, value_name = "LEVEL", value_parser = zstd_level, default_value_t)]
     pub(crate) zstd_level: ZstdLevel,
     /// Memory for events that wait to be written; more makes larger objects. The process takes about three times as
     /// much

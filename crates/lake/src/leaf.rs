@@ -18,8 +18,6 @@ use crate::hybrid::is_run;
 /// One leaf column of a batch.
 #[derive(Debug)]
 pub(crate) struct Leaf<'a> {
-    /// Dotted path, with `[]` after each list.
-    pub(crate) path: String,
     /// From the column at the top down to the leaf.
     steps: Vec<Step<'a>>,
     pub(crate) values: Values<'a>,
@@ -28,6 +26,8 @@ pub(crate) struct Leaf<'a> {
 /// A field on the way to a leaf, or the leaf itself.
 #[derive(Debug, Clone, Copy)]
 struct Step<'a> {
+    /// None of the items of a list, which have no name of their own.
+    name: Option<&'a str>,
     is_nullable: bool,
     nulls: Option<&'a NullBuffer>,
     /// Where the items of each of its lists are, if it is one.
@@ -86,37 +86,37 @@ const TEXT_LENGTH_BYTES: u64 = 4;
 pub(crate) fn leaves(batch: &RecordBatch) -> Result<Vec<Leaf<'_>>, UnsupportedType> {
     let mut leaves = Vec::new();
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        collect(field.name().clone(), field, column, &[], &mut leaves)?;
+        collect(Some(field.name()), field, column, &[], &mut leaves)?;
     }
     Ok(leaves)
 }
 
 fn collect<'a>(
-    path: String,
-    field: &Field,
+    name: Option<&'a str>,
+    field: &'a Field,
     array: &'a ArrayRef,
     above: &[Step<'a>],
     leaves: &mut Vec<Leaf<'a>>,
 ) -> Result<(), UnsupportedType> {
-    let step = |items| Step { is_nullable: field.is_nullable(), nulls: array.nulls(), items };
+    let step = |items| Step { name, is_nullable: field.is_nullable(), nulls: array.nulls(), items };
     let below = |items| [above, &[step(items)]].concat();
     let values = match array.data_type() {
         DataType::Struct(fields) => {
             let steps = below(None);
             for (field, child) in fields.iter().zip(array.as_struct().columns()) {
-                collect(format!("{path}.{}", field.name()), field, child, &steps, leaves)?;
+                collect(Some(field.name()), field, child, &steps, leaves)?;
             }
             return Ok(());
         }
         DataType::List(element) => {
             let list = array.as_list::<i32>();
-            return collect(format!("{path}[]"), element, list.values(), &below(Some(list.value_offsets())), leaves);
+            return collect(None, element, list.values(), &below(Some(list.value_offsets())), leaves);
         }
         DataType::Map(_, _) => {
             let map = array.as_map();
             let steps = below(Some(map.value_offsets()));
             for (field, child) in map.entries().fields().iter().zip(map.entries().columns()) {
-                collect(format!("{path}[].{}", field.name()), field, child, &steps, leaves)?;
+                collect(Some(field.name()), field, child, &steps, leaves)?;
             }
             return Ok(());
         }
@@ -129,11 +129,24 @@ fn collect<'a>(
         }
         DataType::Utf8 => Values::Text(array.as_string()),
         other => {
-            return Err(UnsupportedType { column: path, data_type: other.clone() });
+            return Err(UnsupportedType { column: path(&below(None)), data_type: other.clone() });
         }
     };
-    leaves.push(Leaf { path, steps: below(None), values });
+    leaves.push(Leaf { steps: below(None), values });
     Ok(())
+}
+
+/// Dotted path, with `[]` after each list.
+fn path(steps: &[Step<'_>]) -> String {
+    let mut path = String::new();
+    for step in steps {
+        if let Some(name) = step.name {
+            path.push_str(if path.is_empty() { "" } else { "." });
+            path.push_str(name);
+        }
+        path.push_str(if step.items.is_some() { "[]" } else { "" });
+    }
+    path
 }
 
 impl Values<'_> {
@@ -174,6 +187,16 @@ impl Values<'_> {
 }
 
 impl Leaf<'_> {
+    /// Dotted path, with `[]` after each list.
+    pub(crate) fn path(&self) -> String {
+        path(&self.steps)
+    }
+
+    /// Whether it is the column of that name at the top.
+    pub(crate) fn is_top(&self, name: &str) -> bool {
+        matches!(*self.steps, [step] if step.name == Some(name))
+    }
+
     /// At most how many bytes the values and levels of `rows` take, in any encoding that the writer may choose.
     pub(crate) fn bytes(&self, rows: Range<usize>) -> u64 {
         let mut range = rows;
@@ -313,10 +336,15 @@ mod tests {
         let (whole, part) = (leaves(&batch).unwrap(), leaves(&slice).unwrap());
         assert_eq!(whole.len(), 13);
         for (whole, part) in whole.iter().zip(&part) {
-            assert_eq!(whole.bytes(2..9), part.bytes(0..7), "{}", whole.path);
-            assert_eq!(whole.bytes(0..12), (0..12).map(|row| whole.bytes(row..row + 1)).sum::<u64>(), "{}", whole.path);
+            assert_eq!(whole.bytes(2..9), part.bytes(0..7), "{}", whole.path());
+            assert_eq!(
+                whole.bytes(0..12),
+                (0..12).map(|row| whole.bytes(row..row + 1)).sum::<u64>(),
+                "{}",
+                whole.path()
+            );
         }
-        let bytes = |path: &str, row: usize| whole.iter().find(|leaf| leaf.path == path).unwrap().bytes(row..row + 1);
+        let bytes = |path: &str, row: usize| whole.iter().find(|leaf| leaf.path() == path).unwrap().bytes(row..row + 1);
         assert_eq!(bytes("time", 0), 8 + 2);
         assert_eq!(bytes("process.file.path", 1), "C:\\Windows\\1.exe".len() as u64 + 4 + 2);
         // Row 3 has three observables "3.0", "3.1", "3.2".

@@ -12,6 +12,7 @@
 //! no object could hold, since one column of it alone is larger than a page may be, is refused by [`seal`] and found
 //! beforehand by [`oversized_rows`].
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ pub struct SealSettings {
     pub row_group: RowGroupLimit,
 }
 
-/// A zstandard level from 1 (fastest) to 22 (smallest). The default is 3.
+/// A zstandard level from 1 (fastest) to 22 (smallest). The default is 1: what Sluice writes is mostly
+/// dictionaries and runs, of which higher levels make hardly less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ZstdLevel(i32);
 
@@ -168,9 +170,15 @@ impl ZstdLevel {
     }
 }
 
+impl fmt::Display for ZstdLevel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl Default for ZstdLevel {
     fn default() -> Self {
-        Self(3)
+        Self(1)
     }
 }
 
@@ -281,7 +289,8 @@ pub fn seal_rows(
     settings: &SealSettings,
 ) -> Result<SealedObject, SealError> {
     check_class(batch, &rows, content.class_uid)?;
-    let oversized = oversized_rows(batch, settings)?;
+    let leaves = leaves(batch)?;
+    let oversized = oversized(batch, &leaves, settings);
     if let Some(row) = oversized.into_iter().find(|oversized| rows.contains(&(oversized.row as u32))) {
         return Err(SealError::OversizedRow(row));
     }
@@ -291,7 +300,6 @@ pub fn seal_rows(
     let (Some(first_time), Some(last_time)) = (time(rows.first()), time(rows.last())) else {
         return Err(SealError::Empty);
     };
-    let leaves = leaves(batch)?;
     let file = write(batch, &leaves, &rows, properties(content, &leaves), settings)?;
     file.check(settings)?;
     Ok(SealedObject {
@@ -310,7 +318,10 @@ pub fn seal_rows(
 /// # Errors
 /// A column of a type that no OCSF attribute has.
 pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Vec<OversizedRow>, SealError> {
-    let leaves = leaves(batch)?;
+    Ok(oversized(batch, &leaves(batch)?, settings))
+}
+
+fn oversized(batch: &RecordBatch, leaves: &[Leaf<'_>], settings: &SealSettings) -> Vec<OversizedRow> {
     let rows = batch.num_rows();
     let (limit, limit_of_all) = (settings.page.row(), settings.row_group.row());
     let of_all = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
@@ -318,12 +329,12 @@ pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Ve
     // No row whose columns are all within their limit can be larger than this.
     let largest_of_all: u64 = leaves.iter().map(|leaf| leaf.bytes(0..rows).min(limit)).sum();
     if heavy.is_empty() && largest_of_all <= limit_of_all {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let oversized = |row: usize| {
         let too_large = heavy.iter().map(|leaf| (leaf, leaf.bytes(row..row + 1))).find(|&(_, bytes)| bytes > limit);
         if let Some((leaf, bytes)) = too_large {
-            return Some(OversizedRow { row, column: format!("column `{}`", leaf.path), bytes, limit });
+            return Some(OversizedRow { row, column: format!("column `{}`", leaf.path()), bytes, limit });
         }
         if largest_of_all <= limit_of_all {
             return None;
@@ -336,7 +347,7 @@ pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Ve
             limit: limit_of_all,
         })
     };
-    Ok((0..rows).filter_map(oversized).collect())
+    (0..rows).filter_map(oversized).collect()
 }
 
 fn check_class(batch: &RecordBatch, rows: &[u32], expected: u32) -> Result<(), SealError> {
@@ -381,7 +392,7 @@ fn row_groups<'o>(
 
 /// What the footer says.
 fn properties(content: &Content<'_>, leaves: &[Leaf<'_>]) -> WriterProperties {
-    let time = leaves.iter().position(|leaf| leaf.path == TIME).and_then(|index| i32::try_from(index).ok());
+    let time = leaves.iter().position(|leaf| leaf.is_top(TIME)).and_then(|index| i32::try_from(index).ok());
     let sorting = time.map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
     let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
     WriterProperties::builder()
@@ -421,9 +432,9 @@ fn write<'a>(
         for (leaf, descriptor) in leaves.iter().zip(schema.columns()) {
             let traits = ColumnTraits {
                 // Nearly every row has a time of its own: without a dictionary an object is some 6 % smaller.
-                is_distinct: leaf.path == TIME || leaf.path == "time_dt",
+                is_distinct: leaf.is_top(TIME) || leaf.is_top("time_dt"),
                 // Readers prune pages by time and hardly by anything else.
-                is_ascending: leaf.path == TIME,
+                is_ascending: leaf.is_top(TIME),
             };
             let (chunk, close) = chunks.write(leaf, rows, descriptor, traits)?;
             group.append_column(&chunk, close)?;
