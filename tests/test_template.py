@@ -293,6 +293,7 @@ def test_the_functions_are_told_where_everything_is(translated):
         "SLUICE_QUARANTINE": "s3://<QuarantineBucket>",
         "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "MIMALLOC_PURGE_DELAY": "-1",
     }
     own = environment(LakeRegion="eu-west-1", LakeAccount="external_acme", **CHOICES["configuration of one's own"])
     assert own["SLUICE_REGION"] == "eu-west-1"

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo build --release -p benches --example profile
+//! export MIMALLOC_PURGE_DELAY=-1      # as in template.yaml
 //! target/release/examples/profile sysmon all 100000
 //! target/release/examples/profile sysmon all 100000 sysmon.ndjson
 //! valgrind --tool=callgrind --toggle-collect='*::timed*' target/release/examples/profile sysmon map 2000

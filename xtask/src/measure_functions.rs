@@ -54,6 +54,9 @@ const LARGEST_EVENT: usize = 6 << 20;
 /// The least memory that template.yaml allows.
 const MEMORY: &str = "256";
 
+/// As template.yaml has it.
+const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
+
 impl MeasureFunctions {
     pub(crate) fn run(self) -> Result<()> {
         let folder = tempfile::tempdir()?;
@@ -156,7 +159,7 @@ fn largest_batch(program: &Path, folder: &Path) -> Result<()> {
     let count = records.len();
     let event = json!({ "Records": records }).to_string();
     let lake = folder.join("lake").display().to_string();
-    let environment = [("SLUICE_LAKE", lake.as_str()), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", MEMORY)];
+    let environment = [("SLUICE_LAKE", lake.as_str()), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", MEMORY), KEEP_MEMORY];
     let mut function = Function::start(program, &environment)?;
     function.started();
     let idle = function.peak_memory().unwrap_or_default();
@@ -202,6 +205,7 @@ fn large_object(program: &Path, folder: &Path, megabytes: usize) -> Result<()> {
     let environment = [
         ("SLUICE_LAKE", lake.as_str()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", MEMORY),
+        KEEP_MEMORY,
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
     ];
     let mut function = Function::start(program, &environment)?.with_deadline(Duration::from_secs(900));
