@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use local_lambda::peak_memory;
 use samples::{CloudTrail, Period};
 
-use crate::workspace;
+use crate::{MEGABYTE, build, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct BenchHunt {
@@ -36,11 +36,9 @@ const DAY: u64 = 86_400_000;
 /// About as many as CloudTrail puts into a large file of a busy account.
 const EVENTS_OF_A_FILE: usize = 20_000;
 
-const MEGABYTE: f64 = 1_000_000.0;
-
 impl BenchHunt {
     pub(crate) fn run(self) -> Result<()> {
-        let sluice = self.build()?;
+        let sluice = build("sluice", &self.profile)?;
         let folder = tempfile::tempdir().context("a folder for the lake")?;
         let (files, raw) = self.generate(folder.path())?;
         let lake = folder.path().join("lake");
@@ -81,15 +79,6 @@ impl BenchHunt {
         ensure!(measured.code <= 1, "sluice hunt ended with exit code {}", measured.code);
         self.report(title, &measured, &measured.lines.to_string());
         Ok(())
-    }
-
-    fn build(&self) -> Result<PathBuf> {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--profile", &self.profile, "--package", "sluice"]).current_dir(workspace());
-        ensure!(build.status().context("running cargo")?.success(), "sluice cannot be built");
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        Ok(target.join(if self.profile == "dev" { "debug" } else { &self.profile }).join("sluice"))
     }
 
     /// Log files as CloudTrail puts them into a bucket, and their size before compression.

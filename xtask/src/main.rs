@@ -8,6 +8,10 @@ mod test;
 mod test_environment;
 mod trino;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -45,7 +49,29 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The workspace's root directory.
-fn workspace() -> &'static std::path::Path {
-    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+fn workspace() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
 }
+
+/// The cargo that runs this task, in the workspace.
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
+}
+
+/// Where cargo puts what it builds.
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// Builds the program of a package, which has its name, in a profile.
+fn build(package: &str, profile: &str) -> anyhow::Result<PathBuf> {
+    let status = cargo().args(["build", "--profile", profile, "--package", package]).status();
+    ensure!(status.context("cannot run cargo")?.success(), "{package} cannot be built");
+    Ok(target_folder().join(if profile == "dev" { "debug" } else { profile }).join(package))
+}
+
+/// Bytes of a megabyte, as figures are given.
+const MEGABYTE: f64 = 1_000_000.0;

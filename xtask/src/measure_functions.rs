@@ -15,7 +15,7 @@ use local_lambda::{Buckets, Function};
 use serde_json::json;
 
 use crate::test_environment::TestEnvironment;
-use crate::workspace;
+use crate::{MEGABYTE, build, target_folder, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct MeasureFunctions {
@@ -34,7 +34,6 @@ pub(crate) struct MeasureFunctions {
 }
 
 const FUNCTIONS: [&str; 3] = ["transform-kinesis", "transform-s3", "detect"];
-const MEGABYTE: f64 = 1_000_000.0;
 
 /// What a function may weigh, and how long it may take to ask for its first event.
 const LARGEST: u64 = 15_000_000;
@@ -101,16 +100,13 @@ impl MeasureFunctions {
 
     /// Builds a program and puts a copy of it, stripped, into `folder`.
     fn build(&self, name: &str, folder: &Path) -> Result<PathBuf> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
         let stripped = folder.join(name);
         let Some(profile) = &self.profile else {
             run(cargo_lambda()?.args(["build", "--release", "--bin", name]))?;
-            std::fs::copy(target.join("lambda").join(name).join("bootstrap"), &stripped)?;
+            std::fs::copy(target_folder().join("lambda").join(name).join("bootstrap"), &stripped)?;
             return Ok(stripped);
         };
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        run(Command::new(cargo).args(["build", "--profile", profile, "--package", name]).current_dir(workspace()))?;
-        run(Command::new("strip").arg("-o").arg(&stripped).arg(target.join(profile).join(name)))?;
+        run(Command::new("strip").arg("-o").arg(&stripped).arg(build(name, profile)?))?;
         Ok(stripped)
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::cargo;
 use crate::test_environment::TestEnvironment;
 
 #[derive(clap::Args)]
@@ -230,12 +231,6 @@ const GENERATED_STATEMENTS: &str = "SLUICE_SQL_DUMP";
 
 fn generated_statements() -> std::path::PathBuf {
     std::env::temp_dir().join(format!("sluice-statements-{}.ndjson", std::process::id()))
-}
-
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(crate::workspace());
-    cargo
 }
 
 #[cfg(test)]

@@ -77,6 +77,13 @@ impl<T: Copy + Default> Cells<T> {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::Dense(values) => values.len(),
+            Self::Sparse(values) => values.len(),
+        }
+    }
+
     #[inline]
     fn last(&self) -> Option<T> {
         match self {
@@ -105,10 +112,11 @@ impl<T: Copy + Default> Cells<T> {
 
     /// Which of `rows` rows have no value, if any have none.
     fn nulls(&self, rows: usize) -> Option<NullBuffer> {
+        if self.len() == rows {
+            return None;
+        }
         let mut bits = vec![0u8; rows.div_ceil(8)];
         match self {
-            Self::Dense(values) if values.len() == rows => return None,
-            Self::Sparse(values) if values.len() == rows => return None,
             Self::Dense(values) => {
                 let (whole, rest) = (values.len() / 8, values.len() % 8);
                 bits[..whole].fill(u8::MAX);

@@ -302,16 +302,7 @@ impl<'a> Reader<'a, '_> {
     /// Goes on to the next byte that is no plain text in a string.
     #[inline]
     fn skip_plain(&mut self) {
-        while let Some(word) = words::load(self.bytes, self.at) {
-            let plain = words::first(words::specials(word));
-            self.at += plain;
-            if plain < words::WIDTH {
-                return;
-            }
-        }
-        while self.peek().is_some_and(|byte| !is_special(byte)) {
-            self.at += 1;
-        }
+        self.at = words::find(self.bytes, self.at, words::specials).unwrap_or(self.bytes.len());
     }
 
     /// The rest of a string that began at `start`; on its first backslash.

@@ -414,7 +414,7 @@ impl Scanner {
                     self.escaped = false;
                     at += 1;
                 }
-                at += find_quote_or_backslash(bytes.get(at..)?)? + 1;
+                at = words::find(bytes, at, words::quotes_and_backslashes)? + 1;
                 if bytes.get(at - 1) == Some(&b'\\') {
                     self.escaped = true;
                     continue;
@@ -445,21 +445,6 @@ impl Scanner {
     fn is_word(&self) -> bool {
         self.in_word
     }
-}
-
-/// The first quote or backslash.
-#[inline]
-fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(word) = words::load(bytes, at) {
-        let mask = words::quotes_and_backslashes(word);
-        if mask != 0 {
-            return Some(at + words::first(mask));
-        }
-        at += words::WIDTH;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|length| at + length)
 }
 
 /// Length of the value at the start, if it is all there.

@@ -187,8 +187,8 @@ impl<'a, 'n> Fields<'a, 'n> {
                 let after = line + found.len() + 1;
                 value = after + usize::from(bytes.get(after) == Some(&b' '));
             }
-            let Some(length) = words::find_near(rest.get(searched..).unwrap_or_default(), b'\n') else { break };
-            line += searched + length + 1;
+            let Some(end) = words::find(bytes, line + searched, |word| words::equal(word, b'\n')) else { break };
+            line = end + 1;
         }
         if let Some(name) = name {
             add(name, message.get(value..).unwrap_or_default());

@@ -29,18 +29,27 @@ fn either(word: u8x16) -> u8x16 {
     word.simd_eq(u8x16::splat(b'"')) | word.simd_eq(u8x16::splat(b'\\'))
 }
 
-/// The first `byte`, which is near.
+/// Bytes equal to `byte`.
 #[inline]
-pub(crate) fn find_near(bytes: &[u8], byte: u8) -> Option<usize> {
-    let mut at = 0;
+pub(crate) fn equal(word: u8x16, byte: u8) -> u32 {
+    word.simd_eq(u8x16::splat(byte)).to_bitmask()
+}
+
+/// Place of the first byte from `at` on that `mask` has, which is near.
+#[inline]
+pub(crate) fn find(bytes: &[u8], mut at: usize, mask: impl Fn(u8x16) -> u32) -> Option<usize> {
     while let Some(word) = load(bytes, at) {
-        let mask = word.simd_eq(u8x16::splat(byte)).to_bitmask();
-        if mask != 0 {
-            return Some(at + first(mask));
+        let place = first(mask(word));
+        at += place;
+        if place < WIDTH {
+            return Some(at);
         }
-        at += WIDTH;
     }
-    bytes.get(at..)?.iter().position(|other| *other == byte).map(|place| at + place)
+    let rest = bytes.get(at..)?;
+    let mut last = [0; WIDTH];
+    last.get_mut(..rest.len())?.copy_from_slice(rest);
+    let place = first(mask(u8x16::new(last)));
+    (place < rest.len()).then_some(at + place)
 }
 
 /// Place of the first match in the word; [`WIDTH`] if there is none.
@@ -59,9 +68,15 @@ mod tests {
             for place in 0..length {
                 let mut bytes = vec![b'a'; length];
                 bytes[place..].fill(b'\n');
-                assert_eq!(find_near(&bytes, b'\n'), Some(place));
+                assert_eq!(find(&bytes, 0, |word| equal(word, b'\n')), Some(place));
+                assert_eq!(find(&bytes, 0, specials), Some(place));
+                assert_eq!(find(&bytes, place + 1, specials), (place + 1 < length).then_some(place + 1));
+                assert_eq!(find(&bytes, 0, quotes_and_backslashes), None);
             }
-            assert_eq!(find_near(&vec![b'a'; length], b'\n'), None);
+            assert_eq!(find(&vec![b'a'; length], 0, |word| equal(word, b'\n')), None);
+            // What fills the last word up is no byte of the text.
+            assert_eq!(find(&vec![b'a'; length], 0, |word| equal(word, 0)), None);
+            assert_eq!(find(&vec![b'a'; length], 0, specials), None);
         }
     }
 
