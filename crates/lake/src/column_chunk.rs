@@ -39,6 +39,8 @@ pub(crate) struct ChunkWriter<'a> {
     /// The index of each distinct value, kept between columns for its memory.
     indices: HashMap<&'a [u8], u32, FxBuildHasher>,
     number_indices: HashMap<u64, u32, FxBuildHasher>,
+    /// The same for the keys of a dictionary.
+    numbers: Vec<u32>,
     /// The page that is being written, before and after compression.
     plain: Vec<u8>,
     compressed: Vec<u8>,
@@ -102,6 +104,7 @@ impl<'a> ChunkWriter<'a> {
             page_rows: page_rows as usize,
             indices: HashMap::default(),
             number_indices: HashMap::default(),
+            numbers: Vec::new(),
             plain: Vec::new(),
             compressed: Vec::new(),
             short: HashMap::default(),
@@ -149,6 +152,10 @@ impl<'a> ChunkWriter<'a> {
         }
         let dictionary = match values {
             Values::Boolean(_) => return Dictionary::default(),
+            Values::Text(texts) if let Some(keys) = texts.keys => {
+                let entries = texts.entries();
+                renumbered(values, keys, entries, positions, self.page_limit, &mut self.numbers)
+            }
             Values::Text(texts) => {
                 self.indices.clear();
                 let text = |position: u32| texts.value(position as usize).as_bytes();
@@ -320,6 +327,35 @@ fn distinct<K: Copy + Eq + std::hash::Hash>(
             }
         };
         dictionary.keys.push(index);
+    }
+    dictionary
+}
+
+/// [`distinct`] for values that have keys, below `entries`, already.
+fn renumbered(
+    values: Values<'_>,
+    keys: &[i32],
+    entries: usize,
+    positions: &[u32],
+    limit: usize,
+    numbers: &mut Vec<u32>,
+) -> Dictionary {
+    const NONE: u32 = u32::MAX;
+    numbers.clear();
+    numbers.resize(entries, NONE);
+    let mut dictionary = Dictionary { entries: Vec::new(), keys: Vec::with_capacity(positions.len()) };
+    let mut bytes = 0;
+    for &position in positions {
+        let number = &mut numbers[keys[position as usize] as usize];
+        if *number == NONE {
+            bytes += values.bytes(&[position]);
+            if bytes > limit {
+                break;
+            }
+            *number = dictionary.entries.len() as u32;
+            dictionary.entries.push(position);
+        }
+        dictionary.keys.push(*number);
     }
     dictionary
 }

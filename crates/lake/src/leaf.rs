@@ -41,7 +41,17 @@ pub(crate) enum Values<'a> {
     Int32(&'a [i32]),
     Int64(&'a [i64]),
     Float64(&'a [f64]),
-    Text(&'a StringArray),
+    Text(Texts<'a>),
+}
+
+/// Texts, in a dictionary or not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Texts<'a> {
+    texts: &'a StringArray,
+    /// The text of each position, if it is not the one there.
+    pub(crate) keys: Option<&'a [i32]>,
+    /// Positions without one, whose keys say nothing.
+    nulls: Option<&'a NullBuffer>,
 }
 
 /// Where a leaf has values, and where not.
@@ -127,7 +137,15 @@ fn collect<'a>(
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             Values::Int64(array.as_primitive::<TimestampMillisecondType>().values())
         }
-        DataType::Utf8 => Values::Text(array.as_string()),
+        DataType::Utf8 => Values::Text(Texts::plain(array.as_string())),
+        DataType::Dictionary(key, text) if **key == DataType::Int32 && **text == DataType::Utf8 => {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            Values::Text(Texts {
+                texts: dictionary.values().as_string(),
+                keys: Some(dictionary.keys().values()),
+                nulls: dictionary.keys().nulls(),
+            })
+        }
         other => {
             return Err(UnsupportedType { column: path(&below(None)), data_type: other.clone() });
         }
@@ -149,6 +167,65 @@ fn path(steps: &[Step<'_>]) -> String {
     path
 }
 
+impl<'a> Texts<'a> {
+    pub(crate) fn plain(texts: &'a StringArray) -> Self {
+        Self { texts, keys: None, nulls: None }
+    }
+
+    /// Distinct texts, unless they are not in a dictionary.
+    pub(crate) fn entries(&self) -> usize {
+        self.texts.len()
+    }
+
+    #[inline]
+    fn entry(&self, position: usize) -> usize {
+        self.keys.map_or(position, |keys| keys[position] as usize)
+    }
+
+    #[inline]
+    pub(crate) fn value(&self, position: usize) -> &'a str {
+        self.texts.value(self.entry(position))
+    }
+
+    #[inline]
+    fn length(&self, position: usize) -> usize {
+        self.texts.value_length(self.entry(position)) as usize
+    }
+
+    /// Of all texts of a range.
+    fn bytes(&self, range: Range<usize>) -> u64 {
+        if self.keys.is_none() {
+            return self.bytes_bound(range);
+        }
+        let positions = range.filter(|position| self.nulls.is_none_or(|nulls| nulls.is_valid(*position)));
+        positions.map(|position| self.length(position) as u64).sum()
+    }
+
+    /// Not less than [`Texts::bytes`].
+    fn bytes_bound(&self, range: Range<usize>) -> u64 {
+        let offsets = self.texts.value_offsets();
+        if self.keys.is_none() {
+            return (offsets[range.end] - offsets[range.start]) as u64;
+        }
+        let longest = offsets.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or_default();
+        longest as u64 * range.len() as u64
+    }
+
+    fn are_all_equal(&self) -> bool {
+        if let Some(keys) = self.keys {
+            return is_run(keys);
+        }
+        let offsets = self.texts.value_offsets();
+        let [first, second, ..] = *offsets else { return true };
+        let length = second - first;
+        if !offsets.windows(2).all(|ends| ends[1] - ends[0] == length) {
+            return false;
+        }
+        let bytes = &self.texts.value_data()[first as usize..offsets[offsets.len() - 1] as usize];
+        bytes[length as usize..] == bytes[..bytes.len() - length as usize]
+    }
+}
+
 impl Values<'_> {
     /// Whether there is but one value, those at null positions counted. This takes a comparison of the column with itself.
     pub(crate) fn are_all_equal(&self) -> bool {
@@ -158,16 +235,7 @@ impl Values<'_> {
             Values::Int64(numbers) => is_run(numbers),
             // Equal zeros may differ in their sign.
             Values::Float64(_) => false,
-            Values::Text(texts) => {
-                let offsets = texts.value_offsets();
-                let [first, second, ..] = *offsets else { return true };
-                let length = second - first;
-                if !offsets.windows(2).all(|ends| ends[1] - ends[0] == length) {
-                    return false;
-                }
-                let bytes = &texts.value_data()[first as usize..offsets[offsets.len() - 1] as usize];
-                bytes[length as usize..] == bytes[..bytes.len() - length as usize]
-            }
+            Values::Text(texts) => texts.are_all_equal(),
         }
     }
 
@@ -178,15 +246,13 @@ impl Values<'_> {
             Values::Int32(_) => 4 * positions.len(),
             Values::Int64(_) | Values::Float64(_) => 8 * positions.len(),
             Values::Text(texts) => {
-                let offsets = texts.value_offsets();
-                let length = |position: &u32| (offsets[*position as usize + 1] - offsets[*position as usize]) as usize;
-                positions.iter().map(|position| TEXT_LENGTH_BYTES as usize + length(position)).sum()
+                positions.iter().map(|position| TEXT_LENGTH_BYTES as usize + texts.length(*position as usize)).sum()
             }
         }
     }
 }
 
-impl Leaf<'_> {
+impl<'a> Leaf<'a> {
     /// Dotted path, with `[]` after each list.
     pub(crate) fn path(&self) -> String {
         path(&self.steps)
@@ -199,6 +265,17 @@ impl Leaf<'_> {
 
     /// At most how many bytes the values and levels of `rows` take, in any encoding that the writer may choose.
     pub(crate) fn bytes(&self, rows: Range<usize>) -> u64 {
+        self.bytes_with(rows, Texts::bytes)
+    }
+
+    /// [`Leaf::bytes`] of all rows, or an estimate that is not less if that is no more than `enough`: to add up the texts
+    /// that a dictionary stands for takes a look at every row.
+    pub(crate) fn bytes_of_all(&self, rows: usize, enough: u64) -> u64 {
+        let estimate = self.bytes_with(0..rows, Texts::bytes_bound);
+        if estimate <= enough { estimate } else { self.bytes(0..rows) }
+    }
+
+    fn bytes_with(&self, rows: Range<usize>, text_bytes: impl FnOnce(&Texts<'a>, Range<usize>) -> u64) -> u64 {
         let mut range = rows;
         // An empty list has no item, but a level of its own.
         let mut levels = range.len();
@@ -206,15 +283,12 @@ impl Leaf<'_> {
             range = offsets[range.start] as usize..offsets[range.end] as usize;
             levels += range.len();
         }
-        let values = match self.values {
-            Values::Boolean(_) => range.len() as u64,
-            Values::Int32(_) => 4 * range.len() as u64,
-            Values::Int64(_) | Values::Float64(_) => 8 * range.len() as u64,
-            Values::Text(texts) => {
-                let offsets = texts.value_offsets();
-                let text = (offsets[range.end] - offsets[range.start]) as u64;
-                text + TEXT_LENGTH_BYTES * range.len() as u64
-            }
+        let count = range.len() as u64;
+        let values = match &self.values {
+            Values::Boolean(_) => count,
+            Values::Int32(_) => 4 * count,
+            Values::Int64(_) | Values::Float64(_) => 8 * count,
+            Values::Text(texts) => text_bytes(texts, range) + TEXT_LENGTH_BYTES * count,
         };
         values + LEVEL_BYTES * levels as u64
     }
@@ -319,13 +393,13 @@ mod tests {
 
     #[test]
     fn a_column_is_compared_with_itself() {
-        let are_equal = |texts: &[&str]| Values::Text(&StringArray::from(texts.to_vec())).are_all_equal();
+        let are_equal = |texts: &[&str]| Texts::plain(&StringArray::from(texts.to_vec())).are_all_equal();
         assert!(are_equal(&[]) && are_equal(&["a"]) && are_equal(&["ab", "ab", "ab"]) && are_equal(&["", ""]));
         assert!(!are_equal(&["ab", "ba"]) && !are_equal(&["a", "aa"]) && !are_equal(&["ab", "ab", "ac"]));
         // As one text both would be the same.
         assert!(!are_equal(&["aa", "a", "aaa"]));
         let slice = StringArray::from(vec!["x", "ab", "ab", "y"]).slice(1, 2);
-        assert!(Values::Text(&slice).are_all_equal());
+        assert!(Texts::plain(&slice).are_all_equal());
         assert!(Values::Int32(&[7, 7, 7]).are_all_equal() && !Values::Int32(&[7, 7, 8]).are_all_equal());
     }
 

@@ -2,18 +2,19 @@
 //!
 //! A [`TableBuilder`] takes the completed records of one [`Shape`] and gives Arrow record batches of its fixed schema.
 
-use std::io::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray, StructArray};
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, Field, Fields};
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{ArrayRef, BooleanArray, ListArray, MapArray, RecordBatch, StructArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 
+use crate::cells::Cells;
 use crate::record::{Cell, Record, Scope};
 use crate::schema::ScalarType;
 use crate::shape::{Node, NodeId, NodeKind, Shape, arrow_type};
+use crate::texts::TextColumn;
 
 /// Bytes that a row takes in each column whatever it holds: an offset and a validity bit, rounded up.
 const CELL_OVERHEAD: usize = 5;
@@ -22,6 +23,8 @@ const CELL_OVERHEAD: usize = 5;
 #[derive(Debug)]
 pub struct TableBuilder {
     shape: Arc<Shape>,
+    /// The shape's with dictionaries for texts.
+    schema: SchemaRef,
     columns: Vec<Column>,
     /// The column of the raw values without a place in OCSF.
     unmapped: Option<NodeId>,
@@ -42,192 +45,6 @@ enum Column {
     List(ListColumn, Range<u32>),
     ScalarList(ListColumn, Box<Column>),
     Map { list: ListColumn, keys: TextColumn, values: TextColumn },
-}
-
-/// The values of a column. Their memory is kept from batch to batch, and so is their form: a column that had a value in
-/// every row of one batch most likely has in the next.
-#[derive(Debug)]
-enum Cells<T> {
-    /// Of the first rows, each of which has one.
-    Dense(Vec<T>),
-    /// With the rows that have them, ascending.
-    Sparse(Vec<(u32, T)>),
-}
-
-impl<T: Copy + Default> Cells<T> {
-    fn new() -> Self {
-        Self::Dense(Vec::new())
-    }
-
-    #[inline]
-    fn push(&mut self, row: u32, value: T) {
-        match self {
-            Self::Dense(values) if values.len() == row as usize => values.push(value),
-            Self::Sparse(values) => values.push((row, value)),
-            Self::Dense(_) => self.push_behind_gap(row, value),
-        }
-    }
-
-    #[cold]
-    fn push_behind_gap(&mut self, row: u32, value: T) {
-        if let Self::Dense(values) = self {
-            let mut sparse: Vec<_> = (0..).zip(values.iter().copied()).collect();
-            sparse.push((row, value));
-            *self = Self::Sparse(sparse);
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Dense(values) => values.len(),
-            Self::Sparse(values) => values.len(),
-        }
-    }
-
-    #[inline]
-    fn last(&self) -> Option<T> {
-        match self {
-            Self::Dense(values) => values.last().copied(),
-            Self::Sparse(values) => values.last().map(|(_, value)| *value),
-        }
-    }
-
-    /// A value for each of `rows` rows.
-    fn values(&self, rows: usize) -> Vec<T> {
-        let mut values = Vec::with_capacity(rows);
-        match self {
-            Self::Dense(dense) => {
-                values.extend_from_slice(dense);
-                values.resize(rows, T::default());
-            }
-            Self::Sparse(sparse) => {
-                values.resize(rows, T::default());
-                for (row, value) in sparse {
-                    values[*row as usize] = *value;
-                }
-            }
-        }
-        values
-    }
-
-    /// Which of `rows` rows have no value, if any have none.
-    fn nulls(&self, rows: usize) -> Option<NullBuffer> {
-        if self.len() == rows {
-            return None;
-        }
-        let mut bits = vec![0u8; rows.div_ceil(8)];
-        match self {
-            Self::Dense(values) => {
-                let (whole, rest) = (values.len() / 8, values.len() % 8);
-                bits[..whole].fill(u8::MAX);
-                bits[whole] = (1 << rest) - 1;
-            }
-            Self::Sparse(values) => {
-                for (row, _) in values {
-                    bits[*row as usize / 8] |= 1 << (row % 8);
-                }
-            }
-        }
-        Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
-    }
-
-    /// Takes all values away.
-    fn clear(&mut self, rows: usize) {
-        match self {
-            Self::Dense(values) => values.clear(),
-            Self::Sparse(values) if values.len() == rows => *self = Self::new(),
-            Self::Sparse(values) => values.clear(),
-        }
-    }
-
-    fn finish<A>(&mut self, rows: usize) -> Result<PrimitiveArray<A>, ArrowError>
-    where
-        A: ArrowPrimitiveType<Native = T>,
-        T: ArrowNativeType,
-    {
-        let array = PrimitiveArray::try_new(ScalarBuffer::from(self.values(rows)), self.nulls(rows));
-        self.clear(rows);
-        array
-    }
-}
-
-impl Cells<i32> {
-    /// Of ends of ranges, where each row's range begins, and where the last ends.
-    fn offsets(&self, rows: usize) -> OffsetBuffer<i32> {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        match self {
-            Self::Dense(ends) => offsets.extend_from_slice(ends),
-            Self::Sparse(ends) => {
-                let mut last = 0;
-                for (row, end) in ends {
-                    offsets.resize(*row as usize + 1, last);
-                    last = *end;
-                    offsets.push(last);
-                }
-            }
-        }
-        offsets.resize(rows + 1, offsets[offsets.len() - 1]);
-        OffsetBuffer::new(ScalarBuffer::from(offsets))
-    }
-}
-
-#[derive(Debug)]
-struct TextColumn {
-    bytes: Vec<u8>,
-    /// Where the text of a row ends in `bytes`.
-    ends: Cells<i32>,
-}
-
-impl TextColumn {
-    fn new() -> Self {
-        Self { bytes: Vec::new(), ends: Cells::new() }
-    }
-
-    /// Appends a scalar; gives the bytes of text added.
-    #[inline]
-    fn append(&mut self, row: u32, cell: &Cell<'_>) -> usize {
-        match cell {
-            Cell::Text(text) => {
-                self.push(row, text);
-                return text.len();
-            }
-            // An observable's value is text whatever the type of the attribute it repeats.
-            Cell::Integer(value) => self.push_number(row, *value),
-            _ => {}
-        }
-        0
-    }
-
-    #[inline]
-    fn push(&mut self, row: u32, text: &str) {
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.end_text(row);
-    }
-
-    fn push_number(&mut self, row: u32, value: i64) {
-        // Writing into memory cannot fail.
-        let _ = write!(self.bytes, "{value}");
-        self.end_text(row);
-    }
-
-    #[inline]
-    fn end_text(&mut self, row: u32) {
-        // Beyond 2 GiB this is wrong, which `finish` finds.
-        self.ends.push(row, self.bytes.len() as i32);
-    }
-
-    fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
-        // The next batch will be much like this one, and a text that grows is copied again and again.
-        let room = Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8);
-        let bytes = std::mem::replace(&mut self.bytes, room);
-        if i32::try_from(bytes.len()).is_err() {
-            return Err(ArrowError::OffsetOverflowError(bytes.len()));
-        }
-        let (offsets, nulls) = (self.ends.offsets(rows), self.ends.nulls(rows));
-        self.ends.clear(rows);
-        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?))
-    }
 }
 
 /// The ends of lists in their elements.
@@ -265,7 +82,8 @@ impl TableBuilder {
         let columns =
             shape.nodes().iter().enumerate().map(|(at, node)| Column::new(node.kind, below(at, node))).collect();
         let unmapped = shape.children(NodeId::ROOT).find(|id| shape.node(*id).kind == NodeKind::Map);
-        Self { shape, columns, unmapped, rows: 0, text_bytes: 0 }
+        let schema = Arc::new(Schema::new(with_dictionaries(shape.arrow_schema().fields())));
+        Self { shape, schema, columns, unmapped, rows: 0, text_bytes: 0 }
     }
 
     /// The shape of its records.
@@ -308,12 +126,15 @@ impl TableBuilder {
 
     /// The records appended so far as one batch; the builder is empty afterwards and can be used on.
     ///
+    /// The batch has the shape's schema, but with a dictionary of distinct texts, in the order in which they came, wherever
+    /// that has texts.
+    ///
     /// # Errors
     /// [`ArrowError`] if the columns do not fit the schema, for example where a record was appended that
     /// [`Shape::check`] refuses.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let shape = Arc::clone(&self.shape);
-        let schema = Arc::clone(shape.arrow_schema());
+        let schema = Arc::clone(&self.schema);
         let rows = self.rows;
         let arrays = self.finish_children(&shape, NodeId::ROOT, schema.fields(), rows)?;
         self.rows = 0;
@@ -401,6 +222,23 @@ fn append_values(columns: &mut [Column], record: &Record<'_>, scope: Scope, node
     text_bytes
 }
 
+/// The fields with a dictionary in the place of each text.
+fn with_dictionaries(fields: &Fields) -> Fields {
+    let field = |field: &Arc<Field>| with_dictionary(field);
+    fields.iter().map(field).collect()
+}
+
+fn with_dictionary(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        DataType::Struct(fields) => DataType::Struct(with_dictionaries(fields)),
+        DataType::List(element) => DataType::List(Arc::new(with_dictionary(element))),
+        DataType::Map(entry, sorted) => DataType::Map(Arc::new(with_dictionary(entry)), *sorted),
+        other => other.clone(),
+    };
+    field.clone().with_data_type(data_type)
+}
+
 fn mismatch(field: &Field) -> ArrowError {
     ArrowError::SchemaError(format!("column `{}` is not built as {}", field.name(), field.data_type()))
 }
@@ -463,68 +301,5 @@ impl Column {
             }
             Self::Object(_) | Self::List(..) | Self::ScalarList(..) | Self::Map { .. } => return Err(mismatch(field)),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow_array::Array as _;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A column with these values, null where there is none, as `cells` finish it.
-    fn finish(cells: &mut Cells<i64>, values: &[Option<i64>]) -> Vec<Option<i64>> {
-        for (row, value) in (0..).zip(values) {
-            if let Some(value) = value {
-                cells.push(row, *value);
-            }
-        }
-        let array = cells.finish::<Int64Type>(values.len()).unwrap();
-        assert_eq!(array.nulls().is_some(), values.contains(&None));
-        array.iter().collect()
-    }
-
-    proptest! {
-        #[test]
-        fn batch_after_batch_every_value_is_in_its_row(
-            batches in proptest::collection::vec(
-                prop_oneof![
-                    proptest::collection::vec(any::<i64>().prop_map(Some), 0..20),
-                    proptest::collection::vec(proptest::option::of(any::<i64>()), 0..20),
-                    // Present up to a row, as where an optional attribute is missing at the end.
-                    (0..20usize, 0..20usize).prop_map(|(there, not)| [vec![Some(7); there], vec![None; not]].concat()),
-                ],
-                1..6,
-            ),
-        ) {
-            let mut cells = Cells::new();
-            for values in &batches {
-                prop_assert_eq!(&finish(&mut cells, values), values);
-            }
-        }
-
-        #[test]
-        fn a_row_without_a_range_has_an_empty_one(
-            batches in proptest::collection::vec(
-                proptest::collection::vec(prop_oneof![3 => Just(Some(2)), 1 => proptest::option::of(0..5i32)], 0..20),
-                1..4,
-            ),
-        ) {
-            let mut ends = Cells::new();
-            for lengths in &batches {
-                let mut end = 0;
-                let mut expected = vec![0];
-                for (row, length) in (0..).zip(lengths) {
-                    if let Some(length) = length {
-                        end += length;
-                        ends.push(row, end);
-                    }
-                    expected.push(end);
-                }
-                prop_assert_eq!(&ends.offsets(lengths.len())[..], &expected[..]);
-                ends.clear(lengths.len());
-            }
-        }
     }
 }

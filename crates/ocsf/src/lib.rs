@@ -5,12 +5,14 @@
 //! records into record batches, [`rows_to_json`] turns them back into OCSF JSON. This crate knows nothing of AWS.
 
 mod bits;
+mod cells;
 mod columns;
 mod record;
 mod rows;
 mod rules;
 pub mod schema;
 mod shape;
+mod texts;
 pub mod validate;
 
 pub use columns::TableBuilder;

@@ -60,8 +60,8 @@ fn value(
         return Ok(Value::Null);
     }
     Ok(match column.data_type() {
-        DataType::Utf8 => {
-            let text = column.as_string::<i32>().value(row);
+        DataType::Utf8 | DataType::Dictionary(..) => {
+            let text = text(column, row)?;
             let is_json = attribute.is_some_and(|attribute| attribute.kind == AttributeKind::Scalar(ScalarType::Json));
             if is_json && text.starts_with(['{', '[']) {
                 serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
@@ -99,13 +99,25 @@ fn value(
             let (keys, texts) = (entries.column(0), entries.column(1));
             let mut object = Map::new();
             for entry in 0..entries.len() {
-                let key = keys.as_string::<i32>().value(entry);
+                let key = text(keys, entry)?;
                 object.insert(key.to_owned(), value(schema, None, texts.as_ref(), entry)?);
             }
             Value::Object(object)
         }
-        other => {
-            return Err(ArrowError::NotYetImplemented(format!("no OCSF attribute is stored as {other}")));
-        }
+        other => return Err(unknown(other)),
     })
+}
+
+/// A text of a column, plain or in a dictionary.
+fn text(column: &dyn Array, row: usize) -> Result<&str, ArrowError> {
+    if let Some(texts) = column.as_string_opt::<i32>() {
+        return Ok(texts.value(row));
+    }
+    let dictionary = column.as_dictionary_opt::<Int32Type>().ok_or_else(|| unknown(column.data_type()))?;
+    let texts = dictionary.values().as_string_opt::<i32>().ok_or_else(|| unknown(column.data_type()))?;
+    Ok(texts.value(dictionary.keys().value(row) as usize))
+}
+
+fn unknown(data_type: &DataType) -> ArrowError {
+    ArrowError::NotYetImplemented(format!("no OCSF attribute is stored as {data_type}"))
 }
