@@ -10,6 +10,7 @@ use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -292,6 +293,10 @@ impl Run {
         if let Some(limit) = self.options.memory_limit {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(limit)));
+        }
+        if let Some(folder) = &self.folder {
+            let caches = CacheManagerConfig::default().with_file_metadata_cache(Some(folder.footers()));
+            runtime = runtime.with_cache_manager(caches);
         }
         let runtime = runtime.build_arc()?;
         if let Some(folder) = &self.folder {

@@ -146,6 +146,29 @@ async fn a_query_of_one_day_opens_the_objects_of_that_day_only() {
 }
 
 #[tokio::test]
+async fn the_next_window_of_a_day_reads_no_footer_again_unless_the_object_is_another() {
+    let lake = thirty_days();
+    let engine = open(lake.folder.path()).await;
+    let window = |hour: i64| {
+        let begin = FIRST + 14 * DAY + hour * 3_600_000;
+        format!(
+            "SELECT count(process.cmd_line) FROM windows_sysmon_1007
+            WHERE eventday = '20240115' AND time >= {begin} AND time < {}",
+            begin + 3_600_000
+        )
+    };
+    let (first_rows, first) = run(&engine, &window(0)).await;
+    let (again_rows, again) = run(&engine, &window(0)).await;
+    assert_eq!(first_rows, again_rows);
+    assert!(again.scanned_bytes > 0 && again.scanned_bytes < first.scanned_bytes, "{first:?} {again:?}");
+
+    // The day's object is replaced by one without that day's rows.
+    let key = "ext/windows-sysmon-1007/region=eu-central-1/accountId=123456789012/eventDay=20240115";
+    write(&lake.folder.path().join(key), &day(3, true));
+    assert_eq!(run(&engine, &window(0)).await.0, [[json!(0)]]);
+}
+
+#[tokio::test]
 async fn nested_columns_of_files_have_their_types() {
     let lake = thirty_days();
     let engine = open(lake.folder.path()).await;

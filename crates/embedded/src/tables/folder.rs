@@ -18,9 +18,11 @@ use datafusion::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::cache::cache_manager::{CacheManager, CacheManagerConfig, FileMetadataCache};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -43,25 +45,35 @@ pub(crate) struct Folder {
     root: PathBuf,
     database: String,
     store: Arc<LocalFileSystem>,
-    /// What the footers of files said.
-    footers: Mutex<HashMap<PathBuf, (SystemTime, SchemaRef)>>,
+    /// The columns that files have.
+    schemas: Mutex<HashMap<PathBuf, (SystemTime, SchemaRef)>>,
+    /// The footers and page indexes of files, which the windows of a rule read again and again.
+    footers: Arc<FileMetadataCache>,
 }
 
 impl Folder {
     pub(crate) fn new(root: &Path, database: &str) -> Result<Self, QueryError> {
         let root = root.canonicalize().map_err(|error| unreadable(root, &error))?;
+        let footers = CacheManager::try_new(&CacheManagerConfig::default())
+            .map_err(|error| QueryError::Unavailable(error.to_string()))?
+            .get_file_metadata_cache();
         let store = LocalFileSystem::new_with_prefix(&root)
             .map_err(|error| QueryError::Unavailable(format!("{}: {error}", root.display())))?;
         Ok(Self {
             root,
             database: database.to_lowercase(),
             store: Arc::new(store),
-            footers: Mutex::new(HashMap::new()),
+            schemas: Mutex::new(HashMap::new()),
+            footers,
         })
     }
 
     pub(crate) fn store(&self) -> Arc<LocalFileSystem> {
         Arc::clone(&self.store)
+    }
+
+    pub(crate) fn footers(&self) -> Arc<FileMetadataCache> {
+        Arc::clone(&self.footers)
     }
 
     /// The tables that there are now. A source without an object has no columns and is left out.
@@ -154,14 +166,14 @@ impl Folder {
             }
         }
         let Some((modified, file)) = newest else { return Ok(None) };
-        if let Some((_, schema)) = self.footers.lock().get(&file).filter(|(time, _)| *time == modified) {
+        if let Some((_, schema)) = self.schemas.lock().get(&file).filter(|(time, _)| *time == modified) {
             return Ok(Some(Arc::clone(schema)));
         }
         let open = fs::File::open(&file).map_err(|error| unreadable(&file, &error))?;
         let metadata = ArrowReaderMetadata::load(&open, ArrowReaderOptions::new())
             .map_err(|error| QueryError::Failed(format!("{} is not a Parquet object: {error}", file.display())))?;
         let schema = Arc::clone(metadata.schema());
-        self.footers.lock().insert(file, (modified, Arc::clone(&schema)));
+        self.schemas.lock().insert(file, (modified, Arc::clone(&schema)));
         Ok(Some(schema))
     }
 }
@@ -312,9 +324,15 @@ impl TableProvider for LakeTable {
         }
         let global = state.config_options().execution.parquet.clone();
         let options = TableParquetOptions { global, ..TableParquetOptions::default() };
-        let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(options);
+        let url = ObjectStoreUrl::parse(STORE_URL)?;
+        let runtime = state.runtime_env();
+        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let readers = CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, footers);
+        let source = ParquetSource::new(self.schema.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
-        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, Arc::new(source))
+        let scan = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)

@@ -33,7 +33,7 @@ impl Meter {
         Self { limit, ..Self::default() }
     }
 
-    /// Bytes of footers, page indexes and column chunks that were read.
+    /// Bytes of footers, page indexes and column chunks that were read. What a statement before read of a footer is kept.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
