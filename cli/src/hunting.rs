@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use detection::finding::{FindingContext, findings};
 use detection::rule::{ParameterValues, Rule};
-use detection::trial::shipped_sources;
+use detection::shipped_sources;
 use detection::window::Timing;
 use detection::{Catalog, Finding, Window, statement};
 use jiff::Timestamp;

@@ -32,5 +32,5 @@ pub use finding::Finding;
 pub use json_schema::json_schema;
 pub use message::{Message, PublishError, Publisher};
 pub use rule::Rule;
-pub use shipped::SHIPPED_RULES;
+pub use shipped::{SHIPPED_RULES, shipped_sources};
 pub use window::Window;

@@ -1,12 +1,71 @@
-//! The rules that ship with Sluice.
+//! The rules that ship with Sluice, and the tables of its shipped mappings.
+
+use crate::catalog::KnownSource;
 
 /// The rule files of the project's `detections/`, by their path in it.
 pub const SHIPPED_RULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped_rules.rs"));
 
+/// The columns of the shipped mappings' tables: source, table, `class_uid`, column and type in a line. They follow from the
+/// mappings, which the function that detects need not compile for them; a test compares the two.
+static SOURCES: &str = include_str!("../data/shipped-sources.tsv");
+
+/// The sources of all shipped mappings, for a [`Catalog`](crate::Catalog).
+///
+/// # Errors
+/// Tables that cannot be read, which the tests rule out.
+pub fn shipped_sources() -> Result<Vec<KnownSource>, String> {
+    let mut sources: Vec<KnownSource> = Vec::new();
+    for line in SOURCES.lines() {
+        let [source, table, class, column, column_type] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err(format!("five fields expected in `{line}`"));
+        };
+        let class: u32 = class.parse().map_err(|error| format!("{error} in `{line}`"))?;
+        let column_type = column_type.parse().map_err(|error| format!("{error} in `{line}`"))?;
+        if sources.last().is_none_or(|last| last.name != source) {
+            sources.push(KnownSource { name: source.to_owned(), tables: Vec::new() });
+        }
+        let Some(tables) = sources.last_mut().map(|last| &mut last.tables) else { continue };
+        if tables.last().is_none_or(|(name, ..)| name != table) {
+            tables.push((table.to_owned(), class, Vec::new()));
+        }
+        if let Some((_, _, columns)) = tables.last_mut() {
+            columns.push((column.to_owned(), column_type));
+        }
+    }
+    Ok(sources)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
     use super::*;
-    use crate::Rule;
+    use crate::{Rule, trial};
+
+    #[test]
+    fn the_tables_are_those_of_the_shipped_mappings() {
+        let mapped: Vec<KnownSource> = pipeline::SHIPPED_MAPPINGS
+            .iter()
+            .map(|(name, text)| trial::known_source(&pipeline::Source::new(name, text, &|_| None).unwrap()))
+            .collect();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            let mut text = String::new();
+            for source in &mapped {
+                for (table, class, columns) in &source.tables {
+                    for (column, column_type) in columns {
+                        writeln!(text, "{}\t{table}\t{class}\t{column}\t{column_type}", source.name).unwrap();
+                    }
+                }
+            }
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/shipped-sources.tsv");
+            return std::fs::write(file, text).unwrap();
+        }
+        assert!(
+            shipped_sources().unwrap() == mapped,
+            "data/shipped-sources.tsv is old: UPDATE_GOLDEN=1 cargo test -p detection --lib"
+        );
+    }
 
     #[test]
     fn every_shipped_rule_is_accepted_without_a_warning() {

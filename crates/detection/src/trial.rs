@@ -18,6 +18,7 @@ use sql::types::ColumnType;
 use crate::catalog::{Catalog, KnownSource};
 use crate::finding::{Finding, FindingContext, findings};
 use crate::rule::{Expectation, Rule, Test, TestEvents, TestInput};
+use crate::shipped_sources;
 use crate::statement;
 use crate::window::Window;
 
@@ -100,17 +101,6 @@ async fn found(
     let hits = prepared.hits(rule, &answer)?;
     let context = FindingContext::default();
     Ok(findings(rule, window, &hits, usize::MAX, window.end, &context))
-}
-
-/// The sources of all shipped mappings, for a [`Catalog`].
-///
-/// # Errors
-/// A shipped mapping that is refused, which the tests rule out.
-pub fn shipped_sources() -> Result<Vec<KnownSource>, String> {
-    let sources = pipeline::SHIPPED_MAPPINGS
-        .iter()
-        .map(|(name, text)| Source::new(name, text, &|_| None).map(|source| known_source(&source)).map_err(trouble));
-    sources.collect()
 }
 
 /// What a source's mapping says of its tables, for a [`Catalog`].

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use detection::catalog::Catalog;
 use detection::diagnostic::{DIAGNOSTICS, Diagnostic, SourceText, sort};
-use detection::{Rule, lint, trial};
+use detection::{Rule, lint};
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint");
@@ -27,7 +27,7 @@ fn faults(name: &str, text: &str) -> Vec<Diagnostic> {
     let checked = lint::check(text);
     let mut faults = checked.diagnostics;
     if let Some(rule) = &checked.rule {
-        let catalog = Catalog::of_tables(&[], &trial::shipped_sources().unwrap(), "sluice");
+        let catalog = Catalog::of_tables(&[], &detection::shipped_sources().unwrap(), "sluice");
         faults.extend(lint::against_catalog(rule, &catalog));
         if name.starts_with("twice") {
             let twice: Vec<(&str, &Rule)> = vec![("other.yaml", rule), (name, rule)];

@@ -50,7 +50,7 @@ fn rules() -> Vec<(PathBuf, Rule)> {
 }
 
 fn catalog() -> Catalog {
-    Catalog::of_tables(&[], &trial::shipped_sources().unwrap(), "sluice")
+    Catalog::of_tables(&[], &detection::shipped_sources().unwrap(), "sluice")
 }
 
 #[test]
@@ -141,7 +141,7 @@ async fn the_examples_of_the_reference_page_work() {
 #[test]
 fn every_rule_has_a_statement_that_names_partitions() {
     let window = Window { start: 1_714_557_600_000, end: 1_714_561_200_000 };
-    let known = trial::shipped_sources().unwrap();
+    let known = detection::shipped_sources().unwrap();
     // As if all tables were there.
     let tables: Vec<sql::table::Table> = known
         .iter()

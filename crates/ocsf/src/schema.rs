@@ -97,15 +97,15 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The facts of `version`, read from the embedded text on first use (below two milliseconds) and kept.
+    /// The facts of `version`, read from the embedded text, which is compressed, on first use (below two milliseconds) and kept.
     pub fn get(version: Version) -> &'static Self {
         static V1_1_0: OnceLock<Schema> = OnceLock::new();
         static V1_3_0: OnceLock<Schema> = OnceLock::new();
-        let (cell, text) = match version {
-            Version::V1_1_0 => (&V1_1_0, include_str!("../data/ocsf-1.1.0.txt")),
-            Version::V1_3_0 => (&V1_3_0, include_str!("../data/ocsf-1.3.0.txt")),
+        let (cell, packed): (_, &[u8]) = match version {
+            Version::V1_1_0 => (&V1_1_0, include_bytes!(concat!(env!("OUT_DIR"), "/ocsf-1.1.0.txt"))),
+            Version::V1_3_0 => (&V1_3_0, include_bytes!(concat!(env!("OUT_DIR"), "/ocsf-1.3.0.txt"))),
         };
-        cell.get_or_init(|| match facts::parse(version, text) {
+        cell.get_or_init(|| match facts::unpack(packed).and_then(|text| facts::parse(version, text)) {
             Ok(schema) => schema,
             #[expect(
                 clippy::panic,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use detection::catalog::KnownSource;
 use detection::detector::{DetectError, Due};
 use detection::finding::FindingContext;
-use detection::trial::shipped_sources;
+use detection::shipped_sources;
 use detection::{Catalog, Collected, Detector, Rule, Settings};
 use function::{Handler, HandlerError, Invocation, Metrics, StartError, Unit};
 use lake::store::{self, Store};
@@ -150,7 +150,7 @@ impl Detect {
     fn sources(&self) -> &[KnownSource] {
         self.sources.get_or_init(|| {
             shipped_sources().unwrap_or_else(|error| {
-                tracing::error!(error, "the shipped mappings cannot be read");
+                tracing::error!(error, "the tables of the shipped mappings cannot be read");
                 Vec::new()
             })
         })

@@ -3,6 +3,9 @@
 //! All names stay borrows of the embedded text. The file is our own, so the reader is strict: whatever it does not
 //! understand is an error that names the line.
 
+use std::io::Read as _;
+
+use flate2::read::ZlibDecoder;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -19,6 +22,15 @@ pub(super) struct FactsError {
 }
 
 /// Reads the facts of `version`.
+/// The text of a facts file that the build has compressed.
+pub(super) fn unpack(packed: &[u8]) -> Result<&'static str, FactsError> {
+    let mut text = String::new();
+    match ZlibDecoder::new(packed).read_to_string(&mut text) {
+        Ok(_) => Ok(text.leak()),
+        Err(error) => Err(FactsError { line: 0, problem: error.to_string() }),
+    }
+}
+
 pub(super) fn parse(version: Version, text: &'static str) -> Result<Schema, FactsError> {
     let mut reader = Reader::new(text);
     // Attributes point at objects that come later in the file, so their ids are given out first.

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use detection::trial::{self, Engines, shipped_sources};
+use detection::shipped_sources;
+use detection::trial::{self, Engines};
 use detection::{Catalog, Rule, SHIPPED_RULES, Window, statement};
 use query::{Answer, BoxFuture, Engine, QueryError, Statement};
 use same_rows::{Both, Lake, Tally, server};
