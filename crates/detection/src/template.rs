@@ -126,6 +126,11 @@ pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
                     pieces.push(Piece::Parameter(name.to_owned(), span.clone()));
                 } else if content == "window" || content.starts_with("window:") {
                     let alias = content.strip_prefix("window:").map(str::to_owned);
+                    if !restricts(&tokens, index) {
+                        let message = format!("`{{{{{content}}}}}` does not restrict what is read");
+                        let help = "make it a term of its own: WHERE {{window}} AND (… OR …)";
+                        fault(FaultKind::NoWindow, span, message, Some(help));
+                    }
                     windows.push((pieces.len(), alias, scopes.iter().rev().copied().collect(), span.clone()));
                     pieces.push(Piece::Window(Vec::new()));
                 } else if is_table(content) {
@@ -176,6 +181,82 @@ pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
         fault(FaultKind::NoWindow, &table.span, message, Some(&help));
     }
     if faults.is_empty() { Ok(Template { pieces, tables }) } else { Err(faults) }
+}
+
+/// Whether the token at `index` is a term of a WHERE or an ON, of which all terms must hold: no OR and no NOT can undo it.
+fn restricts(tokens: &[(Token, Range<usize>)], index: usize) -> bool {
+    const BEGINS: &[&str] = &["where", "on"];
+    const UNDOES: &[&str] = &["or", "case", "when", "then", "else"];
+    /// Words before which a condition ends.
+    const ENDS: &[&str] = &[
+        "group",
+        "having",
+        "window",
+        "order",
+        "offset",
+        "limit",
+        "fetch",
+        "union",
+        "intersect",
+        "except",
+        "join",
+        "inner",
+        "left",
+        "right",
+        "full",
+        "cross",
+        "natural",
+        "where",
+    ];
+    let is_begin = |before: &Token| match before {
+        Token::Word(word) => word == "and" || BEGINS.contains(&word.as_str()),
+        token => *token == Token::Open,
+    };
+    let is_end = |after: &Token| match after {
+        Token::Word(word) => word == "and" || ENDS.contains(&word.as_str()),
+        token => matches!(token, Token::Close | Token::Semicolon),
+    };
+    // The term, and then the parentheses around it.
+    let (mut first, mut last) = (index, index);
+    loop {
+        let (before, open) = beside(tokens[..first].iter().rev(), &Token::Close, &Token::Open);
+        let (after, close) = beside(tokens[last + 1..].iter(), &Token::Open, &Token::Close);
+        let begins = before.iter().position(|word| BEGINS.contains(word));
+        let ends = after.iter().position(|word| ENDS.contains(word)).unwrap_or(after.len());
+        let mut terms = before[..begins.unwrap_or(before.len())].iter().chain(&after[..ends]);
+        let is_term = first.checked_sub(1).is_some_and(|at| is_begin(&tokens[at].0))
+            && tokens.get(last + 1).is_none_or(|(after, _)| is_end(after));
+        if !is_term || terms.any(|word| UNDOES.contains(word)) {
+            return false;
+        }
+        if begins.is_some() {
+            return true;
+        }
+        let (Some(open), Some(close)) = (open, close) else { return false };
+        (first, last) = (first - 1 - open, last + 1 + close);
+    }
+}
+
+/// The words of the same parentheses, and after how many tokens these end.
+fn beside<'t>(
+    tokens: impl Iterator<Item = &'t (Token, Range<usize>)>,
+    deeper: &Token,
+    shallower: &Token,
+) -> (Vec<&'t str>, Option<usize>) {
+    let mut depth = 0_usize;
+    let mut words = Vec::new();
+    for (at, (token, _)) in tokens.enumerate() {
+        match token {
+            Token::Word(word) if depth == 0 => words.push(word.as_str()),
+            token if token == deeper => depth += 1,
+            token if token == shallower => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return (words, Some(at)),
+            },
+            _ => {}
+        }
+    }
+    (words, None)
 }
 
 /// The alias that follows a table: `AS e`, or `e` if that is no word of SQL's own.
@@ -330,7 +411,11 @@ mod tests {
     #[test]
     fn a_window_belongs_to_the_table_of_its_select() {
         assert_eq!(windows("SELECT * FROM {{a}} WHERE {{window}} AND x = 1"), [[0]]);
-        assert_eq!(windows("SELECT * FROM {{a}} WHERE (({{window}}) OR FALSE)"), [[0]]);
+        assert_eq!(
+            windows("SELECT * FROM {{a}} WHERE (x = 1 OR y = 2) AND ((z = 3) AND ({{window}})) GROUP BY z"),
+            [[0]]
+        );
+        assert_eq!(windows("SELECT * FROM {{a}} e LEFT JOIN {{b}} f ON {{window:f}} WHERE {{window:e}}"), [[1], [0]]);
         assert_eq!(
             windows("SELECT * FROM {{a}} AS e JOIN {{b}} f ON e.x = f.x WHERE {{window:f}} AND {{window:e}}"),
             [[1], [0]]
@@ -358,6 +443,30 @@ mod tests {
         assert_eq!(found("SELECT * FROM {{a}} -- WHERE {{window}}"), [no_window("a")]);
         assert_eq!(found("SELECT * FROM {{a}} WHERE '{{window}}' = ''").len(), 2);
         assert_eq!(found("SELECT 1")[0].0, FaultKind::NoWindow);
+    }
+
+    #[test]
+    fn a_window_that_need_not_hold_is_a_fault() {
+        for condition in [
+            "{{window}} OR TRUE",
+            "TRUE OR {{window}}",
+            "x = 1 OR y = 2 AND {{window}}",
+            "NOT {{window}}",
+            "NOT ({{window}})",
+            "(({{window}}) OR FALSE)",
+            "(x = 1 AND {{window}}) OR y = 2",
+            "coalesce({{window}}, TRUE)",
+            "CASE WHEN x = 1 AND {{window}} THEN TRUE ELSE TRUE END",
+            "{{window}} IS NULL",
+            "x = {{window}}",
+        ] {
+            let sql = format!("SELECT * FROM {{{{a}}}} WHERE {condition} GROUP BY x");
+            let found = faults(&sql);
+            assert_eq!(found.len(), 1, "{sql}: {found:?}");
+            assert_eq!((found[0].0, found[0].1), (FaultKind::NoWindow, "{{window}}"), "{sql}");
+        }
+        assert_eq!(faults("SELECT {{window}} FROM {{a}}").len(), 1);
+        assert_eq!(faults("SELECT x FROM {{a}} GROUP BY x HAVING {{window}}").len(), 1);
     }
 
     #[test]

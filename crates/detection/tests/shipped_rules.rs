@@ -13,6 +13,7 @@ use detection::message::MAX_MESSAGE_BYTES;
 use detection::trial::{self, Engines};
 use detection::{Rule, Window};
 use embedded::{Embedded, Options};
+use lake::key::EventDay;
 use ocsf::validate::Severity;
 use ocsf::{Schema, Version, validate_event};
 use query::{BoxFuture, Engine, QueryError};
@@ -107,6 +108,62 @@ async fn every_rule_finds_what_its_tests_say_and_ocsf_accepts_its_findings() {
     }
     assert!(failures.is_empty(), "{} of {tests} tests:\n{}", failures.len(), failures.join("\n"));
     println!("{tests} tests of rules");
+}
+
+/// The objects below a folder.
+fn objects(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(objects(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+/// How many objects a rule's statement over some days reads of a lake.
+async fn objects_read(rule: &Rule, lake: &Path, window: Window) -> u64 {
+    let engine = OverFolder.open(lake).await.unwrap();
+    let tables = engine.tables().await.unwrap();
+    let catalog = Catalog::of_tables(&tables, &detection::shipped_sources().unwrap(), "sluice");
+    let prepared = detection::statement::build(rule, &catalog, window, &rule.tests[0].parameters, 10_000).unwrap();
+    engine.run(&prepared.statement).await.unwrap().statistics.scanned_objects.unwrap()
+}
+
+/// A lake of 31 days, each with the objects of a test's day: only those of the day asked for are opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_over_one_day_reads_the_objects_of_that_day_only() {
+    const DAY: i64 = 86_400_000;
+    for (path, rule) in rules() {
+        let lake = tempfile::tempdir().unwrap();
+        trial::run(&rule, &rule.tests[0], path.parent().unwrap(), lake.path(), &OverFolder).await;
+        let of_day = |path: &Path| {
+            let folder = path.parent().unwrap().to_str().unwrap().to_owned();
+            let (partition, day) = folder.rsplit_once("eventDay=").unwrap();
+            (partition.to_owned(), day.parse::<EventDay>().unwrap())
+        };
+        let written = objects(&lake.path().join("ext"));
+        let first = written.iter().map(|path| of_day(path).1.start_millis()).min().unwrap();
+        for object in &written {
+            let (partition, day) = of_day(object);
+            for days in 1..=30 {
+                let before = EventDay::of_millis(day.start_millis() - days * DAY).unwrap();
+                let folder = format!("{partition}eventDay={before}");
+                fs::create_dir_all(&folder).unwrap();
+                fs::copy(object, Path::new(&folder).join(object.file_name().unwrap())).unwrap();
+            }
+        }
+        let of_first_day = objects(&lake.path().join("ext"));
+        let of_first_day = of_first_day.iter().filter(|path| of_day(path).1.start_millis() == first).count() as u64;
+        let one = objects_read(&rule, lake.path(), Window { start: first, end: first + DAY }).await;
+        let all = objects_read(&rule, lake.path(), Window { start: first - 30 * DAY, end: first + DAY }).await;
+        assert!(one > 0 && one <= of_first_day, "{}: {one} of {of_first_day} objects", path.display());
+        // Where a test has events of two days, those of the second have no copy on the first of 31.
+        assert!(all >= one * 30, "{}: {one} objects of a day, {all} of 31", path.display());
+        println!("{}: {one} objects of a day, {all} of 31", rule.title);
+    }
 }
 
 /// The YAML blocks of the reference page that are rules, and the one that is a catalog.

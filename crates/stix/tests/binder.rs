@@ -223,8 +223,12 @@ struct Event {
 
 fn vectors() -> Option<Vectors> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-semantics-vectors.json");
-    let path = std::env::var_os("SLUICE_STIX_SEMANTICS").map_or(shared, PathBuf::from);
+    let asked_for = std::env::var_os("SLUICE_STIX_SEMANTICS").map(PathBuf::from);
+    // A file that is asked for must be there.
+    let is_asked_for = asked_for.is_some();
+    let path = asked_for.unwrap_or(shared);
     let Ok(text) = std::fs::read(&path) else {
+        assert!(!is_asked_for, "there is no {}", path.display());
         eprintln!("skipped: there is no {}", path.display());
         return None;
     };
