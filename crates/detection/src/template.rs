@@ -183,37 +183,38 @@ pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
     if faults.is_empty() { Ok(Template { pieces, tables }) } else { Err(faults) }
 }
 
+/// Words with which a clause of a SELECT, a join or another SELECT begins.
+const CLAUSES: &[&str] = &[
+    "where",
+    "join",
+    "inner",
+    "left",
+    "right",
+    "full",
+    "cross",
+    "natural",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "offset",
+    "fetch",
+    "union",
+    "intersect",
+    "except",
+    "window",
+];
+
 /// Whether the token at `index` is a term of a WHERE or an ON, of which all terms must hold: no OR and no NOT can undo it.
 fn restricts(tokens: &[(Token, Range<usize>)], index: usize) -> bool {
     const BEGINS: &[&str] = &["where", "on"];
     const UNDOES: &[&str] = &["or", "case", "when", "then", "else"];
-    /// Words before which a condition ends.
-    const ENDS: &[&str] = &[
-        "group",
-        "having",
-        "window",
-        "order",
-        "offset",
-        "limit",
-        "fetch",
-        "union",
-        "intersect",
-        "except",
-        "join",
-        "inner",
-        "left",
-        "right",
-        "full",
-        "cross",
-        "natural",
-        "where",
-    ];
     let is_begin = |before: &Token| match before {
         Token::Word(word) => word == "and" || BEGINS.contains(&word.as_str()),
         token => *token == Token::Open,
     };
     let is_end = |after: &Token| match after {
-        Token::Word(word) => word == "and" || ENDS.contains(&word.as_str()),
+        Token::Word(word) => word == "and" || CLAUSES.contains(&word.as_str()),
         token => matches!(token, Token::Close | Token::Semicolon),
     };
     // The term, and then the parentheses around it.
@@ -222,11 +223,14 @@ fn restricts(tokens: &[(Token, Range<usize>)], index: usize) -> bool {
         let (before, open) = beside(tokens[..first].iter().rev(), &Token::Close, &Token::Open);
         let (after, close) = beside(tokens[last + 1..].iter(), &Token::Open, &Token::Close);
         let begins = before.iter().position(|word| BEGINS.contains(word));
-        let ends = after.iter().position(|word| ENDS.contains(word)).unwrap_or(after.len());
-        let mut terms = before[..begins.unwrap_or(before.len())].iter().chain(&after[..ends]);
+        let ends = after.iter().position(|word| CLAUSES.contains(word)).unwrap_or(after.len());
+        let before = &before[..begins.unwrap_or(before.len())];
+        let mut terms = before.iter().chain(&after[..ends]);
         let is_term = first.checked_sub(1).is_some_and(|at| is_begin(&tokens[at].0))
             && tokens.get(last + 1).is_none_or(|(after, _)| is_end(after));
-        if !is_term || terms.any(|word| UNDOES.contains(word)) {
+        // Behind another clause it is a term of that one, as of HAVING.
+        let is_in_clause = !before.iter().any(|word| CLAUSES.contains(word));
+        if !is_term || !is_in_clause || terms.any(|word| UNDOES.contains(word)) {
             return false;
         }
         if begins.is_some() {
@@ -261,40 +265,14 @@ fn beside<'t>(
 
 /// The alias that follows a table: `AS e`, or `e` if that is no word of SQL's own.
 fn alias_after(tokens: &[(Token, Range<usize>)]) -> Option<String> {
-    const NOT_AN_ALIAS: &[&str] = &[
-        "where",
-        "join",
-        "inner",
-        "left",
-        "right",
-        "full",
-        "cross",
-        "on",
-        "using",
-        "group",
-        "having",
-        "order",
-        "limit",
-        "offset",
-        "fetch",
-        "union",
-        "intersect",
-        "except",
-        "window",
-        "tablesample",
-        "natural",
-        "match_recognize",
-        "for",
-        "with",
-        "select",
-    ];
+    const OTHERS: &[&str] = &["on", "using", "tablesample", "match_recognize", "for", "with", "select"];
     let word = |index: usize| match tokens.get(index) {
         Some((Token::Word(word), _)) => Some(word.as_str()),
         _ => None,
     };
     let name = match word(0) {
         Some("as") => word(1),
-        Some(word) if !NOT_AN_ALIAS.contains(&word) => Some(word),
+        Some(word) if !CLAUSES.contains(&word) && !OTHERS.contains(&word) => Some(word),
         _ => None,
     };
     name.map(|name| match name.strip_prefix('"') {
@@ -467,6 +445,7 @@ mod tests {
         }
         assert_eq!(faults("SELECT {{window}} FROM {{a}}").len(), 1);
         assert_eq!(faults("SELECT x FROM {{a}} GROUP BY x HAVING {{window}}").len(), 1);
+        assert_eq!(faults("SELECT x FROM {{a}} WHERE x = 1 GROUP BY x HAVING x > 0 AND {{window}}").len(), 1);
     }
 
     #[test]
