@@ -66,6 +66,9 @@ diagnostics::diagnostics! {
         "A test has events of at least one source, and `expect`.";
     E226 DedupeOutsideGroup Error "`dedupe` names a column that a group does not have"
         "With `group_by`, findings have the columns of `group_by`, and `event_count`, `start_time` and `end_time`.";
+    E227 ReadByName Error "SQL that reads a table by its own name"
+        "It would be read without bounds of time, and the rule would mean something else, or nothing, in another lake. Write \
+         the logical table, as `{{aws-cloudtrail}}`; a catalog file can give one to any table.";
 
     W201 RevokedTechnique Warning "an ATT&CK id that is revoked or deprecated"
         "It still works in findings, but tools that know today's ATT&CK will not find it.";

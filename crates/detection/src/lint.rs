@@ -266,6 +266,7 @@ impl Lint<'_> {
                         FaultKind::InQuotes => Code::TemplateInQuotes,
                         FaultKind::NoWindow => Code::NoWindow,
                         FaultKind::NotOneQuery => Code::NotAQuery,
+                        FaultKind::ReadByName => Code::ReadByName,
                     };
                     let diagnostic = Diagnostic::new(code, places.of(fault.span), fault.message);
                     self.fault(match fault.help {

@@ -1,8 +1,12 @@
 //! `{{…}}` in the SQL of a rule: where they stand, and what they stand for.
 
+mod named;
+mod tokens;
+
 use std::ops::Range;
 
 use crate::form::{is_name, is_table};
+use tokens::{Token, tokens, unquoted};
 
 /// SQL cut at its templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,21 +55,7 @@ pub(crate) enum FaultKind {
     InQuotes,
     NoWindow,
     NotOneQuery,
-}
-
-/// A word of SQL, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    /// A name or keyword, in lower case; quoted names with their quotes.
-    Word(String),
-    Open,
-    Close,
-    Semicolon,
-    /// `{{content}}`
-    Hole(String),
-    /// `{{content}}` within quotes.
-    QuotedHole,
-    Other,
+    ReadByName,
 }
 
 /// The place of a window's piece, its alias, the scopes from the innermost outwards, and its span.
@@ -85,7 +75,7 @@ pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
     let mut next_scope = 1;
     let mut end_of_last = 0;
     let first_word = tokens.iter().find(|(token, _)| *token != Token::Open);
-    if !first_word.is_some_and(|(token, _)| matches!(token, Token::Word(word) if word == "select" || word == "with")) {
+    if !first_word.is_some_and(|(token, _)| token.is_word("select") || token.is_word("with")) {
         let span = first_word.map_or(0..0, |(_, span)| span.clone());
         fault(FaultKind::NotOneQuery, &span, "a rule's SQL begins with SELECT or WITH".to_owned(), None);
     }
@@ -168,7 +158,13 @@ pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
         found.iter().for_each(|index| bounded[*index] = true);
         pieces[piece] = Piece::Window(found);
     }
-    if tables.is_empty() {
+    let by_name = named::relations(&tokens);
+    for span in &by_name {
+        let message = format!("`{}` is read by its own name, whatever the window", &sql[span.clone()]);
+        let help = "write the logical table, as {{aws-cloudtrail}}, and {{window}}; a catalog file can name any table";
+        fault(FaultKind::ReadByName, span, message, Some(help));
+    }
+    if tables.is_empty() && by_name.is_empty() {
         let help = "FROM {{aws-cloudtrail}} WHERE {{window}}";
         fault(FaultKind::NoWindow, &(0..0), "the SQL reads no logical table".to_owned(), Some(help));
     }
@@ -266,106 +262,13 @@ fn beside<'t>(
 /// The alias that follows a table: `AS e`, or `e` if that is no word of SQL's own.
 fn alias_after(tokens: &[(Token, Range<usize>)]) -> Option<String> {
     const OTHERS: &[&str] = &["on", "using", "tablesample", "match_recognize", "for", "with", "select"];
-    let word = |index: usize| match tokens.get(index) {
-        Some((Token::Word(word), _)) => Some(word.as_str()),
-        _ => None,
-    };
+    let word = |index: usize| tokens.get(index).and_then(|(token, _)| token.word());
     let name = match word(0) {
         Some("as") => word(1),
         Some(word) if !CLAUSES.contains(&word) && !OTHERS.contains(&word) => Some(word),
         _ => None,
     };
-    name.map(|name| match name.strip_prefix('"') {
-        Some(quoted) => quoted.trim_end_matches('"').replace("\"\"", "\""),
-        None => name.to_owned(),
-    })
-}
-
-/// The tokens of a text, comments and white space apart. Whatever is no valid SQL comes out as [`Token::Other`]: the engine
-/// says so better.
-fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
-    let bytes = sql.as_bytes();
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let start = at;
-        let rest = &bytes[at..];
-        let token = match rest {
-            [b'-', b'-', ..] => {
-                at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-                continue;
-            }
-            [b'/', b'*', ..] => {
-                at = sql[at + 2..].find("*/").map_or(bytes.len(), |end| at + 2 + end + 2);
-                continue;
-            }
-            [quote @ (b'\'' | b'"'), ..] => {
-                at = end_of_quoted(bytes, at);
-                for (hole, _) in sql[start..at].match_indices("{{") {
-                    let hole = start + hole;
-                    let end = sql[hole..at].find("}}").map_or(at, |end| hole + end + 2);
-                    tokens.push((Token::QuotedHole, hole..end));
-                }
-                match quote {
-                    b'"' => Token::Word(sql[start..at].to_owned()),
-                    _ => Token::Other,
-                }
-            }
-            [b'{', b'{', ..] => match sql[at..].find("}}") {
-                Some(length) => {
-                    at += length + 2;
-                    Token::Hole(sql[start + 2..at - 2].to_owned())
-                }
-                None => {
-                    at = bytes.len();
-                    Token::Hole(sql[start + 2..].to_owned())
-                }
-            },
-            [b'(', ..] => {
-                at += 1;
-                Token::Open
-            }
-            [b')', ..] => {
-                at += 1;
-                Token::Close
-            }
-            [b';', ..] => {
-                at += 1;
-                Token::Semicolon
-            }
-            [first, ..] if first.is_ascii_alphabetic() || *first == b'_' => {
-                let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                at += rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len());
-                Token::Word(sql[start..at].to_ascii_lowercase())
-            }
-            _ => {
-                // By characters, so that slices stay within them.
-                at += sql[at..].chars().next().map_or(1, char::len_utf8);
-                if rest[0].is_ascii_whitespace() {
-                    continue;
-                }
-                Token::Other
-            }
-        };
-        tokens.push((token, start..at));
-    }
-    tokens
-}
-
-/// Where a quoted text that begins at `start` ends; a doubled quote is part of it.
-fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
-    let quote = bytes[start];
-    let mut at = start + 1;
-    while at < bytes.len() {
-        if bytes[at] == quote {
-            if bytes.get(at + 1) != Some(&quote) {
-                return at + 1;
-            }
-            at += 1;
-        }
-        at += 1;
-    }
-    at
+    name.map(unquoted)
 }
 
 #[cfg(test)]
@@ -421,6 +324,14 @@ mod tests {
         assert_eq!(found("SELECT * FROM {{a}} -- WHERE {{window}}"), [no_window("a")]);
         assert_eq!(found("SELECT * FROM {{a}} WHERE '{{window}}' = ''").len(), 2);
         assert_eq!(found("SELECT 1")[0].0, FaultKind::NoWindow);
+    }
+
+    #[test]
+    fn a_table_that_is_read_by_its_own_name_is_a_fault() {
+        let found = faults("SELECT * FROM {{a}} e JOIN lake.b f ON e.x = f.x WHERE {{window:e}}");
+        let message = "`lake.b` is read by its own name, whatever the window".to_owned();
+        assert_eq!(found, [(FaultKind::ReadByName, "lake.b", message)]);
+        assert_eq!(faults("SELECT * FROM lake.a WHERE time > 1").len(), 1);
     }
 
     #[test]

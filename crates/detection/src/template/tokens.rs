@@ -1,0 +1,137 @@
+//! The words of a rule's SQL, as far as they matter for its templates.
+
+use std::ops::Range;
+
+/// A word of SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A name or keyword, in lower case; quoted names with their quotes.
+    Word(String),
+    Open,
+    Close,
+    Comma,
+    Dot,
+    Semicolon,
+    /// `{{content}}`
+    Hole(String),
+    /// `{{content}}` within quotes.
+    QuotedHole,
+    Other,
+}
+
+impl Token {
+    /// The name or keyword as it is written.
+    pub(super) fn word(&self) -> Option<&str> {
+        match self {
+            Self::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        self.word() == Some(word)
+    }
+}
+
+/// A name without its quotes.
+pub(super) fn unquoted(word: &str) -> String {
+    match word.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted).replace("\"\"", "\""),
+        None => word.to_owned(),
+    }
+}
+
+/// The tokens of a text, comments and white space apart. Whatever is no valid SQL comes out as [`Token::Other`]: the engine
+/// says so better.
+pub(super) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
+    let bytes = sql.as_bytes();
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        let rest = &bytes[at..];
+        let token = match rest {
+            [b'-', b'-', ..] => {
+                at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                continue;
+            }
+            [b'/', b'*', ..] => {
+                at = sql[at + 2..].find("*/").map_or(bytes.len(), |end| at + 2 + end + 2);
+                continue;
+            }
+            [quote @ (b'\'' | b'"'), ..] => {
+                at = end_of_quoted(bytes, at);
+                for (hole, _) in sql[start..at].match_indices("{{") {
+                    let hole = start + hole;
+                    let end = sql[hole..at].find("}}").map_or(at, |end| hole + end + 2);
+                    tokens.push((Token::QuotedHole, hole..end));
+                }
+                match quote {
+                    b'"' => Token::Word(sql[start..at].to_owned()),
+                    _ => Token::Other,
+                }
+            }
+            [b'{', b'{', ..] => match sql[at..].find("}}") {
+                Some(length) => {
+                    at += length + 2;
+                    Token::Hole(sql[start + 2..at - 2].to_owned())
+                }
+                None => {
+                    at = bytes.len();
+                    Token::Hole(sql[start + 2..].to_owned())
+                }
+            },
+            [b'(', ..] => {
+                at += 1;
+                Token::Open
+            }
+            [b')', ..] => {
+                at += 1;
+                Token::Close
+            }
+            [b',', ..] => {
+                at += 1;
+                Token::Comma
+            }
+            [b'.', ..] => {
+                at += 1;
+                Token::Dot
+            }
+            [b';', ..] => {
+                at += 1;
+                Token::Semicolon
+            }
+            [first, ..] if first.is_ascii_alphabetic() || *first == b'_' => {
+                let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+                at += rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len());
+                Token::Word(sql[start..at].to_ascii_lowercase())
+            }
+            _ => {
+                // By characters, so that slices stay within them.
+                at += sql[at..].chars().next().map_or(1, char::len_utf8);
+                if rest[0].is_ascii_whitespace() {
+                    continue;
+                }
+                Token::Other
+            }
+        };
+        tokens.push((token, start..at));
+    }
+    tokens
+}
+
+/// Where a quoted text that begins at `start` ends; a doubled quote is part of it.
+fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
+    let quote = bytes[start];
+    let mut at = start + 1;
+    while at < bytes.len() {
+        if bytes[at] == quote {
+            if bytes.get(at + 1) != Some(&quote) {
+                return at + 1;
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    at
+}
