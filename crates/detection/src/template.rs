@@ -58,125 +58,193 @@ pub(crate) enum FaultKind {
     ReadByName,
 }
 
-/// The place of a window's piece, its alias, the scopes from the innermost outwards, and its span.
-type PlacedWindow = (usize, Option<String>, Vec<usize>, Range<usize>);
+/// A `{{window}}` of which it is not yet known what it bounds.
+struct PlacedWindow {
+    /// The index of its piece.
+    piece: usize,
+    alias: Option<String>,
+    span: Range<usize>,
+    /// The scopes around it, from the innermost outwards.
+    scopes: Vec<usize>,
+    restriction: Option<Restriction>,
+}
+
+/// What a term of a WHERE or an ON can restrict.
+struct Restriction {
+    /// The parentheses between it and the clause: so many scopes outwards are the tables.
+    levels: usize,
+    /// Where they stand in the text: an outer join keeps the rows of the other side.
+    reach: Range<usize>,
+}
 
 /// Reads the SQL of a rule. All faults are found.
 pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
     let tokens = tokens(sql);
-    let mut faults = Vec::new();
-    let mut fault = |kind, span: &Range<usize>, message: String, help: Option<&str>| {
-        faults.push(TemplateFault { kind, span: span.clone(), message, help: help.map(str::to_owned) });
-    };
-    let mut pieces = Vec::new();
-    let mut tables: Vec<TableReference> = Vec::new();
-    let mut windows: Vec<PlacedWindow> = Vec::new();
-    let mut scopes = vec![0];
-    let mut next_scope = 1;
-    let mut end_of_last = 0;
-    let first_word = tokens.iter().find(|(token, _)| *token != Token::Open);
-    if !first_word.is_some_and(|(token, _)| token.is_word("select") || token.is_word("with")) {
-        let span = first_word.map_or(0..0, |(_, span)| span.clone());
-        fault(FaultKind::NotOneQuery, &span, "a rule's SQL begins with SELECT or WITH".to_owned(), None);
+    let mut reader = Reader { sql, ..Reader::default() };
+    reader.cut(&tokens);
+    reader.bind_windows();
+    reader.check_relations(&tokens);
+    match reader.faults[..] {
+        [] => Ok(Template { pieces: reader.pieces, tables: reader.tables }),
+        _ => Err(reader.faults),
     }
-    for (index, (token, span)) in tokens.iter().enumerate() {
-        match token {
-            Token::Open => {
-                scopes.push(next_scope);
-                next_scope += 1;
-            }
-            Token::Close if scopes.len() > 1 => {
-                scopes.pop();
-            }
-            // Each part of a UNION reads its own tables.
-            Token::Word(word) if matches!(word.as_str(), "union" | "intersect" | "except") => {
-                if let Some(innermost) = scopes.last_mut() {
-                    *innermost = next_scope;
+}
+
+#[derive(Default)]
+struct Reader<'s> {
+    sql: &'s str,
+    pieces: Vec<Piece>,
+    tables: Vec<TableReference>,
+    windows: Vec<PlacedWindow>,
+    /// The tables that some window is for.
+    bounded: Vec<usize>,
+    faults: Vec<TemplateFault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, kind: FaultKind, span: &Range<usize>, message: String, help: Option<&str>) {
+        self.faults.push(TemplateFault { kind, span: span.clone(), message, help: help.map(str::to_owned) });
+    }
+
+    /// Cuts the SQL at its templates.
+    fn cut(&mut self, tokens: &[(Token, Range<usize>)]) {
+        let mut scopes = vec![0];
+        let mut next_scope = 1;
+        let mut end_of_last = 0;
+        let first_word = tokens.iter().find(|(token, _)| *token != Token::Open);
+        if !first_word.is_some_and(|(token, _)| token.is_word("select") || token.is_word("with")) {
+            let span = first_word.map_or(0..0, |(_, span)| span.clone());
+            self.fault(FaultKind::NotOneQuery, &span, "a rule's SQL begins with SELECT or WITH".to_owned(), None);
+        }
+        for (index, (token, span)) in tokens.iter().enumerate() {
+            match token {
+                Token::Open => {
+                    scopes.push(next_scope);
                     next_scope += 1;
                 }
-            }
-            Token::Semicolon => {
-                let message = "a rule's SQL is one query, without a semicolon".to_owned();
-                fault(FaultKind::NotOneQuery, span, message, None);
-            }
-            Token::QuotedHole => {
-                let message = "a template within quotes".to_owned();
-                let help = "values come with their quotes; a pattern is concat('%', {{param:name}}, '%')";
-                fault(FaultKind::InQuotes, span, message, Some(help));
-            }
-            Token::Hole(content) => {
-                pieces.push(Piece::Text(end_of_last..span.start));
-                end_of_last = span.end;
-                let content = content.trim();
-                if let Some(name) = content.strip_prefix("param:") {
-                    if !is_name(name) {
-                        let message = format!("`{name}` cannot name a parameter");
-                        fault(FaultKind::Bad, span, message, Some("lower-case letters, digits and `_`"));
-                    }
-                    pieces.push(Piece::Parameter(name.to_owned(), span.clone()));
-                } else if content == "window" || content.starts_with("window:") {
-                    let alias = content.strip_prefix("window:").map(str::to_owned);
-                    if !restricts(&tokens, index) {
-                        let message = format!("`{{{{{content}}}}}` does not restrict what is read");
-                        let help = "make it a term of its own: WHERE {{window}} AND (… OR …)";
-                        fault(FaultKind::NoWindow, span, message, Some(help));
-                    }
-                    windows.push((pieces.len(), alias, scopes.iter().rev().copied().collect(), span.clone()));
-                    pieces.push(Piece::Window(Vec::new()));
-                } else if is_table(content) {
-                    let scope = scopes.last().copied().unwrap_or_default();
-                    let alias = alias_after(&tokens[index + 1..]);
-                    pieces.push(Piece::Table(tables.len()));
-                    tables.push(TableReference { name: content.to_owned(), span: span.clone(), alias, scope });
-                } else {
-                    let help = "{{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}";
-                    fault(FaultKind::Bad, span, format!("`{content}` is no template"), Some(help));
+                Token::Close if scopes.len() > 1 => {
+                    scopes.pop();
                 }
+                // Each part of a UNION reads its own tables.
+                Token::Word(word) if matches!(word.as_str(), "union" | "intersect" | "except") => {
+                    if let Some(innermost) = scopes.last_mut() {
+                        *innermost = next_scope;
+                        next_scope += 1;
+                    }
+                }
+                Token::Semicolon => {
+                    let message = "a rule's SQL is one query, without a semicolon".to_owned();
+                    self.fault(FaultKind::NotOneQuery, span, message, None);
+                }
+                Token::QuotedHole => {
+                    let message = "a template within quotes".to_owned();
+                    let help = "values come with their quotes; a pattern is concat('%', {{param:name}}, '%')";
+                    self.fault(FaultKind::InQuotes, span, message, Some(help));
+                }
+                Token::Hole(content) => {
+                    self.pieces.push(Piece::Text(end_of_last..span.start));
+                    end_of_last = span.end;
+                    self.hole(content.trim(), tokens, index, &scopes);
+                }
+                _ => {}
             }
-            _ => {}
+        }
+        self.pieces.push(Piece::Text(end_of_last..self.sql.len()));
+    }
+
+    /// The template at `index`; `scopes` are those around it, the innermost last.
+    fn hole(&mut self, content: &str, tokens: &[(Token, Range<usize>)], index: usize, scopes: &[usize]) {
+        let span = &tokens[index].1;
+        if let Some(name) = content.strip_prefix("param:") {
+            if !is_name(name) {
+                let message = format!("`{name}` cannot name a parameter");
+                self.fault(FaultKind::Bad, span, message, Some("lower-case letters, digits and `_`"));
+            }
+            self.pieces.push(Piece::Parameter(name.to_owned(), span.clone()));
+        } else if content == "window" || content.starts_with("window:") {
+            self.windows.push(PlacedWindow {
+                piece: self.pieces.len(),
+                alias: content.strip_prefix("window:").map(str::to_owned),
+                span: span.clone(),
+                scopes: scopes.iter().rev().copied().collect(),
+                restriction: restriction(tokens, index),
+            });
+            self.pieces.push(Piece::Window(Vec::new()));
+        } else if is_table(content) {
+            let scope = scopes.last().copied().unwrap_or_default();
+            let alias = alias_after(&tokens[index + 1..]);
+            self.pieces.push(Piece::Table(self.tables.len()));
+            self.tables.push(TableReference { name: content.to_owned(), span: span.clone(), alias, scope });
+        } else {
+            let help = "{{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}";
+            self.fault(FaultKind::Bad, span, format!("`{content}` is no template"), Some(help));
         }
     }
-    pieces.push(Piece::Text(end_of_last..sql.len()));
-    let mut bounded = vec![false; tables.len()];
-    for (piece, alias, scopes, span) in windows {
-        let of_scope = |scope: usize| -> Vec<usize> {
-            let of_alias = |table: &TableReference| alias.is_none() || table.alias == alias;
-            (0..tables.len()).filter(|index| tables[*index].scope == scope && of_alias(&tables[*index])).collect()
-        };
-        let found = scopes.iter().map(|scope| of_scope(*scope)).find(|found| !found.is_empty()).unwrap_or_default();
-        match (found.len(), &alias) {
-            (1, _) => {}
-            (0, Some(alias)) => {
-                fault(FaultKind::Bad, &span, format!("no table here goes by the name `{alias}`"), None);
+
+    /// Finds the table of every window.
+    fn bind_windows(&mut self) {
+        for PlacedWindow { piece, alias, span, scopes, restriction } in std::mem::take(&mut self.windows) {
+            let is_meant = |table: &TableReference, scope: usize| {
+                table.scope == scope && (alias.is_none() || table.alias == alias)
+            };
+            let of_scope = |scope: &usize| -> Vec<usize> {
+                (0..self.tables.len()).filter(|index| is_meant(&self.tables[*index], *scope)).collect()
+            };
+            let candidates = match &restriction {
+                Some(restriction) => scopes.get(restriction.levels..=restriction.levels).unwrap_or_default(),
+                None => &scopes,
+            };
+            let found = candidates.iter().map(of_scope).find(|found| !found.is_empty()).unwrap_or_default();
+            let no_restriction = |help| {
+                let message = format!("`{}` does not restrict what is read", &self.sql[span.clone()]);
+                Some((FaultKind::NoWindow, message, Some(help)))
+            };
+            let wrong = match (&found[..], &alias, &restriction) {
+                (_, _, None) => no_restriction("make it a term of its own: WHERE {{window}} AND (… OR …)"),
+                ([table], _, Some(restriction)) if restriction.reach.contains(&self.tables[*table].span.start) => None,
+                ([_], _, _) => no_restriction("the outer join keeps these rows all the same: write it into the WHERE"),
+                ([], Some(alias), _) => {
+                    Some((FaultKind::Bad, format!("no table here goes by the name `{alias}`"), None))
+                }
+                ([], None, _) => Some((FaultKind::Bad, "no table is read here".to_owned(), None)),
+                _ => {
+                    let help = "write `{{window:alias}}` once for every table";
+                    Some((FaultKind::Bad, "several tables are read here".to_owned(), Some(help)))
+                }
+            };
+            if let Some((kind, message, help)) = wrong {
+                self.fault(kind, &span, message, help);
             }
-            (0, None) => fault(FaultKind::Bad, &span, "no table is read here".to_owned(), None),
-            _ => {
-                let help = "write `{{window:alias}}` once for every table";
-                fault(FaultKind::Bad, &span, "several tables are read here".to_owned(), Some(help));
-            }
+            self.bounded.extend(&found);
+            self.pieces[piece] = Piece::Window(found);
         }
-        found.iter().for_each(|index| bounded[*index] = true);
-        pieces[piece] = Piece::Window(found);
     }
-    let by_name = named::relations(&tokens);
-    for span in &by_name {
-        let message = format!("`{}` is read by its own name, whatever the window", &sql[span.clone()]);
-        let help = "write the logical table, as {{aws-cloudtrail}}, and {{window}}; a catalog file can name any table";
-        fault(FaultKind::ReadByName, span, message, Some(help));
+
+    /// Whether all that is read are logical tables, with bounds of time.
+    fn check_relations(&mut self, tokens: &[(Token, Range<usize>)]) {
+        let by_name = named::relations(tokens);
+        for span in &by_name {
+            let message = format!("`{}` is read by its own name, whatever the window", &self.sql[span.clone()]);
+            let help =
+                "write the logical table, as {{aws-cloudtrail}}, and {{window}}; a catalog file can name any table";
+            self.fault(FaultKind::ReadByName, span, message, Some(help));
+        }
+        if self.tables.is_empty() && by_name.is_empty() {
+            let help = "FROM {{aws-cloudtrail}} WHERE {{window}}";
+            self.fault(FaultKind::NoWindow, &(0..0), "the SQL reads no logical table".to_owned(), Some(help));
+        }
+        for (index, table) in self.tables.clone().iter().enumerate() {
+            if self.bounded.contains(&index) {
+                continue;
+            }
+            let help = match &table.alias {
+                Some(alias) => format!("write {{{{window:{alias}}}}} into the WHERE of its SELECT"),
+                None => "write {{window}} into the WHERE of its SELECT".to_owned(),
+            };
+            let message = format!("`{}` is read without bounds of time", table.name);
+            self.fault(FaultKind::NoWindow, &table.span, message, Some(&help));
+        }
     }
-    if tables.is_empty() && by_name.is_empty() {
-        let help = "FROM {{aws-cloudtrail}} WHERE {{window}}";
-        fault(FaultKind::NoWindow, &(0..0), "the SQL reads no logical table".to_owned(), Some(help));
-    }
-    for (table, _) in tables.iter().zip(&bounded).filter(|(_, bounded)| !**bounded) {
-        let help = match &table.alias {
-            Some(alias) => format!("write {{{{window:{alias}}}}} into the WHERE of its SELECT"),
-            None => "write {{window}} into the WHERE of its SELECT".to_owned(),
-        };
-        let message = format!("`{}` is read without bounds of time", table.name);
-        fault(FaultKind::NoWindow, &table.span, message, Some(&help));
-    }
-    if faults.is_empty() { Ok(Template { pieces, tables }) } else { Err(faults) }
 }
 
 /// Words with which a clause of a SELECT, a join or another SELECT begins.
@@ -201,8 +269,9 @@ const CLAUSES: &[&str] = &[
     "window",
 ];
 
-/// Whether the token at `index` is a term of a WHERE or an ON, of which all terms must hold: no OR and no NOT can undo it.
-fn restricts(tokens: &[(Token, Range<usize>)], index: usize) -> bool {
+/// What the token at `index` restricts as a term of a WHERE or an ON of which all terms must hold: no OR and no NOT can undo
+/// it.
+fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restriction> {
     const BEGINS: &[&str] = &["where", "on"];
     const UNDOES: &[&str] = &["or", "case", "when", "then", "else"];
     let is_begin = |before: &Token| match before {
@@ -214,40 +283,70 @@ fn restricts(tokens: &[(Token, Range<usize>)], index: usize) -> bool {
         token => matches!(token, Token::Close | Token::Semicolon),
     };
     // The term, and then the parentheses around it.
-    let (mut first, mut last) = (index, index);
+    let (mut first, mut last, mut levels) = (index, index, 0);
     loop {
-        let (before, open) = beside(tokens[..first].iter().rev(), &Token::Close, &Token::Open);
-        let (after, close) = beside(tokens[last + 1..].iter(), &Token::Open, &Token::Close);
-        let begins = before.iter().position(|word| BEGINS.contains(word));
-        let ends = after.iter().position(|word| CLAUSES.contains(word)).unwrap_or(after.len());
-        let before = &before[..begins.unwrap_or(before.len())];
-        let mut terms = before.iter().chain(&after[..ends]);
+        let (words_before, open) = beside(tokens[..first].iter().rev(), &Token::Close, &Token::Open);
+        let (words_after, close) = beside(tokens[last + 1..].iter(), &Token::Open, &Token::Close);
+        let clause = words_before.iter().position(|(_, word)| BEGINS.contains(word));
+        let ends = words_after.iter().position(|(_, word)| CLAUSES.contains(word)).unwrap_or(words_after.len());
+        let before = &words_before[..clause.unwrap_or(words_before.len())];
+        let mut terms = before.iter().chain(&words_after[..ends]);
         let is_term = first.checked_sub(1).is_some_and(|at| is_begin(&tokens[at].0))
             && tokens.get(last + 1).is_none_or(|(after, _)| is_end(after));
         // Behind another clause it is a term of that one, as of HAVING.
-        let is_in_clause = !before.iter().any(|word| CLAUSES.contains(word));
-        if !is_term || !is_in_clause || terms.any(|word| UNDOES.contains(word)) {
-            return false;
+        let is_in_clause = !before.iter().any(|(_, word)| CLAUSES.contains(word));
+        if !is_term || !is_in_clause || terms.any(|(_, word)| UNDOES.contains(word)) {
+            return None;
         }
-        if begins.is_some() {
-            return true;
+        if let Some(clause) = clause {
+            let reach = match words_before[clause] {
+                (_, "on") => {
+                    let (at, kind) = join_of_on(&words_before[clause + 1..])?;
+                    let join = tokens[first - 1 - at].1.start;
+                    match kind {
+                        "left" => join..usize::MAX,
+                        "right" => 0..join,
+                        "full" => 0..0,
+                        _ => 0..usize::MAX,
+                    }
+                }
+                _ => 0..usize::MAX,
+            };
+            return Some(Restriction { levels, reach });
         }
-        let (Some(open), Some(close)) = (open, close) else { return false };
-        (first, last) = (first - 1 - open, last + 1 + close);
+        let (open, close) = (open?, close?);
+        (first, last, levels) = (first - 1 - open, last + 1 + close, levels + 1);
     }
 }
 
-/// The words of the same parentheses, and after how many tokens these end.
+/// Where the join of an ON stands, and the word that says which rows it keeps. `before` are the words before the ON, the
+/// nearest first.
+fn join_of_on<'t>(before: &[(usize, &'t str)]) -> Option<(usize, &'t str)> {
+    let mut conditions = 1;
+    for (place, (at, word)) in before.iter().enumerate() {
+        let kind = before[place + 1..].iter().map(|(_, word)| *word).find(|word| *word != "outer").unwrap_or_default();
+        match *word {
+            "on" | "using" => conditions += 1,
+            "join" if matches!(kind, "cross" | "natural") => {}
+            "join" if conditions == 1 => return Some((*at, kind)),
+            "join" => conditions -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The words of the same parentheses, each with its place, and after how many tokens these end.
 fn beside<'t>(
     tokens: impl Iterator<Item = &'t (Token, Range<usize>)>,
     deeper: &Token,
     shallower: &Token,
-) -> (Vec<&'t str>, Option<usize>) {
+) -> (Vec<(usize, &'t str)>, Option<usize>) {
     let mut depth = 0_usize;
     let mut words = Vec::new();
     for (at, (token, _)) in tokens.enumerate() {
         match token {
-            Token::Word(word) if depth == 0 => words.push(word.as_str()),
+            Token::Word(word) if depth == 0 => words.push((at, word.as_str())),
             token if token == deeper => depth += 1,
             token if token == shallower => match depth.checked_sub(1) {
                 Some(less) => depth = less,
@@ -357,6 +456,51 @@ mod tests {
         assert_eq!(faults("SELECT {{window}} FROM {{a}}").len(), 1);
         assert_eq!(faults("SELECT x FROM {{a}} GROUP BY x HAVING {{window}}").len(), 1);
         assert_eq!(faults("SELECT x FROM {{a}} WHERE x = 1 GROUP BY x HAVING x > 0 AND {{window}}").len(), 1);
+    }
+
+    #[test]
+    fn a_window_that_an_outer_join_undoes_is_a_fault() {
+        let of = |join: &str, on: &str, condition: &str| {
+            let sql = format!("SELECT * FROM {{{{a}}}} e {join} {{{{b}}}} f ON {on} WHERE {condition}");
+            read(&sql)
+                .err()
+                .map(|faults| faults.into_iter().map(|fault| sql[fault.span].to_owned()).collect::<Vec<_>>())
+        };
+        let (e, f) = ("{{window:e}}", "{{window:f}}");
+        for (join, on, condition, undone) in [
+            ("JOIN", e, f, None),
+            ("INNER JOIN", f, e, None),
+            ("LEFT JOIN", f, e, None),
+            ("LEFT JOIN", e, f, Some(e)),
+            ("LEFT OUTER JOIN", "(x = y AND ({{window:e}}))", f, Some(e)),
+            ("RIGHT JOIN", e, f, None),
+            ("RIGHT OUTER JOIN", f, e, Some(f)),
+            ("FULL JOIN", e, f, Some(e)),
+            ("FULL OUTER JOIN", f, e, Some(f)),
+        ] {
+            assert_eq!(of(join, on, condition), undone.map(|window| vec![window.to_owned()]), "{join} {on}");
+        }
+        // The second ON belongs to the first join.
+        let nested = |outer: &str, inner: &str, first: &str, second: &str| {
+            let sql = format!(
+                "SELECT * FROM {{{{a}}}} e {outer} {{{{b}}}} f CROSS JOIN {{{{c}}}} h {inner} {{{{d}}}} g ON {first} ON {second} \
+                 WHERE {{{{window:f}}}} AND {{{{window:h}}}} AND {{{{window:g}}}}"
+            );
+            read(&sql).is_ok()
+        };
+        assert!(nested("JOIN", "LEFT JOIN", "x = y", e));
+        assert!(!nested("LEFT JOIN", "JOIN", "x = y", e));
+        assert!(!nested("FULL JOIN", "JOIN", "x = y", e));
+    }
+
+    #[test]
+    fn a_window_bounds_only_the_query_in_whose_where_it_stands() {
+        let found = |sql| faults(sql).into_iter().map(|(_, place, message)| (place, message)).collect::<Vec<_>>();
+        // The subquery finds no row, that outside it stays.
+        let sql = "SELECT (SELECT max(x) FROM {{b}} f WHERE {{window:f}} AND {{window:e}}) FROM {{a}} e";
+        assert_eq!(found(sql)[0], ("{{window:e}}", "no table here goes by the name `e`".to_owned()));
+        let sql = "SELECT * FROM {{a}} WHERE NOT EXISTS (SELECT 1 WHERE {{window}})";
+        assert_eq!(found(sql)[0], ("{{window}}", "no table is read here".to_owned()));
     }
 
     #[test]

@@ -75,12 +75,8 @@ pub(super) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
                 let has_relations = level.relation_next && !begins_query;
                 let is_definition = level.with.is_some() && before.is_some_and(|before| before.is_word("as"));
                 level.relation_next = false;
-                let inner = Level {
-                    in_from: has_relations,
-                    relation_next: has_relations,
-                    is_definition,
-                    ..Level::default()
-                };
+                let inner =
+                    Level { in_from: has_relations, relation_next: has_relations, is_definition, ..Level::default() };
                 outer.push(std::mem::replace(&mut level, inner));
             }
             Token::Close => {
