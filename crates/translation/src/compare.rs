@@ -1,5 +1,6 @@
 //! One comparison of one value: the operator and constant of a pattern, typed by the column.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
@@ -29,8 +30,8 @@ pub(crate) enum Verdict {
     Test(Predicate),
     /// It can be asked, without the constants that no value equals.
     Without(Predicate, Vec<String>),
-    /// No value of that type satisfies it.
-    Never(String),
+    /// No value of that type satisfies it: why, of each constant.
+    Never(Vec<String>),
     /// The pattern itself is at fault.
     Refused { message: String, help: String },
 }
@@ -41,7 +42,7 @@ impl Verdict {
     }
 
     fn never(reason: impl Into<String>) -> Self {
-        Self::Never(reason.into())
+        Self::Never(vec![reason.into()])
     }
 }
 
@@ -375,6 +376,9 @@ fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Verdict {
             }
         }
     }
+    // `IN` may name a constant twice.
+    let mut seen = BTreeSet::new();
+    reasons.retain(|reason: &String| seen.insert(reason.clone()));
     let read: Rc<dyn Fn(&Sql) -> Sql> = match (&scale, folded) {
         (Scale::Whole { read, .. }, _) => Rc::new(*read),
         (_, true) => Rc::new(|v| sql!("lower({})", v)),
@@ -382,7 +386,7 @@ fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Verdict {
     };
     let predicate: Predicate = match (&values[..], negated) {
         ([], true) if is_comparable => Rc::new(|v| sql!("{} IS NOT NULL", v)),
-        ([], _) => return Verdict::never(reasons.join("; ")),
+        ([], _) => return Verdict::Never(reasons),
         ([value], _) => {
             let value = value.clone();
             Rc::new(move |v| if negated { sql!("{} <> {}", read(v), value) } else { sql!("{} = {}", read(v), value) })
@@ -688,7 +692,7 @@ mod tests {
         let typed = Typed { column_type: column_type.parse().unwrap(), kind, family: None };
         match compare(&typed, operator, negated) {
             Verdict::Test(predicate) | Verdict::Without(predicate, _) => predicate(&Sql::code("c")).to_string(),
-            Verdict::Never(reason) => format!("never: {reason}"),
+            Verdict::Never(reasons) => format!("never: {}", reasons.join("; ")),
             Verdict::Refused { message, .. } => format!("refused: {message}"),
         }
     }
@@ -711,6 +715,14 @@ mod tests {
         assert_eq!(equal("varchar", Value::Integer(979_326_520_502)), "c = '979326520502'");
         assert_eq!(equal("varchar", Value::Boolean(true)), "never: the boolean true cannot equal a value of that type");
         assert_eq!(equal("timestamp(3)", Value::Timestamp(1_500_000_000)), "c = TIMESTAMP '1970-01-01 00:00:01.500'");
+    }
+
+    #[test]
+    fn a_constant_that_no_value_equals_is_named_once() {
+        let typed = Typed { column_type: ColumnType::Integer, kind: None, family: None };
+        let ports = Operator::In(vec![text("ssh"), literal(Value::Integer(22)), text("ssh"), text("rdp")]);
+        let Verdict::Without(_, left_out) = compare(&typed, &ports, false) else { panic!("two are no numbers") };
+        assert_eq!(left_out, ["the text \"ssh\" is no number", "the text \"rdp\" is no number"]);
     }
 
     #[test]

@@ -730,10 +730,12 @@ impl<'a> Reader<'a> {
                             *left_out.entry(constant).or_default() += 1;
                         }
                     }
-                    Verdict::Never(reason) => {
-                        *left_out.entry(reason.clone()).or_default() += 1;
-                        if !reasons.contains(&reason) {
-                            reasons.push(reason);
+                    Verdict::Never(constants) => {
+                        for constant in constants {
+                            if !reasons.contains(&constant) {
+                                reasons.push(constant.clone());
+                            }
+                            *left_out.entry(constant).or_default() += 1;
                         }
                     }
                     Verdict::Refused { message, help } => {
@@ -787,7 +789,7 @@ impl<'a> Reader<'a> {
                     presences.push(Part::new(&alternative).condition(None, 0));
                     instances.push(instance);
                 }
-                Verdict::Never(reason) => reasons.push(reason),
+                Verdict::Never(constants) => reasons.extend(constants),
                 Verdict::Refused { message, help } => return Err(Diagnostic::error(Some(span.clone()), message, help)),
             }
         }
