@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 from athena import Athena
-from bucket import Destinations
+from bucket import Destinations, Outcome
 from deployment import Stack, deploy
 from logs import FIREWALL, SYSMON, file_of, kinesis_event, object_created
 from project import ROOT
@@ -221,7 +221,8 @@ def test_logs_become_exactly_one_message_each_though_all_is_delivered_twice(depl
     trail = json.loads((ROOT / "examples/aws-cloudtrail.json").read_bytes())
     trail["Records"].append(json.loads(event_of(CLOUDTRAIL_RULE, moment)))
     deployment.put("aws-cloudtrail/a.json", json.dumps(trail).encode())
-    destinations.eventually_hold(1 + len(SYSMON) + 1 + len(FIREWALL) + len(trail["Records"]))
+    sent = 1 + len(SYSMON) + 1 + len(FIREWALL) + len(trail["Records"])
+    destinations.eventually_hold(sent)
 
     deployment.eventually_starts_a_query_for(len(RULES))
     deployment.fire()
@@ -233,6 +234,8 @@ def test_logs_become_exactly_one_message_each_though_all_is_delivered_twice(depl
         assert finding["finding_info"]["title"] == TITLES[rule]
         assert str(moment) in json.dumps(finding), finding
     assert len(deployment.messages()) == len(RULES)
+    published = [finding for rule in RULES for finding in deployment.findings(rule)]
+    assert findings_in(destinations.eventually_hold(sent + len(published))) == identifiers(published)
 
 
 def test_a_record_that_comes_late_within_the_ingest_delay_is_found(deployment, destinations):
@@ -251,6 +254,7 @@ def test_a_record_that_comes_late_within_the_ingest_delay_is_found(deployment, d
     assert len(findings) == before + 1
     assert str(moment) in json.dumps(findings[-1]), findings[-1]
     assert len(deployment.messages()) == len(RULES) + 1
+    assert findings_in(destinations.eventually_hold(1 + 1)) == identifiers(findings[-1:])
 
 
 def test_a_schedule_that_was_stopped_catches_up_without_a_gap(deployment, destinations):
@@ -272,12 +276,14 @@ def test_a_schedule_that_was_stopped_catches_up_without_a_gap(deployment, destin
     deployment.fire()
     deployment.deliver_ends_twice()
 
-    found = [json.dumps(finding) for finding in deployment.findings(SYSMON_RULE)[before:]]
+    findings = deployment.findings(SYSMON_RULE)[before:]
+    found = [json.dumps(finding) for finding in findings]
     assert len(found) == len(moments)
     assert [moment for moment in moments if not any(str(moment) in finding for finding in found)] == []
     assert deployment.state(SYSMON_RULE)["watermark"] >= stopped + 60 * HOUR
     windows = [query["sql"] for query in deployment.athena.queries()[queries:] if "cmd_line" in query["sql"]]
     assert len(windows) >= 3, "no window is longer than a day"
+    assert findings_in(destinations.eventually_hold(2 * len(moments))) == identifiers(findings)
 
 
 def test_nothing_went_wrong_meanwhile(deployment):
@@ -286,6 +292,16 @@ def test_nothing_went_wrong_meanwhile(deployment):
     sqs = deployment.stack.emulator.client("sqs")
     queue = deployment.stack.outputs["FailedRunsQueueUrl"]
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)
+
+
+def findings_in(outcome: Outcome) -> list[str]:
+    """The identifiers of the findings that came into the lake, each as often as it is there."""
+    tables = [item.table for item in outcome.written if item.key.startswith("ext/sluice-findings-2004/")]
+    return sorted(row["finding_info"]["uid"] for table in tables for row in table.to_pylist())
+
+
+def identifiers(findings: list[dict]) -> list[str]:
+    return sorted(finding["finding_info"]["uid"] for finding in findings)
 
 
 def now() -> int:

@@ -40,6 +40,10 @@ CHOICES = {
         "RulesLocation": "s3://settings/rules/",
         "FindingsTopicArn": TOPIC,
         "LakeFormation": "false",
+        "StagingBucketName": "logs",
+        "StagingKmsKeyArn": KEY,
+        "StagingPrefix": "raw/",
+        "FindingsInLake": "on",
     },
 }
 
@@ -379,6 +383,7 @@ def test_the_detector_is_told_where_everything_is(translated):
         "SLUICE_CATALOG": "AwsDataCatalog",
         "SLUICE_DATABASE": "amazon_security_lake_glue_db_us_east_1",
         "SLUICE_TOPIC": "<FindingsTopic>",
+        "SLUICE_FINDINGS": "s3://<StagingBucket>/sluice-findings",
     }
     own = environment(DetectionsDatabase="logs", RulesLocation="s3://settings/rules/", FindingsTopicArn=TOPIC)
     assert (own["SLUICE_DATABASE"], own["SLUICE_RULES"], own["SLUICE_TOPIC"]) == (
@@ -386,6 +391,33 @@ def test_the_detector_is_told_where_everything_is(translated):
         "s3://settings/rules/",
         TOPIC,
     )
+
+
+def test_findings_come_into_the_lake_where_the_way_in_knows_them(translated):
+    def place(**choice) -> str | None:
+        resolved = Resolved(translated, **LAKE, Detections="on", **choice)
+        detector = resolved.of_type("AWS::Lambda::Function")["Detector"]
+        location = detector["Environment"]["Variables"].get("SLUICE_FINDINGS")
+        files = "/sluice-findings/*"
+        written = [
+            statement["Resource"].removeprefix("arn:aws:s3:::").removesuffix("/*")
+            for holder, statement in resolved.allowed()
+            if "s3:PutObject" in _list(statement["Action"]) and str(statement["Resource"]).endswith(files)
+        ]
+        assert written == ([location.removeprefix("s3://")] if location else [])
+        return location
+
+    assert place() == "s3://<StagingBucket>/sluice-findings"
+    assert place(StagingBucketName="logs") == "s3://logs/sluice-findings"
+    own = {"SourcesConfiguration": "s3://settings/sources.json", "StagingPrefix": "raw/"}
+    assert place(**own, FindingsInLake="on") == "s3://<StagingBucket>/raw/sluice-findings"
+    for choice in (
+        {"FindingsInLake": "off"},
+        {"Inputs": "kinesis", "FindingsInLake": "on"},
+        {"SourcesConfiguration": "s3://settings/sources.json"},
+        {"StagingPrefix": "raw/"},
+    ):
+        assert place(**choice) is None, choice
 
 
 def test_the_detector_may_publish_to_its_topic_and_no_other(translated):

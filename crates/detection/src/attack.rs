@@ -176,14 +176,18 @@ impl Attacks {
                 }
                 None => attack["technique"] = named(id),
             }
-            if !tactics.is_empty() {
-                attack["tactics"] = tactics.iter().map(|id| tactic(id)).collect();
-                used.extend(tactics);
+            // An attack has one tactic: the list that OCSF 1.0 had is deprecated.
+            for id in &tactics {
+                attack["tactic"] = tactic(id);
+                attacks.push(attack.clone());
             }
-            attacks.push(attack);
+            if tactics.is_empty() {
+                attacks.push(attack);
+            }
+            used.extend(tactics);
         }
         for id in self.tactics.iter().filter(|id| !used.contains(id)) {
-            attacks.push(json!({ "version": VERSION, "tactics": [tactic(id)], "tactic": tactic(id) }));
+            attacks.push(json!({ "version": VERSION, "tactic": tactic(id) }));
         }
         attacks
     }
@@ -227,15 +231,19 @@ mod tests {
                 "version": "17.0",
                 "technique": {"uid": "T1098", "name": "Account Manipulation"},
                 "sub_technique": {"uid": "T1098.001", "name": "Additional Cloud Credentials"},
-                "tactics": [{"uid": "TA0003", "name": "Persistence"}],
+                "tactic": {"uid": "TA0003", "name": "Persistence"},
             })]
         );
         let attacks = Attacks::of_tags(["attack.t1046"]);
         assert_eq!(attacks.tactic_ids(), ["TA0007"]);
-        assert_eq!(attacks.to_ocsf()[0]["tactics"][0]["name"], "Discovery");
+        assert_eq!(attacks.to_ocsf()[0]["tactic"]["name"], "Discovery");
+        let both = Attacks::of_tags(["attack.t1078", "attack.persistence", "attack.initial-access"]).to_ocsf();
+        let of_both: Vec<_> =
+            both.iter().map(|attack| (&attack["technique"]["uid"], &attack["tactic"]["uid"])).collect();
+        assert_eq!(of_both, [(&json!("T1078"), &json!("TA0003")), (&json!("T1078"), &json!("TA0001"))]);
         // Of a later version than is known here: the id alone.
         assert_eq!(Attacks::of_tags(["attack.t1685"]).to_ocsf()[0]["technique"], json!({"uid": "T1685"}));
         let only = Attacks::of_tags(["attack.impact"]).to_ocsf();
-        assert_eq!(only[0]["tactics"], json!([{"uid": "TA0040", "name": "Impact"}]));
+        assert_eq!(only[0]["tactic"], json!({"uid": "TA0040", "name": "Impact"}));
     }
 }

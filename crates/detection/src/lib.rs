@@ -4,6 +4,7 @@
 //! query engine runs, by way of a [`Catalog`] that knows which physical tables stand behind a logical one. A [`Detector`]
 //! starts what is due, collects what is done, and publishes what was found once.
 
+pub mod archive;
 pub mod attack;
 pub mod catalog;
 pub mod detector;
@@ -26,6 +27,7 @@ pub mod trial;
 pub mod window;
 mod yaml;
 
+pub use archive::Archived;
 pub use catalog::Catalog;
 pub use detector::{Collected, Detector, Progress, Queries, RunToEnd, Settings, Started};
 pub use finding::Finding;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use detection::catalog::{Catalog, CatalogTable};
 use detection::detector::{Collected, Detector, Due, Progress, Queries, Settings};
 use detection::message::{Message, MessageKind, PublishError, Publisher};
-use detection::{Rule, Window};
+use detection::{Archived, Rule, Window};
 use lake::store::{Fault, FaultyStore, MemoryStore, Operation, Store};
 use proptest::prelude::*;
 use query::{Answer, BoxFuture, Column, QueryError, Statement, Statistics};
@@ -177,9 +177,19 @@ struct Laboratory {
 
 impl Laboratory {
     fn new(rule: Rule, store: impl Store + 'static, claim: i64) -> Self {
+        Self::publishing(rule, store, claim, |world| world)
+    }
+
+    /// `publisher` may put itself before the topic.
+    fn publishing(
+        rule: Rule,
+        store: impl Store + 'static,
+        claim: i64,
+        publisher: impl FnOnce(Arc<dyn Publisher>) -> Arc<dyn Publisher>,
+    ) -> Self {
         let world = Shared::default();
         let settings = Settings { claim, ..Settings::default() };
-        let (queries, publisher) = (Arc::new(world.clone()), Arc::new(world.clone()));
+        let (queries, publisher) = (Arc::new(world.clone()), publisher(Arc::new(world.clone())));
         let detector = Detector::new(vec![rule], catalog(), queries, Arc::new(store), publisher, settings);
         Self { detector, world }
     }
@@ -236,6 +246,46 @@ async fn a_finding_is_published_once_although_everything_is_delivered_twice() {
     let collected = laboratory.collect(&second.started[0].query_id, 105 * MINUTE + 1).await.unwrap();
     assert!(matches!(collected, Collected::Published { published: 0, repeated: 1, .. }), "{collected:?}");
     assert_eq!(laboratory.found(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_finding_is_kept_once_for_the_lake_before_it_is_published() {
+    for fault in [
+        None,
+        Some(Fault::transient(Operation::PutIf).times(1)),
+        Some(Fault::transient(Operation::PutIf).times(1).afterwards()),
+        Some(Fault::permanent(Operation::PutIf).times(1)),
+    ] {
+        let kept = MemoryStore::default();
+        let files = fault.iter().cloned().fold(FaultyStore::new(kept.clone()), FaultyStore::with);
+        let archived = |topic| -> Arc<dyn Publisher> { Arc::new(Archived::new(Arc::new(files), topic)) };
+        let laboratory = Laboratory::publishing(rule(""), MemoryStore::default(), MINUTE, archived);
+        laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+        // The topic's answer is lost, so that the finding is published twice; it is kept once all the same.
+        laboratory.world.with(|world| world.publish_fates = vec![Fate::AnswerLost]);
+        let query_id = laboratory.tick(100 * MINUTE).await.started[0].query_id.clone();
+        let first = laboratory.collect(&query_id, 100 * MINUTE + 1).await;
+        assert!(first.is_err(), "{first:?}");
+        assert_eq!(laboratory.found().len(), usize::from(fault.is_none()), "what is not kept is not published");
+        while laboratory.collect(&query_id, 100 * MINUTE + 2).await.is_err() {}
+        let published = laboratory.world.with(|world| world.published.last().unwrap().clone());
+        let objects = kept.objects();
+        let [(key, content)] = objects.iter().collect::<Vec<_>>()[..] else { panic!("{objects:?}") };
+        assert_eq!(*key, format!("{}.json", published.id));
+        // An earlier try may have kept it, so that the times differ at which it was made.
+        let facts = |event: &[u8]| {
+            let event: serde_json::Value = serde_json::from_slice(event).unwrap();
+            (event["finding_info"]["uid"].clone(), event["evidences"].clone(), event["unmapped"].clone())
+        };
+        assert_eq!(facts(content), facts(published.body.as_bytes()));
+        assert_eq!(laboratory.found(), ["a", "a"]);
+
+        // That the rule fails is no finding.
+        laboratory.world.with(|world| world.failures = vec![QueryError::Failed("division by zero".to_owned())]);
+        let query_id = laboratory.tick(105 * MINUTE).await.started[0].query_id.clone();
+        laboratory.collect(&query_id, 105 * MINUTE + 1).await.unwrap();
+        assert_eq!((laboratory.alerts().len(), kept.objects().len()), (1, 1));
+    }
 }
 
 #[tokio::test]

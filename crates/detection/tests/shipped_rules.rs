@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bumpalo::Bump;
 use detection::catalog::Catalog;
 use detection::diagnostic::SourceText;
 use detection::finding::FindingContext;
@@ -15,8 +18,11 @@ use detection::{Rule, Window};
 use embedded::{Embedded, Options};
 use lake::key::EventDay;
 use ocsf::validate::Severity;
-use ocsf::{Schema, Version, validate_event};
+use ocsf::{Schema, TableBuilder, Version, validate_event};
+use pipeline::Source;
 use query::{BoxFuture, Engine, QueryError};
+use serde_json::{Value as Json, json};
+use sources::Document;
 
 struct OverFolder;
 
@@ -108,6 +114,73 @@ async fn every_rule_finds_what_its_tests_say_and_ocsf_accepts_its_findings() {
     }
     assert!(failures.is_empty(), "{} of {tests} tests:\n{}", failures.len(), failures.join("\n"));
     println!("{tests} tests of rules");
+}
+
+/// A finding as the mapping of the source `sluice-findings` has it in the lake.
+fn in_lake(finding: &str) -> Json {
+    let text = pipeline::shipped_mapping("sluice-findings").unwrap();
+    let source = Source::new("sluice-findings", text, &|_| None).unwrap();
+    let bump = Bump::new();
+    let document = Document::parse(finding.as_bytes(), &bump).unwrap();
+    let mapped = source.mapping().apply(&document, &bump).unwrap();
+    assert!(mapped.problems.is_empty(), "{:?} in {finding}", mapped.problems);
+    let table = &source.mapping().tables()[mapped.table];
+    let mut builder = TableBuilder::new(Arc::clone(&table.shape));
+    builder.append(&mapped.record);
+    let event = ocsf::rows_to_json(source.mapping().schema(), &builder.finish().unwrap()).unwrap().remove(0);
+    let faults = validate_event(source.mapping().schema(), &event);
+    assert!(faults.iter().all(|fault| fault.severity() != Severity::Error), "{faults:?}");
+    event
+}
+
+/// Where two documents differ: the path, and what each has.
+fn differences(path: &str, one: &Json, other: &Json) -> Vec<String> {
+    match (one, other) {
+        (Json::Object(ones), Json::Object(others)) => {
+            let names: BTreeSet<&String> = ones.keys().chain(others.keys()).collect();
+            names
+                .into_iter()
+                .flat_map(|name| differences(&format!("{path}.{name}"), &one[name], &other[name]))
+                .collect()
+        }
+        (Json::Array(ones), Json::Array(others)) if ones.len() == others.len() => {
+            let pairs = ones.iter().zip(others).enumerate();
+            pairs.flat_map(|(index, (one, other))| differences(&format!("{path}[{index}]"), one, other)).collect()
+        }
+        _ if one == other => Vec::new(),
+        _ => vec![format!("{path}: {one} has become {other}")],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_finding_comes_into_the_lake_as_it_is() {
+    let mut found = 0;
+    for (path, rule) in rules() {
+        for test in &rule.tests {
+            let lake = tempfile::tempdir().unwrap();
+            let verdict = trial::run(&rule, test, path.parent().unwrap(), lake.path(), &OverFolder).await;
+            for finding in verdict.findings {
+                found += 1;
+                let mut published: Json = serde_json::from_str(&finding.message(&rule).body).unwrap();
+                if found % 2 == 0 {
+                    published["cloud"] =
+                        json!({ "provider": "AWS", "region": "eu-central-1", "account": { "uid": "111122223333" } });
+                    published["metadata"]["profiles"] = json!(["cloud"]);
+                    published["unmapped"]["evidence.omitted"] = json!("7");
+                }
+                let mut kept = in_lake(&published.to_string());
+                // Those of attributes that OCSF knows; what is observed in a row's own columns is in the evidence's `data`.
+                let of = |event: &mut Json| event.as_object_mut().unwrap().remove("observables").unwrap_or_default();
+                let (mut wanted, there) = (of(&mut published), of(&mut kept));
+                let wanted = wanted.as_array_mut().unwrap();
+                wanted.retain(|observable| observable["name"] != "evidences.data");
+                assert!(wanted.iter().all(|observable| there.as_array().unwrap().contains(observable)), "{wanted:?}");
+                let differences = differences("", &published, &kept);
+                assert!(differences.is_empty(), "{}:\n{}", path.display(), differences.join("\n"));
+            }
+        }
+    }
+    assert!(found > 10, "{found}");
 }
 
 /// The objects below a folder.

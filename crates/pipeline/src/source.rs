@@ -9,11 +9,12 @@ use ocsf::TableBuilder;
 use sources::{Columns, Decode, Delimited, FieldNames, Framing, TextFields};
 
 /// The mapping configs that ship with Sluice, by name.
-pub const SHIPPED_MAPPINGS: [(&str, &str); 4] = [
+pub const SHIPPED_MAPPINGS: [(&str, &str); 5] = [
     ("windows-sysmon", include_str!("../../../mapping-configs/windows-sysmon.json")),
     ("windows-sysmon-precise", include_str!("../../../mapping-configs/windows-sysmon-precise.json")),
     ("aws-network-firewall", include_str!("../../../mapping-configs/aws-network-firewall.json")),
     ("aws-cloudtrail", include_str!("../../../mapping-configs/aws-cloudtrail.json")),
+    ("sluice-findings", include_str!("../../../mapping-configs/sluice-findings.json")),
 ];
 
 /// The text of a shipped mapping config.

@@ -9,6 +9,8 @@ pub(crate) struct Configuration {
     pub(crate) state: String,
     /// `SLUICE_TOPIC`: ARN of the SNS topic that findings go to.
     pub(crate) topic: String,
+    /// `SLUICE_FINDINGS`: where findings are kept as files that come into the lake; nowhere if it is not set.
+    pub(crate) findings: Option<String>,
     /// `SLUICE_WORKGROUP`: the workgroup that queries run in, and whose state changes concern this function.
     pub(crate) workgroup: String,
     /// `SLUICE_DATABASE`: the database of the lake's tables.
@@ -36,6 +38,7 @@ impl Configuration {
         Ok(Self {
             state,
             topic: topic(variables.required("SLUICE_TOPIC", TOPIC_REMEDY)?)?,
+            findings: variables.location("SLUICE_FINDINGS")?,
             workgroup: variables.required("SLUICE_WORKGROUP", "Give the name of the workgroup that queries run in")?,
             database: variables.required("SLUICE_DATABASE", "Give the Glue database of the lake's tables")?,
             catalog: variables.read("SLUICE_CATALOG"),
@@ -79,6 +82,7 @@ mod tests {
         let expected = Configuration {
             state: "s3://state".to_owned(),
             topic: "arn:aws:sns:eu-central-1:111122223333:findings".to_owned(),
+            findings: None,
             workgroup: "detections".to_owned(),
             database: "lake".to_owned(),
             catalog: None,
@@ -87,7 +91,8 @@ mod tests {
             region: None,
         };
         assert_eq!(read(&NEEDED).unwrap(), expected);
-        let empty = ["SLUICE_CATALOG", "SLUICE_RULES", "SLUICE_ACCOUNT", "AWS_REGION"].map(|name| (name, " "));
+        let empty = ["SLUICE_FINDINGS", "SLUICE_CATALOG", "SLUICE_RULES", "SLUICE_ACCOUNT", "AWS_REGION"]
+            .map(|name| (name, " "));
         assert_eq!(read(&[&NEEDED[..], &empty[..]].concat()).unwrap(), expected);
     }
 

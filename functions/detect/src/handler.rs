@@ -7,7 +7,7 @@ use detection::catalog::KnownSource;
 use detection::detector::{DetectError, Due};
 use detection::finding::FindingContext;
 use detection::shipped_sources;
-use detection::{Catalog, Collected, Detector, Rule, Settings};
+use detection::{Archived, Catalog, Collected, Detector, Publisher, Rule, Settings};
 use function::{Handler, HandlerError, Invocation, Metrics, StartError, Unit};
 use lake::store::{self, Store};
 use query::Engine as _;
@@ -27,7 +27,7 @@ pub(crate) struct Detect {
     configuration: Configuration,
     athena: Athena,
     state: Arc<dyn Store>,
-    topic: Arc<Topic>,
+    publisher: Arc<dyn Publisher>,
     /// What the shipped mappings say: a rule over a source that has logged nothing yet finds nothing, and does not fail.
     /// Read with the first event, since nothing before needs it.
     sources: OnceLock<Vec<KnownSource>>,
@@ -78,20 +78,25 @@ impl Detect {
     pub(crate) async fn from_environment() -> Result<Self, StartError> {
         let configuration = Configuration::from_environment(|name| std::env::var(name).ok())?;
         let config = lake::aws::sdk_config().await;
-        let state = store::open(&configuration.state).await;
-        let state =
-            state.map_err(|error| StartError::Unusable { variable: "SLUICE_STATE", reason: error.to_string() })?;
+        let unusable =
+            |variable, error: &dyn std::error::Error| StartError::Unusable { variable, reason: error.to_string() };
+        let state = store::open(&configuration.state).await.map_err(|error| unusable("SLUICE_STATE", &error))?;
         let settings = AthenaSettings {
             workgroup: Some(configuration.workgroup.clone()),
             catalog: configuration.catalog.clone(),
             databases: vec![configuration.database.clone()],
             ..AthenaSettings::default()
         };
-        let topic = Arc::new(Topic::new(aws_sdk_sns::Client::new(&config), configuration.topic.clone()));
+        let mut publisher: Arc<dyn Publisher> =
+            Arc::new(Topic::new(aws_sdk_sns::Client::new(&config), configuration.topic.clone()));
+        if let Some(findings) = &configuration.findings {
+            let files = store::open(findings).await.map_err(|error| unusable("SLUICE_FINDINGS", &error))?;
+            publisher = Arc::new(Archived::new(files, publisher));
+        }
         Ok(Self {
             athena: Athena::new(&config, settings),
             state,
-            topic,
+            publisher,
             sources: OnceLock::new(),
             made: Mutex::default(),
             configuration,
@@ -142,8 +147,9 @@ impl Detect {
         let context = FindingContext { account: account.clone(), region: region.clone(), ..FindingContext::default() };
         let settings = Settings { context, ..Settings::default() };
         let queries = Arc::new(AthenaQueries(self.athena.clone()));
-        let topic = Arc::clone(&self.topic);
-        let detector = Detector::new(rules.rules.clone(), catalog, queries, Arc::clone(&self.state), topic, settings);
+        let publisher = Arc::clone(&self.publisher);
+        let detector =
+            Detector::new(rules.rules.clone(), catalog, queries, Arc::clone(&self.state), publisher, settings);
         Ok(Made { detector: Arc::new(detector), rules, at, has_all_tables })
     }
 
