@@ -156,9 +156,8 @@ fn timestamp() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
-/// The crates of Sluice, which log nothing of an event.
-const OWN: [&str; 9] =
-    ["detect", "function", "lake", "mapping", "ocsf", "pipeline", "sources", "transform_kinesis", "transform_s3"];
+/// The crates of Sluice that log, nothing of an event.
+const OWN: [&str; 7] = ["detect", "function", "lake", "pipeline", "query", "transform_kinesis", "transform_s3"];
 
 impl<S: Subscriber> Layer<S> for Logs {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
@@ -226,6 +225,9 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
     use crate::deadline::Deadline;
 
@@ -259,6 +261,24 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(logs.clone()), || act(&logs));
         let text = String::from_utf8(locked(&output.0).clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_crate_that_logs_is_heard_at_any_level() {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let members =
+            ["crates", "functions"].into_iter().flat_map(|folder| fs::read_dir(workspace.join(folder)).unwrap());
+        let folders = members.map(|member| member.unwrap().path());
+        let logs = |folder: &PathBuf| {
+            let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+            manifest.lines().any(|line| line.starts_with("tracing."))
+        };
+        let mut logging: Vec<String> = folders
+            .filter(logs)
+            .map(|folder| folder.file_name().unwrap().to_string_lossy().replace('-', "_"))
+            .collect();
+        logging.sort();
+        assert_eq!(logging, OWN);
     }
 
     #[test]

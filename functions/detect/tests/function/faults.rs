@@ -49,7 +49,8 @@ fn with_fault(topic: &str, start: &'static str, number: usize, fault: Fault) -> 
         let finding: Value = serde_json::from_str(message).unwrap();
         finding["finding_info"]["uid"].as_str().unwrap().to_owned()
     };
-    let found = laboratory.messages("finding").iter().map(|published| id(&published.message)).collect();
+    let found: Vec<String> = laboratory.messages("finding").iter().map(|published| id(&published.message)).collect();
+    assert_eq!(laboratory.kept(), found.iter().cloned().collect(), "{fault:?} at {start} {number}");
     let requests = laboratory.cloud.requests();
     let met = requests.iter().filter(|request| request.starts_with(start)).count() > number;
     met.then_some(found)

@@ -1,5 +1,6 @@
 //! A deployment of the function on this machine.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,6 +48,7 @@ impl Laboratory {
             ("SLUICE_STATE", "s3://state"),
             ("SLUICE_RULES", "s3://settings/rules/"),
             ("SLUICE_TOPIC", topic),
+            ("SLUICE_FINDINGS", "s3://staging/sluice-findings"),
             ("SLUICE_WORKGROUP", WORKGROUP),
             ("SLUICE_DATABASE", DATABASE),
             ("SLUICE_ACCOUNT", "111122223333"),
@@ -109,6 +111,18 @@ impl Laboratory {
             members.insert("watermark".to_owned(), json!(watermark - millis));
         }
         self.set_state(&state);
+    }
+
+    /// The ids of the findings that are on their way into the lake.
+    pub(crate) fn kept(&self) -> BTreeSet<String> {
+        let files = self.cloud.buckets.objects("staging/sluice-findings/").into_iter();
+        let id = |(key, content): (String, Vec<u8>)| {
+            let finding: Value = serde_json::from_slice(&content).unwrap();
+            let id = finding["finding_info"]["uid"].as_str().unwrap().to_owned();
+            assert!(key.ends_with(&format!("/{id}.json")), "{key}");
+            id
+        };
+        files.map(id).collect()
     }
 
     /// The messages of a kind, `finding` or `alert`.
