@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use local_trino::{Installation, Server, VERSION};
@@ -19,6 +19,9 @@ pub(crate) struct Trino {
 
 impl Trino {
     pub(crate) fn run(self) -> Result<()> {
+        if !self.serve {
+            ensure!(self.names_tests()?, "no test's name contains {:?}", self.filter.unwrap_or_default());
+        }
         let tools = env::var_os("SLUICE_TOOLS").map_or_else(|| crate::workspace().join(".tools"), PathBuf::from);
         let installation = Installation::obtain(&tools.join("trino"))?;
         let folder = tempfile::tempdir().context("a folder for the server")?;
@@ -29,16 +32,25 @@ impl Trino {
             std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
             return Ok(());
         }
-        let mut tests = Command::new(env!("CARGO"));
-        tests
-            // Of the whole workspace, so that dependencies are built in its features and not once more in those of one
-            // package.
-            .args(["test", "--workspace", "--test", "same_rows", "--"])
-            .args(&self.filter)
-            .args(["--nocapture", "--test-threads=1"]);
-        tests.env("SLUICE_TRINO", server.address().to_string()).current_dir(crate::workspace());
+        let mut tests = self.tests();
+        tests.args(["--nocapture", "--test-threads=1"]).env("SLUICE_TRINO", server.address().to_string());
         let status = tests.status().context("running cargo")?;
         ensure!(status.success(), "Trino and the embedded engine do not give the same rows");
         Ok(())
+    }
+
+    fn tests(&self) -> Command {
+        let mut tests = Command::new(env!("CARGO"));
+        // Of the whole workspace, so that dependencies are built in its features and not once more in those of one package.
+        tests.args(["test", "--workspace", "--test", "same_rows", "--"]).args(&self.filter);
+        tests.current_dir(crate::workspace());
+        tests
+    }
+
+    /// Whether the filter leaves any test.
+    fn names_tests(&self) -> Result<bool> {
+        let listed = self.tests().arg("--list").stderr(Stdio::inherit()).output().context("running cargo")?;
+        ensure!(listed.status.success(), "the tests cannot be built");
+        Ok(String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.ends_with(": test")))
     }
 }

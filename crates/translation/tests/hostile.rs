@@ -15,18 +15,9 @@ use query::{Engine as _, Statement};
 use sql::table::{Layout, Table};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
-use stix::pattern::{
-    Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
-};
+use stix::pattern::{Literal, Operator, Pattern, Step, Value};
+use translation::testing::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
 use translation::{Columns, DialectMap, DialectMaps, Options, translate};
-
-fn pattern(object_type: &str, steps: &[Step], operator: Operator) -> Pattern {
-    let path = ObjectPath { object_type: object_type.to_owned(), steps: steps.to_vec(), span: 0..0 };
-    let kind = ComparisonKind::Test { path, negated: false, operator };
-    let comparison = Comparison { kind, span: 0..0 };
-    let root = Observation { kind: ObservationKind::Leaf { number: 0, comparison }, span: 0..0 };
-    Pattern { root, leaves: 1 }
-}
 
 fn options() -> Options {
     let since = Some(1_704_067_200_000_000_000);
@@ -77,58 +68,11 @@ fn statement(table: &Table, pattern: &Pattern) -> String {
 
 /// Quotes, backslashes, wildcards, comments, statements, letters of every script, and nothing.
 fn hostile() -> impl Strategy<Value = String> {
-    let pieces = proptest::sample::select(
-        &[
-            "'",
-            "''",
-            "\\'",
-            "\\",
-            "\"",
-            "`",
-            "%",
-            "_",
-            "\n",
-            "\r",
-            "\t",
-            "\0",
-            "--",
-            "/*",
-            "*/",
-            ";",
-            ")",
-            "((",
-            " OR 1=1 ",
-            " UNION ALL SELECT * FROM secrets ",
-            "##UNNEST(ARRAY[1])##",
-            " INTERSECT ",
-            "x'00'",
-            "U&'\\0027'",
-            "E'\\''",
-            "{}",
-            "${x}",
-            "$$",
-            "?",
-            ":p",
-            "\u{2019}",
-            "\u{ff07}",
-            "\u{1F980}",
-            "\u{301}",
-            "\u{202E}",
-            "İ",
-            "ß",
-            "0",
-            "a",
-            "Z",
-        ][..],
-    );
+    let pieces = proptest::sample::select(&HOSTILE_PIECES[..]);
     prop_oneof![
         3 => proptest::collection::vec(pieces, 0..8).prop_map(|pieces| pieces.concat()),
         1 => any::<String>(),
     ]
-}
-
-fn text(value: &str) -> Literal {
-    Literal { value: Value::Text(value.to_owned()), span: 0..0 }
 }
 
 fn is_cased(text: &str) -> bool {
@@ -234,46 +178,6 @@ fn the_peers_injections_are_values_here() {
     }
 }
 
-/// The value, and what a slip in quoting, escaping, folding or trimming would take it for.
-fn with_near_misses(value: &str) -> Vec<String> {
-    let mut all = vec![
-        value.to_owned(),
-        value.replace('\'', "''"),
-        value.replace("''", "'"),
-        value.replace('\\', "\\\\"),
-        value.replace("\\\\", "\\"),
-        value.replace('\\', ""),
-        value.replace('\'', "\\'"),
-        value.replace(['%', '_'], "x"),
-        value.replace('%', "\\%"),
-        value.replace('\u{2019}', "'"),
-        value.replace('\n', "\\n"),
-        value.replace('\r', ""),
-        value.replace('\0', ""),
-        value.replace(['\u{301}', '\u{202E}'], ""),
-        value.trim().to_owned(),
-        value.to_lowercase(),
-        value.to_uppercase(),
-        format!("{value} "),
-        format!("{value}x"),
-        format!("'{value}'"),
-        value.split(['\'', ';', '-']).next().unwrap_or_default().to_owned(),
-    ];
-    all.extend(value.char_indices().next_back().map(|(at, _)| value[..at].to_owned()));
-    all
-}
-
-const STATEMENTS: [&str; 8] = [
-    "x' OR '1' = '1",
-    "x')) OR 1=1 --",
-    "x') union all select secret from other.secrets --",
-    "'; DROP TABLE t; --",
-    "it's",
-    "C:\\Windows\\'x",
-    "100%_of\\%",
-    "O\u{2019}Brien",
-];
-
 /// Rows of these values: as a text, and as the key of a map whose value says `here`.
 fn rows_of(values: &[String]) -> RecordBatch {
     let ids = || (0..values.len()).map(|id| i64::try_from(id).unwrap());
@@ -306,11 +210,11 @@ async fn a_value_finds_its_own_row_alone() {
     maps.insert(map);
 
     let mut runner = TestRunner::deterministic();
-    let mut asked: BTreeSet<String> = STATEMENTS.map(str::to_owned).into();
+    let mut asked: BTreeSet<String> = HOSTILE.map(str::to_owned).into();
     while asked.len() < 80 {
         asked.insert(hostile().new_tree(&mut runner).unwrap().current());
     }
-    let values: BTreeSet<String> = asked.iter().flat_map(|value| with_near_misses(value)).collect();
+    let values: BTreeSet<String> = asked.iter().flat_map(|value| near_misses(value)).collect();
     let values: Vec<String> = values.into_iter().collect();
     let engine = Embedded::in_memory().with_table(table.clone(), vec![rows_of(&values)]).unwrap();
 

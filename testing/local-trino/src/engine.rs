@@ -24,6 +24,9 @@ use crate::{TrinoError, at, http};
 /// The catalog that [`crate::Server`] has.
 const CATALOG: &str = "lake";
 
+/// How long a server that has started may still be without a node that runs queries.
+const NODES: Duration = Duration::from_secs(60);
+
 /// A schema on a Trino server.
 #[derive(Debug, Clone)]
 pub struct Trino {
@@ -115,6 +118,19 @@ impl Trino {
     /// # Errors
     /// As an engine has them.
     pub fn ask(&self, statement: &str) -> Result<Answer, QueryError> {
+        let begun = Instant::now();
+        loop {
+            match self.ask_once(statement) {
+                // It listens before it has found itself.
+                Err(QueryError::Failed(why)) if why.contains("NO_NODES_AVAILABLE") && begun.elapsed() < NODES => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn ask_once(&self, statement: &str) -> Result<Answer, QueryError> {
         let begun = Instant::now();
         let mut answer = Answer {
             query_id: String::new(),

@@ -490,7 +490,7 @@ pub(crate) fn write_json(array: &dyn Array, row: usize, ty: &Type, out: &mut Str
             let (keys, values) = (entries.column(0), entries.column(1));
             let mut order: Vec<(String, usize)> =
                 (0..entries.len()).map(|at| (text_form_of_key(keys.as_ref(), at, key), at)).collect();
-            order.sort();
+            order.sort_by(|(one, _), (other, _)| json_text::by_name(one, other));
             out.push('{');
             for (position, (name, at)) in order.iter().enumerate() {
                 if position > 0 {

@@ -1,6 +1,7 @@
 //! JSON read and written as Trino's functions do: numbers keep their digits, names their order.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 /// A JSON value whose numbers are still text.
@@ -226,10 +227,21 @@ pub(crate) fn write_text(text: &str, out: &mut String) {
             c if c < ' ' => {
                 let _ = write!(out, "\\u{:04X}", u32::from(c));
             }
+            // As Jackson does in UTF-8.
+            c if u32::from(c) > 0xffff => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04X}");
+                }
+            }
             c => out.push(c),
         }
     }
     out.push('"');
+}
+
+/// The order of names, which is that of Java's strings.
+pub(crate) fn by_name(one: &str, other: &str) -> Ordering {
+    one.encode_utf16().cmp(other.encode_utf16())
 }
 
 /// The value without blanks, names in their order.
@@ -285,7 +297,7 @@ pub(crate) fn canonical(node: Node<'_>) -> Node<'_> {
             let mut sorted: Vec<(Cow<'_, str>, Node<'_>)> = Vec::with_capacity(fields.len());
             for (name, value) in fields {
                 let value = canonical(value);
-                match sorted.binary_search_by(|(known, _)| known.as_ref().cmp(name.as_ref())) {
+                match sorted.binary_search_by(|(known, _)| by_name(known, &name)) {
                     Ok(at) => sorted[at].1 = value,
                     Err(at) => sorted.insert(at, (name, value)),
                 }
@@ -312,7 +324,8 @@ mod tests {
             ("null", "null"),
             (" { \"b\" : [1, 2.50, -3e2] , \"a\" : \"x\\u00e9\\n\" } ", "{\"a\":\"xé\\n\",\"b\":[1,2.5,-300.0]}"),
             ("{\"a\":1,\"a\":2}", "{\"a\":2}"),
-            ("\"\\ud83d\\ude00\\u0001\"", "\"😀\\u0001\""),
+            ("\"\\ud83d\\ude00\\u0001\"", "\"\\uD83D\\uDE00\\u0001\""),
+            ("{\"\u{ff5e}\":1,\"\u{1f600}\":2}", "{\"\\uD83D\\uDE00\":2,\"\u{ff5e}\":1}"),
             ("12345678901234567890", "12345678901234567890"),
         ] {
             assert_eq!(to_string(&canonical(parse(text).unwrap())), written);

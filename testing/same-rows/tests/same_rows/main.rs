@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
 mod detections;
+mod hostile;
 mod rules;
 mod statements;
 mod statements_without_tables;

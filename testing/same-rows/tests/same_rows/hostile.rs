@@ -1,0 +1,85 @@
+//! A value that looks like SQL finds its own row alone, on both engines.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use query::{Answer, QueryError};
+use same_rows::{Both, Tally, server};
+use serde_json::Value;
+use sql::table::{Layout, Table};
+use stix::pattern::{Operator, Step};
+use translation::testing::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
+use translation::{Columns, DialectMap, DialectMaps, Options, Translation, translate};
+
+const MAP: &str = r#"{
+    "dialect": "hostile",
+    "columns": { "time": "bigint", "value": "string" },
+    "time": { "column": "time", "unit": "milliseconds" },
+    "objects": { "x-row": { "passthrough": true } }
+}"#;
+
+/// The values of the rows found.
+fn found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Result<Vec<String>, String> {
+    let answer = answer.as_ref().map_err(ToString::to_string)?;
+    let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
+    let value = |event: &str| serde_json::from_str::<Value>(event).unwrap()["value"].as_str().unwrap().to_owned();
+    Ok(matches.rows.iter().map(|row| value(&row.event)).collect())
+}
+
+#[tokio::test]
+async fn a_value_finds_its_own_row_alone() {
+    let Some(server) = server().unwrap() else { return };
+    let map = DialectMap::from_json(MAP).unwrap();
+    let table = Table { layout: Layout::Plain, ..map.table("", "t") };
+    let mut maps = DialectMaps::empty();
+    maps.insert(map);
+
+    // Each piece alone, and between two others.
+    let between = |(place, piece): (usize, &&str)| {
+        let other = |step: usize| HOSTILE_PIECES[(place + step) % HOSTILE_PIECES.len()];
+        format!("{}{piece}{}", other(5), other(11))
+    };
+    let mut asked: BTreeSet<String> = HOSTILE.iter().chain(&HOSTILE_PIECES).map(|&value| value.to_owned()).collect();
+    asked.extend(HOSTILE_PIECES.iter().enumerate().map(between));
+    let values: BTreeSet<String> = asked.iter().flat_map(|value| near_misses(value)).collect();
+    let times = Int64Array::from_iter_values((1_704_067_200_000..).take(values.len()));
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("time", Arc::new(times) as ArrayRef, true),
+        ("value", Arc::new(StringArray::from_iter_values(&values)), true),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let both = Both::of_tables(server, vec![(table.clone(), vec![batch.unwrap()])], folder.path()).unwrap();
+    let table = Table { database: both.database.clone(), ..table };
+
+    let options = Options {
+        since: Some(1_704_067_200_000_000_000),
+        until: Some(1_704_070_800_000_000_000),
+        columns: Columns::Only(vec!["value".to_owned()]),
+        ..Options::default()
+    };
+    let (mut tally, mut wrong, mut statements) = (Tally::default(), Vec::new(), 0);
+    for value in &asked {
+        let whole = format!(r"\A{}\z", regex::escape(value));
+        let operators = [
+            Operator::Equal(text(value)),
+            Operator::In(vec![text("no row's"), text(value)]),
+            Operator::Matches(text(&whole)),
+        ];
+        for operator in operators {
+            let pattern = pattern("x-row", &[Step::Property("value".to_owned())], operator);
+            let translation = translate(&pattern, std::slice::from_ref(&table), &maps, &options).unwrap();
+            let answers = both.run_text(translation.sql.as_str()).await;
+            statements += 1;
+            tally.count(value, answers.verdict(false));
+            for (engine, answer) in [("Trino", &answers.trino), ("embedded", &answers.embedded)] {
+                let found = found(&translation, answer);
+                if found.as_deref() != Ok(std::slice::from_ref(value)) {
+                    wrong.push(format!("{engine}: {value:?}: {found:?}\n  {}", translation.sql));
+                }
+            }
+        }
+    }
+    println!("{statements} statements over {} rows: {tally}wrong: {wrong:#?}", values.len());
+    assert!(wrong.is_empty() && tally.differences.is_empty(), "{} wrong\n{tally}", wrong.len());
+}
