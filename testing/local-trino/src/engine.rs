@@ -82,6 +82,15 @@ impl Trino {
         ))
     }
 
+    /// Makes the schema, and a table without rows in it.
+    ///
+    /// # Errors
+    /// What Trino refuses.
+    pub fn register_empty(&self, name: &str, columns: &[(String, ColumnType)]) -> Result<(), TrinoError> {
+        self.execute(sql!("CREATE SCHEMA IF NOT EXISTS {}", Sql::path([CATALOG, &self.schema])))?;
+        self.execute(sql!("CREATE TABLE {} ({})", Sql::path([CATALOG, &self.schema, name]), declared(columns)))
+    }
+
     /// Looks for partitions of a table that came since it was made.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod detections;
 mod hostile;
+mod peer_patterns;
 mod rules;
 mod statements;
 mod statements_without_tables;

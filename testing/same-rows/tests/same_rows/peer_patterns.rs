@@ -1,0 +1,49 @@
+//! What stix-shifter's connector was asked, as SQL: Trino finds no fault in any of the statements, types included.
+//!
+//! The patterns are not part of the project; they stand in `../shared/vectors` where there are any.
+
+use std::path::Path;
+
+use local_trino::Trino;
+use same_rows::server;
+use serde_json::Value;
+use translation::{DialectMaps, Options, translate};
+
+const DATABASE: &str = "peer_patterns";
+
+#[tokio::test]
+async fn trino_accepts_the_statements_of_all_patterns() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-vectors.json");
+    let Some(server) = server().unwrap() else { return };
+    let Ok(vectors) = std::fs::read(&shared) else {
+        println!("skipped: {} is not here", shared.display());
+        return;
+    };
+    let vectors: Value = serde_json::from_slice(&vectors).unwrap();
+    let maps = DialectMaps::embedded().unwrap();
+    let trino = Trino::new(server, DATABASE);
+    let tables: Vec<_> = maps.iter().map(|map| map.table(DATABASE, map.dialect())).collect();
+    for table in &tables {
+        trino.register_empty(&table.name, &table.columns).unwrap();
+    }
+    let options = Options {
+        since: Some(1_704_067_200_000_000_000),
+        until: Some(1_704_153_600_000_000_000),
+        ..Options::default()
+    };
+    let (mut statements, mut faults) = (0, Vec::new());
+    for entry in vectors["entries"].as_array().unwrap() {
+        let text = entry["pattern"].as_str().unwrap();
+        let parsed = stix::parse(text, stix::Version::V21).or_else(|_| stix::parse(text, stix::Version::V20));
+        let Ok(pattern) = parsed else { continue };
+        for table in &tables {
+            let Ok(translation) = translate(&pattern, std::slice::from_ref(table), &maps, &options) else { continue };
+            statements += 1;
+            if let Err(error) = trino.ask(&format!("EXPLAIN (TYPE VALIDATE) {}", translation.sql)) {
+                faults.push(format!("{} {}: {text}\n{error}\n{}", entry["id"], table.name, translation.sql));
+            }
+        }
+    }
+    println!("{statements} statements, {} with faults", faults.len());
+    assert!(statements > 900 && faults.is_empty(), "{statements}\n{}", faults.join("\n"));
+}
