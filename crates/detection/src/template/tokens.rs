@@ -81,26 +81,6 @@ pub(super) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
                     Token::Hole(sql[start + 2..].to_owned())
                 }
             },
-            [b'(', ..] => {
-                at += 1;
-                Token::Open
-            }
-            [b')', ..] => {
-                at += 1;
-                Token::Close
-            }
-            [b',', ..] => {
-                at += 1;
-                Token::Comma
-            }
-            [b'.', ..] => {
-                at += 1;
-                Token::Dot
-            }
-            [b';', ..] => {
-                at += 1;
-                Token::Semicolon
-            }
             [first, ..] if first.is_ascii_alphabetic() || *first == b'_' => {
                 let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
                 at += rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len());
@@ -109,10 +89,15 @@ pub(super) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
             _ => {
                 // By characters, so that slices stay within them.
                 at += sql[at..].chars().next().map_or(1, char::len_utf8);
-                if rest[0].is_ascii_whitespace() {
-                    continue;
+                match rest[0] {
+                    b'(' => Token::Open,
+                    b')' => Token::Close,
+                    b',' => Token::Comma,
+                    b'.' => Token::Dot,
+                    b';' => Token::Semicolon,
+                    byte if byte.is_ascii_whitespace() => continue,
+                    _ => Token::Other,
                 }
-                Token::Other
             }
         };
         tokens.push((token, start..at));
