@@ -97,12 +97,17 @@ impl Step {
                 if !crate::workspace().join("../shared/data").exists() {
                     println!("skipped: tests over real logs, because ../shared/data is not here");
                 }
+                if !crate::workspace().join("../shared/vectors").exists() {
+                    println!(
+                        "skipped: tests over vectors of patterns and detections, because ../shared/vectors is not here"
+                    );
+                }
                 // What an earlier run has generated is not this run's.
                 let statements = generated_statements();
                 let _ = std::fs::remove_file(&statements);
                 tests(
                     cargo()
-                        .args(["test", "--workspace", "--exclude", "real-logs", "--quiet"])
+                        .args(["test", "--workspace", "--exclude", "real-logs", "--no-fail-fast", "--quiet"])
                         .env(GENERATED_STATEMENTS, statements),
                 )
             }
