@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
-use std::path::Path;
-
 use embedded::Embedded;
 use query::{Engine, Statement};
 use serde_json::Value;
@@ -95,12 +93,8 @@ async fn rows_leave_as_json_objects() {
 
 #[tokio::test]
 async fn all_sketches_run() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-sql-sketches.json");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        eprintln!("skipped: {} is not here", file.display());
-        return;
-    };
-    let sketches: Value = serde_json::from_str(&text).unwrap();
+    let Some(text) = vectors::read("stix-sql-sketches.json") else { return };
+    let sketches: Value = serde_json::from_slice(&text).unwrap();
     let engine = engine().await;
     let mut ran = 0;
     for kind in ["shapes", "sketches"] {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -222,17 +221,7 @@ struct Event {
 }
 
 fn vectors() -> Option<Vectors> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-semantics-vectors.json");
-    let asked_for = std::env::var_os("SLUICE_STIX_SEMANTICS").map(PathBuf::from);
-    // A file that is asked for must be there.
-    let is_asked_for = asked_for.is_some();
-    let path = asked_for.unwrap_or(shared);
-    let Ok(text) = std::fs::read(&path) else {
-        assert!(!is_asked_for, "there is no {}", path.display());
-        eprintln!("skipped: there is no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&text).unwrap())
+    vectors::stix_semantics().map(|text| serde_json::from_slice(&text).unwrap())
 }
 
 #[test]

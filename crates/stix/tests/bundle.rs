@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -104,11 +103,7 @@ const ROW_FAULTS: &[(&str, &[&str])] = &[
 /// With `SLUICE_STIX_BUNDLES` the bundles are written there, one a line, for other validators.
 #[test]
 fn every_row_of_the_vectors_becomes_a_bundle_in_both_versions() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-results-vectors.json");
-    let Ok(text) = std::fs::read(&path) else {
-        eprintln!("skipped: there is no {}", path.display());
-        return;
-    };
+    let Some(text) = vectors::read("stix-results-vectors.json") else { return };
     let vectors: Vectors = serde_json::from_slice(&text).unwrap();
     let mut dump = std::env::var_os("SLUICE_STIX_BUNDLES").map(|path| std::fs::File::create(path).unwrap());
     let mut told: BTreeMap<&str, Vec<String>> = BTreeMap::new();

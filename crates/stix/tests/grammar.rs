@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
-use std::path::Path;
-
 use proptest::prelude::*;
 use serde::Deserialize;
 use stix::diagnostic::{Code, SourceText};
@@ -55,12 +53,7 @@ struct Inspected {
 }
 
 fn vectors() -> Option<Vectors> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-grammar-vectors.json");
-    let Ok(text) = std::fs::read(&path) else {
-        eprintln!("skipped: there is no {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&text).unwrap())
+    vectors::read("stix-grammar-vectors.json").map(|text| serde_json::from_slice(&text).unwrap())
 }
 
 fn version(text: &str) -> Version {

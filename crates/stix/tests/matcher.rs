@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -42,19 +41,6 @@ struct Case {
 struct Fault {
     #[serde(rename = "type")]
     class: String,
-}
-
-fn shared(name: &str) -> Option<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(name);
-    read(&path)
-}
-
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let text = std::fs::read(path).ok();
-    if text.is_none() {
-        eprintln!("skipped: there is no {}", path.display());
-    }
-    text
 }
 
 fn version(text: &str) -> Version {
@@ -96,7 +82,7 @@ const ROW_READING_MATCHES: &[&str] = &["M0236", "M0655"];
 
 #[test]
 fn every_case_of_the_specifications_matcher_has_its_outcome() {
-    let Some(text) = shared("stix-grammar-vectors.json") else { return };
+    let Some(text) = vectors::read("stix-grammar-vectors.json") else { return };
     let vectors: Vectors = serde_json::from_slice(&text).unwrap();
     let (mut wrong, mut row_differs) = (Vec::new(), Vec::new());
     for case in &vectors.matcher.cases {
@@ -136,9 +122,7 @@ struct SemanticCase {
 /// The whole way: events as observed data of both versions, comparisons and all.
 #[test]
 fn every_expected_row_set_of_the_semantics_vectors_is_found_in_observed_data() {
-    let path = std::env::var_os("SLUICE_STIX_SEMANTICS").map(PathBuf::from);
-    let text = path.map_or_else(|| shared("stix-semantics-vectors.json"), |path| Some(std::fs::read(path).unwrap()));
-    let Some(text) = text else { return };
+    let Some(text) = vectors::stix_semantics() else { return };
     let vectors: Semantics = serde_json::from_slice(&text).unwrap();
     for case in &vectors.cases {
         let time = |event: &BTreeMap<String, u64>| {

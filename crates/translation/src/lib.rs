@@ -18,8 +18,6 @@ mod protocols;
 mod regexes;
 mod rows;
 mod statement;
-#[cfg(feature = "testing")]
-pub mod testing;
 
 use sql::table::Table;
 use sql::text::Sql;

@@ -16,7 +16,7 @@ use sql::table::{Layout, Table};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 use stix::pattern::{Literal, Operator, Pattern, Step, Value};
-use translation::testing::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
+use stix_trials::hostile::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
 use translation::{Columns, DialectMap, DialectMaps, Options, translate};
 
 fn options() -> Options {

@@ -5,7 +5,7 @@
 mod round_trip;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use embedded::Embedded;
 use query::{Engine as _, Statement};
@@ -16,14 +16,7 @@ use stix::pattern::Pattern;
 use translation::{Columns, DialectMaps, Options, Translation, translate};
 
 fn vectors() -> Option<Json> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-vectors.json");
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
-        Err(_) => {
-            eprintln!("skipped: {} is not there", path.display());
-            None
-        }
-    }
+    vectors::read("stix-vectors.json").map(|bytes| serde_json::from_slice(&bytes).unwrap())
 }
 
 fn tables(maps: &DialectMaps) -> Vec<Table> {

@@ -3,7 +3,6 @@
 //! Conditions and events are not part of the project; they stand in `../shared/vectors` where there are any.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use same_rows::{Both, Lake, Tally, Verdict, server};
 use serde_json::Value;
@@ -19,14 +18,7 @@ const SHARED: &str =
 const NOT_EXPRESSIBLE: [&str; 1] = ["root-console-login-by-identity-text"];
 
 fn vectors(name: &str) -> Option<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(name);
-    match std::fs::read(path) {
-        Ok(text) => Some(serde_json::from_slice(&text).unwrap()),
-        Err(_) => {
-            println!("skipped: ../shared/vectors is not here");
-            None
-        }
-    }
+    vectors::read(name).map(|text| serde_json::from_slice(&text).unwrap())
 }
 
 /// `:name` replaced by its value as SQL; none if one is not known.

@@ -9,7 +9,7 @@ use same_rows::{Both, Tally, server};
 use serde_json::Value;
 use sql::table::{Layout, Table};
 use stix::pattern::{Operator, Step};
-use translation::testing::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
+use stix_trials::hostile::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
 use translation::{Columns, DialectMap, DialectMaps, Options, Translation, translate};
 
 const MAP: &str = r#"{

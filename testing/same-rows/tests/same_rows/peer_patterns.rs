@@ -1,8 +1,4 @@
 //! What stix-shifter's connector was asked, as SQL: Trino finds no fault in any of the statements, types included.
-//!
-//! The patterns are not part of the project; they stand in `../shared/vectors` where there are any.
-
-use std::path::Path;
 
 use local_trino::Trino;
 use same_rows::server;
@@ -13,12 +9,7 @@ const DATABASE: &str = "peer_patterns";
 
 #[tokio::test]
 async fn trino_accepts_the_statements_of_all_patterns() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/stix-vectors.json");
-    let Some(server) = server().unwrap() else { return };
-    let Ok(vectors) = std::fs::read(&shared) else {
-        println!("skipped: {} is not here", shared.display());
-        return;
-    };
+    let (Some(server), Some(vectors)) = (server().unwrap(), vectors::read("stix-vectors.json")) else { return };
     let vectors: Value = serde_json::from_slice(&vectors).unwrap();
     let maps = DialectMaps::embedded().unwrap();
     let trino = Trino::new(server, DATABASE);

@@ -1,4 +1,4 @@
-//! What tests ask with and look for.
+//! Values that would be SQL if they were not quoted as they should be, and patterns that ask for them.
 
 use stix::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
