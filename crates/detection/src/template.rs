@@ -447,6 +447,8 @@ mod tests {
             "CASE WHEN x = 1 AND {{window}} THEN TRUE ELSE TRUE END",
             "{{window}} IS NULL",
             "x = {{window}}",
+            "ARRAY[{{window}}][1]",
+            "any_match(ARRAY[x], y -> {{window}})",
         ] {
             let sql = format!("SELECT * FROM {{{{a}}}} WHERE {condition} GROUP BY x");
             let found = faults(&sql);

@@ -184,6 +184,7 @@ mod tests {
             "SELECT x FROM {{a}} WHERE x IS DISTINCT FROM y AND u IS NOT DISTINCT FROM v GROUP BY x, y",
             "SELECT e.\"from\", \"join\", e.from, x FROM {{a}} e",
             "SELECT x, rank() OVER w, y FROM {{a}} WINDOW w AS (PARTITION BY x, y), v AS (ORDER BY z, u)",
+            "SELECT * FROM {{a}} e JOIN {{b}} f ON e.x = ARRAY[f.y, f.z][1] AND contains(ARRAY[1, 2], f.x)",
             "SELECT * FROM TABLE(sequence(start => 1, stop => 2)), {{a}} TABLESAMPLE BERNOULLI (10)",
         ] {
             assert_eq!(names(sql), [""; 0], "{sql}");

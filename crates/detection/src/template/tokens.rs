@@ -7,6 +7,7 @@ use std::ops::Range;
 pub(super) enum Token {
     /// A name or keyword, in lower case; quoted names with their quotes.
     Word(String),
+    /// `(` or `[`
     Open,
     Close,
     Comma,
@@ -90,8 +91,8 @@ pub(super) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
                 // By characters, so that slices stay within them.
                 at += sql[at..].chars().next().map_or(1, char::len_utf8);
                 match rest[0] {
-                    b'(' => Token::Open,
-                    b')' => Token::Close,
+                    b'(' | b'[' => Token::Open,
+                    b')' | b']' => Token::Close,
                     b',' => Token::Comma,
                     b'.' => Token::Dot,
                     b';' => Token::Semicolon,
