@@ -53,14 +53,13 @@ pub(crate) struct Plan {
 }
 
 /// Attributes that follow from the class and from other attributes, whatever a config says.
-const DERIVED: [&str; 9] = [
+const DERIVED: [&str; 8] = [
     "category_name",
     "category_uid",
     "class_name",
     "class_uid",
     "metadata.profiles",
     "metadata.version",
-    "observables",
     "type_name",
     "type_uid",
 ];

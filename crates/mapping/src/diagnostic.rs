@@ -125,6 +125,8 @@ diagnostics::diagnostics! {
         "Remove it.";
     W123 ProfileNotSatisfied Warning "a profile is declared, but an attribute that it requires is never set"
         "The profile is left out of `metadata.profiles`. Map the attribute, or do not declare the profile.";
+    W124 ObservableOfNothing Warning "an observable that names no attribute of its class"
+        "Records in which it is there are quarantined as `invalid`. Write the path of the attribute that holds the value.";
 }
 
 #[cfg(test)]

@@ -236,6 +236,18 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Adds copies of `len` elements of `width` cells to the array opened last.
+    pub(crate) fn copy_elements(&mut self, width: usize, start: u32, len: u32) {
+        let (from, cells, to) = (start as usize, len as usize * width, self.cells.len());
+        self.grow(cells);
+        for offset in 0..cells {
+            let cell = self.cells[from + offset];
+            if !cell.is_null() {
+                self.put(to + offset, cell);
+            }
+        }
+    }
+
     #[inline]
     fn grow(&mut self, cells: usize) {
         let len = self.cells.len() + cells;

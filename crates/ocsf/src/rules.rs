@@ -40,6 +40,14 @@ pub enum Breach {
         /// The value.
         value: i64,
     },
+    /// An observable is of no attribute.
+    #[error("`observables.name` is {name:?}, which is not the path of an attribute of {class}")]
+    Observable {
+        /// What it names.
+        name: String,
+        /// The class.
+        class: &'static str,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -135,6 +143,15 @@ struct ObservableColumns {
     caption: NodeId,
     type_id: NodeId,
     value: NodeId,
+    /// Whether a mapping writes some, so that they have to be checked.
+    writes_observables: bool,
+}
+
+/// The observables that a mapping has written, at the beginning of the list.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    start: u32,
+    len: u32,
 }
 
 #[derive(Debug)]
@@ -143,7 +160,8 @@ struct ExtensionRule {
     cells: Vec<(NodeId, String)>,
 }
 
-pub(crate) fn compile_rules(shape: &Shape) -> Rules {
+/// `writes_observables` says whether a mapping has observables of its own.
+pub(crate) fn compile_rules(shape: &Shape, writes_observables: bool) -> Rules {
     let class = shape.class();
     let mut rules = Rules::default();
     compile_scope(shape, NodeId::ROOT, &mut rules.scopes);
@@ -173,9 +191,11 @@ pub(crate) fn compile_rules(shape: &Shape) -> Rules {
         if let (Some(name), Some(caption), Some(type_id), Some(value)) =
             (child("name"), child("type"), child("type_id"), child("value"))
         {
-            rules.observables = Some(ObservableColumns { list, name, caption, type_id, value });
-            // They are made here, from what was completed and checked.
-            rules.scopes[0].lists.retain(|(other, _)| *other != list);
+            rules.observables = Some(ObservableColumns { list, name, caption, type_id, value, writes_observables });
+            // They are made here, from what was completed and checked, unless a mapping writes some of its own.
+            if !writes_observables {
+                rules.scopes[0].lists.retain(|(other, _)| *other != list);
+            }
         }
     }
     rules
@@ -415,23 +435,49 @@ impl Shape {
         let Some(columns) = &self.rules.observables else {
             return;
         };
+        let of_mapping = record.get(Scope::EVENT, columns.list);
         let start = record.open_list(self, columns.list, 0);
-        let found = self.find_observables(record, Scope::EVENT, &self.rules.scopes[0], columns);
-        record.close_list(Scope::EVENT, columns.list, start, found);
+        let mut written = Written { start, len: 0 };
+        if let Cell::List { start, len } = of_mapping {
+            record.copy_elements(self.element_width(columns.list), start, len);
+            written.len = len;
+        }
+        let found = self.find_observables(record, Scope::EVENT, &self.rules.scopes[0], columns, written);
+        record.close_list(Scope::EVENT, columns.list, start, written.len + found);
     }
 
-    /// Adds the observables of a scope, elements of the array opened last; the number of them.
+    /// Whether a mapping has written this observable itself.
+    fn is_written(
+        &self,
+        record: &Record<'_>,
+        columns: &ObservableColumns,
+        written: Written,
+        cells: &[Cell<'_>; 3],
+    ) -> bool {
+        (0..written.len).any(|index| {
+            let element = record.element(self, columns.list, written.start, index);
+            [columns.name, columns.type_id, columns.value].map(|node| record.get(element, node)) == *cells
+        })
+    }
+
+    /// Adds the observables of a scope, elements of the array opened last, but for those that it begins with; the number of
+    /// them.
     fn find_observables<'a>(
         &'a self,
         record: &mut Record<'a>,
         scope: Scope,
         rules: &'a ScopeRules,
         columns: &ObservableColumns,
+        written: Written,
     ) -> u32 {
         let mut found = 0;
         let width = self.element_width(columns.list);
         let offset = |node: NodeId| node.0 - columns.list.0 - 1;
         let mut add = |record: &mut Record<'a>, observable: &'a Observable, value| {
+            let facts = [Cell::Text(&observable.reference), Cell::Integer(observable.type_id), value];
+            if self.is_written(record, columns, written, &facts) {
+                return;
+            }
             let cells = [
                 (offset(columns.name), Cell::Text(&observable.reference)),
                 (offset(columns.caption), Cell::Text(observable.caption)),
@@ -456,11 +502,11 @@ impl Shape {
                 value => add(record, observable, value),
             }
         }
-        for (list, inner) in &rules.lists {
+        for (list, inner) in rules.lists.iter().filter(|(list, _)| *list != columns.list) {
             if let Cell::List { start, len } = record.get(scope, *list) {
                 for index in 0..len {
                     let element = record.element(self, *list, start, index);
-                    found += self.find_observables(record, element, &self.rules.scopes[*inner], columns);
+                    found += self.find_observables(record, element, &self.rules.scopes[*inner], columns, written);
                 }
             }
         }
@@ -474,7 +520,24 @@ impl Shape {
     /// # Errors
     /// The first [`Breach`] found.
     pub fn check(&self, record: &Record<'_>) -> Result<(), Breach> {
-        self.check_scope(record, Scope::EVENT, &self.rules.scopes[0])
+        self.check_scope(record, Scope::EVENT, &self.rules.scopes[0])?;
+        match &self.rules.observables {
+            Some(columns) if columns.writes_observables => self.check_observables(record, columns),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_observables(&self, record: &Record<'_>, columns: &ObservableColumns) -> Result<(), Breach> {
+        let Cell::List { start, len } = record.get(Scope::EVENT, columns.list) else { return Ok(()) };
+        for index in 0..len {
+            let element = record.element(self, columns.list, start, index);
+            if let Cell::Text(name) = record.get(element, columns.name)
+                && !self.schema().has_attribute(self.class(), name, record.profiles())
+            {
+                return Err(Breach::Observable { name: name.to_owned(), class: self.class().name });
+            }
+        }
+        Ok(())
     }
 
     fn check_scope(&self, record: &Record<'_>, scope: Scope, rules: &ScopeRules) -> Result<(), Breach> {

@@ -154,6 +154,20 @@ impl Schema {
         &self.objects[usize::from(id.0)]
     }
 
+    /// Whether a dotted path, without a mark for the arrays it passes through, leads to an attribute that an event of the
+    /// class with the profiles `on` may have.
+    pub fn has_attribute(&self, class: &EventClass, path: &str, on: ProfileSet) -> bool {
+        let mut attributes: &[Attribute] = &class.attributes;
+        path.split('.').all(|name| {
+            let found = attributes.iter().find(|attribute| attribute.name == name && attribute.is_present(on));
+            attributes = match found.map(|attribute| attribute.kind) {
+                Some(AttributeKind::Object(object)) => &self.object_by_id(object).attributes,
+                _ => &[],
+            };
+            found.is_some()
+        })
+    }
+
     /// Every profile, ordered by name; [`Profile::id`] is the position.
     pub fn profiles(&self) -> &[Profile] {
         &self.profiles

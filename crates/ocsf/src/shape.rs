@@ -250,8 +250,9 @@ impl ShapeBuilder {
             }
         }
         let (schema, profiles) = (self.schema, self.profiles);
+        let writes_observables = self.tree.0.contains_key("observables");
         close(schema, profiles, &self.class.attributes, &mut self.tree);
-        if has_observable(schema, &self.class.attributes, &self.tree) {
+        if writes_observables || has_observable(schema, &self.class.attributes, &self.tree) {
             for name in ["name", "type", "type_id", "value"] {
                 self.add_if_known(&format!("observables.{name}"));
             }
@@ -261,7 +262,7 @@ impl ShapeBuilder {
         nodes[0].end = nodes.len() as u32;
         let arrow = Arc::new(ArrowSchema::new(arrow_fields(&nodes, NodeId::ROOT)));
         let mut shape = Shape { schema, class: self.class, profiles, nodes, arrow, rules: Rules::default() };
-        shape.rules = compile_rules(&shape);
+        shape.rules = compile_rules(&shape, writes_observables);
         shape
     }
 

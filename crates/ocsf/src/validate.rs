@@ -548,28 +548,13 @@ impl<'s> Check<'s> {
         let list = Path::Member(&Path::Root, "observables");
         for (index, observable) in observables.iter().enumerate() {
             if let Some(name @ Value::String(path)) = observable.get("name")
-                && !self.is_attribute(class, path)
+                && !self.schema.has_attribute(class, path, self.on)
             {
                 let at = Path::Element(&list, index);
                 let message = format!("{} is not the path of an attribute of {}", Excerpt(name), Item::Class(class));
                 self.report(&Path::Member(&at, "name"), ViolationKind::ObservableReference, message);
             }
         }
-    }
-
-    fn is_attribute(&self, class: &EventClass, path: &str) -> bool {
-        let mut item = Item::Class(class);
-        let mut names = path.split('.').peekable();
-        while let Some(name) = names.next() {
-            let Some(attribute) = item.attribute(name).filter(|attribute| attribute.is_present(self.on)) else {
-                return false;
-            };
-            match attribute.kind {
-                AttributeKind::Object(id) => item = Item::Object(self.schema.object_by_id(id)),
-                AttributeKind::Scalar(_) => return names.peek().is_none(),
-            }
-        }
-        true
     }
 
     fn not_in_enumeration(&mut self, value: &Value, at: &Path) {

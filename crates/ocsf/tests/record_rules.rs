@@ -26,7 +26,7 @@ fn paths(schema: &'static Schema, class: &str, depth: usize) -> Vec<String> {
             let path =
                 if prefix.is_empty() { attribute.name.to_owned() } else { format!("{prefix}.{}", attribute.name) };
             match attribute.kind {
-                _ if path == "observables" || path.starts_with("metadata.extension") => {}
+                _ if path.starts_with("metadata.extension") => {}
                 AttributeKind::Scalar(_) => out.push(path),
                 AttributeKind::Object(object) if depth > 1 && !entered.contains(&object.index()) => {
                     entered.push(object.index());
@@ -55,25 +55,29 @@ fn shape(class: &str, chosen: &[String], profiles: &[&str]) -> Arc<Shape> {
     Arc::new(builder.build())
 }
 
-/// Sets about half of the scalars below a node, lists of objects with one or two elements.
-fn fill<'a>(shape: &'a Shape, record: &mut Record<'a>, scope: Scope, parent: NodeId, rng: &mut TestRng) {
+/// Sets about half of the scalars below a node but for the `derived`, lists of objects with one or two elements.
+fn fill<'a>(
+    shape: &'a Shape,
+    record: &mut Record<'a>,
+    scope: Scope,
+    parent: NodeId,
+    derived: &[&str],
+    rng: &mut TestRng,
+) {
     for id in shape.children(parent) {
         let node = shape.node(id);
-        let derived = matches!(
-            shape.path(id).as_str(),
-            "metadata.profiles" | "metadata.version" | "metadata.extensions" | "observables"
-        );
-        if derived || node.name.ends_with("_dt") || rng.random_ratio(2, 5) {
+        let is_derived = derived.contains(&shape.path(id).as_str());
+        if is_derived || node.name.ends_with("_dt") || rng.random_ratio(2, 5) {
             continue;
         }
         match node.kind {
-            NodeKind::Object => fill(shape, record, scope, id, rng),
+            NodeKind::Object => fill(shape, record, scope, id, derived, rng),
             NodeKind::ObjectList => {
                 let start = record.open_list(shape, id, 2);
                 let len = rng.random_range(1..=2);
                 for index in 0..len {
                     let element = record.element(shape, id, start, index);
-                    fill(shape, record, element, id, rng);
+                    fill(shape, record, element, id, derived, rng);
                     // An element without any attribute is none; give it one.
                     let first = shape.children(id).find(|child| matches!(shape.node(*child).kind, NodeKind::Scalar(_)));
                     if let Some(first) = first {
@@ -194,7 +198,11 @@ fn judge(case: u64) -> bool {
     let profiles: &[&str] = if rng.random_ratio(1, 2) { &["datetime"] } else { &[] };
     let shape = shape(class, &chosen, profiles);
     let mut record = Record::new(&shape, profiles.iter().filter_map(|name| schema.profile_id(name)).collect());
-    fill(&shape, &mut record, Scope::EVENT, NodeId::ROOT, &mut rng);
+    let mut derived = vec!["metadata.profiles", "metadata.version", "metadata.extensions"];
+    if !chosen.iter().any(|path| path.starts_with("observables.")) {
+        derived.push("observables");
+    }
+    fill(&shape, &mut record, Scope::EVENT, NodeId::ROOT, &derived, &mut rng);
     for path in needed {
         let node = shape.find(path).unwrap();
         record.set(Scope::EVENT, node, scalar(&shape, node, &mut rng));

@@ -194,6 +194,20 @@ impl<'c> Linter<'c> {
             AttributeKind::Scalar(ScalarType::Json) => {}
             AttributeKind::Scalar(scalar) => self.scalars(attribute, scalar, tree, at),
         }
+        if at.path == "observables.name" {
+            self.observable(event, tree);
+        }
+    }
+
+    /// A constant that names what is observed.
+    fn observable(&mut self, event: Event<'c>, tree: &Tree) {
+        let Some(name) = literal_of(tree).and_then(Json::as_str) else { return };
+        let all = self.schema.profiles().iter().map(|profile| profile.id).collect();
+        if !self.schema.has_attribute(event.class, name, all) {
+            let message = format!("{} is not the path of an attribute of {}", quote(name), event.class.name);
+            let diagnostic = Diagnostic::new(Code::ObservableOfNothing, tree.span(), message);
+            self.report(diagnostic.help("as `file.name` or `unmapped`: where in the event the value stands"));
+        }
     }
 
     /// One object, or the items of an array of objects.
