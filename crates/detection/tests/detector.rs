@@ -268,7 +268,10 @@ async fn a_finding_is_kept_once_for_the_lake_before_it_is_published() {
         assert!(first.is_err(), "{first:?}");
         assert_eq!(laboratory.found().len(), usize::from(fault.is_none()), "what is not kept is not published");
         while laboratory.collect(&query_id, 100 * MINUTE + 2).await.is_err() {}
-        let published = laboratory.world.with(|world| world.published.last().unwrap().clone());
+        let (first, published) = laboratory.world.with(|world| {
+            let published = &world.published;
+            (published.first().unwrap().clone(), published.last().unwrap().clone())
+        });
         let objects = kept.objects();
         let [(key, content)] = objects.iter().collect::<Vec<_>>()[..] else { panic!("{objects:?}") };
         assert_eq!(*key, format!("{}.json", published.id));
@@ -278,6 +281,10 @@ async fn a_finding_is_kept_once_for_the_lake_before_it_is_published() {
             (event["finding_info"]["uid"].clone(), event["evidences"].clone(), event["unmapped"].clone())
         };
         assert_eq!(facts(content), facts(published.body.as_bytes()));
+        if fault.is_none() {
+            assert_ne!(first.body, published.body);
+            assert_eq!(first.body.as_bytes(), &content[..], "what is kept is not replaced");
+        }
         assert_eq!(laboratory.found(), ["a", "a"]);
 
         // That the rule fails is no finding.
