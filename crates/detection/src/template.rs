@@ -6,7 +6,7 @@ mod tokens;
 use std::ops::Range;
 
 use crate::form::{is_name, is_table};
-use tokens::{Token, tokens, unquoted};
+use tokens::{Token, begins_part, tokens, unquoted};
 
 /// SQL cut at its templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,28 +247,6 @@ impl Reader<'_> {
     }
 }
 
-/// Words with which a clause of a SELECT, a join or another SELECT begins.
-const CLAUSES: &[&str] = &[
-    "where",
-    "join",
-    "inner",
-    "left",
-    "right",
-    "full",
-    "cross",
-    "natural",
-    "group",
-    "having",
-    "order",
-    "limit",
-    "offset",
-    "fetch",
-    "union",
-    "intersect",
-    "except",
-    "window",
-];
-
 /// What the token at `index` restricts as a term of a WHERE or an ON of which all terms must hold: no OR and no NOT can undo
 /// it.
 fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restriction> {
@@ -279,7 +257,7 @@ fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restric
         token => *token == Token::Open,
     };
     let is_end = |after: &Token| match after {
-        Token::Word(word) => word == "and" || CLAUSES.contains(&word.as_str()),
+        Token::Word(word) => word == "and" || begins_part(word),
         token => matches!(token, Token::Close | Token::Semicolon),
     };
     // The term, and then the parentheses around it.
@@ -288,13 +266,13 @@ fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restric
         let (words_before, open) = beside(tokens[..first].iter().rev(), &Token::Close, &Token::Open);
         let (words_after, close) = beside(tokens[last + 1..].iter(), &Token::Open, &Token::Close);
         let clause = words_before.iter().position(|(_, word)| BEGINS.contains(word));
-        let ends = words_after.iter().position(|(_, word)| CLAUSES.contains(word)).unwrap_or(words_after.len());
+        let ends = words_after.iter().position(|(_, word)| begins_part(word)).unwrap_or(words_after.len());
         let before = &words_before[..clause.unwrap_or(words_before.len())];
         let mut terms = before.iter().chain(&words_after[..ends]);
         let is_term = first.checked_sub(1).is_some_and(|at| is_begin(&tokens[at].0))
             && tokens.get(last + 1).is_none_or(|(after, _)| is_end(after));
         // Behind another clause it is a term of that one, as of HAVING.
-        let is_in_clause = !before.iter().any(|(_, word)| CLAUSES.contains(word));
+        let is_in_clause = !before.iter().any(|(_, word)| begins_part(word));
         if !is_term || !is_in_clause || terms.any(|(_, word)| UNDOES.contains(word)) {
             return None;
         }
@@ -364,7 +342,7 @@ fn alias_after(tokens: &[(Token, Range<usize>)]) -> Option<String> {
     let word = |index: usize| tokens.get(index).and_then(|(token, _)| token.word());
     let name = match word(0) {
         Some("as") => word(1),
-        Some(word) if !CLAUSES.contains(&word) && !OTHERS.contains(&word) => Some(word),
+        Some(word) if !begins_part(word) && !OTHERS.contains(&word) => Some(word),
         _ => None,
     };
     name.map(unquoted)

@@ -46,7 +46,7 @@ impl Trino {
     /// # Errors
     /// What cannot be read, and what Trino refuses.
     pub fn register_lake(&self, lake: &Path) -> Result<(), TrinoError> {
-        self.execute(sql!("CREATE SCHEMA IF NOT EXISTS {}", Sql::path([CATALOG, &self.schema])))?;
+        self.make_schema()?;
         let sources = lake.join("ext");
         for entry in fs::read_dir(&sources).map_err(at(&sources))? {
             let folder = std::path::absolute(entry.map_err(at(&sources))?.path()).map_err(at(&sources))?;
@@ -64,7 +64,7 @@ impl Trino {
     /// # Errors
     /// What cannot be written, and what Trino refuses.
     pub fn register_batches(&self, name: &str, batches: &[RecordBatch], folder: &Path) -> Result<(), TrinoError> {
-        self.execute(sql!("CREATE SCHEMA IF NOT EXISTS {}", Sql::path([CATALOG, &self.schema])))?;
+        self.make_schema()?;
         let Some(first) = batches.first() else { return Ok(()) };
         let folder = std::path::absolute(folder.join(name)).map_err(at(folder))?;
         fs::create_dir_all(&folder).map_err(at(&folder))?;
@@ -87,7 +87,7 @@ impl Trino {
     /// # Errors
     /// What Trino refuses.
     pub fn register_empty(&self, name: &str, columns: &[(String, ColumnType)]) -> Result<(), TrinoError> {
-        self.execute(sql!("CREATE SCHEMA IF NOT EXISTS {}", Sql::path([CATALOG, &self.schema])))?;
+        self.make_schema()?;
         self.execute(sql!("CREATE TABLE {} ({})", Sql::path([CATALOG, &self.schema, name]), declared(columns)))
     }
 
@@ -115,6 +115,10 @@ impl Trino {
             Sql::text(&format!("local://{}", folder.display())),
         ))?;
         self.find_partitions(name)
+    }
+
+    fn make_schema(&self) -> Result<(), TrinoError> {
+        self.execute(sql!("CREATE SCHEMA IF NOT EXISTS {}", Sql::path([CATALOG, &self.schema])))
     }
 
     fn execute(&self, statement: Sql) -> Result<(), TrinoError> {

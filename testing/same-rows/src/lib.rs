@@ -20,6 +20,7 @@ use serde_json::Value;
 use sql::table::Table;
 use sql::text::Sql;
 use tempfile::TempDir;
+use translation::Translation;
 
 /// Any error: these are tests.
 pub type Fallible<T> = Result<T, Box<dyn Error>>;
@@ -131,6 +132,16 @@ pub struct Answers {
     pub trino: Result<Answer, QueryError>,
     /// The embedded engine's.
     pub embedded: Result<Answer, QueryError>,
+}
+
+/// The events that a pattern finds: those of the answer, settled by the binder where that is needed.
+///
+/// # Errors
+/// A failed query, and an answer that the binder cannot settle.
+pub fn events_found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Result<Vec<Value>, String> {
+    let answer = answer.as_ref().map_err(ToString::to_string)?;
+    let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
+    matches.rows.iter().map(|row| serde_json::from_str(&row.event).map_err(|error| error.to_string())).collect()
 }
 
 /// How two answers relate.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::tokens::{Token, unquoted};
+use super::tokens::{AFTER_FROM, Token, unquoted};
 
 /// Functions that give rows without reading a table that is not among their arguments.
 const TABLE_FUNCTIONS: &[&str] = &["unnest", "sequence", "exclude_columns", "json_table"];
@@ -47,7 +47,7 @@ impl Level {
 
     /// A definition can be read from its end on, a recursive one within it too.
     fn end_definition(&mut self) {
-        self.defined.extend(self.with.as_mut().and_then(|with| with.name.clone()));
+        self.defined.extend(self.with.as_ref().and_then(|with| with.name.clone()));
     }
 
     fn needs_name(&self) -> bool {
@@ -107,7 +107,7 @@ pub(super) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
                 }
                 "join" | "table" => level.relation_next = true,
                 "lateral" if level.relation_next => {}
-                word if ENDS_FROM.contains(&word) => level.leave_from(),
+                word if AFTER_FROM.contains(&word) => level.leave_from(),
                 word if level.relation_next => {
                     level.relation_next = false;
                     let name = unquoted(word).to_ascii_lowercase();
@@ -135,10 +135,6 @@ pub(super) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
 }
 
 const BEGINS_QUERY: &[&str] = &["select", "with", "values", "table"];
-
-/// Clauses of a SELECT after its FROM, and what stands between two of them.
-const ENDS_FROM: &[&str] =
-    &["where", "group", "having", "order", "limit", "offset", "fetch", "window", "union", "intersect", "except"];
 
 /// Where `database.table` ends that begins with the word at `index`.
 fn end_of_path(tokens: &[(Token, Range<usize>)], index: usize) -> usize {

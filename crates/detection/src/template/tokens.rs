@@ -34,6 +34,16 @@ impl Token {
     }
 }
 
+/// Words with which what follows the FROM of a SELECT begins: its other clauses, and another SELECT.
+pub(super) const AFTER_FROM: &[&str] =
+    &["where", "group", "having", "order", "limit", "offset", "fetch", "window", "union", "intersect", "except"];
+
+/// Whether a clause of a SELECT, a join or another SELECT begins with this word.
+pub(super) fn begins_part(word: &str) -> bool {
+    const JOINS: &[&str] = &["join", "inner", "left", "right", "full", "cross", "natural"];
+    AFTER_FROM.contains(&word) || JOINS.contains(&word)
+}
+
 /// A name without its quotes.
 pub(super) fn unquoted(word: &str) -> String {
     match word.strip_prefix('"') {

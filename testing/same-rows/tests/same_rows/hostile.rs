@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use query::{Answer, QueryError};
-use same_rows::{Both, Tally, server};
-use serde_json::Value;
+use same_rows::{Both, Tally, events_found, server};
 use sql::table::{Layout, Table};
 use stix::pattern::{Operator, Step};
 use stix_trials::hostile::{HOSTILE, HOSTILE_PIECES, near_misses, pattern, text};
-use translation::{Columns, DialectMap, DialectMaps, Options, Translation, translate};
+use translation::{Columns, DialectMap, DialectMaps, Options, translate};
 
 const MAP: &str = r#"{
     "dialect": "hostile",
@@ -18,14 +16,6 @@ const MAP: &str = r#"{
     "time": { "column": "time", "unit": "milliseconds" },
     "objects": { "x-row": { "passthrough": true } }
 }"#;
-
-/// The values of the rows found.
-fn found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Result<Vec<String>, String> {
-    let answer = answer.as_ref().map_err(ToString::to_string)?;
-    let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
-    let value = |event: &str| serde_json::from_str::<Value>(event).unwrap()["value"].as_str().unwrap().to_owned();
-    Ok(matches.rows.iter().map(|row| value(&row.event)).collect())
-}
 
 #[tokio::test]
 async fn a_value_finds_its_own_row_alone() {
@@ -73,7 +63,9 @@ async fn a_value_finds_its_own_row_alone() {
             statements += 1;
             tally.count(value, answers.verdict(false));
             for (engine, answer) in [("Trino", &answers.trino), ("embedded", &answers.embedded)] {
-                let found = found(&translation, answer);
+                let found = events_found(&translation, answer).map(|events| {
+                    events.iter().map(|event| event["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+                });
                 if found.as_deref() != Ok(std::slice::from_ref(value)) {
                     wrong.push(format!("{engine}: {value:?}: {found:?}\n  {}", translation.sql));
                 }

@@ -2,21 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use query::{Answer, QueryError};
-use same_rows::{Both, Tally, server};
-use serde_json::Value;
+use same_rows::{Both, Tally, events_found, server};
 use sql::table::Table;
 use stix_trials::semantics;
 use stix_trials::trials::{any_trials, batch, maps, options, table};
-use translation::{Translation, translate};
-
-/// The ids of the rows that the answer, and the binder where it is needed, gives.
-fn found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Result<BTreeSet<i64>, String> {
-    let answer = answer.as_ref().map_err(ToString::to_string)?;
-    let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
-    let id = |text: &str| serde_json::from_str::<Value>(text).unwrap()["id"].as_i64().unwrap();
-    Ok(matches.rows.iter().map(|row| id(&row.event)).collect())
-}
+use translation::translate;
 
 fn named(number: usize) -> Table {
     table(&format!("t{number}"))
@@ -44,7 +34,9 @@ async fn patterns_find_the_rows_they_mean() {
         let answers = both.run_text(translation.sql.as_str()).await;
         tally.count(&case.name, answers.verdict(false));
         for (engine, answer) in [("Trino", &answers.trino), ("embedded", &answers.embedded)] {
-            match found(&translation, answer) {
+            let found = events_found(&translation, answer)
+                .map(|events| events.iter().map(|event| event["id"].as_i64().unwrap()).collect::<BTreeSet<_>>());
+            match found {
                 Ok(found) if found == case.rows => {}
                 other => wrong.push(format!("{engine}: {}: {other:?}, meant {:?}", case.name, case.rows)),
             }
