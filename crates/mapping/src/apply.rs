@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use bumpalo::Bump;
 use ocsf::schema::Schema;
 use ocsf::{Breach, Cell, Record, Scope};
-use sources::Document;
+use sources::{Decode, Document, DocumentBuffer};
 
 use crate::compile::{self, Plan};
 use crate::config::{Config, DecodeSpec, UnmappedMode};
@@ -13,6 +13,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Evaluation, MappingBuffer, Problem, Written};
 use crate::lint::check;
 use crate::plan::{EventPlan, Expression, Table};
+use crate::steps::{Part, Run, StepsBuffer, Unwrapped};
 use crate::values::{AbsentTexts, Values};
 
 /// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
@@ -133,6 +134,27 @@ impl Mapping {
     /// Whether the mapping reads anything below a member of the raw event.
     pub fn reads_below(&self, member: &str) -> bool {
         self.plan.paths.reads_below(member)
+    }
+
+    /// Applies the `steps` of `decode` to a raw event: gives `take` the events it holds, each as the mapping expects it,
+    /// or what else it is. Where it holds several, `take` also gets the [`Part`] of the raw event that an event is.
+    ///
+    /// `decode` is how texts within the event are read.
+    pub fn unwrap<'a>(
+        &'a self,
+        mut document: Document<'a>,
+        decode: &Decode,
+        bump: &'a Bump,
+        documents: &mut DocumentBuffer,
+        memory: &mut StepsBuffer,
+        take: &mut dyn FnMut(Unwrapped<'a>, Option<Part<'_, 'a>>),
+    ) {
+        document.rename_reserved();
+        if self.plan.steps.steps.is_empty() {
+            return take(Unwrapped::Event(document), None);
+        }
+        let plan = &self.plan.steps;
+        Run { plan, absent: &self.absent, decode, bump, documents, memory, take }.from(0, document, None);
     }
 
     /// Maps one raw event.

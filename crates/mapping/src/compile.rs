@@ -14,18 +14,19 @@ use ocsf::{Cell, NodeId, PathError, Shape};
 use regex::Regex;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
-use sources::Document;
+use sources::{Document, FieldNames};
 
 use crate::coerce::{Raw, coerce};
 use crate::config::{
     Condition as AstCondition, Config, EachTree, EventMapping, JsonPath, Layout, ObjectTree, PathRoot, RegexGroup,
-    Span, Spanned, Step as PathStep, TemplatePart, Tree, Value,
+    Span, Spanned, Step as PathStep, StepAction, TemplatePart, TextFieldNames, Tree, Value,
 };
 use crate::paths::{PathTree, Query};
 use crate::plan::{
     Assignment, Condition, Constant, EachPlan, ElementPlan, EnumPlan, EventPlan, Expression, LookupPlan, ObjectItem,
     ObjectList, PlanStep, SplitPlan, Table, Target, reads_raw,
 };
+use crate::steps::{Action, StepPlan, StepsPlan};
 use crate::time::TimeReader;
 
 /// Custom source names in Security Lake have at most so many characters.
@@ -50,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) time: Option<Expression>,
     pub(crate) account: Option<Expression>,
     pub(crate) tables: Vec<Table>,
+    pub(crate) steps: StepsPlan,
 }
 
 /// Attributes that follow from the class and from other attributes, whatever a config says.
@@ -88,9 +90,9 @@ pub(crate) fn compile(config: &Config, schema: &'static Schema) -> Result<Plan, 
     let lookups = compile_lookups(config);
     let mut drafts = Vec::new();
     for event in &config.events {
-        drafts.push(Compiler { schema, paths: &mut paths, lookups: &lookups, targets: Vec::new() }.event(event)?);
+        drafts.push(Compiler::new(schema, &mut paths, &lookups).event(event)?);
     }
-    let mut compiler = Compiler { schema, paths: &mut paths, lookups: &lookups, targets: Vec::new() };
+    let mut compiler = Compiler::new(schema, &mut paths, &lookups);
     let rules = config.selector.rules.iter().map(|rule| {
         let event = config.events.iter().position(|event| event.key == rule.event).ok_or_else(|| Fault {
             span: rule.event.span,
@@ -118,10 +120,59 @@ pub(crate) fn compile(config: &Config, schema: &'static Schema) -> Result<Plan, 
         }
     };
     let (tables, events) = lay_out_tables(config, schema, drafts)?;
-    Ok(Plan { paths, events, event_of_key, rules, matched_field, other, time, account, tables })
+    let steps = compile_steps(config, schema, &lookups)?;
+    Ok(Plan { paths, events, event_of_key, rules, matched_field, other, time, account, tables, steps })
 }
 
-fn compile_lookups(config: &Config) -> BTreeMap<String, Arc<FxHashMap<String, Expression>>> {
+/// Steps have paths of their own: they read other documents than the mapping.
+fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) -> Result<StepsPlan, Fault> {
+    let mut paths = PathTree::default();
+    let mut steps = Vec::new();
+    for step in &config.decode.steps {
+        let mut compiler = Compiler::new(schema, &mut paths, lookups);
+        let when = step.when.as_ref().map(|condition| compiler.condition(condition)).transpose()?;
+        let mut slot = |names: &[String]| paths.slot(&names.iter().cloned().map(PathStep::Name).collect::<Vec<_>>());
+        let mut fields = |places: &[(Spanned<Vec<String>>, Spanned<Vec<String>>)]| {
+            places.iter().map(|(from, to)| (slot(from), to.value.clone())).collect()
+        };
+        let action = match &step.action {
+            StepAction::Discard(rule) => Action::Discard(rule.value.clone()),
+            StepAction::Move(places) => Action::Move { fields: fields(places), keep: false },
+            StepAction::Copy(places) => Action::Move { fields: fields(places), keep: true },
+            StepAction::Each(at) => Action::Each(slot(at)),
+            StepAction::Root(at) => Action::Root(slot(at)),
+            StepAction::Parse(at) => Action::Parse(slot(at)),
+            StepAction::WindowsValues(at) => Action::WindowsValues(slot(at)),
+            StepAction::Nest(nest) => Action::Nest {
+                into: nest.into.value.clone(),
+                names: field_names(&nest.names).map_err(|message| Fault { span: nest.span, message })?,
+                event_id: slot(&nest.event_id),
+            },
+        };
+        steps.push(StepPlan { when, action });
+    }
+    Ok(StepsPlan { paths, steps })
+}
+
+/// The lists of field names that a config gives or names.
+pub(crate) fn field_names(names: &TextFieldNames) -> Result<FieldNames, String> {
+    match names {
+        TextFieldNames::Shipped(list) => {
+            FieldNames::shipped(list).ok_or_else(|| format!("there is no shipped list of fields `{}`", list.value))
+        }
+        TextFieldNames::Inline(lists) => {
+            let lists = lists
+                .iter()
+                .map(|(id, names)| (id.value.clone(), names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
+            FieldNames::new(lists).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// The tables of `lookups` by name.
+pub(crate) type Lookups = BTreeMap<String, Arc<FxHashMap<String, Expression>>>;
+
+fn compile_lookups(config: &Config) -> Lookups {
     let tables = config.lookups.iter().map(|lookup| {
         let entries = lookup.entries.iter().map(|(key, value)| (key.value.clone(), literal(&value.value)));
         (lookup.name.value.clone(), Arc::new(entries.collect()))
@@ -245,14 +296,18 @@ fn place_items(items: &mut [ObjectItem], place: &impl Fn(NodeId) -> Result<NodeI
     Ok(())
 }
 
-struct Compiler<'c> {
+pub(crate) struct Compiler<'c> {
     schema: &'static Schema,
     paths: &'c mut PathTree,
-    lookups: &'c BTreeMap<String, Arc<FxHashMap<String, Expression>>>,
+    lookups: &'c Lookups,
     targets: Vec<String>,
 }
 
-impl Compiler<'_> {
+impl<'c> Compiler<'c> {
+    pub(crate) fn new(schema: &'static Schema, paths: &'c mut PathTree, lookups: &'c Lookups) -> Self {
+        Self { schema, paths, lookups, targets: Vec::new() }
+    }
+
     fn event(mut self, event: &EventMapping) -> Result<Draft, Fault> {
         let class = self.schema.class(&event.schema).ok_or_else(|| Fault {
             span: event.schema.span,
@@ -639,7 +694,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn condition(&mut self, condition: &Spanned<AstCondition>) -> Result<Condition, Fault> {
+    pub(crate) fn condition(&mut self, condition: &Spanned<AstCondition>) -> Result<Condition, Fault> {
         Ok(match &condition.value {
             AstCondition::Exists(value) => Condition::Exists(self.value(value)?),
             AstCondition::Equals(left, right) => Condition::Equals(self.value(left)?, self.value(right)?),

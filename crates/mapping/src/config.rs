@@ -74,8 +74,58 @@ pub struct DecodeSpec {
     pub separator: Option<Spanned<String>>,
     /// `quote`: one ASCII character around a column that may contain the separator.
     pub quote: Option<Spanned<char>>,
-    /// `text_fields`: a rendered message that is made an object.
+    /// `line_prefix`: what may stand before an event on its line; it compiles.
+    pub line_prefix: Option<Spanned<String>>,
+    /// `steps`: what is done to a raw event before it is mapped, in order. Shipped lists are written out.
+    pub steps: Vec<StepSpec>,
+    /// `text_fields`: a rendered message that is made an object, after the steps.
     pub text_fields: Option<TextFieldsSpec>,
+}
+
+/// One item of `decode.steps`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepSpec {
+    /// The step.
+    pub span: Span,
+    /// `when`: without it the step always applies.
+    pub when: Option<Spanned<Condition>>,
+    /// What it does.
+    pub action: StepAction,
+}
+
+/// What a step does. Paths are member names from the root.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StepAction {
+    /// `discard`: it is no event; counted under this name.
+    Discard(Spanned<String>),
+    /// `each`: every element of the array is an event, in an envelope of what is around the array.
+    Each(Spanned<Vec<String>>),
+    /// `root`: the event is this object, in an envelope of what is around it.
+    Root(Spanned<Vec<String>>),
+    /// `parse`: the text there is replaced by what it says.
+    Parse(Spanned<Vec<String>>),
+    /// `move`: fields get other places.
+    Move(Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>),
+    /// `copy`: fields get further places.
+    Copy(Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>),
+    /// `nest`.
+    Nest(NestSpec),
+    /// `windows_values`: values of this object are written as in a rendered message.
+    WindowsValues(Spanned<Vec<String>>),
+}
+
+/// `nest`: members of the root that are fields of the event move into an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NestSpec {
+    /// The `nest` object.
+    pub span: Span,
+    /// `into`: member names from the root to the object; not empty.
+    pub into: Spanned<Vec<String>>,
+    /// `event_id`: member names from the root to the id that selects the list of names.
+    pub event_id: Spanned<Vec<String>>,
+    /// `names`: the field names of each event id.
+    pub names: TextFieldNames,
 }
 
 /// How the input is cut into raw events.

@@ -71,7 +71,7 @@ fn member_mut<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
 }
 
 /// The same value, all of it written at `span`.
-fn placed_at(node: Node, span: Span) -> Node {
+pub(crate) fn placed_at(node: Node, span: Span) -> Node {
     let kind = match node.kind {
         NodeKind::String { text, .. } => NodeKind::String { text, plain: false },
         NodeKind::Array(items) => NodeKind::Array(items.into_iter().map(|item| placed_at(item, span)).collect()),
@@ -91,6 +91,7 @@ fn placed_at(node: Node, span: Span) -> Node {
 enum Level {
     File,
     Config,
+    Decode,
     Events,
     Event,
     Below,
@@ -132,8 +133,9 @@ fn merge_member(base: Node, own: Node, key: &str, level: Level) -> Node {
     match (level, key) {
         (Level::File, "custom_source_events") => merge(base, own, Level::Config),
         (Level::Config, "ocsf_mapping") => merge(base, own, Level::Events),
-        // The own rules come first.
-        (Level::Config, "select") => concatenate(own, base),
+        (Level::Config, "decode") => merge(base, own, Level::Decode),
+        // The own rules and steps come first.
+        (Level::Config, "select") | (Level::Decode, "steps") => concatenate(own, base),
         (Level::Config | Level::Event, "profiles") | (Level::Event, EXTENDS) => concatenate(base, own),
         // Of another class nothing can be inherited.
         (Level::Events, _) if class_of(&own).is_some_and(|class| class_of(&base) != Some(class)) => own,

@@ -14,7 +14,7 @@ use ocsf::schema::{EventClass, Schema};
 use sources::FieldNames;
 
 use crate::compile::{SOURCE_NAME_LIMIT, source_name};
-use crate::config::{Condition, Config, EventMapping, Layout, Other, Span, Spanned, TextFieldNames};
+use crate::config::{Condition, Config, EventMapping, Layout, Other, Span, Spanned, StepAction, TextFieldNames};
 use crate::diagnostic::{self, Code, Diagnostic, list, nearest, quote};
 use crate::parse;
 
@@ -95,8 +95,19 @@ impl<'c> Linter<'c> {
     }
 
     fn text_fields(&mut self) {
-        let Some(spec) = &self.config.decode.text_fields else { return };
-        let (span, problem) = match &spec.names {
+        let decode = &self.config.decode;
+        let message = decode.text_fields.iter().map(|spec| (spec.span, &spec.names));
+        let nested = decode.steps.iter().filter_map(|step| match &step.action {
+            StepAction::Nest(nest) => Some((nest.span, &nest.names)),
+            _ => None,
+        });
+        for (span, names) in message.chain(nested) {
+            self.field_names(span, names);
+        }
+    }
+
+    fn field_names(&mut self, span: Span, names: &TextFieldNames) {
+        let (span, problem) = match names {
             TextFieldNames::Shipped(name) if FieldNames::shipped(name).is_some() => return,
             TextFieldNames::Shipped(name) => {
                 let help = format!("the shipped lists are {}", list(FieldNames::SHIPPED));
@@ -109,7 +120,7 @@ impl<'c> Linter<'c> {
                 });
                 match FieldNames::new(plain) {
                     Ok(_) => return,
-                    Err(error) => (spec.span, error.to_string()),
+                    Err(error) => (span, error.to_string()),
                 }
             }
         };

@@ -479,7 +479,45 @@ pub static DECODE: ObjectForm = ObjectForm {
         ),
         optional("separator", Form::Character, "delimited: what stands between columns; default one space"),
         optional("quote", Form::Character, "delimited: stands around a column that may contain the separator"),
+        optional("line_prefix", Form::Pattern, "text before the event on its line; named groups go to `_envelope`"),
+        optional("steps", Form::List(&Form::Either(&Form::Choice(SHIPPED_STEPS), &Form::Object(&STEP))), STEPS_SUMMARY),
         optional("text_fields", Form::Object(&TEXT_FIELDS), "a rendered message that becomes an object"),
+    ],
+};
+
+const STEPS_SUMMARY: &str = "what is done to an event before it is mapped: steps, and names of shipped lists of steps";
+
+/// Lists of steps that can be named in `decode.steps`.
+pub(crate) const SHIPPED_STEPS: &[&str] =
+    &["sns", "cloudwatch-logs", "eventbridge", "cloudtrail-lookup", "json-message", "windows-event"];
+
+/// The keys of [`STEP`] of which a step has one.
+pub(crate) const STEP_ACTIONS: &[&str] =
+    &["discard", "each", "root", "parse", "move", "copy", "nest", "windows_values"];
+
+/// An item of `decode.steps`.
+pub static STEP: ObjectForm = ObjectForm {
+    name: "a step",
+    keys: &[
+        optional("when", Form::Condition, "the step applies if this holds; default: always"),
+        optional("discard", Form::Name, "it is no event; counted under this name"),
+        optional("each", Form::Path, "each element of the array is an event; what is around it goes to `_envelope`"),
+        optional("root", Form::Path, "the object is the event; what is around it goes to `_envelope`"),
+        optional("parse", Form::Path, "the text is replaced by the JSON or XML that it holds"),
+        optional("move", Form::Map(&Form::Path), "fields that get another place: from and to"),
+        optional("copy", Form::Map(&Form::Path), "fields that get a further place: from and to"),
+        optional("nest", Form::Object(&NEST), "members of the root that are fields of the event go into an object"),
+        optional("windows_values", Form::Path, "GUIDs and hexadecimal numbers of the object as Windows renders them"),
+    ],
+};
+
+/// `nest` of a step.
+pub static NEST: ObjectForm = ObjectForm {
+    name: "nest",
+    keys: &[
+        required("into", Form::Path, "where the object is made"),
+        required("event_id", Form::Path, "where the id is that says which fields the event has"),
+        required("names", Form::TextFieldNames, "a shipped list, or field names by event id"),
     ],
 };
 

@@ -2,7 +2,10 @@
 //!
 //! What needs the OCSF schema, or two far ends of the file, is [`crate::lint`]'s.
 
+mod steps;
+
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use ocsf::schema::Version;
 use regex::Regex;
@@ -44,6 +47,19 @@ pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Parsed
         }
     };
     Parsed { config, diagnostics: reader.diagnostics }
+}
+
+/// Reads a condition that stands at `place` of a JSON file.
+pub(crate) fn condition_at(file: &str, place: Range<usize>) -> Result<Spanned<Condition>, Vec<Diagnostic>> {
+    // What is before it becomes white space, so that places are those of the file.
+    let before = " ".repeat(place.start);
+    let text = before + file.get(place).unwrap_or_default();
+    let mut reader = Reader::default();
+    let condition = parse_json(&text).map(|node| reader.condition(&node)).map_err(|fault| vec![fault])?;
+    match condition {
+        Some(condition) if reader.diagnostics.is_empty() => Ok(condition),
+        _ => Err(reader.diagnostics),
+    }
 }
 
 #[derive(Default)]
@@ -457,6 +473,8 @@ impl Reader {
             columns: Vec::new(),
             separator: None,
             quote: None,
+            line_prefix: None,
+            steps: Vec::new(),
             text_fields: None,
         };
         let start = Span::new(config.span.start, config.span.start + 1);
@@ -486,6 +504,9 @@ impl Reader {
         let separator = fields.get("separator").and_then(|node| self.character(node, "separator"));
         decode.separator = separator.map(|character| character.map(String::from));
         decode.quote = fields.get("quote").and_then(|node| self.character(node, "quote"));
+        decode.line_prefix =
+            fields.get("line_prefix").and_then(|node| self.pattern(node, "line_prefix")).map(|(text, _)| text);
+        decode.steps = fields.get("steps").map(|node| self.steps(node)).unwrap_or_default();
         decode.text_fields = fields.get("text_fields").and_then(|node| self.text_fields(node));
 
         let belongs = [("at", Format::JsonArray, "json-array")]
@@ -529,7 +550,12 @@ impl Reader {
         let fields = self.fields(node, &operators::TEXT_FIELDS)?;
         let at = fields.get("at").and_then(|node| self.member_path(node, "at"));
         let event_id = fields.get("event_id").and_then(|node| self.member_path(node, "event_id"));
-        let names = fields.get("names").and_then(|node| match &node.kind {
+        let names = fields.get("names").and_then(|node| self.text_field_names(node));
+        Some(TextFieldsSpec { span: fields.span, at: at?, event_id: event_id?, names: names? })
+    }
+
+    fn text_field_names(&mut self, node: &Node) -> Option<TextFieldNames> {
+        match &node.kind {
             NodeKind::String { .. } => self.name(node, "names").map(TextFieldNames::Shipped),
             NodeKind::Object(_) => {
                 let lists = self.map(node, "names").into_iter();
@@ -539,8 +565,7 @@ impl Reader {
                 self.wrong_type(node, "names", "a text or an object");
                 None
             }
-        });
-        Some(TextFieldsSpec { span: fields.span, at: at?, event_id: event_id?, names: names? })
+        }
     }
 
     fn selector(&mut self, config: &Fields<'_>) -> Selector {

@@ -71,4 +71,14 @@ impl Decode {
         }
         Ok(document)
     }
+
+    /// The document that a text within an event holds: JSON, or a line of this source. None, if it is neither.
+    pub fn document_of_text<'a>(
+        &self,
+        text: &'a str,
+        buffer: &mut DocumentBuffer,
+        bump: &'a Bump,
+    ) -> Option<Document<'a>> {
+        buffer.parse(text.trim_ascii().as_bytes(), bump).ok()
+    }
 }

@@ -360,6 +360,16 @@ impl<'a> Document<'a> {
         Self { nodes, notes: json::Notes::default() }
     }
 
+    /// Other nodes, made from those of this document.
+    pub(crate) fn with_nodes(&self, nodes: Vec<Node<'a>>) -> Self {
+        debug_assert!(!nodes.is_empty(), "a document has a root");
+        Self { nodes, notes: self.notes }
+    }
+
+    pub(crate) fn node_mut(&mut self, at: u32) -> Option<&mut Node<'a>> {
+        self.nodes.get_mut(at as usize)
+    }
+
     pub(crate) fn notes_mut(&mut self) -> &mut json::Notes {
         &mut self.notes
     }

@@ -1,0 +1,228 @@
+//! The decode steps of a config, applied: one raw event in, the events it holds out, each as the mapping expects it.
+//!
+//! A step changes the document (takes the event out of its envelope, reads JSON out of a text, brings fields to other
+//! names), divides it, or says that it is no event. Steps run in order, each on what the one before made. An event that
+//! no step applies to costs one walk over its members and is not copied.
+
+use bumpalo::Bump;
+use sources::{Decode, Document, DocumentBuffer, FieldNames, Move, NodeId, NodeValue};
+
+use crate::paths::{PathTree, Slot, Slots};
+use crate::plan::Condition;
+use crate::values::{AbsentTexts, Values};
+
+/// How often the text of an envelope may be repeated for the events in it, in bytes for one byte of the raw event. Every
+/// event carries what was around it, so that many small events in a large envelope would grow without bound.
+const ENVELOPE_GROWTH: usize = 8;
+
+/// Bytes of repeated envelopes that are allowed in any case.
+const ENVELOPE_BYTES: usize = 64 << 10;
+
+/// The rule under which an envelope without any event in it is counted as discarded.
+pub const EMPTY_ENVELOPE: &str = "empty-envelope";
+
+/// The compiled steps of a config.
+#[derive(Debug, Default)]
+pub(crate) struct StepsPlan {
+    pub(crate) paths: PathTree,
+    pub(crate) steps: Vec<StepPlan>,
+}
+
+#[derive(Debug)]
+pub(crate) struct StepPlan {
+    pub(crate) when: Option<Condition>,
+    pub(crate) action: Action,
+}
+
+#[derive(Debug)]
+pub(crate) enum Action {
+    Discard(String),
+    Each(Slot),
+    Root(Slot),
+    Parse(Slot),
+    Move { fields: Vec<(Slot, Vec<String>)>, keep: bool },
+    Nest { into: Vec<String>, names: FieldNames, event_id: Slot },
+    WindowsValues(Slot),
+}
+
+/// What a raw event turned out to be.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unwrapped<'a> {
+    /// An event.
+    Event(Document<'a>),
+    /// No event, as the step of this name says.
+    Discarded(&'a str),
+    /// Events that cannot be had, for this reason.
+    Refused(String),
+}
+
+/// One of several events of a raw event.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'p, 'a> {
+    document: &'p Document<'a>,
+    array: NodeId,
+    element: NodeId,
+}
+
+impl Part<'_, '_> {
+    /// The raw event with this one event only, as JSON: mapped again, it gives this event.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.document.with_one_element(self.array, self.element).to_json(NodeId::ROOT)
+    }
+}
+
+/// The memory that steps take, kept between events.
+#[derive(Debug, Default)]
+pub struct StepsBuffer {
+    slots: Slots,
+    reads: Vec<NodeId>,
+}
+
+/// One raw event on its way through the steps.
+pub(crate) struct Run<'r, 'a> {
+    pub(crate) plan: &'a StepsPlan,
+    pub(crate) absent: &'a AbsentTexts,
+    pub(crate) decode: &'r Decode,
+    pub(crate) bump: &'a Bump,
+    pub(crate) documents: &'r mut DocumentBuffer,
+    pub(crate) memory: &'r mut StepsBuffer,
+    pub(crate) take: &'r mut dyn FnMut(Unwrapped<'a>, Option<Part<'_, 'a>>),
+}
+
+impl<'a> Run<'_, 'a> {
+    /// Applies the steps from `at` on.
+    pub(crate) fn from(&mut self, at: usize, mut document: Document<'a>, part: Option<Part<'_, 'a>>) {
+        let plan = self.plan;
+        plan.paths.fill(&document, &mut self.memory.slots);
+        for (at, step) in plan.steps.iter().enumerate().skip(at) {
+            if !self.applies(step, &document) {
+                continue;
+            }
+            let changed = match &step.action {
+                Action::Discard(rule) => return (self.take)(Unwrapped::Discarded(rule), part),
+                Action::Each(slot) => match self.readable(*slot, &document) {
+                    Some((array, parsed)) => {
+                        let document = parsed.unwrap_or(document);
+                        return self.each(at + 1, &document, array);
+                    }
+                    None => None,
+                },
+                Action::Root(slot) => self.readable(*slot, &document).map(|(node, parsed)| {
+                    let document = parsed.as_ref().unwrap_or(&document);
+                    document.unwrapped(node, node)
+                }),
+                Action::Parse(slot) => self.readable(*slot, &document).and_then(|(_, parsed)| parsed),
+                Action::Move { fields, keep } => {
+                    let slots = &self.memory.slots;
+                    let moves: Vec<Move<'a>> = fields
+                        .iter()
+                        .filter_map(|(slot, to)| Some(Move { from: slots.get(*slot)?, to, name: None, keep: *keep }))
+                        .collect();
+                    (!moves.is_empty()).then(|| document.with_moves(&moves))
+                }
+                Action::Nest { into, names, event_id } => self.nested(&document, into, names, *event_id),
+                Action::WindowsValues(slot) => {
+                    if let Some(object) = self.memory.slots.get(*slot) {
+                        let bump = self.bump;
+                        document.rewrite_texts(object, |name, text| as_rendered(name, text, bump));
+                    }
+                    None
+                }
+            };
+            if let Some(changed) = changed {
+                document = changed;
+                plan.paths.fill(&document, &mut self.memory.slots);
+            }
+        }
+        (self.take)(Unwrapped::Event(document), part);
+    }
+
+    fn applies(&mut self, step: &'a StepPlan, document: &Document<'a>) -> bool {
+        let Some(when) = &step.when else { return true };
+        let StepsBuffer { slots, reads } = &mut *self.memory;
+        Values::new(document, self.bump, self.absent, slots, reads).holds(when)
+    }
+
+    /// The object or array of a slot; where it is a text that holds one, also the document with it in the place of the
+    /// text. None, if it is neither.
+    fn readable(&mut self, slot: Slot, document: &Document<'a>) -> Option<(NodeId, Option<Document<'a>>)> {
+        let node = self.memory.slots.get(slot)?;
+        match document.value(node) {
+            NodeValue::Object | NodeValue::Array => Some((node, None)),
+            NodeValue::String(text) => {
+                let inner = self.decode.document_of_text(text, self.documents, self.bump)?;
+                inner.value(NodeId::ROOT).is_container().then(|| (node, Some(document.with_replaced(node, &inner))))
+            }
+            _ => None,
+        }
+    }
+
+    fn each(&mut self, at: usize, document: &Document<'a>, array: NodeId) {
+        if document.value(array) != NodeValue::Array {
+            // One event where several could be.
+            return self.from(at, document.unwrapped(array, array), None);
+        }
+        let events = document.children(array).count();
+        if events == 0 {
+            return (self.take)(Unwrapped::Discarded(EMPTY_ENVELOPE), None);
+        }
+        let (all, inside) = (text_bytes(document, document.root()), text_bytes(document, array));
+        let repeated = (all - inside).saturating_mul(events);
+        if repeated > ENVELOPE_BYTES && repeated > all.saturating_mul(ENVELOPE_GROWTH) {
+            let message = format!("an envelope of {} bytes around {events} small events", all - inside);
+            return (self.take)(Unwrapped::Refused(message), None);
+        }
+        for element in document.children(array) {
+            let part = Part { document, array, element };
+            self.from(at, document.unwrapped(element, array), Some(part));
+        }
+    }
+
+    /// Moves the members of the root that are fields of the event into an object.
+    fn nested(
+        &self,
+        document: &Document<'a>,
+        into: &'a [String],
+        names: &'a FieldNames,
+        event_id: Slot,
+    ) -> Option<Document<'a>> {
+        let id = self.memory.slots.get(event_id).and_then(|node| document.value(node).text())?;
+        let names = names.of(id)?;
+        let fields = document.children(document.root()).filter_map(|from| {
+            let name = document.key(from)?;
+            names.iter().any(|field| field == name).then_some(Move { from, to: into, name: Some(name), keep: false })
+        });
+        let moves: Vec<Move<'a>> = fields.collect();
+        (!moves.is_empty()).then(|| document.with_moves(&moves))
+    }
+}
+
+/// Bytes of the texts and names below a node, and a few for each value.
+fn text_bytes(document: &Document<'_>, node: NodeId) -> usize {
+    let nodes = document.subtree(node).map(NodeId);
+    nodes.map(|node| 4 + document.key(node).map_or(0, str::len) + document.value(node).text().map_or(0, str::len)).sum()
+}
+
+/// A value of a Windows event as the event's rendered message has it: GUIDs in braces and lower case, the digits of
+/// hexadecimal numbers in upper case. None, if it is written so already or is neither.
+fn as_rendered<'a>(name: &str, text: &'a str, bump: &'a Bump) -> Option<&'a str> {
+    if name.ends_with("Guid") || name.ends_with("GUID") {
+        let digits = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+        let is_guid = digits.len() == 36
+            && digits.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            });
+        let is_rendered = digits.len() < text.len() && !digits.bytes().any(|byte| byte.is_ascii_uppercase());
+        (is_guid && !is_rendered).then(|| &*bump.alloc_str(&format!("{{{}}}", digits.to_ascii_lowercase())))
+    } else if name.ends_with("LogonId") || name == "GrantedAccess" {
+        let digits = text.strip_prefix("0x")?;
+        let is_lower = digits.bytes().any(|byte| byte.is_ascii_lowercase());
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_hex && is_lower).then(|| &*bump.alloc_str(&format!("0x{}", digits.to_ascii_uppercase())))
+    } else {
+        None
+    }
+}
