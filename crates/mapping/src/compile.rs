@@ -143,13 +143,18 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
             StepAction::Root(at) => Action::Root(slot(at)),
             StepAction::Parse(at) => Action::Parse(slot(at)),
             StepAction::WindowsValues(at) => Action::WindowsValues(slot(at)),
+            StepAction::Extract(extract) => Action::Extract {
+                from: slot(&extract.from),
+                pattern: pattern(&extract.pattern)?,
+                into: extract.into.value.clone(),
+            },
             StepAction::Nest(nest) => Action::Nest {
                 into: nest.into.value.clone(),
                 names: field_names(&nest.names).map_err(|message| Fault { span: nest.span, message })?,
                 event_id: slot(&nest.event_id),
             },
         };
-        steps.push(StepPlan { when, action });
+        steps.push(StepPlan::new(when, action));
     }
     Ok(StepsPlan { paths, steps })
 }

@@ -111,8 +111,23 @@ pub enum StepAction {
     Copy(Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>),
     /// `nest`.
     Nest(NestSpec),
+    /// `extract`.
+    Extract(ExtractSpec),
     /// `windows_values`: values of this object are written as in a rendered message.
     WindowsValues(Spanned<Vec<String>>),
+}
+
+/// `extract`: the named groups of the first match in a text become members.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExtractSpec {
+    /// The `extract` object.
+    pub span: Span,
+    /// `from`: member names from the root to the text.
+    pub from: Spanned<Vec<String>>,
+    /// `pattern`: it compiles and has a named group.
+    pub pattern: Spanned<String>,
+    /// `into`: member names from the root to the object that gets the members; default: the root.
+    pub into: Spanned<Vec<String>>,
 }
 
 /// `nest`: members of the root that are fields of the event move into an object.

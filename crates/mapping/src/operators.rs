@@ -493,7 +493,7 @@ pub(crate) const SHIPPED_STEPS: &[&str] =
 
 /// The keys of [`STEP`] of which a step has one.
 pub(crate) const STEP_ACTIONS: &[&str] =
-    &["discard", "each", "root", "parse", "move", "copy", "nest", "windows_values"];
+    &["discard", "each", "root", "parse", "move", "copy", "nest", "extract", "windows_values"];
 
 /// An item of `decode.steps`.
 pub static STEP: ObjectForm = ObjectForm {
@@ -507,7 +507,18 @@ pub static STEP: ObjectForm = ObjectForm {
         optional("move", Form::Map(&Form::Path), "fields that get another place: from and to"),
         optional("copy", Form::Map(&Form::Path), "fields that get a further place: from and to"),
         optional("nest", Form::Object(&NEST), "members of the root that are fields of the event go into an object"),
+        optional("extract", Form::Object(&EXTRACT), "parts of a text become fields"),
         optional("windows_values", Form::Path, "GUIDs and hexadecimal numbers of the object as Windows renders them"),
+    ],
+};
+
+/// `extract` of a step.
+pub static EXTRACT: ObjectForm = ObjectForm {
+    name: "extract",
+    keys: &[
+        required("from", Form::Path, "where the text is"),
+        required("pattern", Form::Pattern, "each named group of the first match becomes a field"),
+        optional("into", Form::Path, "the object that gets the fields; default: the root"),
     ],
 };
 

@@ -5,10 +5,11 @@
 //! no step applies to costs one walk over its members and is not copied.
 
 use bumpalo::Bump;
-use sources::{Decode, Document, DocumentBuffer, FieldNames, Move, NodeId, NodeValue};
+use regex::Regex;
+use sources::{Decode, Document, DocumentBuffer, FieldNames, Move, Moved, NodeId, NodeValue};
 
-use crate::paths::{PathTree, Slot, Slots};
-use crate::plan::Condition;
+use crate::paths::{PathTree, Slot, SlotSet, Slots};
+use crate::plan::{Condition, Expression};
 use crate::values::{AbsentTexts, Values};
 
 /// How often the text of an envelope may be repeated for the events in it, in bytes for one byte of the raw event. Every
@@ -30,8 +31,45 @@ pub(crate) struct StepsPlan {
 
 #[derive(Debug)]
 pub(crate) struct StepPlan {
-    pub(crate) when: Option<Condition>,
-    pub(crate) action: Action,
+    when: Option<Condition>,
+    action: Action,
+    /// Slots without which the step does nothing, so that most steps are passed over without a look at their condition.
+    needs: SlotSet,
+}
+
+impl StepPlan {
+    pub(crate) fn new(when: Option<Condition>, action: Action) -> Self {
+        let needs = when.as_ref().map_or(SlotSet::default(), needs);
+        let needs = match &action {
+            Action::Each(slot) | Action::Root(slot) | Action::Parse(slot) | Action::WindowsValues(slot) => {
+                needs.union(SlotSet::of(*slot))
+            }
+            Action::Extract { from, .. } => needs.union(SlotSet::of(*from)),
+            Action::Nest { event_id, .. } => needs.union(SlotSet::of(*event_id)),
+            Action::Discard(_) | Action::Move { .. } => needs,
+        };
+        Self { when, action, needs }
+    }
+}
+
+/// Slots that select a node wherever a condition holds.
+fn needs(condition: &Condition) -> SlotSet {
+    let slot = |value: &Expression| match value {
+        Expression::Slot(slot) => SlotSet::of(*slot),
+        _ => SlotSet::default(),
+    };
+    match condition {
+        Condition::Exists(value)
+        | Condition::In(value, _)
+        | Condition::Matches(value, _)
+        | Condition::StartsWith(value, _)
+        | Condition::EndsWith(value, _)
+        | Condition::Contains(value, _) => slot(value),
+        Condition::Equals(left, right) => slot(left).union(slot(right)),
+        Condition::All(conditions) => conditions.iter().map(needs).fold(SlotSet::default(), SlotSet::union),
+        Condition::Any(conditions) => conditions.iter().map(needs).reduce(SlotSet::intersection).unwrap_or_default(),
+        Condition::Not(_) => SlotSet::default(),
+    }
 }
 
 #[derive(Debug)]
@@ -42,6 +80,7 @@ pub(crate) enum Action {
     Parse(Slot),
     Move { fields: Vec<(Slot, Vec<String>)>, keep: bool },
     Nest { into: Vec<String>, names: FieldNames, event_id: Slot },
+    Extract { from: Slot, pattern: Regex, into: Vec<String> },
     WindowsValues(Slot),
 }
 
@@ -95,9 +134,9 @@ impl<'a> Run<'_, 'a> {
     /// Applies the steps from `at` on.
     pub(crate) fn from(&mut self, at: usize, mut document: Document<'a>, part: Option<Part<'_, 'a>>) {
         let plan = self.plan;
-        plan.paths.fill(&document, &mut self.memory.slots);
+        let mut present = self.look_at(&document);
         for (at, step) in plan.steps.iter().enumerate().skip(at) {
-            if !self.applies(step, &document) {
+            if !present.contains(step.needs) || !self.applies(step, &document) {
                 continue;
             }
             let changed = match &step.action {
@@ -116,11 +155,15 @@ impl<'a> Run<'_, 'a> {
                 Action::Parse(slot) => self.readable(*slot, &document).and_then(|(_, parsed)| parsed),
                 Action::Move { fields, keep } => {
                     let slots = &self.memory.slots;
-                    let moves: Vec<Move<'a>> = fields
-                        .iter()
-                        .filter_map(|(slot, to)| Some(Move { from: slots.get(*slot)?, to, name: None, keep: *keep }))
-                        .collect();
-                    (!moves.is_empty()).then(|| document.with_moves(&moves))
+                    let moves = fields.iter().filter_map(|(slot, to)| {
+                        let node = slots.get(*slot)?;
+                        Some(Move { what: if *keep { Moved::CopyOf(node) } else { Moved::Node(node) }, to, name: None })
+                    });
+                    with_any_moves(&document, moves.collect())
+                }
+                Action::Extract { from, pattern, into } => {
+                    let text = self.memory.slots.get(*from).and_then(|node| document.value(node).text());
+                    text.and_then(|text| with_groups(&document, text, pattern, into))
                 }
                 Action::Nest { into, names, event_id } => self.nested(&document, into, names, *event_id),
                 Action::WindowsValues(slot) => {
@@ -133,10 +176,15 @@ impl<'a> Run<'_, 'a> {
             };
             if let Some(changed) = changed {
                 document = changed;
-                plan.paths.fill(&document, &mut self.memory.slots);
+                present = self.look_at(&document);
             }
         }
         (self.take)(Unwrapped::Event(document), part);
+    }
+
+    fn look_at(&mut self, document: &Document<'a>) -> SlotSet {
+        self.plan.paths.fill(document, &mut self.memory.slots);
+        self.memory.slots.present()
     }
 
     fn applies(&mut self, step: &'a StepPlan, document: &Document<'a>) -> bool {
@@ -192,11 +240,30 @@ impl<'a> Run<'_, 'a> {
         let names = names.of(id)?;
         let fields = document.children(document.root()).filter_map(|from| {
             let name = document.key(from)?;
-            names.iter().any(|field| field == name).then_some(Move { from, to: into, name: Some(name), keep: false })
+            let is_field = names.iter().any(|field| field == name);
+            is_field.then_some(Move { what: Moved::Node(from), to: into, name: Some(name) })
         });
-        let moves: Vec<Move<'a>> = fields.collect();
-        (!moves.is_empty()).then(|| document.with_moves(&moves))
+        with_any_moves(document, fields.collect())
     }
+}
+
+fn with_any_moves<'a>(document: &Document<'a>, moves: Vec<Move<'a>>) -> Option<Document<'a>> {
+    (!moves.is_empty()).then(|| document.with_moves(&moves))
+}
+
+/// The document with the named groups of the first match in a text as further members.
+fn with_groups<'a>(
+    document: &Document<'a>,
+    text: &'a str,
+    pattern: &'a Regex,
+    into: &'a [String],
+) -> Option<Document<'a>> {
+    let found = pattern.captures(text)?;
+    let groups = pattern.capture_names().flatten().filter_map(|name| {
+        let text = found.name(name)?.as_str();
+        Some(Move { what: Moved::Text(text), to: into, name: Some(name) })
+    });
+    with_any_moves(document, groups.collect())
 }
 
 /// Bytes of the texts and names below a node, and a few for each value.

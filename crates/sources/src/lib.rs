@@ -29,5 +29,5 @@ pub use decode::Decode;
 pub use delimited::{COLUMN_LIMIT, Columns, Delimited, DelimitedError};
 pub use document::{Children, DEPTH_LIMIT, Document, DocumentBuffer, DocumentError, NODE_LIMIT, NodeId, NodeValue};
 pub use framing::{FrameError, Framing, Item, Limits, Position, RawEvent, Records};
-pub use reshape::{ENVELOPE_KEY, Move, OBJECT_KEY};
+pub use reshape::{ENVELOPE_KEY, Move, Moved, OBJECT_KEY};
 pub use text_fields::{FIELD_LIMIT, FieldNames, FieldNamesError, TITLE_KEY, TextFields};

@@ -15,17 +15,26 @@ pub const OBJECT_KEY: &str = "_key";
 /// New names for members that only Sluice may write, where a log brings its own: it must not pass for an envelope.
 const RESERVED: [(&str, &str); 2] = [(ENVELOPE_KEY, "event._envelope"), (OBJECT_KEY, "event._key")];
 
-/// A node that goes to another place.
+/// What is put into another place of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved<'a> {
+    /// A node, which leaves its old place.
+    Node(NodeId),
+    /// A node that is in its old place as well.
+    CopyOf(NodeId),
+    /// A text that is new.
+    Text(&'a str),
+}
+
+/// Something that is put into a place.
 #[derive(Clone, Copy, Debug)]
 pub struct Move<'a> {
-    /// The node.
-    pub from: NodeId,
+    /// What.
+    pub what: Moved<'a>,
     /// Member names that lead from the root to its new place; not empty.
     pub to: &'a [String],
     /// The last of those names, if it is not the last item of `to`.
     pub name: Option<&'a str>,
-    /// Whether the node stays in its old place as well.
-    pub keep: bool,
 }
 
 impl<'a> Move<'a> {
@@ -113,7 +122,13 @@ impl<'a> Document<'a> {
     /// not made: a field that has the name already is not lost.
     #[must_use]
     pub fn with_moves(&self, moves: &[Move<'a>]) -> Self {
-        let leaving = |moves: &[Move<'a>]| moves.iter().filter(|step| !step.keep).map(|step| step.from).collect();
+        let leaving = |moves: &[Move<'a>]| {
+            let nodes = moves.iter().filter_map(|step| match step.what {
+                Moved::Node(node) => Some(node),
+                Moved::CopyOf(_) | Moved::Text(_) => None,
+            });
+            nodes.collect()
+        };
         let copy = Copy::new(self, leaving(moves));
         let mut made: Vec<Move<'a>> = Vec::with_capacity(moves.len());
         for step in moves {
@@ -283,9 +298,14 @@ impl<'d, 'a> Copy<'d, 'a> {
         for step in moves {
             let Some(name) = step.name_at(depth).filter(|name| !done.contains(name)) else { continue };
             if step.depth() == depth + 1 {
-                let skipped = std::mem::take(&mut self.skipped);
-                self.subtree(step.from, Some(name));
-                self.skipped = skipped;
+                match step.what {
+                    Moved::Text(text) => self.leaf(Some(name), NodeValue::String(text)),
+                    Moved::Node(node) | Moved::CopyOf(node) => {
+                        let skipped = std::mem::take(&mut self.skipped);
+                        self.subtree(node, Some(name));
+                        self.skipped = skipped;
+                    }
+                }
             } else {
                 done.push(name);
                 let below: Vec<Move<'a>> =
@@ -316,7 +336,10 @@ mod tests {
         let moves: Vec<Move<'_>> = moves
             .iter()
             .zip(targets.iter())
-            .filter_map(|((from, _, keep), to)| Some(Move { from: document.find(from)?, to, name: None, keep: *keep }))
+            .filter_map(|((from, _, keep), to)| {
+                let node = document.find(from)?;
+                Some(Move { what: if *keep { Moved::CopyOf(node) } else { Moved::Node(node) }, to, name: None })
+            })
             .collect();
         let made = document.with_moves(&moves);
         assert_eq!(Document::parse(made.to_json(NodeId::ROOT).as_bytes(), &bump).unwrap().len(), made.len());

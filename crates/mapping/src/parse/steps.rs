@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value as Json};
 
 use super::{Fields, Reader};
-use crate::config::{NestSpec, Spanned, StepAction, StepSpec};
+use crate::config::{ExtractSpec, NestSpec, Spanned, StepAction, StepSpec};
 use crate::diagnostic::{Code, Diagnostic, list, quote};
 use crate::operators::{self, SHIPPED_STEPS, STEP_ACTIONS};
 use crate::syntax::{Node, NodeKind, parse_json};
@@ -84,6 +84,16 @@ impl Reader {
             "move" => StepAction::Move(self.places(argument, name)?),
             "copy" => StepAction::Copy(self.places(argument, name)?),
             "windows_values" => StepAction::WindowsValues(self.member_path(argument, name)?),
+            "extract" => {
+                let fields = self.fields(argument, &operators::EXTRACT)?;
+                let from = fields.get("from").and_then(|node| self.member_path(node, "from"));
+                let pattern = fields.get("pattern").and_then(|node| self.grouped_pattern(node));
+                let into = match fields.get("into") {
+                    Some(node) => self.member_path(node, "into")?,
+                    None => Spanned::new(Vec::new(), fields.span),
+                };
+                StepAction::Extract(ExtractSpec { span: fields.span, from: from?, pattern: pattern?, into })
+            }
             _ => {
                 let fields = self.fields(argument, &operators::NEST)?;
                 let into = fields.get("into").and_then(|node| self.place(node, "into"));
@@ -92,6 +102,18 @@ impl Reader {
                 StepAction::Nest(NestSpec { span: fields.span, into: into?, event_id: event_id?, names: names? })
             }
         })
+    }
+
+    /// A pattern with at least one named group.
+    fn grouped_pattern(&mut self, node: &Node) -> Option<Spanned<String>> {
+        let (text, regex) = self.pattern(node, "pattern")?;
+        if regex.capture_names().flatten().next().is_none() {
+            let message = "the pattern names no group, so that nothing would be extracted";
+            let help = "name what is wanted: `(?<port>[0-9]+)`";
+            self.report(Diagnostic::new(Code::NoSuchGroup, node.span, message).help(help));
+            return None;
+        }
+        Some(text)
     }
 
     /// Paths and where what is there goes.

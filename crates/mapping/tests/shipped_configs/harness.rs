@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use mapping::config::{TextFieldNames, TextFieldsSpec};
 use mapping::diagnostic::SourceText;
-use mapping::{Mapped, Mapping, Problem};
+use mapping::{Mapped, Mapping, Problem, StepsBuffer, Unwrapped};
 use ocsf::validate::{Severity, validate_event};
 use ocsf::{TableBuilder, rows_to_json};
 use serde_json::Value;
-use sources::{Document, FieldNames, TextFields};
+use sources::{Decode, Document, DocumentBuffer, FieldNames, TextFields};
 
 /// A compiled config and how its source is decoded.
 pub(crate) struct Harness {
@@ -79,11 +79,25 @@ impl Harness {
 
     fn with_mapped<T>(&self, line: &str, use_it: impl FnOnce(Mapped<'_>) -> T) -> Result<T, String> {
         let bump = Bump::new();
-        let mut document = Document::parse(line.as_bytes(), &bump).map_err(|error| error.to_string())?;
+        let document = Document::parse(line.as_bytes(), &bump).map_err(|error| error.to_string())?;
+        let mut unwrapped = self.unwrap(document, &bump);
+        let Some(Unwrapped::Event(mut document)) = unwrapped.pop().filter(|_| unwrapped.is_empty()) else {
+            return Err(format!("not one event: {unwrapped:?}"));
+        };
         if let Some(text_fields) = &self.text_fields {
             text_fields.apply(&mut document);
         }
         self.mapping.apply(&document, &bump).map(use_it).map_err(|refusal| refusal.to_string())
+    }
+
+    /// What the decode steps make of a raw event.
+    fn unwrap<'a>(&'a self, document: Document<'a>, bump: &'a Bump) -> Vec<Unwrapped<'a>> {
+        let mut all = Vec::new();
+        let (mut documents, mut memory) = (DocumentBuffer::default(), StepsBuffer::default());
+        let decode = Decode::default();
+        self.mapping
+            .unwrap(document, &decode, bump, &mut documents, &mut memory, &mut |unwrapped, _| all.push(unwrapped));
+        all
     }
 }
 
