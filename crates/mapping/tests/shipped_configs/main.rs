@@ -1,6 +1,7 @@
 //! The configs of `mapping-configs/`: what becomes of generated events, file by file, and of real logs in bulk.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
+mod forms;
 mod golden;
 mod harness;
 mod odd_values;

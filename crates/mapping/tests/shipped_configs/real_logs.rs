@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use crate::forms::comparable;
 use crate::harness::{Fate, Harness};
 use flate2::read::MultiGzDecoder;
 
@@ -18,7 +19,7 @@ fn real_logs() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-fn lines(path: &Path) -> impl Iterator<Item = String> {
+fn lines(path: &Path) -> impl Iterator<Item = String> + use<> {
     let file = File::open(path).unwrap();
     let bytes: Box<dyn Read> = match path.extension() {
         Some(extension) if extension == "gz" => Box::new(MultiGzDecoder::new(file)),
@@ -105,4 +106,37 @@ fn every_real_network_firewall_record_is_mapped_and_valid() {
         });
         assert!(tally.invalid.is_empty() && tally.refused.is_empty() && tally.problems.is_empty(), "{tally:#?}");
     }
+}
+
+/// Every real event is there as the agent sends it and as evtx_dump writes it.
+#[test]
+fn a_real_sysmon_event_gives_the_same_row_as_rendered_message_and_as_binary_event() {
+    let Some(folder) = real_logs() else { return };
+    let harness = Harness::shipped("windows-sysmon");
+    let row = |line: &str| match harness.map(line) {
+        Fate::Mapped(mut mapped) => {
+            // Its title changed with Sysmon 13; a binary event has none.
+            if mapped.event["metadata"]["event_code"] == "23" {
+                mapped.event["message"].take();
+            }
+            Ok((mapped.destination, comparable(mapped.event)))
+        }
+        Fate::Refused(reason) => Err(reason),
+    };
+    let pairs = lines(&folder.join("sysmon-evtx.ndjson.gz")).zip(lines(&folder.join("sysmon-kinesis.ndjson.gz")));
+    let (mut same, mut differing) = (0, Vec::<String>::new());
+    for (binary, rendered) in pairs {
+        let mut agent: serde_json::Value = serde_json::from_str(&rendered).unwrap();
+        agent.as_object_mut().unwrap().remove("source_instance_id");
+        match (row(&binary), row(&agent.to_string())) {
+            (binary, rendered) if binary == rendered => same += 1,
+            (found, expected) => differing.push(format!("{found:?}\n{expected:?}\n{rendered}")),
+        }
+    }
+    assert!(
+        differing.is_empty(),
+        "{same} same, {} not:\n{}",
+        differing.len(),
+        differing[..differing.len().min(12)].join("\n\n")
+    );
 }
