@@ -143,7 +143,7 @@ impl Mapping {
     pub fn unwrap<'a>(
         &'a self,
         mut document: Document<'a>,
-        decode: &Decode,
+        decode: &'a Decode,
         bump: &'a Bump,
         documents: &mut DocumentBuffer,
         memory: &mut StepsBuffer,

@@ -123,7 +123,7 @@ pub struct StepsBuffer {
 pub(crate) struct Run<'r, 'a> {
     pub(crate) plan: &'a StepsPlan,
     pub(crate) absent: &'a AbsentTexts,
-    pub(crate) decode: &'r Decode,
+    pub(crate) decode: &'a Decode,
     pub(crate) bump: &'a Bump,
     pub(crate) documents: &'r mut DocumentBuffer,
     pub(crate) memory: &'r mut StepsBuffer,

@@ -96,7 +96,8 @@ fn decode_all(decode: &Decode, mut records: Records<'_>, buffer: &mut DocumentBu
     let mut nodes = 0;
     while let Some(item) = records.next_item().expect("in memory") {
         let Item::Event(event) = item else { panic!("{item:?}") };
-        let document = decode.document(&event, buffer, bump).expect("generated");
+        let mut document = decode.document(&event, buffer, bump).expect("generated");
+        decode.split_message(&mut document);
         nodes += black_box(&document).len();
         buffer.recycle(document);
         bump.reset();

@@ -3,9 +3,13 @@
 use std::io::Read;
 
 use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+use regex::bytes::Regex;
 
+use crate::delimited::Columns;
 use crate::document::{Document, DocumentBuffer, DocumentError};
 use crate::framing::{Framing, Limits, RawEvent, Records};
+use crate::reshape::ENVELOPE_KEY;
 use crate::text_fields::TextFields;
 
 /// How the bytes of a source become documents. A mapping's `decode` section compiles to one.
@@ -33,7 +37,9 @@ use crate::text_fields::TextFields;
 pub struct Decode {
     /// How the input falls into events.
     pub framing: Framing,
-    /// The rendered message of each event, if it has one.
+    /// What may stand before an event on its line.
+    pub line_prefix: Option<LinePrefix>,
+    /// The rendered message of each event, if it has one. It is split after all else is done with the event.
     pub text_fields: Option<TextFields>,
     /// Bounds of memory.
     pub limits: Limits,
@@ -52,7 +58,7 @@ impl Decode {
         Records::of_stream(&self.framing, input, self.limits)
     }
 
-    /// The document of an event, its rendered message split.
+    /// The document of an event.
     ///
     /// # Errors
     /// If the event is not what its framing says: not UTF-8, not JSON, with an open quote. The caller has its bytes.
@@ -62,23 +68,114 @@ impl Decode {
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
     ) -> Result<Document<'a>, DocumentError> {
-        let mut document = match event.columns {
-            Some((delimited, names)) => delimited.document(event.bytes, names, buffer, bump)?,
-            None => buffer.parse(event.bytes, bump)?,
-        };
-        if let Some(text_fields) = &self.text_fields {
-            text_fields.apply(&mut document);
+        match event.columns {
+            Some((delimited, names)) => delimited.document(event.bytes, names, buffer, bump),
+            None => self.json(event.bytes, buffer, bump),
         }
-        Ok(document)
     }
 
     /// The document that a text within an event holds: JSON, or a line of this source. None, if it is neither.
     pub fn document_of_text<'a>(
-        &self,
+        &'a self,
         text: &'a str,
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
     ) -> Option<Document<'a>> {
-        buffer.parse(text.trim_ascii().as_bytes(), bump).ok()
+        let text = text.trim_ascii();
+        if let Framing::Delimited(delimited) = &self.framing
+            && let Columns::Named(names) = &delimited.columns
+            && !text.starts_with(['{', '['])
+        {
+            return delimited.document(text.as_bytes(), names, buffer, bump).ok();
+        }
+        self.json(text.as_bytes(), buffer, bump).ok()
+    }
+
+    /// Splits the rendered message of an event.
+    pub fn split_message(&self, document: &mut Document<'_>) {
+        if let Some(text_fields) = &self.text_fields {
+            text_fields.apply(document);
+        }
+    }
+
+    fn json<'a>(
+        &self,
+        bytes: &'a [u8],
+        buffer: &mut DocumentBuffer,
+        bump: &'a Bump,
+    ) -> Result<Document<'a>, DocumentError> {
+        let prefix = self.line_prefix.as_ref().filter(|_| !matches!(bytes.first(), Some(b'{' | b'[')));
+        let Some((rest, members)) = prefix.and_then(|prefix| prefix.split(bytes, bump)) else {
+            return buffer.parse(bytes, bump);
+        };
+        let document = buffer.parse(rest, bump)?;
+        Ok(document.with_member(ENVELOPE_KEY, members))
+    }
+}
+
+/// Text that may stand before an event on its line, as a time that a collector adds.
+#[derive(Clone, Debug)]
+pub struct LinePrefix(Regex);
+
+impl LinePrefix {
+    /// The prefix that a pattern matches at the start of a line. None, if it does not compile.
+    #[must_use]
+    pub fn new(pattern: &str) -> Option<Self> {
+        Regex::new(&format!("^(?:{pattern})")).ok().map(Self)
+    }
+
+    /// What follows the prefix, and its named groups; all of it as `prefix`, if the pattern names none. None, if the line
+    /// has no such prefix.
+    fn split<'a>(&self, line: &'a [u8], bump: &'a Bump) -> Option<(&'a [u8], &'a [(&'a str, &'a str)])> {
+        let found = self.0.captures(line)?;
+        let whole = found.get(0)?;
+        let mut members = BumpVec::new_in(bump);
+        for name in self.0.capture_names().flatten() {
+            if let Some(text) = found.name(name).and_then(|group| std::str::from_utf8(group.as_bytes()).ok()) {
+                members.push((&*bump.alloc_str(name), text));
+            }
+        }
+        if members.is_empty() {
+            members.push(("prefix", std::str::from_utf8(whole.as_bytes()).ok()?.trim_ascii_end()));
+        }
+        Some((line.get(whole.end()..)?.trim_ascii_start(), members.into_bump_slice()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::NodeId;
+    use crate::framing::Item;
+
+    fn json(pattern: &str, line: &str) -> String {
+        let decode = Decode { line_prefix: LinePrefix::new(pattern), ..Decode::default() };
+        let (mut buffer, bump) = (DocumentBuffer::default(), Bump::new());
+        let mut records = Records::of_slice(&Framing::Ndjson, line.as_bytes(), decode.limits);
+        let Ok(Some(Item::Event(event))) = records.next_item() else { panic!("{line}") };
+        match decode.document(&event, &mut buffer, &bump) {
+            Ok(document) => document.to_json(NodeId::ROOT),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_the_line_is_no_part_of_the_event_but_stays_readable() {
+        let times = r"(?<time>\d{4}-\S+)( (?<host>\w+))?";
+        assert_eq!(
+            json(times, r#"2025-01-01T00:00:00Z {"a":1}"#),
+            r#"{"_envelope":{"time":"2025-01-01T00:00:00Z"},"a":1}"#
+        );
+        assert_eq!(
+            json(times, r#"2025-01-01 pc  {"a":1}"#),
+            r#"{"_envelope":{"time":"2025-01-01","host":"pc"},"a":1}"#
+        );
+        assert_eq!(json(r"[^{]*", r#"any text: {"a":1}"#), r#"{"_envelope":{"prefix":"any text:"},"a":1}"#);
+    }
+
+    #[test]
+    fn a_line_without_the_prefix_is_read_as_it_is() {
+        assert_eq!(json(r"[^{]*", r#"{"a":1}"#), r#"{"a":1}"#);
+        assert!(json(r"\d+ ", "text").starts_with("not JSON at byte 0"));
     }
 }

@@ -25,7 +25,7 @@ mod window;
 mod words;
 
 pub use compression::{Compression, Decompressed, ExpansionLimits, InputError};
-pub use decode::Decode;
+pub use decode::{Decode, LinePrefix};
 pub use delimited::{COLUMN_LIMIT, Columns, Delimited, DelimitedError};
 pub use document::{Children, DEPTH_LIMIT, Document, DocumentBuffer, DocumentError, NODE_LIMIT, NodeId, NodeValue};
 pub use framing::{FrameError, Framing, Item, Limits, Position, RawEvent, Records};

@@ -181,11 +181,12 @@ proptest! {
         let mut buffer = DocumentBuffer::default();
         let text_fields = TextFields { at: vec!["a".into()], event_id: vec!["id".into()], names: FieldNames::default() };
         for framing in framings() {
-            let decode = Decode { framing, text_fields: Some(text_fields.clone()), limits: limits() };
+            let decode = Decode { framing, text_fields: Some(text_fields.clone()), limits: limits(), ..Decode::default() };
             let bump = Bump::new();
             let mut records = decode.records_of_slice(&input);
             while let Some(item) = records.next_item().unwrap() {
-                if let Item::Event(event) = item && let Ok(document) = decode.document(&event, &mut buffer, &bump) {
+                if let Item::Event(event) = item && let Ok(mut document) = decode.document(&event, &mut buffer, &bump) {
+                    decode.split_message(&mut document);
                     prop_assert_eq!(document.subtree(NodeId::ROOT).end as usize, document.len());
                     buffer.recycle(document);
                 }

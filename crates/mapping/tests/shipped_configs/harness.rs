@@ -15,7 +15,7 @@ use sources::{Decode, Document, DocumentBuffer, FieldNames, TextFields};
 /// A compiled config and how its source is decoded.
 pub(crate) struct Harness {
     mapping: Mapping,
-    text_fields: Option<TextFields>,
+    decode: Decode,
 }
 
 /// What became of a line.
@@ -46,7 +46,7 @@ impl Harness {
         let mapping = Mapping::from_text(&text, &shipped_text)
             .unwrap_or_else(|faults| panic!("{name}: {}", faults[0].render(&SourceText::new(name, &text), false)));
         let text_fields = mapping.decode().text_fields.as_ref().map(text_fields);
-        Harness { mapping, text_fields }
+        Harness { mapping, decode: Decode { text_fields, ..Decode::default() } }
     }
 
     /// Maps one line and checks the event against the schema.
@@ -84,9 +84,7 @@ impl Harness {
         let Some(Unwrapped::Event(mut document)) = unwrapped.pop().filter(|_| unwrapped.is_empty()) else {
             return Err(format!("not one event: {unwrapped:?}"));
         };
-        if let Some(text_fields) = &self.text_fields {
-            text_fields.apply(&mut document);
-        }
+        self.decode.split_message(&mut document);
         self.mapping.apply(&document, &bump).map(use_it).map_err(|refusal| refusal.to_string())
     }
 
