@@ -372,7 +372,7 @@ fn explanation(source: &Source, raw: &str) -> Result<Option<Explanation>, Failur
     let (mut buffer, bump) = (DocumentBuffer::default(), Bump::new());
     let decode = source.decode();
     let mut records = decode.records_of_slice(raw.as_bytes());
-    let Some(Item::Event(event)) = records.next_item()? else { return Ok(None) };
+    let Some(Item::Event(event)) = records.next_unskipped()? else { return Ok(None) };
     let document = decode.document(&event, &mut buffer, &bump)?;
     Ok(explain(source.mapping(), &document, &bump)?.ok())
 }

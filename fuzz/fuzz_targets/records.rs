@@ -25,7 +25,7 @@ impl Read for Pieces<'_> {
 
 fn framing(choice: u8) -> Framing {
     let delimited = |columns| Framing::Delimited(Delimited { columns, separator: b' ', quote: Some(b'"') });
-    match choice % 8 {
+    match choice % 9 {
         0 => Framing::Auto,
         1 => Framing::Ndjson,
         2 => Framing::Json,
@@ -33,6 +33,7 @@ fn framing(choice: u8) -> Framing {
         4 => Framing::JsonArray { at: Vec::new() },
         5 => Framing::JsonArray { at: vec!["Records".to_owned()] },
         6 => delimited(Columns::Header),
+        7 => Framing::XmlElements { element: "Event".to_owned() },
         _ => delimited(Columns::Named(vec!["a".to_owned(), "b".to_owned()])),
     }
 }
@@ -40,10 +41,10 @@ fn framing(choice: u8) -> Framing {
 fn described(mut records: Records<'_>) -> Vec<String> {
     let mut items = Vec::new();
     let mut end = 0;
-    while let Some(item) = records.next_item().expect("the reader does not fail") {
+    while let Some(item) = records.next_unskipped().expect("the reader does not fail") {
         let (offset, length) = match &item {
             Item::Event(event) => (event.position.offset, event.bytes.len() as u64),
-            Item::Oversized { position, length, .. } => (position.offset, *length),
+            Item::Oversized { position, bytes, .. } => (position.offset, bytes.len() as u64),
             Item::Fault { position, bytes, .. } => (position.offset, bytes.len() as u64),
             other => panic!("{other:?}"),
         };
@@ -65,7 +66,6 @@ fuzz_target!(|input: &[u8]| {
         }),
         limits: Limits {
             event_bytes: 64,
-            start_bytes: 8,
             expansion: ExpansionLimits { bytes: 100_000, ratio: 200, ratio_from: 10_000 },
         },
     };

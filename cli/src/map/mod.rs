@@ -137,7 +137,8 @@ impl Map {
                     };
                     outcome.map(|outcome| fate(event.position, outcome))
                 }
-                Item::Oversized { position, length, .. } => {
+                Item::Skipped | Item::Oversized { length: None, .. } => None,
+                Item::Oversized { position, length: Some(length), .. } => {
                     let message = format!("an event of {length} bytes");
                     let refused = self.refuse(coverage, "oversized", message, None);
                     refused.map(|outcome| fate(*position, outcome))

@@ -137,14 +137,14 @@ impl Replayer<'_> {
             return batch.refuse(Some(self.source), "undecodable", String::new(), line.raw(), &origin, number);
         }
         let mut records = self.decode.records_of_slice(line.raw());
-        if let Ok(Some(item)) = records.next_item() {
+        if let Ok(Some(item)) = records.next_unskipped() {
             batch.push_item(&item, &self.decode, Some(self.source), &origin, number, |_| Ok(self.source));
         }
     }
 
     fn is_one_event(&self, raw: &[u8]) -> bool {
         let mut records = self.decode.records_of_slice(raw);
-        matches!(records.next_item(), Ok(Some(Item::Event(_)))) && matches!(records.next_item(), Ok(None))
+        matches!(records.next_unskipped(), Ok(Some(Item::Event(_)))) && matches!(records.next_unskipped(), Ok(None))
     }
 
     async fn deliver(&self, parcels: Vec<Parcel>, replayed: &mut Replayed) -> Result<(), ObjectFault> {

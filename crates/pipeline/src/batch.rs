@@ -235,10 +235,14 @@ impl<'s> Batch<'s> {
             Item::Event(event) => {
                 self.push_event(event, decode, source, origin, input, route, Unreadable::ToQuarantine);
             }
-            Item::Oversized { length, start, .. } => {
-                let message = format!("an event of {length} bytes; only its beginning is kept here");
-                self.refuse(source, "oversized", message, start, origin, input);
+            Item::Oversized { part, length, bytes, .. } => {
+                let message = match length {
+                    Some(length) => format!("part {part}, the last, of an event of {length} bytes"),
+                    None => format!("part {part} of an event that is longer than {} bytes", decode.limits.event_bytes),
+                };
+                self.refuse(source, "oversized", message, bytes, origin, input);
             }
+            Item::Skipped => {}
             Item::Fault { error, bytes, .. } => {
                 self.refuse(source, UNDECODABLE, error.to_string(), bytes, origin, input);
             }

@@ -212,7 +212,7 @@ impl<'a> Flow<'a> {
             let mut items = decode.records_of_slice(user_record.data);
             let mut found = 0;
             // A slice cannot fail to be read; what is wrong with its content comes as an item.
-            while let Ok(Some(item)) = items.next_item() {
+            while let Ok(Some(item)) = items.next_unskipped() {
                 let origin = || origin(sub_sequence, found);
                 batch.push_item(&item, &decode, None, &origin, input, route);
                 found += 1;

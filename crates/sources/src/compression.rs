@@ -1,16 +1,23 @@
 //! Compressed bytes to plain bytes, as a stream.
 //!
-//! Which compression it is follows from the first bytes, never from a name: gzip (any number of members), zstd (any
-//! number of frames) or none. What comes out may be compressed once more, as log groups that were exported twice are; a
-//! third layer is refused. Memory does not grow with the input (zstd's window may be up to 128 MiB, its own limit), and
-//! [`ExpansionLimits`] stop a bomb.
+//! The first bytes say which compression it is, never a name: gzip, zstd, zlib or none. Any number of members (gzip),
+//! frames (zstd) or streams (zlib) may follow one another, with zero bytes or white space between and after them: tapes
+//! and `cat` leave those. Anything else after a member is damage, reported after all content before it. What comes out
+//! may be compressed once more, as log groups that were exported twice are; a third layer is refused. Memory does not
+//! grow with the input (zstd's window may be up to 128 MiB, its own limit), and [`ExpansionLimits`] stop a bomb.
+//!
+//! Text in UTF-16 that starts with a byte order mark becomes UTF-8 here too, so that places in the plain input count
+//! UTF-8 bytes.
 //!
 //! The errors keep apart what a caller must keep apart: [`InputError::Source`] is the store's or the network's fault,
 //! and worth another try; all others are the data's fault and will be the same tomorrow.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::decoders::{Decoder, Frames, Members, Outcome, Step};
+use crate::utf16::{self, Transcoder};
 
 /// What compressed input may expand to. Plain input has no such limits.
 ///
@@ -34,24 +41,56 @@ impl Default for ExpansionLimits {
 
 /// A compressed format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Compression {
     /// RFC 1952.
     Gzip,
     /// RFC 8878.
     Zstd,
+    /// RFC 1950.
+    Zlib,
 }
 
 impl Compression {
-    /// Bytes that [`Compression::of`] needs to see.
+    /// Bytes that tell gzip and zstd. Two of them tell what may be zlib.
     pub const MAGIC_LENGTH: usize = 4;
 
-    /// The format that starts like this; `None` for plain bytes.
+    /// Bytes that [`Compression::of`] looks at to tell zlib from text.
+    pub const LOOK: usize = 4 << 10;
+
+    /// The format that starts like this; `None` for plain bytes. `start` is the first [`Compression::LOOK`] bytes, or all
+    /// there are.
+    ///
+    /// The two bytes that start a zlib stream are common elsewhere (`x^`, for one), so what follows must inflate too, and
+    /// must not be text.
     #[must_use]
     pub fn of(start: &[u8]) -> Option<Self> {
         match start {
             [0x1f, 0x8b, 0x08, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Self::Zstd),
+            _ if Self::may_be_zlib(start) && is_zlib(start.get(..Self::LOOK).unwrap_or(start)) => Some(Self::Zlib),
             _ => None,
+        }
+    }
+
+    /// True if the first two bytes are a zlib header without a dictionary, of the window size that all writers use.
+    pub(crate) fn may_be_zlib(start: &[u8]) -> bool {
+        matches!(start, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..])
+    }
+}
+
+/// Whether bytes with a zlib header are zlib: they inflate to the end of a stream, or as far as they go.
+fn is_zlib(start: &[u8]) -> bool {
+    let mut inflate = flate2::Decompress::new(true);
+    let mut out = [0; 4 << 10];
+    loop {
+        let before = (inflate.total_in(), inflate.total_out());
+        let rest = start.get(before.0 as usize..).unwrap_or_default();
+        match inflate.decompress(rest, &mut out, flate2::FlushDecompress::None) {
+            Ok(flate2::Status::StreamEnd) => return true,
+            Ok(_) if (inflate.total_in(), inflate.total_out()) != before => {}
+            Ok(_) => return crate::binary::unlike_text(start) > 0,
+            Err(_) => return false,
         }
     }
 }
@@ -61,6 +100,7 @@ impl std::fmt::Display for Compression {
         formatter.write_str(match self {
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
+            Self::Zlib => "zlib",
         })
     }
 }
@@ -99,6 +139,12 @@ pub enum InputError {
     /// What two decoders left is compressed still.
     #[error("compressed more than twice")]
     Nested,
+    /// UTF-16 text has an odd number of bytes; all characters before the last byte were read.
+    #[error("the UTF-16 text ends within a character, with the byte {byte:#04x}")]
+    OddByte {
+        /// The last byte.
+        byte: u8,
+    },
 }
 
 impl InputError {
@@ -137,6 +183,12 @@ impl InputError {
 pub struct Decompressed<'a> {
     reader: Box<dyn Read + Send + 'a>,
     layers: Vec<Compression>,
+    /// First bytes of `reader` that were looked at and not yet given on.
+    start: Vec<u8>,
+    start_given: usize,
+    is_open: bool,
+    read: Arc<AtomicU64>,
+    limits: ExpansionLimits,
 }
 
 impl std::fmt::Debug for Decompressed<'_> {
@@ -151,53 +203,102 @@ impl<'a> Decompressed<'a> {
     /// # Errors
     /// If the first bytes cannot be read or decoded, or hold a third layer.
     pub fn new(input: impl Read + Send + 'a, limits: ExpansionLimits) -> Result<Self, InputError> {
-        let read = Arc::new(AtomicU64::new(0));
-        let source = Source { input, read: Arc::clone(&read) };
-        let (mut compression, source) = peek(source)?;
-        let mut reader: Box<dyn Read + Send + 'a> =
-            if compression.is_some() { Box::new(Full(source)) } else { Box::new(source) };
-        let mut layers = Vec::new();
-        while let Some(format) = compression {
-            if layers.len() == 2 {
-                return Err(InputError::Nested);
-            }
-            let decoder: Box<dyn Read + Send + 'a> = match format {
-                Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(reader)),
-                Compression::Zstd => Box::new(
-                    zstd::stream::read::Decoder::with_buffer(BufReader::new(reader)).map_err(InputError::Source)?,
-                ),
-            };
-            let layer = Layer { decoder, compression: format, read: Arc::clone(&read), written: 0, limits };
-            let (inner, layer) = peek(layer)?;
-            reader = Box::new(layer);
-            layers.push(format);
-            compression = inner;
-        }
-        Ok(Self { reader, layers })
+        let mut new = Self::unopened(input, limits);
+        through_pauses(|| new.open()).map_err(InputError::unpack)?;
+        Ok(new)
     }
 
-    /// The formats that were undone, outermost first: none, one or two.
+    /// Nothing is read before the first call of [`Decompressed::read_on`].
+    pub(crate) fn unopened(input: impl Read + Send + 'a, limits: ExpansionLimits) -> Self {
+        let read = Arc::new(AtomicU64::new(0));
+        let reader = Box::new(Source { input, read: Arc::clone(&read) });
+        Self { reader, layers: Vec::new(), start: Vec::new(), start_given: 0, is_open: false, read, limits }
+    }
+
+    /// The compressions that were undone, outermost first: none, one or two.
     #[must_use]
     pub fn layers(&self) -> &[Compression] {
         &self.layers
+    }
+
+    /// As [`Read::read`], but comes back with [`pause`] where much was read and nothing can be given yet.
+    pub(crate) fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.is_open {
+            self.open()?;
+        }
+        if let Some(rest) = self.start.get(self.start_given..)
+            && !rest.is_empty()
+        {
+            let count = rest.len().min(buffer.len());
+            if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
+                to.copy_from_slice(from);
+            }
+            self.start_given += count;
+            return Ok(count);
+        }
+        self.reader.read(buffer)
+    }
+
+    /// Puts a decoder in front of the reader for each layer, and one for UTF-16. May be called again after an error.
+    fn open(&mut self) -> io::Result<()> {
+        loop {
+            let may_be_zlib = Compression::may_be_zlib(&self.start);
+            let wanted = if may_be_zlib { Compression::LOOK } else { Compression::MAGIC_LENGTH };
+            let filled = self.start.len();
+            if filled < wanted {
+                self.start.resize(wanted, 0);
+                let read = self.reader.read(self.start.get_mut(filled..).unwrap_or_default());
+                self.start.truncate(filled + read.as_ref().map_or(0, |count| *count));
+                if read? > 0 {
+                    continue;
+                }
+            }
+            let Some(compression) = Compression::of(&self.start) else { break };
+            if self.layers.len() == 2 {
+                return Err(InputError::Nested.pack());
+            }
+            let (read, limits) = (Arc::clone(&self.read), self.limits);
+            let is_outermost = self.layers.is_empty();
+            self.put_in_front(|reader| Layer::new(reader, compression, is_outermost, read, limits));
+            self.layers.push(compression);
+        }
+        if let Some(order) = utf16::byte_order(&self.start) {
+            self.put_in_front(|reader| Transcoder::new(reader, order));
+        }
+        self.is_open = true;
+        Ok(())
+    }
+
+    fn put_in_front<R: Read + Send + 'a>(&mut self, layer: impl FnOnce(Box<dyn Read + Send + 'a>) -> R) {
+        let reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        let start = io::Cursor::new(std::mem::take(&mut self.start));
+        self.reader = Box::new(layer(Box::new(start.chain(reader))));
     }
 }
 
 impl Read for Decompressed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buffer)
+        through_pauses(|| self.read_on(buffer))
     }
 }
 
-type Peeked<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+/// What a reader of this crate fails with to give control back. Its next read goes on where it was.
+pub(crate) fn pause() -> io::Error {
+    io::ErrorKind::WouldBlock.into()
+}
 
-/// The format of what a reader gives, and a reader that gives all of it.
-fn peek<R: Read>(mut reader: R) -> Result<(Option<Compression>, Peeked<R>), InputError> {
-    let mut start = Vec::new();
-    let most = Compression::MAGIC_LENGTH as u64;
-    reader.by_ref().take(most).read_to_end(&mut start).map_err(InputError::unpack)?;
-    let compression = Compression::of(&start);
-    Ok((compression, io::Cursor::new(start).chain(reader)))
+/// True for [`pause`], which no other reader can bring about: [`Source`] wraps their errors.
+pub(crate) fn is_pause(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock && error.get_ref().is_none()
+}
+
+fn through_pauses<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match work() {
+            Err(error) if is_pause(&error) => {}
+            done => return done,
+        }
+    }
 }
 
 /// The input as it was given; counts, and marks the input's own errors.
@@ -221,47 +322,117 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
-/// Fills every buffer. What a decoder gives before it meets damage depends on how its input is cut; a retry over
-/// another connection must give the same.
-struct Full<R>(R);
+/// Compressed bytes that a decoder takes at a time.
+const PACKED: usize = 32 << 10;
 
-impl<R: Read> Read for Full<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.0.read(rest)? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        Ok(filled)
-    }
-}
+/// Compressed bytes without content (empty members, padding) after which a layer pauses.
+const IDLE: usize = 256 << 10;
 
-/// One decoder; keeps the limits, and says which format its errors are about.
+/// One compression undone; keeps the limits.
 struct Layer<'a> {
-    decoder: Box<dyn Read + Send + 'a>,
-    compression: Compression,
+    reader: Box<dyn Read + Send + 'a>,
+    packed: Vec<u8>,
+    at: usize,
+    filled: usize,
+    /// The reader has given its last byte.
+    is_last: bool,
+    /// Whether to fill `packed` before it is decoded. What a decoder gives before it meets damage must not depend on how
+    /// the store deals out its bytes: a retry must give the same.
+    fills: bool,
+    decoder: Box<dyn Decoder + Send>,
+    /// To be told when all content before it was given.
+    fault: Option<InputError>,
+    ended: bool,
     read: Arc<AtomicU64>,
     written: u64,
     limits: ExpansionLimits,
 }
 
-impl Read for Layer<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let compression = self.compression;
-        let count = self.decoder.read(buffer).map_err(|error| match error.downcast::<InputError>() {
-            Ok(inner) => inner.pack(),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => InputError::Truncated(compression).pack(),
-            Err(error) => InputError::Corrupt { compression, reason: error.to_string() }.pack(),
-        })?;
-        self.written += count as u64;
+impl<'a> Layer<'a> {
+    fn new(
+        reader: Box<dyn Read + Send + 'a>,
+        compression: Compression,
+        fills: bool,
+        read: Arc<AtomicU64>,
+        limits: ExpansionLimits,
+    ) -> Self {
+        let decoder: Box<dyn Decoder + Send> = match compression {
+            Compression::Gzip => Box::new(Members::gzip()),
+            Compression::Zlib => Box::new(Members::zlib()),
+            Compression::Zstd => Box::new(Frames::new()),
+        };
+        let packed = vec![0; PACKED];
+        Self {
+            reader,
+            packed,
+            at: 0,
+            filled: 0,
+            is_last: false,
+            fills,
+            decoder,
+            fault: None,
+            ended: false,
+            read,
+            written: 0,
+            limits,
+        }
+    }
+
+    /// Reads more compressed bytes once all are decoded.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.at < self.filled || self.is_last {
+            return Ok(());
+        }
+        (self.at, self.filled) = (0, 0);
+        while let Some(rest) = self.packed.get_mut(self.filled..).filter(|rest| !rest.is_empty()) {
+            let count = self.reader.read(rest)?;
+            self.filled += count;
+            self.is_last = count == 0;
+            if self.is_last || !self.fills {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), InputError> {
         let (read, written, limits) = (self.read.load(Ordering::Relaxed), self.written, self.limits);
         let too_dense = written > limits.ratio_from && written > limits.ratio.saturating_mul(read);
         if written > limits.bytes || too_dense {
-            return Err(InputError::Bomb { read, written, limits }.pack());
+            return Err(InputError::Bomb { read, written, limits });
         }
-        Ok(count)
+        Ok(())
+    }
+}
+
+impl Read for Layer<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut idle = 0;
+        while !self.ended && !buffer.is_empty() {
+            if let Some(fault) = self.fault.take() {
+                self.ended = true;
+                return Err(fault.pack());
+            }
+            self.fill()?;
+            let packed = self.packed.get(self.at..self.filled).unwrap_or_default();
+            let Step { taken, given, outcome } = self.decoder.decode(packed, self.is_last, buffer);
+            self.at += taken;
+            idle += taken;
+            match outcome {
+                Outcome::More => {}
+                Outcome::End => self.ended = true,
+                Outcome::Fault(fault) => self.fault = Some(fault),
+            }
+            if given > 0 {
+                self.written += given as u64;
+                self.check_limits().map_err(InputError::pack)?;
+                return Ok(given);
+            }
+            if idle > IDLE && self.fault.is_none() {
+                return Err(pause());
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -326,6 +497,59 @@ mod tests {
         for short in [&b""[..], b"\x1f", b"\x1f\x8b", b"{"] {
             assert_eq!(expand(short, limits).0, short);
         }
+    }
+
+    fn zlib(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn padding_between_and_after_members_is_no_damage() {
+        let data = sample();
+        let limits = ExpansionLimits::default();
+        for pack in [gzip, zstd, zlib] {
+            for padding in [&b""[..], b"\0", b"\n", b"\r\n\0\0 \t", &[0; 100_000]] {
+                let packed = [&pack(&data[..9]), padding, &pack(b""), &pack(&data[9..]), padding].concat();
+                for packed in [packed.clone(), gzip(&packed)] {
+                    let (out, error) = expand(&packed, limits);
+                    assert!(error.is_none() && out == data, "{error:?}");
+                }
+                let (out, error) = expand(&[&packed, padding, &b"more"[..]].concat(), limits);
+                assert!(out == data && matches!(error, Some(InputError::Corrupt { .. })), "{error:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn zlib_is_told_from_text_and_from_noise() {
+        for data in [&b""[..], b"x", &sample()] {
+            let packed = zlib(data);
+            assert_eq!(Compression::of(&packed), Some(Compression::Zlib));
+            assert_eq!(expand(&packed, ExpansionLimits::default()).0, data);
+        }
+        for plain in [&b"x^2 + y^2 = z^2\n"[..], b"x^", b"x\x01", b"x\x9c\x01\n\n\x02\r\n \n\x03\xff", b"x^K", b"x\xda"]
+        {
+            if Compression::of(plain).is_some() {
+                // Too short to tell, and no text.
+                assert_eq!(plain.len(), 2);
+            }
+        }
+        assert_eq!(Compression::of(b"x^"), None);
+    }
+
+    #[test]
+    fn a_header_may_have_a_name_a_comment_and_more() {
+        let header = [&b"\x1f\x8b\x08\x1c\0\0\0\0\0\xff\x04\0\0\0\0\0"[..], &[b'n'; 40_000], b"\0comment\0"].concat();
+        let packed = [&header, &gzip(b"hello")[10..]].concat();
+        assert_eq!(expand(&packed, ExpansionLimits::default()).0, b"hello");
+        let (_, error) = expand(&header, ExpansionLimits::default());
+        assert!(matches!(error, Some(InputError::Truncated(Compression::Gzip))), "{error:?}");
+        let mut wrong = gzip(b"hello");
+        *wrong.last_mut().unwrap() ^= 1;
+        let (out, error) = expand(&wrong, ExpansionLimits::default());
+        assert!(out == b"hello" && matches!(error, Some(InputError::Corrupt { .. })), "{error:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 
 use crate::delimited::Columns;
 use crate::document::{Document, DocumentBuffer, DocumentError};
-use crate::framing::{Framing, Limits, RawEvent, Records};
+use crate::framing::{Framing, Limits, RawEvent, Records, Syntax};
 use crate::reshape::ENVELOPE_KEY;
 use crate::text_fields::TextFields;
 
@@ -68,13 +68,15 @@ impl Decode {
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
     ) -> Result<Document<'a>, DocumentError> {
-        match event.columns {
-            Some((delimited, names)) => delimited.document(event.bytes, names, buffer, bump),
-            None => self.json(event.bytes, buffer, bump),
+        match event.syntax {
+            Syntax::Json => self.json(event.bytes, buffer, bump),
+            Syntax::Delimited(delimited, names) => delimited.document(event.bytes, names, buffer, bump),
+            Syntax::Xml => crate::xml::document(event.bytes, buffer, bump),
         }
     }
 
-    /// The document that a text within an event holds: JSON, or a line of this source. None, if it is neither.
+    /// The document that a text within an event holds: JSON, an XML element, or a line of this source. None, if it is none
+    /// of them.
     pub fn document_of_text<'a>(
         &'a self,
         text: &'a str,
@@ -82,6 +84,9 @@ impl Decode {
         bump: &'a Bump,
     ) -> Option<Document<'a>> {
         let text = text.trim_ascii();
+        if text.starts_with('<') {
+            return crate::xml::document(text.as_bytes(), buffer, bump).ok();
+        }
         if let Framing::Delimited(delimited) = &self.framing
             && let Columns::Named(names) = &delimited.columns
             && !text.starts_with(['{', '['])

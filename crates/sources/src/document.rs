@@ -112,6 +112,14 @@ pub enum DocumentError {
     /// There are more than [`NODE_LIMIT`] values.
     #[error("more than {NODE_LIMIT} values in one document")]
     TooManyNodes,
+    /// The bytes are not one element of XML, or have a document type declaration or entities of their own.
+    #[error("not XML at byte {offset}: {reason}")]
+    Xml {
+        /// Offset near which the reader gave up.
+        offset: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// A line of delimited text cannot be split.
     #[error(transparent)]
     Delimited(#[from] DelimitedError),

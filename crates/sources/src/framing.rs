@@ -2,19 +2,22 @@
 //!
 //! [`Records`] cuts the plain bytes of an input into events and says where each was. It does not judge an event:
 //! whether its bytes are JSON is for [`Decode::document`](crate::Decode::document) to find out, so that one bad event
-//! costs one event. What cannot be cut at all (an array without end, an event beyond the limit) becomes an item of its
-//! own with the bytes at hand, so that the items of an input cover all of it.
+//! costs one event. What cannot be cut at all (an array without end, an event beyond the limit, data that are not text)
+//! becomes items of its own with all its bytes, so that the items of an input cover all of it.
 
+use crate::binary::{self, BinaryFormat, FirstLine, without_space};
 use crate::compression::{ExpansionLimits, InputError};
 use crate::delimited::{Columns, Delimited, DelimitedError};
 use crate::json_stream::{JsonStream, Shape};
-use crate::window::Window;
+use crate::window::{TURN, Window};
+use crate::xml_stream::XmlStream;
 
 /// How an input falls into events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
-    /// Found out from the first 64 KiB: lines of JSON, a JSON array, `{"Records": […]}`, JSON documents in a row, or a
-    /// flow log with its header line. What looks like none of these is taken as lines of JSON, and fails line by line.
+    /// Found out from the first 64 KiB: lines of JSON, a JSON array, `{"Records": […]}`, JSON documents in a row, `<Event>`
+    /// elements of XML, or a flow log with its header line. What looks like none of these is taken as lines of JSON, and
+    /// fails line by line.
     #[default]
     Auto,
     /// A JSON document per line; blank lines do not count.
@@ -31,31 +34,39 @@ pub enum Framing {
     JsonDocuments,
     /// Lines of text with a fixed order of fields.
     Delimited(Delimited),
+    /// XML elements of one name, one after the other or in one root, on any number of lines. XML declarations, comments
+    /// and white space may stand between them; anything else there is a fault.
+    ///
+    /// An element ends at its own end tag, also where one of its descendants has the same name. A start tag that is byte
+    /// for byte that of the open element starts the next element: the open one was cut off.
+    XmlElements {
+        /// The name of the elements, `Event` for Windows event logs. A namespace prefix is part of the name.
+        element: String,
+    },
 }
 
 /// Bounds of what an input may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest event in bytes. Default 16 MiB. Memory is a small multiple of the longest event seen.
+    /// Longest event in bytes, and longest part of what is longer. Default 16 MiB. Memory is a small multiple of the
+    /// longest item seen.
     pub event_bytes: usize,
-    /// How many bytes of a longer event are kept for [`Item::Oversized`]. Default 4 KiB.
-    pub start_bytes: usize,
     /// What compressed input may expand to.
     pub expansion: ExpansionLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { event_bytes: 16 << 20, start_bytes: 4 << 10, expansion: ExpansionLimits::default() }
+        Self { event_bytes: 16 << 20, expansion: ExpansionLimits::default() }
     }
 }
 
 /// Where an item is in its input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Bytes before it in the plain (uncompressed) input.
+    /// Bytes before it in the plain input: uncompressed, and UTF-8 where the input is UTF-16.
     pub offset: u64,
-    /// Items before it.
+    /// Events and faults before it. All parts of an event have the index of the event.
     pub index: u64,
     /// Its line, the first being 1, if the input is cut by lines.
     pub line: Option<u64>,
@@ -71,8 +82,16 @@ pub struct RawEvent<'r> {
     /// What the input has here and nowhere else: the bytes with the white space around them, without line break. This is
     /// what to keep of an event that cannot be read.
     pub raw: &'r [u8],
-    /// The columns, if it is a line of delimited text; else it is JSON.
-    pub(crate) columns: Option<(&'r Delimited, &'r [String])>,
+    pub(crate) syntax: Syntax<'r>,
+}
+
+/// The language of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Syntax<'r> {
+    Json,
+    /// A line with these columns.
+    Delimited(&'r Delimited, &'r [String]),
+    Xml,
 }
 
 impl<'r> RawEvent<'r> {
@@ -86,7 +105,7 @@ impl<'r> RawEvent<'r> {
             && !crate::json_stream::first_member_is_array(input, RECORDS);
         is_likely.then(|| {
             let position = Position { line: Some(1), ..Position::default() };
-            Self { position, bytes: input.trim_ascii_end(), raw: input, columns: None }
+            Self { position, bytes: input.trim_ascii_end(), raw: input, syntax: Syntax::Json }
         })
     }
 }
@@ -97,14 +116,18 @@ impl<'r> RawEvent<'r> {
 pub enum Item<'r> {
     /// An event.
     Event(RawEvent<'r>),
-    /// An event longer than [`Limits::event_bytes`]. The reader went on behind it.
+    /// A part of an event that is longer than [`Limits::event_bytes`]. The parts of an event come one after the other, with
+    /// nothing but [`Item::Skipped`] between them; joined they are the event. All but the last are
+    /// [`Limits::event_bytes`] long, or a little less where the event is XML.
     Oversized {
-        /// Where it is.
+        /// Where the part is.
         position: Position,
-        /// Its length in bytes.
-        length: u64,
-        /// Its first [`Limits::start_bytes`] bytes.
-        start: &'r [u8],
+        /// Which part it is, the first being 1.
+        part: u64,
+        /// Length of the event in bytes, which is known with its last part: `Some` means that the event is complete.
+        length: Option<u64>,
+        /// The bytes of this part.
+        bytes: &'r [u8],
     },
     /// Bytes that belong to no event.
     Fault {
@@ -112,9 +135,13 @@ pub enum Item<'r> {
         position: Position,
         /// What is wrong.
         error: FrameError,
-        /// The bytes. A long stretch comes as several items.
+        /// The bytes. A stretch longer than [`Limits::event_bytes`] comes as several items with the same error.
         bytes: &'r [u8],
     },
+    /// No item yet, though about a mebibyte was read: blank lines, what surrounds an array, the beginning of a long event.
+    /// It is there so that the caller can look at the time. How many come depends on how the input was read. Nothing is
+    /// to be kept or counted of it; [`Records::next_item`] goes on.
+    Skipped,
 }
 
 /// Why bytes of an input belong to no event.
@@ -125,7 +152,7 @@ pub enum FrameError {
     #[error(transparent)]
     Input(InputError),
     /// The input ends within a document.
-    #[error("the input ends within a JSON document")]
+    #[error("the input ends within a document")]
     Truncated,
     /// A document has no array at the path.
     #[error("there is no array at $.{}", .at.join("."))]
@@ -144,6 +171,18 @@ pub enum FrameError {
     /// The line with the column names cannot be read.
     #[error("the header line cannot be read: {0}")]
     Header(DelimitedError),
+    /// The input is not text, and nothing can be cut out of it. Its items are its bytes.
+    #[error("{format} is not a log that can be read")]
+    NotText {
+        /// What it is.
+        format: BinaryFormat,
+    },
+    /// What stands between XML elements is neither white space nor a comment, a declaration or the tag of one root.
+    #[error("not part of an element <{element}>")]
+    BetweenElements {
+        /// The name of the elements.
+        element: String,
+    },
 }
 
 /// The items of one input.
@@ -176,18 +215,40 @@ pub(crate) struct Cursor<'a> {
     pub(crate) items: u64,
     /// Bytes to drop before the next item is looked for: those of the last one, which its holder has let go of.
     pub(crate) given: usize,
-    /// The first bytes of an oversized event.
-    pub(crate) start: Vec<u8>,
+    /// The event whose parts are being given out: how many were, and where the first of them was.
+    open: Option<(u64, u64)>,
 }
 
 /// An item of which only the place in the window is known, so that the window can still move.
 pub(crate) enum Found {
     /// Bytes of the window, the first `raw` of which belong to this event.
-    Event { from: usize, to: usize, raw: usize, line: Option<u64> },
-    /// The first bytes are in [`Cursor::start`].
-    Oversized { offset: u64, length: u64, line: Option<u64> },
+    Event {
+        from: usize,
+        to: usize,
+        raw: usize,
+        line: Option<u64>,
+    },
+    /// Bytes from the front of the window, a part of an event that is too long.
+    Part {
+        to: usize,
+        is_last: bool,
+        line: Option<u64>,
+    },
     /// Bytes from the front of the window.
-    Fault { error: FrameError, to: usize, line: Option<u64> },
+    Fault {
+        error: Box<FrameError>,
+        to: usize,
+        line: Option<u64>,
+    },
+    Skipped,
+}
+
+/// Why a framer comes back before it has what it was asked for. It goes on where it was when it is called again.
+pub(crate) enum Halt {
+    /// The input failed.
+    Source(InputError),
+    /// Something has to be given out first.
+    Found(Found),
 }
 
 enum Framer {
@@ -195,14 +256,21 @@ enum Framer {
     Undecided,
     Lines(Lines),
     Json(JsonStream),
+    Xml(XmlStream),
     /// The whole input is one document.
     Whole,
+    /// The whole input goes out as it is.
+    NotText(BinaryFormat),
     Done,
 }
 
 struct Lines {
     /// Number of the next line.
     next: u64,
+    /// Bytes of the window in which there is no line break.
+    searched: usize,
+    /// Within a line that is longer than an event may be.
+    is_oversized: bool,
     /// For delimited text.
     delimited: Option<(Delimited, Names)>,
 }
@@ -230,158 +298,233 @@ impl<'a> Records<'a> {
     }
 
     fn new(framing: &'a Framing, window: Window<'a>, limits: Limits) -> Self {
-        let cursor = Cursor { window, limits, items: 0, given: 0, start: Vec::new() };
+        let cursor = Cursor { window, limits, items: 0, given: 0, open: None };
         Self { framing, framer: Framer::Undecided, cursor }
     }
 
     /// The next item; `None` at the end of the input.
     ///
+    /// Comes back with [`Item::Skipped`] after about a mebibyte without another item.
+    ///
     /// # Errors
     /// Only [`InputError::Source`]: the reader given failed, and nothing is known about the rest of the input. What is
     /// wrong with the data is an [`Item`].
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>, InputError> {
+        let found = self.find()?;
+        Ok(self.give(found))
+    }
+
+    /// The next item but [`Item::Skipped`], for callers with all the time of the world.
+    ///
+    /// # Errors
+    /// As [`Records::next_item`].
+    pub fn next_unskipped(&mut self) -> Result<Option<Item<'_>>, InputError> {
+        loop {
+            match self.find()? {
+                Some(Found::Skipped) => {}
+                found => return Ok(self.give(found)),
+            }
+        }
+    }
+
+    fn find(&mut self) -> Result<Option<Found>, InputError> {
         let cursor = &mut self.cursor;
         let given = std::mem::take(&mut cursor.given);
         cursor.window.drop_front(given);
-        if matches!(self.framer, Framer::Undecided) {
-            cursor.skip_byte_order_mark()?;
-            self.framer = match self.framing {
-                Framing::Auto => Framer::of(&detect(cursor)?),
-                framing => Framer::of(framing),
-            };
+        cursor.window.start_turn();
+        match self.framer.next(cursor, self.framing) {
+            Ok(found) => Ok(found),
+            Err(Halt::Found(found)) => Ok(Some(found)),
+            Err(Halt::Source(error)) => Err(error),
         }
-        let found = match &mut self.framer {
-            Framer::Lines(lines) => lines.next(cursor)?,
-            Framer::Json(json) => json.next(cursor)?,
-            Framer::Whole => {
-                self.framer = Framer::Done;
-                cursor.whole()?
-            }
-            Framer::Undecided | Framer::Done => None,
-        };
+    }
+
+    /// Turns what a framer found into an item.
+    fn give(&mut self, found: Option<Found>) -> Option<Item<'_>> {
         let Some(found) = found else {
             self.framer = Framer::Done;
-            return Ok(self.cursor.last_fault());
+            return self.cursor.last_fault();
         };
-        let columns = match &self.framer {
+        let syntax = match &self.framer {
             Framer::Lines(Lines { delimited: Some((delimited, Names::Known(names))), .. }) => {
-                Some((delimited, names.as_slice()))
+                Syntax::Delimited(delimited, names)
             }
-            _ => None,
+            Framer::Xml(_) => Syntax::Xml,
+            _ => Syntax::Json,
         };
-        Ok(Some(self.cursor.give(found, columns)))
+        Some(self.cursor.give(found, syntax))
     }
 }
 
 impl Framer {
     fn of(framing: &Framing) -> Self {
+        let lines = |delimited| Self::Lines(Lines { next: 1, searched: 0, is_oversized: false, delimited });
         match framing {
-            Framing::Auto | Framing::Ndjson => Self::Lines(Lines { next: 1, delimited: None }),
-            Framing::Delimited(delimited) => {
-                Self::Lines(Lines { next: 1, delimited: Some((delimited.clone(), Names::Pending)) })
-            }
+            Framing::Auto | Framing::Ndjson => lines(None),
+            Framing::Delimited(delimited) => lines(Some((delimited.clone(), Names::Pending))),
             Framing::JsonArray { at } => Self::Json(JsonStream::new(Shape::ArrayAt(at.clone()))),
             Framing::JsonDocuments => Self::Json(JsonStream::new(Shape::Documents)),
             Framing::Json => Self::Whole,
+            Framing::XmlElements { element } => Self::Xml(XmlStream::new(element.clone())),
         }
+    }
+
+    fn next(&mut self, cursor: &mut Cursor<'_>, framing: &Framing) -> Result<Option<Found>, Halt> {
+        if matches!(self, Self::Undecided) {
+            *self = Self::for_start(cursor, framing)?;
+        }
+        match self {
+            Self::Lines(lines) => lines.next(cursor),
+            Self::Json(json) => json.next(cursor),
+            Self::Xml(xml) => xml.next(cursor),
+            Self::Whole => cursor.whole(),
+            Self::NotText(format) => cursor.not_text(*format),
+            Self::Undecided | Self::Done => Ok(None),
+        }
+    }
+
+    /// Chooses by the start of the input, which a byte order mark is then no longer part of.
+    fn for_start(cursor: &mut Cursor<'_>, framing: &Framing) -> Result<Self, Halt> {
+        if let Some(format) = cursor.binary_format()? {
+            return Ok(Self::NotText(format));
+        }
+        let detected = match framing {
+            Framing::Auto => Some(detect(cursor)?),
+            _ => None,
+        };
+        let framing = detected.as_ref().unwrap_or(framing);
+        if cursor.window.bytes().starts_with(BYTE_ORDER_MARK) {
+            cursor.window.drop_front(BYTE_ORDER_MARK.len());
+        }
+        Ok(Self::of(framing))
     }
 }
 
 impl Cursor<'_> {
-    fn skip_byte_order_mark(&mut self) -> Result<(), InputError> {
-        while self.window.bytes().len() < 3 && self.window.grow()? {}
-        if self.window.bytes().starts_with("\u{feff}".as_bytes()) {
-            self.window.drop_front(3);
-        }
-        Ok(())
+    /// The longest event, and the longest part of one that is longer.
+    pub(crate) fn most(&self) -> usize {
+        self.limits.event_bytes.max(1)
     }
 
-    /// Turns what a framer found into an item.
-    fn give<'r>(&'r mut self, found: Found, columns: Option<(&'r Delimited, &'r [String])>) -> Item<'r> {
-        let index = self.items;
-        self.items += 1;
-        let offset = self.window.offset();
-        match found {
-            Found::Event { from, to, raw, line } => {
-                let position = Position { offset: offset + from as u64, index, line };
-                let raw = self.window.bytes().get(..raw).unwrap_or_default();
-                Item::Event(RawEvent { position, bytes: raw.get(from..to).unwrap_or_default(), raw, columns })
+    /// The format of the input if it is not text.
+    fn binary_format(&mut self) -> Result<Option<BinaryFormat>, Halt> {
+        loop {
+            let bytes = self.window.bytes();
+            if binary::first_line(bytes) == FirstLine::IsText {
+                return Ok(None);
             }
-            Found::Oversized { offset, length, line } => {
-                Item::Oversized { position: Position { offset, index, line }, length, start: &self.start }
-            }
-            Found::Fault { error, to, line } => {
-                self.given = self.given.max(to);
-                let position = Position { offset, index, line };
-                Item::Fault { position, error, bytes: self.window.bytes().get(..to).unwrap_or_default() }
+            if bytes.len() >= BinaryFormat::LOOK || !self.window.grow()? {
+                return Ok(BinaryFormat::of(self.window.bytes()));
             }
         }
+    }
+
+    fn give<'r>(&'r mut self, found: Found, syntax: Syntax<'r>) -> Item<'r> {
+        let index = self.items;
+        let offset = self.window.offset();
+        let position = |line| Position { offset, index, line };
+        match found {
+            Found::Event { from, to, raw, line } => {
+                self.items += 1;
+                let position = Position { offset: offset + from as u64, ..position(line) };
+                let raw = self.window.bytes().get(..raw).unwrap_or_default();
+                Item::Event(RawEvent { position, bytes: raw.get(from..to).unwrap_or_default(), raw, syntax })
+            }
+            Found::Part { to, is_last, line } => {
+                self.given = self.given.max(to);
+                let (before, start) = self.open.unwrap_or((0, offset));
+                let part = before + 1;
+                self.open = (!is_last).then_some((part, start));
+                self.items += u64::from(is_last);
+                let bytes = self.window.bytes().get(..to).unwrap_or_default();
+                let length = is_last.then_some(offset - start + to as u64);
+                Item::Oversized { position: position(line), part, length, bytes }
+            }
+            Found::Fault { error, to, line } => {
+                self.items += 1;
+                self.given = self.given.max(to);
+                let bytes = self.window.bytes().get(..to).unwrap_or_default();
+                Item::Fault { position: position(line), error: *error, bytes }
+            }
+            Found::Skipped => Item::Skipped,
+        }
+    }
+
+    /// True if a part of an event was given out that was not its last.
+    pub(crate) fn is_in_parts(&self) -> bool {
+        self.open.is_some()
     }
 
     /// The fault at which the input ended, if no framer had bytes to report it with.
     fn last_fault(&mut self) -> Option<Item<'_>> {
         let error = FrameError::Input(self.window.take_fault()?);
-        Some(self.give(Found::Fault { error, to: 0, line: None }, None))
+        Some(self.give(Found::Fault { error: error.into(), to: 0, line: None }, Syntax::Json))
     }
 
     /// The end of the input with `to` bytes that make no whole event.
     pub(crate) fn cut_off(&mut self, to: usize, line: Option<u64>) -> Found {
         let error = self.window.take_fault().map_or(FrameError::Truncated, FrameError::Input);
-        Found::Fault { error, to, line }
-    }
-
-    /// Keeps the start of an event that is too long, and drops `count` bytes of it.
-    pub(crate) fn drop_oversized(&mut self, count: usize) {
-        let missing = self.limits.start_bytes.saturating_sub(self.start.len()).min(count);
-        let Self { start, window, .. } = self;
-        start.extend_from_slice(window.bytes().get(..missing).unwrap_or_default());
-        window.drop_front(count);
+        Found::Fault { error: error.into(), to, line }
     }
 
     /// The whole input as one event.
-    fn whole(&mut self) -> Result<Option<Found>, InputError> {
-        while self.window.bytes().len() <= self.limits.event_bytes && self.window.grow()? {}
+    fn whole(&mut self) -> Result<Option<Found>, Halt> {
+        let most = self.most();
+        while self.window.bytes().len() <= most && self.window.grow()? {}
         let bytes = self.window.bytes();
-        if bytes.len() > self.limits.event_bytes {
-            let offset = self.window.offset();
-            self.start.clear();
-            loop {
-                self.drop_oversized(self.window.bytes().len());
-                if !self.window.grow()? {
-                    break;
-                }
-            }
-            let length = self.window.offset() - offset;
-            return Ok(Some(Found::Oversized { offset, length, line: None }));
+        let length = bytes.len();
+        if length > most || self.is_in_parts() {
+            return Ok(Some(Found::Part { to: length.min(most), is_last: length <= most, line: None }));
         }
         let (from, to) = trimmed(bytes);
         if from == to {
             return Ok(None);
         }
-        self.given = bytes.len();
+        self.given = length;
         if let Some(fault) = self.window.take_fault() {
-            return Ok(Some(Found::Fault { error: FrameError::Input(fault), to: self.given, line: None }));
+            return Ok(Some(Found::Fault { error: FrameError::Input(fault).into(), to: length, line: None }));
         }
-        Ok(Some(Found::Event { from, to, raw: self.given, line: None }))
+        Ok(Some(Found::Event { from, to, raw: length, line: None }))
+    }
+
+    /// The whole input in as few pieces as memory allows.
+    fn not_text(&mut self, format: BinaryFormat) -> Result<Option<Found>, Halt> {
+        let to = self.fill()?;
+        Ok((to > 0).then_some(Found::Fault { error: FrameError::NotText { format }.into(), to, line: None }))
+    }
+
+    /// Reads as much as one item may be long. Its length, zero at the end of the input.
+    pub(crate) fn fill(&mut self) -> Result<usize, Halt> {
+        let most = self.most();
+        while self.window.bytes().len() < most && self.window.grow()? {}
+        Ok(self.window.bytes().len().min(most))
     }
 }
 
 impl Lines {
-    fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, InputError> {
+    fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
+        let mut passed = 0;
         loop {
             let line = Some(self.next);
             let Some((length, has_break)) = self.find_end(cursor)? else {
-                self.next += 1;
-                return self.oversized(cursor).map(Some);
+                self.is_oversized = true;
+                let to = cursor.most();
+                return Ok(Some(Found::Part { to, is_last: false, line }));
             };
             if length == 0 && !has_break {
                 return Ok(None);
+            }
+            let whole = length + usize::from(has_break);
+            if self.is_oversized {
+                self.is_oversized = false;
+                self.next += 1;
+                cursor.given = whole;
+                return Ok(Some(Found::Part { to: length, is_last: true, line }));
             }
             if !has_break && cursor.window.has_fault() {
                 return Ok(Some(cursor.cut_off(length, line)));
             }
             self.next += 1;
-            let whole = length + usize::from(has_break);
             let bytes = cursor.window.bytes().get(..length).unwrap_or_default();
             let unbroken = bytes.strip_suffix(b"\r").unwrap_or(bytes).len();
             let (from, to) = match self.delimited {
@@ -393,6 +536,10 @@ impl Lines {
             let bytes = bytes.get(from..to).unwrap_or_default();
             if bytes.trim_ascii().is_empty() {
                 cursor.window.drop_front(whole);
+                passed += whole;
+                if passed >= TURN {
+                    return Ok(Some(Found::Skipped));
+                }
                 continue;
             }
             if let Some((delimited, names @ Names::Pending)) = &mut self.delimited {
@@ -408,7 +555,7 @@ impl Lines {
             }
             cursor.given = whole;
             if let Some((_, Names::Unreadable(error))) = &self.delimited {
-                return Ok(Some(Found::Fault { error: FrameError::Header(error.clone()), to: raw, line }));
+                return Ok(Some(Found::Fault { error: FrameError::Header(error.clone()).into(), to: raw, line }));
             }
             return Ok(Some(Found::Event { from, to, raw, line }));
         }
@@ -416,37 +563,27 @@ impl Lines {
 
     /// Length of the line without its break, and whether it has one; `None` if it is longer than an event may be.
     #[inline]
-    fn find_end(&self, cursor: &mut Cursor<'_>) -> Result<Option<(usize, bool)>, InputError> {
-        let mut searched = 0;
+    fn find_end(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<(usize, bool)>, Halt> {
+        let mut searched = std::mem::take(&mut self.searched);
         loop {
             let bytes = cursor.window.bytes();
             let end = memchr::memchr(b'\n', bytes.get(searched..).unwrap_or_default()).map(|at| searched + at);
             let length = end.unwrap_or(bytes.len());
-            if length > cursor.limits.event_bytes {
+            if length > cursor.limits.event_bytes.max(1) {
                 return Ok(None);
             }
-            searched = bytes.len();
-            if end.is_some() || !cursor.window.grow()? {
-                return Ok(Some((length, end.is_some())));
-            }
-        }
-    }
-
-    /// Drops a line to its break.
-    fn oversized(&mut self, cursor: &mut Cursor<'_>) -> Result<Found, InputError> {
-        let (offset, line) = (cursor.window.offset(), Some(self.next - 1));
-        cursor.start.clear();
-        loop {
-            let bytes = cursor.window.bytes();
-            let end = memchr::memchr(b'\n', bytes);
-            cursor.drop_oversized(end.unwrap_or(bytes.len()));
-            let length = cursor.window.offset() - offset;
             if end.is_some() {
-                cursor.window.drop_front(1);
-            } else if cursor.window.grow()? {
-                continue;
+                return Ok(Some((length, true)));
             }
-            return Ok(Found::Oversized { offset, length, line });
+            searched = length;
+            match cursor.window.grow() {
+                Ok(true) => {}
+                Ok(false) => return Ok(Some((length, false))),
+                Err(halt) => {
+                    self.searched = searched;
+                    return Err(halt);
+                }
+            }
         }
     }
 }
@@ -460,14 +597,19 @@ fn trimmed(bytes: &[u8]) -> (usize, usize) {
 /// The member that holds the events of AWS's own logs.
 const RECORDS: &str = "Records";
 
+/// The element that holds an event of a Windows event log.
+const EVENT: &str = "Event";
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Bytes that are looked at to choose a framing.
 const LOOK: usize = 64 << 10;
 
 /// The framing that the start of an input suggests.
-fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
+fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, Halt> {
     while cursor.window.bytes().len() < LOOK && !is_enough(cursor.window.bytes()) && cursor.window.grow()? {}
     let bytes = cursor.window.bytes();
-    let bytes = bytes.get(..LOOK).unwrap_or(bytes).trim_ascii_start();
+    let bytes = without_space(bytes.get(..LOOK).unwrap_or(bytes));
     Ok(match bytes.first() {
         Some(b'[') => Framing::JsonArray { at: Vec::new() },
         Some(b'{') => {
@@ -488,6 +630,9 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, InputError> {
                 }
             }
         }
+        Some(b'<') if crate::xml_stream::has_element(bytes, EVENT) => {
+            Framing::XmlElements { element: EVENT.to_owned() }
+        }
         Some(_) if Delimited::looks_like_flow_log(bytes) => {
             Framing::Delimited(Delimited { columns: Columns::Header, separator: b' ', quote: None })
         }
@@ -507,11 +652,15 @@ fn first_of_lines_is_broken(bytes: &[u8], line: usize) -> bool {
 
 /// True if more bytes could not change what [`detect`] says, so that a slow stream need not fill 64 KiB first.
 fn is_enough(bytes: &[u8]) -> bool {
-    let bytes = bytes.trim_ascii_start();
+    let bytes = without_space(bytes);
     let line = || memchr::memchr(b'\n', bytes).and_then(|line| bytes.get(..line));
     match bytes.first() {
         None => false,
         Some(b'[') => true,
+        // Of syslog, a number stands there.
+        Some(b'<') if bytes.get(1).is_none_or(|byte| !byte.is_ascii_digit()) => {
+            crate::xml_stream::has_element(bytes, EVENT)
+        }
         Some(b'{') => line().is_some_and(|line| crate::json_stream::end_of_value(line).is_some()),
         Some(_) => line().is_some(),
     }
@@ -536,24 +685,28 @@ mod tests {
     }
 
     fn small(event_bytes: usize) -> Limits {
-        Limits { event_bytes, start_bytes: 4, ..Limits::default() }
+        Limits { event_bytes, ..Limits::default() }
     }
 
     fn describe(records: &mut Records<'_>) -> Vec<String> {
         let mut items = Vec::new();
-        while let Some(item) = records.next_item().unwrap() {
+        let mut parts = 0;
+        while let Some(item) = records.next_unskipped().unwrap() {
             let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             items.push(match item {
+                Item::Skipped => panic!("is not to come"),
                 Item::Event(event) => {
                     let Position { offset, index, line } = event.position;
-                    assert_eq!(index as usize, items.len());
+                    assert_eq!(index as usize, items.len() - parts);
                     match line {
                         Some(line) => format!("{offset} line {line}: {}", text(event.bytes)),
                         None => format!("{offset}: {}", text(event.bytes)),
                     }
                 }
-                Item::Oversized { position, length, start } => {
-                    format!("{} oversized {length}: {}", position.offset, text(start))
+                Item::Oversized { position, part, length, bytes } => {
+                    parts += usize::from(length.is_none());
+                    let length = length.map(|length| format!(" of {length}")).unwrap_or_default();
+                    format!("{} part {part}{length}: {}", position.offset, text(bytes))
                 }
                 Item::Fault { position, error, bytes } => format!("{} fault {error}: {}", position.offset, text(bytes)),
             });
@@ -608,7 +761,14 @@ mod tests {
     fn a_line_beyond_the_limit_is_reported_and_passed() {
         assert_eq!(
             items(&Framing::Ndjson, b"12345678\n123456789\r\n1\n0123456789", small(8)),
-            ["0 line 1: 12345678", "9 oversized 10: 1234", "20 line 3: 1", "22 oversized 10: 0123"]
+            [
+                "0 line 1: 12345678",
+                "9 part 1: 12345678",
+                "17 part 2 of 10: 9\r",
+                "20 line 3: 1",
+                "22 part 1: 01234567",
+                "30 part 2 of 10: 89"
+            ]
         );
     }
 
@@ -628,7 +788,7 @@ mod tests {
 
     #[test]
     fn a_truncated_array_gives_its_good_elements_and_an_error() {
-        let end = "fault the input ends within a JSON document: ";
+        let end = "fault the input ends within a document: ";
         let records = array(&["Records"]);
         let limits = Limits::default();
         assert_eq!(
@@ -664,18 +824,42 @@ mod tests {
 
     #[test]
     fn long_parts_around_and_in_an_array_are_passed_in_bounded_memory() {
-        let long = "x".repeat(100);
-        let limits = small(10);
-        let input = format!(r#"{{"{long}":"{long}","Records":[1,"{long}",3],"{long}":[]}}"#);
+        let long = "x".repeat(12);
+        let around = format!(r#"{{"Records":[1,"{long}",3],"{long}":[],"Records":[4]}}"#);
         assert_eq!(
-            items(&array(&["Records"]), input.as_bytes(), limits),
-            ["218: 1", "220 oversized 102: \"xxx", "323: 3"]
+            items(&array(&["Records"]), around.as_bytes(), small(12)),
+            ["12: 1", "14 part 1: \"xxxxxxxxxxx", "26 part 2 of 14: x\"", "29: 3", "61: 4"]
+        );
+        let long = "x".repeat(10);
+        let limits = small(10);
+        // What comes before the array belongs to no event, but that is not known yet when it is too much to keep.
+        let before = format!(r#"{{"{long}":2,"Records":[1]}}"#);
+        assert_eq!(
+            items(&array(&["Records"]), before.as_bytes(), limits),
+            [
+                "0 part 1: {",
+                "1 part 2: \"xxxxxxxxx",
+                "11 part 3: x\":2,",
+                "16 part 4: \"Records\":",
+                "26 part 5 of 27: [",
+                "27: 1"
+            ]
         );
         let without = format!(r#"{{"a":"{long}"}}[1]"#);
-        assert_eq!(items(&array(&["Records"]), without.as_bytes(), limits)[0], "0 oversized 108: {\"a\"");
+        assert_eq!(
+            items(&array(&["Records"]), without.as_bytes(), limits),
+            ["0 part 1: {\"a\":\"xxxx", "10 part 2 of 18: xxxxxx\"}", "18 fault there is no array at $.Records: [1]"]
+        );
         let broken = format!(r#"{{"a":"{long}",5}}"#);
-        let items = items(&array(&["Records"]), broken.as_bytes(), limits);
-        assert!(items[0].starts_with("0 oversized 1") && items[1].contains("fault not JSON"), "{items:?}");
+        let syntax = "fault not JSON at byte 18 of the input: expected a member name";
+        assert_eq!(
+            items(&array(&["Records"]), broken.as_bytes(), limits),
+            [
+                "0 part 1: {\"a\":\"xxxx".to_owned(),
+                "10 part 2 of 18: xxxxxx\",".to_owned(),
+                format!("18 {syntax}: 5}}")
+            ]
+        );
     }
 
     #[test]
@@ -710,12 +894,12 @@ mod tests {
                 "40: \"x\"",
                 "43: []",
                 "46: ,}",
-                "49 fault the input ends within a JSON document: {\"d\""
+                "49 fault the input ends within a document: {\"d\""
             ]
         );
         assert_eq!(
             items(&Framing::JsonDocuments, br#"{"a":"0123456789"}{"b":1}"#, small(8)),
-            [r#"0 oversized 18: {"a""#, r#"18: {"b":1}"#]
+            [r#"0 part 1: {"a":"01"#, "8 part 2: 23456789", r#"16 part 3 of 18: "}"#, r#"18: {"b":1}"#]
         );
     }
 
@@ -723,7 +907,7 @@ mod tests {
     fn one_document_is_the_whole_input() {
         assert_eq!(items(&Framing::Json, b"\n{\n}\n", Limits::default()), ["1: {\n}"]);
         assert_eq!(items(&Framing::Json, b"{} {}", Limits::default()), ["0: {} {}"]);
-        assert_eq!(items(&Framing::Json, b"0123456789", small(9)), ["0 oversized 10: 0123"]);
+        assert_eq!(items(&Framing::Json, b"0123456789", small(9)), ["0 part 1: 012345678", "9 part 2 of 10: 9"]);
         assert!(items(&Framing::Json, b" \n", Limits::default()).is_empty());
     }
 
@@ -800,6 +984,197 @@ mod tests {
         assert!(items(&Framing::Json, &[0x1f, 0x8b, 8, 0], Limits::default())[0].contains("cut off"));
     }
 
+    fn gzip(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn text_in_utf16_is_read_and_its_places_count_utf8_bytes() {
+        let limits = Limits::default();
+        let text = "\u{feff}{\"a\":\"é\"}\r\n{\"b\":2}\r\n";
+        let expected = ["3 line 1: {\"a\":\"é\"}", "15 line 2: {\"b\":2}"];
+        assert_eq!(items(&Framing::Auto, &utf16(text), limits), expected);
+        assert_eq!(items(&Framing::Auto, &gzip(&gzip(&utf16(text))), limits), expected);
+        let odd = [utf16("\u{feff}{}\r\n[1"), b"]".to_vec()].concat();
+        assert_eq!(
+            items(&Framing::Ndjson, &odd, limits),
+            ["3 line 1: {}", "7 fault the UTF-16 text ends within a character, with the byte 0x5d: [1"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_whole() {
+        let limits = Limits::default();
+        // Starts as zlib data do, and is none.
+        let input = b"\x78\x9c\x01\n\n\x02\r\n \n\x03\xff";
+        let expected =
+            [format!("0 fault binary data is not a log that can be read: {}", String::from_utf8_lossy(input))];
+        for framing in [Framing::Auto, Framing::Ndjson, Framing::Json, array(&["Records"])] {
+            assert_eq!(items(&framing, input, limits), expected, "{framing:?}");
+        }
+        assert_eq!(items(&Framing::Auto, &gzip(input), limits), expected);
+        let parquet = [&b"PAR1\x15\n\x04"[..], &[0xe0; 100]].concat();
+        let item = &items(&Framing::Auto, &parquet, limits)[..];
+        assert!(item.len() == 1 && item[0].starts_with("0 fault a Parquet file"), "{item:?}");
+        // In as few pieces as memory allows.
+        assert_eq!(items(&Framing::Auto, &parquet, small(40)).len(), 3);
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_costs_its_line() {
+        let lines = b"{\"a\":\"one\"}\n{\"a\":\"\xff\"}\n{\"a\":\"\0\"}\n{}\n";
+        for first in [&b""[..], b"\xff\xfd damage\n"] {
+            let found = items(&Framing::Auto, &[first, lines].concat(), Limits::default());
+            assert_eq!(found.len(), 4 + usize::from(!first.is_empty()), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn damage_in_the_header_of_a_gzip_member_is_one_fault_however_it_is_read() {
+        let packed = gzip(b"{}\n");
+        for flags in [0xff, 0x20, 0x04, 0x08, 0x10, 0x02] {
+            let mut damaged = packed.clone();
+            damaged[3] = flags;
+            let found = items(&Framing::Auto, &damaged, Limits::default());
+            assert!(found.len() == 1 && found[0].contains("fault the gzip data are"), "{flags:#x} {found:?}");
+        }
+    }
+
+    /// How often control comes back, and the items.
+    fn turns(input: &[u8]) -> (usize, usize) {
+        let mut records = Records::of_stream(&Framing::Auto, input, Limits::default());
+        let (mut turns, mut items) = (0, 0);
+        while let Some(item) = records.next_item().unwrap() {
+            match item {
+                Item::Skipped => turns += 1,
+                _ => items += 1,
+            }
+        }
+        (turns, items)
+    }
+
+    #[test]
+    fn control_comes_back_though_there_is_no_item() {
+        let mebibytes = 4;
+        let blank = vec![b'\n'; mebibytes << 20];
+        let spaces = [&b"{\"Records\":["[..], &vec![b' '; mebibytes << 20], b"1]}"].concat();
+        let around = [&b"{\"Records\":[1],\"x\":\""[..], &vec![b'y'; mebibytes << 20], b"\"}"].concat();
+        let long = [&b"{\"a\":\""[..], &vec![b'y'; mebibytes << 20], b"\"}"].concat();
+        let xml = [&b"<Events>"[..], &vec![b' '; mebibytes << 20], b"<Event/></Events>"].concat();
+        for (input, expected) in [(blank, 0), (spaces, 1), (around, 1), (long, 1), (xml, 1)] {
+            for input in [gzip(&input), input] {
+                let (turns, items) = turns(&input);
+                let start = String::from_utf8_lossy(&input[..9]).into_owned();
+                assert!(items == expected && turns >= mebibytes - 2, "{start} {turns} {items}");
+            }
+        }
+        // No plain bytes at all.
+        let members = gzip(b"").repeat((mebibytes << 20) / gzip(b"").len());
+        let (turns, items) = turns(&[members, gzip(b"{}")].concat());
+        assert!(items == 1 && turns >= mebibytes, "{turns} {items}");
+    }
+
+    fn xml(element: &str) -> Framing {
+        Framing::XmlElements { element: element.to_owned() }
+    }
+
+    #[test]
+    fn elements_of_xml_come_one_by_one() {
+        let limits = Limits::default();
+        let event = xml("Event");
+        let one = "<Event a='>'><x>1</x></Event>";
+        assert_eq!(items(&event, format!("{one}{one}\n {one}\n").as_bytes(), limits).len(), 3);
+        let rooted = format!("<?xml version='1.0'?>\n<!-- <Event> --><Events n=\"1\">\n{one}\n<Event/></Events>\n");
+        let expected = [format!("53: {one}"), "83: <Event/>".to_owned()];
+        assert_eq!(items(&event, rooted.as_bytes(), limits), expected);
+        assert_eq!(items(&Framing::Auto, rooted.as_bytes(), limits), expected);
+        // Files joined with `cat`.
+        assert_eq!(items(&event, format!("\u{feff}{rooted}\u{feff}{rooted}").as_bytes(), limits).len(), 4);
+        let other_root = format!("<export><!-- 1 -->{one}</export>");
+        assert_eq!(items(&event, other_root.as_bytes(), limits), [format!("18: {one}")]);
+        assert!(items(&event, b" <?xml version='1.0'?><Events></Events><Events/>", limits).is_empty());
+    }
+
+    #[test]
+    fn an_end_tag_in_a_comment_or_in_character_data_ends_nothing() {
+        for inner in [
+            "<![CDATA[</Event>]]>",
+            "<![CDATA[]]]]><![CDATA[></Event>]]>",
+            "<!-- </Event> -->",
+            "<?x </Event>?>",
+            "<Data a='/>'/>",
+            "<Event n='2'></Event>",
+            "<EventData></EventData>",
+        ] {
+            let element = format!("<Event>{inner}</Event >");
+            assert_eq!(items(&xml("Event"), element.as_bytes(), Limits::default()), [format!("0: {element}")]);
+        }
+    }
+
+    #[test]
+    fn an_element_without_end_costs_itself() {
+        let limits = Limits::default();
+        let input = "<Event x='1'><a>\n<Event x='1'><b/></Event>\n<Event x='1'><c";
+        assert_eq!(
+            items(&xml("Event"), input.as_bytes(), limits),
+            [
+                "0: <Event x='1'><a>",
+                "17: <Event x='1'><b/></Event>",
+                "43 fault the input ends within a document: <Event x='1'><c"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_stands_between_elements_is_a_fault() {
+        let limits = Limits::default();
+        let fault = "fault not part of an element <Event>: ";
+        assert_eq!(
+            items(&xml("Event"), b"junk <Event/> & <Events><Other><x/></Other>\n<Event/></Events></Events>", limits),
+            [
+                format!("0 {fault}junk"),
+                "5: <Event/>".to_owned(),
+                format!("14 {fault}&"),
+                format!("24 {fault}<Other><x/></Other>"),
+                "44: <Event/>".to_owned(),
+                format!("61 {fault}</Events>"),
+            ]
+        );
+        let declared = "<!DOCTYPE Events [<!ENTITY a 'b'>]><Events><Event>&a;</Event></Events>";
+        assert_eq!(
+            items(&xml("Event"), declared.as_bytes(), limits),
+            [format!("0 {fault}<!DOCTYPE Events [<!ENTITY a 'b'>]>"), "43: <Event>&a;</Event>".to_owned()]
+        );
+        // Nothing is passed in silence where there is no element.
+        for whole in ["<html><p>no</p></html>", "<html/>", "{\"a\":1}", "<Event", "<"] {
+            let found = items(&xml("Event"), whole.as_bytes(), limits);
+            assert_eq!(found, [format!("0 {fault}{whole}")]);
+        }
+        // A line of syslog is a line.
+        assert_eq!(items(&Framing::Auto, b"<134>1 <Event> x\n<134>1 y", limits).len(), 2);
+    }
+
+    #[test]
+    fn a_long_element_comes_in_parts() {
+        let input = "<Event>0123456789<a/>0123<![CDATA[</Event>0123456789]]></Event><Event/>";
+        assert_eq!(
+            items(&xml("Event"), input.as_bytes(), small(20)),
+            [
+                "0 part 1: <Event>0123456789",
+                "17 part 2: <a/>0123",
+                "25 part 3: <![CDATA[</Event>0",
+                "43 part 4 of 63: 123456789]]></Event>",
+                "63: <Event/>"
+            ]
+        );
+    }
+
     #[test]
     fn a_failing_source_is_an_error_and_no_item() {
         struct Broken;
@@ -808,7 +1183,9 @@ mod tests {
                 Err(std::io::Error::other("connection reset"))
             }
         }
-        for framing in [Framing::Auto, Framing::Ndjson, Framing::Json, Framing::JsonDocuments, array(&["Records"])] {
+        let xml = Framing::XmlElements { element: "Event".to_owned() };
+        for framing in [Framing::Auto, Framing::Ndjson, Framing::Json, Framing::JsonDocuments, array(&["Records"]), xml]
+        {
             let input = b"{\"Records\":[\n".chain(Broken);
             let mut records = Records::of_stream(&framing, input, Limits::default());
             let error = loop {

@@ -6,8 +6,7 @@
 //! What comes out depends on the bytes and the limits alone, never on how the reader dealt them out: a retry must find
 //! the same events.
 
-use crate::compression::InputError;
-use crate::framing::{Cursor, Found, FrameError};
+use crate::framing::{Cursor, Found, FrameError, Halt};
 use crate::words;
 
 /// What the events are.
@@ -20,24 +19,45 @@ pub(crate) enum Shape {
 }
 
 /// The framer for both shapes.
+///
+/// Each call of [`JsonStream::next`] may come back in the middle of anything (see [`Halt`]), so all that is known is kept
+/// here.
 pub(crate) struct JsonStream {
     shape: Shape,
     state: State,
     /// Bytes read from the front of the window. Until a document's array is found its start stays there, so that a
     /// document without array can be reported whole.
     at: usize,
+    /// For the value or name on which this is.
+    scanner: Scanner,
     /// Objects that are open on the way to the array.
     open: usize,
     found: bool,
-    /// The document's start got too long to keep: where it was.
-    dropped: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
     Between,
-    Object,
+    /// In an object on the way to the array, before a member or its end.
+    Member,
+    /// In the name of a member, which starts here if all of it is still in the window.
+    Name {
+        from: Option<usize>,
+    },
+    /// Behind a name; whether it is the next of the path.
+    Colon {
+        is_next: bool,
+    },
+    MemberValue {
+        is_next: bool,
+    },
+    /// In the value of a member that is not on the way.
+    Skip,
     Array,
+    /// In a value at the front of the window.
+    Value(Role),
+    /// As [`State::Value`], but its first byte starts no value.
+    Junk(Role),
     /// Nothing more can be cut; the rest goes out as it is.
     Rest {
         offset: u64,
@@ -46,35 +66,50 @@ enum State {
     Done,
 }
 
-/// Where a value ended.
-enum Value {
-    At(usize),
-    Oversized { offset: u64, length: u64 },
-    CutOff,
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Document,
+    Element,
+    /// A document in which there cannot be the array.
+    WithoutArray,
 }
 
 impl JsonStream {
     pub(crate) fn new(shape: Shape) -> Self {
-        Self { shape, state: State::Between, at: 0, open: 0, found: false, dropped: None }
+        Self { shape, state: State::Between, at: 0, scanner: Scanner::default(), open: 0, found: false }
     }
 
-    pub(crate) fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, InputError> {
+    pub(crate) fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
         loop {
             let found = match self.state {
                 State::Between => {
                     let Some(first) = self.token(cursor)? else { return Ok(None) };
-                    self.start_document(cursor, first)?
+                    self.start_document(cursor, first);
+                    None
                 }
-                State::Object => self.member(cursor)?,
+                State::Member => self.member(cursor)?,
+                State::Name { from } => self.member_name(cursor, from)?,
+                State::Colon { is_next } => match self.token(cursor)? {
+                    None => Some(self.cut_off(cursor)),
+                    Some(b':') => {
+                        self.at += 1;
+                        self.state = State::MemberValue { is_next };
+                        None
+                    }
+                    Some(_) => self.give_up(cursor, "expected `:`"),
+                },
+                State::MemberValue { is_next } => self.member_value(cursor, is_next)?,
+                State::Skip => self.skip_value(cursor)?,
                 State::Array => self.element(cursor)?,
+                State::Value(role) => self.value(cursor, role)?,
+                State::Junk(role) => Some(self.junk(cursor, role)?),
                 State::Rest { offset, reason } => {
-                    let most = cursor.limits.event_bytes.max(1);
-                    while cursor.window.bytes().len() < most && cursor.window.grow()? {}
-                    let to = cursor.window.bytes().len().min(most);
+                    let to = cursor.fill()?;
                     if to == 0 {
                         return Ok(None);
                     }
-                    Some(Found::Fault { error: FrameError::Syntax { offset, reason }, to, line: None })
+                    Some(Found::Fault { error: FrameError::Syntax { offset, reason }.into(), to, line: None })
                 }
                 State::Done => return Ok(None),
             };
@@ -92,37 +127,32 @@ impl JsonStream {
     }
 
     /// On the first byte of a document.
-    fn start_document(&mut self, cursor: &mut Cursor<'_>, first: u8) -> Result<Option<Found>, InputError> {
+    fn start_document(&mut self, cursor: &mut Cursor<'_>, first: u8) {
         self.pass(cursor);
         self.found = false;
-        self.dropped = None;
         match (self.path(), first) {
             (Some([]), b'[') => {
                 self.at = 1;
                 self.found = true;
                 self.state = State::Array;
-                Ok(None)
             }
             (Some([_, ..]), b'{') => {
                 self.at = 1;
                 self.open = 1;
-                self.state = State::Object;
-                Ok(None)
+                self.state = State::Member;
             }
-            (None, _) => self.event(cursor, is_value_start),
-            (Some(at), _) => {
-                let error = FrameError::NoArray { at: at.to_vec() };
-                Ok(Some(match read_value(cursor, is_value_start)? {
-                    Value::At(to) => Found::Fault { error, to, line: None },
-                    Value::Oversized { offset, length } => Found::Oversized { offset, length, line: None },
-                    Value::CutOff => self.cut_off(cursor),
-                }))
-            }
+            (None, _) => self.start_value(State::Value(Role::Document)),
+            (Some(_), _) => self.start_value(State::Value(Role::WithoutArray)),
         }
     }
 
+    fn start_value(&mut self, state: State) {
+        self.scanner = Scanner::default();
+        self.state = state;
+    }
+
     /// In an object on the way to the array: one member.
-    fn member(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, InputError> {
+    fn member(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
         match self.token(cursor)? {
             None => return Ok(Some(self.cut_off(cursor))),
             Some(b',') => self.at += 1,
@@ -134,67 +164,151 @@ impl JsonStream {
                 }
             }
             Some(b'"') => {
-                let Some(is_next) = self.member_name(cursor)? else { return Ok(Some(self.cut_off(cursor))) };
-                match self.token(cursor)? {
-                    None => return Ok(Some(self.cut_off(cursor))),
-                    Some(b':') => self.at += 1,
-                    Some(_) => return Ok(self.give_up(cursor, "expected `:`")),
+                if self.found {
+                    self.pass(cursor);
                 }
-                let is_last = self.path().is_some_and(|path| path.len() == self.open);
-                match self.token(cursor)? {
-                    None => return Ok(Some(self.cut_off(cursor))),
-                    Some(b'[') if is_next && is_last => {
-                        self.at += 1;
-                        self.found = true;
-                        self.state = State::Array;
-                    }
-                    Some(b'{') if is_next && !is_last => {
-                        self.at += 1;
-                        self.open += 1;
-                    }
-                    Some(b',' | b':' | b'}' | b']') => return Ok(self.give_up(cursor, "expected a value")),
-                    Some(_) => {
-                        if !self.skip_value(cursor)? {
-                            return Ok(Some(self.cut_off(cursor)));
-                        }
-                    }
-                }
+                self.start_value(State::Name { from: Some(self.at) });
             }
             Some(_) => return Ok(self.give_up(cursor, "expected a member name")),
         }
         Ok(None)
     }
 
-    /// In the array: one element.
-    fn element(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, InputError> {
+    /// In the name of a member.
+    fn member_name(&mut self, cursor: &mut Cursor<'_>, from: Option<usize>) -> Result<Option<Found>, Halt> {
+        if !self.scan(cursor)? {
+            return Ok(Some(self.cut_off(cursor)));
+        }
+        // The name may have lost its start while it was scanned.
+        let from = if let State::Name { from } = self.state { from } else { from };
+        let name = from.and_then(|from| cursor.window.bytes().get(from..self.at));
+        let name = name.filter(|name| name.len() <= cursor.most()).unwrap_or_default();
+        let wanted = self.path().and_then(|path| path.get(self.open - 1));
+        let is_next =
+            wanted.is_some_and(|wanted| serde_json::from_slice::<String>(name).is_ok_and(|name| name == *wanted));
+        self.state = State::Colon { is_next };
+        Ok(None)
+    }
+
+    fn member_value(&mut self, cursor: &mut Cursor<'_>, is_next: bool) -> Result<Option<Found>, Halt> {
+        let is_last = self.path().is_some_and(|path| path.len() == self.open);
         match self.token(cursor)? {
-            None => Ok(Some(self.cut_off(cursor))),
-            Some(b',') => {
+            None => return Ok(Some(self.cut_off(cursor))),
+            Some(b'[') if is_next && is_last => {
                 self.at += 1;
-                Ok(None)
+                self.found = true;
+                self.state = State::Array;
+                if cursor.is_in_parts() {
+                    let to = std::mem::take(&mut self.at);
+                    return Ok(Some(Found::Part { to, is_last: true, line: None }));
+                }
             }
+            Some(b'{') if is_next && !is_last => {
+                self.at += 1;
+                self.open += 1;
+                self.state = State::Member;
+            }
+            Some(b',' | b':' | b'}' | b']') => return Ok(self.give_up(cursor, "expected a value")),
+            Some(_) => self.start_value(State::Skip),
+        }
+        Ok(None)
+    }
+
+    /// Over a value of any length.
+    fn skip_value(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
+        if !self.scan(cursor)? {
+            return Ok(Some(self.cut_off(cursor)));
+        }
+        self.state = State::Member;
+        Ok(None)
+    }
+
+    /// In the array: one element.
+    fn element(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
+        match self.token(cursor)? {
+            None => return Ok(Some(self.cut_off(cursor))),
+            Some(b',') => self.at += 1,
             Some(b']') => {
                 self.at += 1;
-                self.state = if self.open == 0 { State::Between } else { State::Object };
-                Ok(None)
+                self.state = if self.open == 0 { State::Between } else { State::Member };
             }
             Some(_) => {
                 self.pass(cursor);
-                self.event(cursor, |byte| is_value_start(byte) || matches!(byte, b',' | b']'))
+                self.start_value(State::Value(Role::Element));
+            }
+        }
+        Ok(None)
+    }
+
+    /// In a value at the front of the window, `at` bytes of which were scanned.
+    fn value(&mut self, cursor: &mut Cursor<'_>, role: Role) -> Result<Option<Found>, Halt> {
+        let most = cursor.most();
+        loop {
+            let bytes = cursor.window.bytes();
+            let (look, behind) = bytes.split_at_checked(most).unwrap_or((bytes, &[]));
+            let end = self.scanner.scan(look.get(self.at..).unwrap_or_default()).map(|length| self.at + length);
+            if end == Some(0) {
+                self.state = State::Junk(role);
+                return Ok(None);
+            }
+            if let Some(to) = end {
+                return Ok(Some(self.end_value(cursor, role, to)));
+            }
+            self.at = look.len();
+            if !behind.is_empty() {
+                let mut ahead = self.scanner;
+                if ahead.is_word() && ahead.scan(behind.get(..1).unwrap_or_default()) == Some(0) {
+                    return Ok(Some(self.end_value(cursor, role, most)));
+                }
+                self.at = 0;
+                return Ok(Some(Found::Part { to: most, is_last: false, line: None }));
+            }
+            if !cursor.window.grow()? {
+                let to = self.at;
+                if cursor.is_in_parts() || self.scanner.is_word() && !cursor.window.has_fault() {
+                    return Ok(Some(self.end_value(cursor, role, to)));
+                }
+                self.at = 0;
+                return Ok(Some(self.cut_off(cursor)));
             }
         }
     }
 
-    /// At the front of the window: one value as an event. What is no value goes as far as `is_next` says.
-    fn event(&mut self, cursor: &mut Cursor<'_>, is_next: fn(u8) -> bool) -> Result<Option<Found>, InputError> {
-        Ok(Some(match read_value(cursor, is_next)? {
-            Value::At(to) => {
-                cursor.given = to;
-                Found::Event { from: 0, to, raw: to, line: None }
+    /// Reads on from a byte that starts no value, at most as far as an event may be long.
+    fn junk(&mut self, cursor: &mut Cursor<'_>, role: Role) -> Result<Found, Halt> {
+        let is_end = |byte: &u8| {
+            is_blank(*byte) || is_value_start(*byte) || role == Role::Element && matches!(byte, b',' | b']')
+        };
+        let most = cursor.most();
+        self.at = self.at.max(1);
+        loop {
+            let bytes = cursor.window.bytes();
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            if let Some(length) = rest.iter().position(is_end) {
+                let to = (self.at + length).min(most);
+                return Ok(self.end_value(cursor, role, to));
             }
-            Value::Oversized { offset, length } => Found::Oversized { offset, length, line: None },
-            Value::CutOff => self.cut_off(cursor),
-        }))
+            self.at = bytes.len();
+            if self.at >= most || !cursor.window.grow()? {
+                let to = self.at.min(most);
+                return Ok(self.end_value(cursor, role, to));
+            }
+        }
+    }
+
+    /// At the end of a value, or of its last part.
+    fn end_value(&mut self, cursor: &mut Cursor<'_>, role: Role, to: usize) -> Found {
+        self.at = 0;
+        self.state = if role == Role::Element { State::Array } else { State::Between };
+        if cursor.is_in_parts() {
+            return Found::Part { to, is_last: true, line: None };
+        }
+        cursor.given = to;
+        if role == Role::WithoutArray {
+            let error = FrameError::NoArray { at: self.path().unwrap_or_default().to_vec() };
+            return Found::Fault { error: error.into(), to, line: None };
+        }
+        Found::Event { from: 0, to, raw: to, line: None }
     }
 
     /// Behind the closing brace of a document.
@@ -204,31 +318,8 @@ impl JsonStream {
             self.pass(cursor);
             return None;
         }
-        self.oversized(cursor).or_else(|| {
-            let at = self.path().unwrap_or_default().to_vec();
-            let to = std::mem::take(&mut self.at);
-            Some(Found::Fault { error: FrameError::NoArray { at }, to, line: None })
-        })
-    }
-
-    /// If what was read of a document without array is longer than an event may be: drops it.
-    fn oversized(&mut self, cursor: &mut Cursor<'_>) -> Option<Found> {
-        let offset = self.dropped.unwrap_or(cursor.window.offset());
-        let length = cursor.window.offset() + self.at as u64 - offset;
-        if length <= cursor.limits.event_bytes as u64 {
-            return None;
-        }
-        self.drop_start(cursor);
-        Some(Found::Oversized { offset, length, line: None })
-    }
-
-    /// Drops what was read of a document whose array was not found yet.
-    fn drop_start(&mut self, cursor: &mut Cursor<'_>) {
-        if self.dropped.is_none() {
-            cursor.start.clear();
-            self.dropped = Some(cursor.window.offset());
-        }
-        cursor.drop_oversized(std::mem::take(&mut self.at));
+        let to = self.at;
+        Some(self.end_value(cursor, Role::WithoutArray, to))
     }
 
     /// The input ended within a document.
@@ -237,13 +328,12 @@ impl JsonStream {
         if self.found {
             // What was read behind the array is no part of an event.
             self.pass(cursor);
-        } else {
-            self.at = cursor.window.bytes().len();
-            if let Some(oversized) = self.oversized(cursor) {
-                return oversized;
-            }
         }
-        cursor.cut_off(cursor.window.bytes().len(), None)
+        let to = cursor.window.bytes().len();
+        if cursor.is_in_parts() {
+            return Found::Part { to, is_last: true, line: None };
+        }
+        cursor.cut_off(to, None)
     }
 
     /// What surrounds the events is not JSON.
@@ -251,45 +341,16 @@ impl JsonStream {
         self.state = State::Rest { offset: cursor.window.offset() + self.at as u64, reason };
         if self.found {
             self.pass(cursor);
-            return None;
         }
-        let oversized = self.oversized(cursor);
-        self.at = 0;
-        oversized
+        let to = std::mem::take(&mut self.at);
+        cursor.is_in_parts().then_some(Found::Part { to, is_last: true, line: None })
     }
 
-    /// Whether the name of a member, on whose quote this is, is the next of the path; `None` if it has no end.
-    fn member_name(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<bool>, InputError> {
-        let from = self.at;
-        let mut is_whole = true;
-        let mut scanner = Scanner::default();
+    /// To the end of a string or a value; false if it has none.
+    fn scan(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Halt> {
         loop {
-            let bytes = cursor.window.bytes();
-            if let Some(length) = scanner.scan(bytes.get(self.at..).unwrap_or_default()) {
-                self.at += length;
-                break;
-            }
-            self.at = bytes.len();
-            // A name longer than an event is that of no member we look for.
-            is_whole &= self.at.saturating_sub(from) <= cursor.limits.event_bytes;
-            if !(if is_whole { cursor.window.grow()? } else { self.more(cursor)? }) {
-                return Ok(None);
-            }
-        }
-        if !is_whole {
-            return Ok(Some(false));
-        }
-        let name = cursor.window.bytes().get(from..self.at).unwrap_or_default();
-        let wanted = self.path().and_then(|path| path.get(self.open - 1));
-        Ok(Some(wanted.is_some_and(|wanted| serde_json::from_slice::<String>(name).is_ok_and(|name| name == *wanted))))
-    }
-
-    /// Over a value of any length; false if it has no end.
-    fn skip_value(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, InputError> {
-        let mut scanner = Scanner::default();
-        loop {
-            let bytes = cursor.window.bytes();
-            if let Some(length) = scanner.scan(bytes.get(self.at..).unwrap_or_default()) {
+            let bytes = self.in_reach(cursor);
+            if let Some(length) = self.scanner.scan(bytes.get(self.at..).unwrap_or_default()) {
                 self.at += length;
                 return Ok(true);
             }
@@ -301,9 +362,9 @@ impl JsonStream {
     }
 
     /// The next byte that is not white space; stays on it.
-    fn token(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<u8>, InputError> {
+    fn token(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<u8>, Halt> {
         loop {
-            let rest = cursor.window.bytes().get(self.at..).unwrap_or_default();
+            let rest = self.in_reach(cursor).get(self.at..).unwrap_or_default();
             let blank = rest.iter().take_while(|byte| is_blank(**byte)).count();
             self.at += blank;
             if let Some(byte) = rest.get(blank) {
@@ -315,12 +376,44 @@ impl JsonStream {
         }
     }
 
-    /// Lets go of what was read, and reads on.
-    fn more(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, InputError> {
-        if self.found || matches!(self.state, State::Between) {
-            self.pass(cursor);
-        } else if self.dropped.is_some() || self.at > cursor.limits.event_bytes {
-            self.drop_start(cursor);
+    /// True if what was read must not be let go of: it may turn out to be a document without array.
+    fn holds_start(&self) -> bool {
+        !self.found && !matches!(self.state, State::Between)
+    }
+
+    /// What may be read of the window: of a document that may have to be reported whole, no more than one item may be
+    /// long, so that where it is cut does not depend on what is in memory.
+    fn in_reach<'c>(&self, cursor: &'c Cursor<'_>) -> &'c [u8] {
+        let bytes = cursor.window.bytes();
+        if self.holds_start() { bytes.get(..cursor.most()).unwrap_or(bytes) } else { bytes }
+    }
+
+    /// Reads on. Lets go of what was read, if need be as a part of a document that is too long.
+    fn more(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Halt> {
+        let most = cursor.most();
+        if self.holds_start() {
+            if self.at >= most && (self.at < cursor.window.bytes().len() || cursor.window.grow()?) {
+                let to = match &mut self.state {
+                    // A name that may be the one we look for stays in one piece.
+                    State::Name { from: Some(from) } if *from > 0 => std::mem::take(from),
+                    State::Name { from } => {
+                        *from = None;
+                        self.at
+                    }
+                    _ => self.at,
+                };
+                self.at -= to;
+                return Err(Halt::Found(Found::Part { to, is_last: false, line: None }));
+            }
+        } else {
+            match &mut self.state {
+                State::Name { from: Some(_) } if self.at <= most => {}
+                State::Name { from } => {
+                    *from = None;
+                    self.pass(cursor);
+                }
+                _ => self.pass(cursor),
+            }
         }
         cursor.window.grow()
     }
@@ -328,60 +421,6 @@ impl JsonStream {
     /// Drops what was read.
     fn pass(&mut self, cursor: &mut Cursor<'_>) {
         cursor.window.drop_front(std::mem::take(&mut self.at));
-    }
-}
-
-/// Reads the value at the front of the window. What cannot start a value is read up to the byte that `is_next` knows.
-fn read_value(cursor: &mut Cursor<'_>, is_next: fn(u8) -> bool) -> Result<Value, InputError> {
-    let mut scanner = Scanner::default();
-    let mut scanned = 0;
-    let limit = cursor.limits.event_bytes;
-    loop {
-        let bytes = cursor.window.bytes();
-        let end = scanner.scan(bytes.get(scanned..).unwrap_or_default()).map(|length| scanned + length);
-        if end == Some(0) {
-            return read_junk(cursor, is_next);
-        }
-        if end.unwrap_or(bytes.len()) > limit {
-            break;
-        }
-        if let Some(end) = end {
-            return Ok(Value::At(end));
-        }
-        scanned = bytes.len();
-        if !cursor.window.grow()? {
-            let is_whole = scanner.is_word() && !cursor.window.has_fault();
-            return Ok(if is_whole { Value::At(scanned) } else { Value::CutOff });
-        }
-    }
-    let offset = cursor.window.offset();
-    cursor.start.clear();
-    scanner = Scanner::default();
-    loop {
-        let bytes = cursor.window.bytes();
-        let end = scanner.scan(bytes);
-        cursor.drop_oversized(end.unwrap_or(bytes.len()));
-        let length = cursor.window.offset() - offset;
-        if end.is_some() || !cursor.window.grow()? {
-            return Ok(Value::Oversized { offset, length });
-        }
-    }
-}
-
-/// Reads on from a byte that starts no value, at most as far as an event may be long.
-fn read_junk(cursor: &mut Cursor<'_>, is_next: fn(u8) -> bool) -> Result<Value, InputError> {
-    let most = cursor.limits.event_bytes.max(1);
-    let mut scanned = 1;
-    loop {
-        let bytes = cursor.window.bytes();
-        let rest = bytes.get(scanned..).unwrap_or_default();
-        if let Some(length) = rest.iter().position(|&byte| is_blank(byte) || is_next(byte)) {
-            return Ok(Value::At((scanned + length).min(most)));
-        }
-        scanned = bytes.len();
-        if scanned >= most || !cursor.window.grow()? {
-            return Ok(Value::At(scanned.min(most)));
-        }
     }
 }
 
@@ -394,7 +433,7 @@ fn is_value_start(byte: u8) -> bool {
 }
 
 /// Finds the end of a value, over any number of pieces.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Scanner {
     depth: u64,
     in_string: bool,

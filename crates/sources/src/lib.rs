@@ -4,15 +4,18 @@
 //! event, from which a mapping reads its values.
 //!
 //! 1. [`kpl::deaggregate`]: a Kinesis record to the user records packed in it.
-//! 2. [`Decompressed`]: gzip, zstd or plain, by the first bytes.
-//! 3. [`Records`]: the plain bytes to raw events, each with its place in the input.
-//! 4. [`Document`]: a raw event to a flat tree of borrowed values, and [`TextFields`] to split a rendered message in it.
+//! 2. [`Decompressed`]: gzip, zstd, zlib or plain, by the first bytes; UTF-16 to UTF-8.
+//! 3. [`BinaryFormat`]: whether the plain bytes are text; what is not is refused whole.
+//! 4. [`Records`]: the plain bytes to raw events, each with its place in the input.
+//! 5. [`Document`]: a raw event to a flat tree of borrowed values, and [`TextFields`] to split a rendered message in it.
 //!
 //! [`Decode`] holds what a mapping says about all of these. Nothing here panics on any input, holds more than one event
 //! (and a read buffer) in memory, or drops bytes without an item that says so.
 
+mod binary;
 mod compression;
 mod decode;
+mod decoders;
 mod delimited;
 mod document;
 mod framing;
@@ -21,9 +24,13 @@ mod json_stream;
 pub mod kpl;
 mod reshape;
 mod text_fields;
+mod utf16;
 mod window;
 mod words;
+mod xml;
+mod xml_stream;
 
+pub use binary::BinaryFormat;
 pub use compression::{Compression, Decompressed, ExpansionLimits, InputError};
 pub use decode::{Decode, LinePrefix};
 pub use delimited::{COLUMN_LIMIT, Columns, Delimited, DelimitedError};
