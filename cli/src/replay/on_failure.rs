@@ -182,10 +182,18 @@ impl Pipeline<'_> {
     /// Replays what a message tells of; whether all of it is safe.
     async fn replay(&self, told: &Told, replayed: &mut Replayed) -> Result<bool, Failure> {
         match told {
-            Told::Batch(event) => match KinesisEvent::parse(event) {
+            Told::Batch { event, size } => match KinesisEvent::parse(event) {
                 Ok(event) => {
-                    self.transform(&event.records(), replayed).await?;
-                    Ok(true)
+                    let records = event.records();
+                    self.transform(&records, replayed).await?;
+                    let found = records.len() as u64;
+                    let missing = size.filter(|size| found < *size);
+                    if let Some(size) = missing {
+                        let found = counted(found, "record");
+                        self.output.complain(format_args!("a payload has {found}; KinesisBatchInfo names {size}"));
+                        replayed.unreadable += 1;
+                    }
+                    Ok(missing.is_none())
                 }
                 Err(error) => {
                     self.output.complain(format_args!("a payload is not a batch of Kinesis records: {error}"));
@@ -193,6 +201,11 @@ impl Pipeline<'_> {
                     Ok(false)
                 }
             },
+            Told::Unknown => {
+                self.output.complain(format_args!("an item of a list has no KinesisBatchInfo"));
+                replayed.unreadable += 1;
+                Ok(false)
+            }
             Told::Range(range) => {
                 let lost = replayed.lost.len();
                 self.replay_range(range, replayed).await?;
@@ -244,12 +257,15 @@ impl Pipeline<'_> {
 
 /// What a message tells of.
 enum Told {
-    /// The batch itself: the event that the function was given. Lambda writes it into a bucket, and nowhere else.
-    Batch(String),
+    /// The batch itself: the event that the function was given, and how many records it has. Lambda writes it into a
+    /// bucket, and nowhere else.
+    Batch { event: String, size: Option<u64> },
     /// Where its records are in the stream.
     Range(StreamRange),
     /// An object with the message, as S3 announces it.
     Object { bucket: String, key: String },
+    /// Nothing, but it stands beside something that does.
+    Unknown,
 }
 
 /// Whether an object may be one of Lambda's. In the quarantine bucket they have Sluice's own for neighbours.
@@ -262,16 +278,29 @@ fn is_lambdas(key: &str) -> bool {
 fn collect(document: &Value, wrappings: u32, told: &mut Vec<Told>) -> anyhow::Result<()> {
     let Some(wrappings) = wrappings.checked_sub(1) else { return Ok(()) };
     match document {
-        Value::Array(items) => items.iter().try_for_each(|item| collect(item, wrappings, told)),
+        Value::Array(items) => {
+            let mut unknown = 0;
+            let before = told.len();
+            for item in items {
+                let found = told.len();
+                collect(item, wrappings, told)?;
+                unknown += usize::from(told.len() == found);
+            }
+            if told.len() > before {
+                told.extend(std::iter::repeat_n((), unknown).map(|()| Told::Unknown));
+            }
+            Ok(())
+        }
         Value::String(text) => match serde_json::from_str::<Value>(text) {
             Ok(inner) => collect(&inner, wrappings, told),
             Err(_) => Ok(()),
         },
         Value::Object(members) => {
             if let Some(info) = members.get("KinesisBatchInfo") {
+                let size = info.get("batchSize").and_then(Value::as_u64);
                 told.push(match members.get("payload") {
-                    Some(Value::String(event)) => Told::Batch(event.clone()),
-                    Some(event @ Value::Object(_)) => Told::Batch(event.to_string()),
+                    Some(Value::String(event)) => Told::Batch { event: event.clone(), size },
+                    Some(event @ Value::Object(_)) => Told::Batch { event: event.to_string(), size },
                     _ => Told::Range(StreamRange::deserialize(info).context("KinesisBatchInfo")?),
                 });
                 return Ok(());

@@ -1,7 +1,18 @@
 //! Records in quarantine, mapped once more.
+//!
+//! A line leaves quarantine when all that its bytes hold is in the lake or in quarantine elsewhere:
+//!
+//! - One event: when it is in the lake.
+//! - A whole record or input: when it can be read to its end and some event of it can be written. Its other events then get
+//!   lines of their own, which are put before the line is removed.
+//! - A part of something longer stays: by itself it means nothing.
+
+use std::collections::BTreeSet;
 
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines, seal_lines};
-use pipeline::{Batch, Destination, Parcel, Settings, Source, Stores};
+use pipeline::{
+    Batch, BatchError, Counts, Destination, Parcel, Settings, Source, Stores, Unpacked, is_whole, unpack_line,
+};
 use sources::{Decode, Framing, Item};
 
 use super::Replayed;
@@ -34,16 +45,18 @@ pub(crate) async fn replay(
     let bar = output.progress(None, "quarantine");
     let mut replayed = Replayed::default();
     let mut after = String::new();
+    // Objects of this replay, which it must not replay in turn.
+    let mut made = BTreeSet::new();
     loop {
         let page = stores.quarantine.list(&prefix, &after).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.key);
         for object in page {
             bar.inc(object.bytes);
-            if QuarantineKey::of_object(&object.key).is_none() {
+            if QuarantineKey::of_object(&object.key).is_none() || made.contains(&object.key) {
                 continue;
             }
-            match replayer.replay_object(&object.key, &mut replayed).await {
+            match replayer.replay_object(&object.key, &mut replayed, &mut made).await {
                 Err(ObjectFault::Unreadable(why)) => {
                     replayed.unreadable += 1;
                     let why = crate::output::harmless(&why).into_owned();
@@ -90,29 +103,51 @@ struct Replayer<'r> {
 }
 
 impl Replayer<'_> {
-    async fn replay_object(&self, key: &str, replayed: &mut Replayed) -> Result<(), ObjectFault> {
+    async fn replay_object(
+        &self,
+        key: &str,
+        replayed: &mut Replayed,
+        made: &mut BTreeSet<String>,
+    ) -> Result<(), ObjectFault> {
         let object = match self.stores.quarantine.get(key).await {
             // Another replay was faster.
             Err(error) if error.is_not_found() => return Ok(()),
             object => object?,
         };
-        let lines = whole(&object)?;
+        let lines = all_lines(&object)?;
+        let hash = blake3::hash(&object).to_hex();
         let mut batch = Batch::new(self.settings);
+        let mut stays = Vec::new();
+        let mut unpacked = Vec::new();
         for (number, line) in (0..).zip(&lines) {
-            self.push(&mut batch, line, number);
+            if let Some(counts) = self.try_whole(line)? {
+                replayed.counts.add(&counts);
+                unpacked.push(line);
+            } else if line.part().is_none() && !is_whole(line) && self.is_one_event(line.raw()) {
+                self.push(&mut batch, line, number);
+            } else {
+                replayed.counts.add(&counts_of(line));
+                stays.push(number);
+            }
         }
         replayed.counts.add(batch.counts());
-        if self.dry_run || batch.counts().total_written() == 0 {
+        if self.dry_run || (batch.counts().total_written() == 0 && unpacked.is_empty()) {
             return Ok(());
         }
-        let hash = blake3::hash(&object).to_hex();
         let (written, refused): (Vec<Parcel>, Vec<Parcel>) = batch
             .seal("replay", &[key, hash.as_str()])?
             .into_iter()
             .partition(|parcel| parcel.destination == Destination::Lake);
         self.deliver(written, replayed).await?;
-        let mut stays: Vec<u32> = refused.into_iter().flat_map(|parcel| parcel.inputs).collect();
+        stays.extend(refused.into_iter().flat_map(|parcel| parcel.inputs));
         stays.sort_unstable();
+        let mut whole = Batch::new(self.settings);
+        for line in unpacked {
+            let parcels = self.unpack(&mut whole, line, &[key, hash.as_str(), "whole"])?;
+            let quarantine = parcels.iter().filter(|parcel| parcel.destination == Destination::Quarantine);
+            made.extend(quarantine.map(|parcel| parcel.key.clone()));
+            self.deliver(parcels, replayed).await?;
+        }
         if stays.is_empty() {
             return Ok(self.stores.quarantine.remove(key).await?);
         }
@@ -128,18 +163,50 @@ impl Replayer<'_> {
         self.deliver(vec![rest], replayed).await
     }
 
-    /// Maps the record of a line. One that is not exactly one event is refused, so that a line's fate is one.
+    /// Maps the event of a line.
     fn push<'b>(&'b self, batch: &mut Batch<'b>, line: &QuarantineLine, number: u32) {
         let origin = || -> Origin { line.origin().clone() };
-        // Of text, a beginning can look whole.
-        let may_be_cut = line.reason() == "oversized" && matches!(self.decode.framing, Framing::Delimited(_));
-        if may_be_cut || !self.is_one_event(line.raw()) {
-            return batch.refuse(Some(self.source), "undecodable", String::new(), line.raw(), &origin, number);
-        }
         let mut records = self.decode.records_of_slice(line.raw());
         if let Ok(Some(item)) = records.next_unskipped() {
             batch.push_item(&item, &self.decode, Some(self.source), &origin, number, |_| Ok(self.source));
         }
+    }
+
+    /// What would become of the events of a whole record or input. None if it cannot be read to its end, or nothing of it
+    /// can be written: then it stays as it is.
+    fn try_whole(&self, line: &QuarantineLine) -> Result<Option<Counts>, BatchError> {
+        if !is_whole(line) {
+            return Ok(None);
+        }
+        let mut batch = Batch::new(self.settings);
+        let mut drop_full = |batch: &mut Batch<'_>| {
+            if batch.is_full() {
+                batch.seal("trial", &[])?;
+            }
+            Ok::<_, BatchError>(true)
+        };
+        let unpacked = unpack_line(&mut batch, line, self.source, 0, &mut drop_full)?;
+        let counts = batch.counts().clone();
+        Ok((unpacked == Unpacked::Done && counts.total_written() > 0).then_some(counts))
+    }
+
+    /// The objects with all events of a whole record or input: those of the lake, and of quarantine what cannot be mapped.
+    fn unpack<'b>(
+        &'b self,
+        batch: &mut Batch<'b>,
+        line: &QuarantineLine,
+        identity: &[&str],
+    ) -> Result<Vec<Parcel>, BatchError> {
+        let mut parcels = Vec::new();
+        let mut seal_full = |batch: &mut Batch<'b>| {
+            if batch.is_full() {
+                parcels.extend(batch.seal("replay", identity)?);
+            }
+            Ok::<_, BatchError>(true)
+        };
+        unpack_line(batch, line, self.source, 0, &mut seal_full)?;
+        parcels.extend(batch.seal("replay", identity)?);
+        Ok(parcels)
     }
 
     fn is_one_event(&self, raw: &[u8]) -> bool {
@@ -158,8 +225,18 @@ impl Replayer<'_> {
     }
 }
 
+/// A line that stays as it is. Of the parts of one thing only the first counts.
+fn counts_of(line: &QuarantineLine) -> Counts {
+    let mut counts = Counts::default();
+    if line.part().is_none_or(|part| part.number == 1) {
+        counts.records_in = 1;
+        counts.quarantined.insert(line.reason().to_owned(), 1);
+    }
+    counts
+}
+
 /// All lines of an object.
-fn whole(object: &[u8]) -> Result<Vec<QuarantineLine>, ObjectFault> {
+fn all_lines(object: &[u8]) -> Result<Vec<QuarantineLine>, ObjectFault> {
     let mut lines = Vec::new();
     let mut bytes = 0;
     for line in read_lines(object)? {

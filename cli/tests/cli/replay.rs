@@ -1,3 +1,6 @@
+use std::io::{Read as _, Write as _};
+
+use lake::quarantine::{MAX_LINE_BYTES, Origin, Part, QuarantineLine, seal_lines};
 use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, quarantined, run, sysmon};
@@ -134,6 +137,118 @@ fn a_quarantine_object_that_cannot_be_read_is_left_and_told_of() {
     assert!(replayed.stderr.contains("line 5 is not a quarantined event"), "{}", replayed.stderr);
     assert_eq!((&replayed.json()["unreadable"], &replayed.json()["records_in"]), (&1.into(), &1.into()));
     assert!(folder.files("lake")[&key] == odd);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn record(number: u64) -> Origin {
+    Origin::Kinesis {
+        stream: "arn:aws:kinesis:eu-central-1:123456789012:stream/logs".to_owned(),
+        shard: "shardId-000000000000".to_owned(),
+        sequence_number: number.to_string(),
+        sub_sequence: None,
+        index: 0,
+        arrival: 1_741_000_000_000,
+    }
+}
+
+fn line(raw: &[u8], origin: Origin) -> QuarantineLine {
+    QuarantineLine::new(raw, "fault", "internal error on this record", "windows-sysmon", None, origin)
+}
+
+/// Writes a quarantine object; gives its key.
+fn quarantine(folder: &Folder, lines: &[QuarantineLine]) -> String {
+    let key = lines[0].key().object(&"a".parse().unwrap());
+    folder.write(&format!("lake/{key}"), seal_lines(lines).unwrap());
+    key
+}
+
+#[test]
+fn a_record_that_was_kept_whole_is_decoded_again_as_the_stream_does() {
+    let log = sysmon(5) + &event_99(1) + "nonsense\n{\"EventId\":99}\n";
+    let name = "a.gz".to_owned();
+    let file = Origin::File { name, offset: 0, index: 0, line: None };
+    for whole in [
+        line(&gzip(log.as_bytes()), record(7)).of_whole(),
+        line(log.as_bytes(), record(7)).of_whole(),
+        line(&gzip(log.as_bytes()), file).of_whole(),
+        // Lines of older versions do not say that they hold a whole record.
+        line(&gzip(log.as_bytes()), record(7)),
+    ] {
+        let folder = Folder::new();
+        let key = quarantine(&folder, &[whole]);
+        let would = replay(&folder, &["--dry-run"]).json();
+        assert!(folder.files("lake").keys().eq([&key]));
+        let replayed = replay(&folder, &[]).json();
+        assert_eq!((&replayed["records_in"], &would["records_in"]), (&8.into(), &8.into()));
+        assert_eq!(replayed["quarantined"], json!({ "no_time": 1, "undecodable": 1 }));
+        assert_eq!(rows(&folder).len(), 6);
+        let files = folder.files("lake");
+        assert!(!files.contains_key(&key), "all of it is elsewhere");
+        let mut left: Vec<Value> = quarantined(&files);
+        left.sort_by_key(|line| line["raw"].to_string());
+        assert_eq!((&left[0]["raw"], &left[1]["raw"]), (&"nonsense".into(), &"{\"EventId\":99}".into()));
+        assert_eq!(left.len(), 2);
+        replay(&folder, &[]);
+        assert!(files == folder.files("lake"), "replaying twice changes nothing");
+    }
+}
+
+#[test]
+fn a_record_that_still_cannot_be_read_to_its_end_stays_and_nothing_of_it_is_written() {
+    let folder = Folder::new();
+    let mut cut = gzip(sysmon(50).as_bytes());
+    cut.truncate(cut.len() - 4);
+    let lines = [
+        line(&cut, record(1)).of_whole(),
+        // Nothing of it can be written, so that nothing is gained.
+        line(&gzip(b"nonsense\n"), record(2)).of_whole(),
+        line(b" \n ", record(3)).of_whole(),
+    ];
+    quarantine(&folder, &lines);
+    let before = folder.files("lake");
+    let replayed = replay(&folder, &[]).json();
+    assert_eq!((&replayed["written"], &replayed["quarantined"]), (&json!({}), &json!({ "fault": 3 })));
+    assert!(before == folder.files("lake"));
+}
+
+/// The beginning of a text can look whole, and so can a part of a record.
+#[test]
+fn a_part_is_never_tried_alone_and_never_removed() {
+    let folder = Folder::new();
+    let part = |number, of, raw: String| line(raw.as_bytes(), record(1)).of_part(Part { number, of });
+    let lines = [
+        part(1, None, event_99(1)),
+        line(event_99(2).as_bytes(), record(2)),
+        part(2, Some(2), event_99(3)),
+        line(&gzip(event_99(4).as_bytes()), record(3)).of_whole().of_part(Part { number: 1, of: Some(1) }),
+    ];
+    let key = quarantine(&folder, &lines);
+    let replayed = replay(&folder, &[]).json();
+    assert_eq!(replayed["written"], json!({ "application_lifecycle": 1 }));
+    assert_eq!(replayed["quarantined"], json!({ "fault": 2 }), "parts of one thing count once");
+    let kept = seal_lines([&lines[0], &lines[2], &lines[3]]).unwrap();
+    assert!(folder.files("lake")[&key] == kept);
+}
+
+#[test]
+fn an_object_with_a_line_that_is_too_long_is_left_and_told_of() {
+    let folder = Folder::new();
+    let key = quarantine(&folder, &[line(event_99(1).as_bytes(), record(1))]);
+    let text = zstd::decode_all(&folder.files("lake")[&key][..]).unwrap();
+    let long = text.as_slice().chain(std::io::repeat(b'x').take(MAX_LINE_BYTES + 1)).chain(&b"\n"[..]);
+    let object = zstd::encode_all(long, 1).unwrap();
+    folder.write(&format!("lake/{key}"), &object);
+    let (lake, mapping) = (folder.path("lake"), repaired(&folder));
+    let replayed =
+        run(1, &["replay", "--quarantine", &lake, "--lake", &lake, "--mapping", &mapping, "--format", "json"]);
+    assert!(replayed.stderr.contains("line 2 is longer than 134217728 bytes"), "{}", replayed.stderr);
+    assert_eq!((&replayed.json()["unreadable"], &replayed.json()["records_in"]), (&1.into(), &0.into()));
+    assert!(folder.files("lake")[&key] == object);
 }
 
 #[test]

@@ -96,6 +96,71 @@ fn message_with_payload(from: u64, to: u64) -> Value {
     message
 }
 
+/// A message with one record of these bytes.
+fn message_with(data: &[u8]) -> Value {
+    let mut message = message(7, 7);
+    let record = json!({
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0", "partitionKey": "x", "sequenceNumber": "7",
+            "data": base64_simd::STANDARD.encode_to_string(data), "approximateArrivalTimestamp": 1_741_000_000.5
+        },
+        "eventSource": "aws:kinesis", "eventID": format!("{SHARD}:7"), "eventSourceARN": STREAM
+    });
+    message["payload"] = json!({ "Records": [record] }).to_string().into();
+    message
+}
+
+/// The object is the last copy of its records.
+#[test]
+fn an_object_is_removed_only_when_every_byte_of_its_records_is_kept() {
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let long = gzip(&format!("{{\"EventId\":1,\"x\":\"{}\"}}\n", "x".repeat(17 << 20)));
+    let mut damaged = gzip(&sysmon(20));
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 20].fill(0xff);
+    for (data, reason) in [(long, "oversized"), (damaged, "undecodable")] {
+        let folder = Folder::new();
+        let file = folder.write("aside/batch", message_with(&data).to_string());
+        replay(&folder, &no_service(), 0, &["--on-failure", &folder.path("aside")]);
+        assert!(!std::path::Path::new(&file).exists());
+        let refused: Vec<Value> =
+            quarantined(&folder.files("lake")).into_iter().filter(|line| line["reason"] == reason).collect();
+        let raw = refused[0]["raw_base64"].as_str().unwrap();
+        assert_eq!((refused.len(), &refused[0]["whole"]), (1, &true.into()));
+        assert!(base64_simd::STANDARD.decode_to_vec(raw).unwrap() == data, "{reason}");
+        // It is as damaged as before, and stays.
+        let before = folder.files("lake");
+        let lake = folder.path("lake");
+        let arguments = ["replay", "--quarantine", &lake, "--lake", &lake, "--mapping", "windows-sysmon"];
+        run(0, &[&arguments[..], &["--source", "unknown", "--reason", reason]].concat());
+        assert!(before == folder.files("lake"), "{reason}");
+    }
+}
+
+#[test]
+fn an_object_that_holds_more_or_fewer_than_its_message_says_is_left() {
+    let fewer = {
+        let mut message = message_with_payload(1, 3);
+        message["KinesisBatchInfo"]["batchSize"] = 4.into();
+        message
+    };
+    for (object, complaint) in [
+        (fewer, "a payload has 3 records; KinesisBatchInfo names 4"),
+        (json!([message_with_payload(1, 3), { "not": "ours" }]), "an item of a list has no KinesisBatchInfo"),
+    ] {
+        let folder = Folder::new();
+        folder.write("aside/batch", object.to_string());
+        let replayed = replay(&folder, &no_service(), 1, &["--on-failure", &folder.path("aside")]);
+        assert!(replayed.stderr.contains(complaint), "{}", replayed.stderr);
+        assert_eq!((&replayed.json()["records_in"], &replayed.json()["unreadable"]), (&3.into(), &1.into()));
+        assert!(folder.files("aside").contains_key("batch"));
+    }
+}
+
 fn no_service() -> Service {
     Service::start(|operation, _| panic!("{operation}"))
 }

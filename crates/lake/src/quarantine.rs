@@ -15,7 +15,18 @@
 //!  "index":0,"arrival":1700000000000},"raw":"{\"EventId\":99}"}
 //! ```
 //!
-//! [`seal_lines`] makes the object, the same bytes from the same lines; [`read_lines`] takes it apart again.
+//! Two more members say what the raw bytes are, if they are not one event:
+//!
+//! | member | meaning |
+//! |---|---|
+//! | `"whole":true` | a whole stream record, object or file as it came, compression included |
+//! | `"part":{"number":2,"of":3}` | part 2 of bytes that are too long for one line; only the last part has `of` |
+//!
+//! Parts with the same `origin` belong together. In the order of their numbers, with the last one there, their raw bytes
+//! are what came. A first part without a last one is the beginning of an event whose rest was never decoded.
+//!
+//! [`seal_lines`] makes the object, the same bytes from the same lines; [`read_lines`] takes it apart again. No line is
+//! written that [`read_lines`] would refuse as too long.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -76,7 +87,44 @@ pub enum Origin {
     },
 }
 
-/// One event in quarantine.
+/// Why something is in quarantine: the codes that stand in `reason` and in the key of the object.
+pub mod reason {
+    /// The bytes are not a document of the source's format, or a compressed record or input cannot be decoded to its end.
+    pub const UNDECODABLE: &str = "undecodable";
+    /// An event is longer than 16 MiB, or one of its values is longer than the lake takes.
+    pub const OVERSIZED: &str = "oversized";
+    /// No source is configured for the event or the object.
+    pub const NO_SOURCE: &str = "no_source";
+    /// The source's mapping has no class for the event.
+    pub const NO_MAPPING: &str = "no_mapping";
+    /// The event has no readable time.
+    pub const NO_TIME: &str = "no_time";
+    /// The mapped event breaks a rule of its OCSF class.
+    pub const INVALID: &str = "invalid";
+    /// Processing the event or record failed with an internal error.
+    pub const FAULT: &str = "fault";
+    /// One record alone takes more time than a whole invocation has.
+    pub const OUT_OF_TIME: &str = "out_of_time";
+    /// The object was deleted before it was read. The line has no raw bytes.
+    pub const GONE: &str = "gone";
+
+    /// All reasons.
+    pub const ALL: [&str; 9] =
+        [UNDECODABLE, OVERSIZED, NO_SOURCE, NO_MAPPING, NO_TIME, INVALID, FAULT, OUT_OF_TIME, GONE];
+}
+
+/// Which part of something longer than a line a line holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Its number, from 1.
+    pub number: u64,
+    /// How many parts there are. Only the last part has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+}
+
+/// One event in quarantine; or a whole record or input, or a part of either.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Wire<'static>")]
 pub struct QuarantineLine {
@@ -86,6 +134,8 @@ pub struct QuarantineLine {
     mapping: Option<String>,
     day: Option<EventDay>,
     origin: Origin,
+    whole: bool,
+    part: Option<Part>,
     raw: Vec<u8>,
 }
 
@@ -97,10 +147,20 @@ pub struct QuarantineKey {
     day: Option<EventDay>,
 }
 
-/// Lines that could not be compressed.
+/// Lines that could not be sealed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write quarantine lines")]
-pub struct QuarantineError(#[from] io::Error);
+#[non_exhaustive]
+pub enum QuarantineError {
+    /// They could not be compressed.
+    #[error("cannot compress quarantine lines")]
+    Compress(#[from] io::Error),
+    /// A line takes more than [`MAX_LINE_BYTES`] and could not be read back.
+    #[error("a quarantine line takes {bytes} bytes; the limit is {MAX_LINE_BYTES}")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: u64,
+    },
+}
 
 /// A line of a quarantine object that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -130,9 +190,18 @@ pub enum LineError {
     },
 }
 
-/// The longest line that [`read_lines`] holds in memory, in bytes. JSON takes at most six times what it stands for, and
-/// no event is longer than 16 MiB by default.
+/// The longest line that [`read_lines`] holds in memory, in bytes.
 pub const MAX_LINE_BYTES: u64 = 128 << 20;
+
+/// The most raw bytes of one line; what is longer takes several lines, each a [`Part`].
+pub const MAX_RAW_BYTES: usize = 64 << 20;
+
+/// The most raw bytes that are written as text. A JSON string takes up to six times the bytes that it stands for, base64
+/// four thirds, so that a line of up to [`MAX_RAW_BYTES`] is shorter than [`MAX_LINE_BYTES`].
+const MAX_TEXT_BYTES: usize = 16 << 20;
+
+/// The most bytes of a message: it may quote a value of the event, which can be as long as the event.
+const MAX_MESSAGE_BYTES: usize = 4 << 10;
 
 const ROOT: &str = "quarantine";
 const SUFFIX: &str = ".ndjson.zst";
@@ -161,12 +230,26 @@ impl QuarantineLine {
         Self {
             source: source.into(),
             reason: reason.into(),
-            message: message.into(),
+            message: shortened(message.into()),
             mapping,
             day,
             origin,
+            whole: false,
+            part: None,
             raw: raw.to_vec(),
         }
+    }
+
+    /// The same line, where its raw bytes are not one event but a whole record or input as it came.
+    pub fn of_whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// The same line, where its raw bytes are a part of what came.
+    pub fn of_part(mut self, part: Part) -> Self {
+        self.part = Some(part);
+        self
     }
 
     /// The same event under another day, where its own is known.
@@ -175,9 +258,21 @@ impl QuarantineLine {
         self
     }
 
-    /// The event's bytes, as they came.
+    /// The bytes as they came: of an event, or of what [`QuarantineLine::is_whole`] and [`QuarantineLine::part`] say.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// True if the raw bytes are a whole stream record, object or file as it came (or a part of one), which may be
+    /// compressed and may hold many events.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Which part of what came the raw bytes are; none if they are all of it. A part must not be read by itself: the
+    /// beginning of a text can look like a whole event.
+    pub fn part(&self) -> Option<Part> {
+        self.part
     }
 
     /// The code of why it is here.
@@ -222,7 +317,21 @@ impl QuarantineLine {
     }
 }
 
+/// A message that is cut if it is too long for a line.
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        message.push('…');
+    }
+    message
+}
+
 impl QuarantineKey {
+    /// The reason of the lines, as a segment of the key.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The key of an object with these lines.
     pub fn object(&self, name: &ObjectName) -> String {
         format!("{self}/{name}{SUFFIX}")
@@ -285,7 +394,8 @@ const UNNAMED: &str = "unnamed";
 /// The object that holds `lines`, in their order. The same lines give the same bytes.
 ///
 /// # Errors
-/// zstandard fails, which it does only without memory.
+/// A line is too long to be read back, which [`MAX_RAW_BYTES`] prevents; or zstandard fails, which it does only without
+/// memory.
 pub fn seal_lines<'a>(lines: impl IntoIterator<Item = &'a QuarantineLine>) -> Result<Bytes, QuarantineError> {
     let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
@@ -294,6 +404,10 @@ pub fn seal_lines<'a>(lines: impl IntoIterator<Item = &'a QuarantineLine>) -> Re
         text.clear();
         serde_json::to_writer(&mut text, line).map_err(io::Error::from)?;
         text.push(b'\n');
+        let bytes = text.len() as u64;
+        if bytes > MAX_LINE_BYTES {
+            return Err(QuarantineError::TooLong { bytes });
+        }
         encoder.write_all(&text)?;
     }
     Ok(encoder.finish()?.into())
@@ -374,8 +488,10 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// A line as it is written.
+/// A line as it is written. A member that is not known here may say what the raw bytes are, so it is no line to this
+/// version.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wire<'a> {
     source: Cow<'a, str>,
     reason: Cow<'a, str>,
@@ -385,6 +501,10 @@ struct Wire<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     day: Option<EventDay>,
     origin: Cow<'a, Origin>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    whole: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raw: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -393,7 +513,7 @@ struct Wire<'a> {
 
 impl<'a> Wire<'a> {
     fn of(line: &'a QuarantineLine) -> Self {
-        let raw = std::str::from_utf8(&line.raw).ok();
+        let raw = if line.raw.len() > MAX_TEXT_BYTES { None } else { std::str::from_utf8(&line.raw).ok() };
         Wire {
             source: Cow::Borrowed(&line.source),
             reason: Cow::Borrowed(&line.reason),
@@ -401,6 +521,8 @@ impl<'a> Wire<'a> {
             mapping: line.mapping.as_deref().map(Cow::Borrowed),
             day: line.day,
             origin: Cow::Borrowed(&line.origin),
+            whole: line.whole,
+            part: line.part,
             raw: raw.map(Cow::Borrowed),
             raw_base64: raw.is_none().then(|| BASE64.encode_to_string(&line.raw)),
         }
@@ -431,6 +553,8 @@ impl TryFrom<Wire<'static>> for QuarantineLine {
             mapping: wire.mapping.map(Cow::into_owned),
             day: wire.day,
             origin: wire.origin.into_owned(),
+            whole: wire.whole,
+            part: wire.part,
             raw,
         })
     }
@@ -472,9 +596,13 @@ mod tests {
             "[\0-\x1f\"\\\\\n\r\u{2028}]{0,40}".prop_map(String::into_bytes),
         ];
         let day = proptest::option::of(-62_167_219_200_000_i64..253_402_300_799_999);
-        (raw, "[a-z_]{1,20}|.{0,20}", ".{0,40}", ".{0,20}", any::<Option<String>>(), day, origins()).prop_map(
-            |(raw, reason, message, source, mapping, day, origin)| {
+        let part = proptest::option::of((1..9_u64, any::<Option<u64>>()).prop_map(|(number, of)| Part { number, of }));
+        let texts = ("[a-z_]{1,20}|.{0,20}", ".{0,40}", ".{0,20}", any::<Option<String>>());
+        (raw, texts, day, origins(), any::<bool>(), part).prop_map(
+            |(raw, (reason, message, source, mapping), day, origin, whole, part)| {
                 let line = QuarantineLine::new(&raw, reason, message, source, mapping, origin);
+                let line = if whole { line.of_whole() } else { line };
+                let line = part.into_iter().fold(line, QuarantineLine::of_part);
                 match day {
                     Some(day) => line.with_day(EventDay::of_millis(day).unwrap()),
                     None => line,
@@ -535,6 +663,54 @@ mod tests {
         );
         let expected = [format!(r#"{start}"raw":"{{\"EventId\":99}}"}}"#), format!(r#"{start}"raw_base64":"/wA="}}"#)];
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_is_not_one_event_is_written_as_documented() {
+        let lines = [line(b"\x1f\x8b").of_whole(), line(b"a").of_part(Part { number: 2, of: Some(2) })];
+        let text = String::from_utf8(zstd::decode_all(&seal_lines(&lines).unwrap()[..]).unwrap()).unwrap();
+        let ends = [r#","whole":true,"raw_base64":"H4s="}"#, r#","part":{"number":2,"of":2},"raw":"a"}"#];
+        for (line, end) in text.lines().zip(ends) {
+            assert!(line.ends_with(end), "{line}");
+        }
+        let unknown = text.replace("\"whole\"", "\"half\"");
+        let object = zstd::encode_all(unknown.as_bytes(), 1).unwrap();
+        let read: Vec<_> = read_lines(&object[..]).unwrap().collect();
+        assert!(matches!(read[..], [Err(LineError::Malformed { line: 1, .. }), Ok(_)]), "{read:?}");
+    }
+
+    /// The worst of every member: control characters as text, no text at all, a message that quotes the event.
+    #[test]
+    fn the_longest_line_can_be_read_back() {
+        for raw in [vec![1; MAX_TEXT_BYTES], vec![0xff; MAX_RAW_BYTES]] {
+            let origin = Origin::File { name: "\u{1}".repeat(4096), offset: 0, index: 0, line: None };
+            let line = QuarantineLine::new(&raw, "x", "\u{1}".repeat(1 << 20), "x", None, origin);
+            assert!(serde_json::to_vec(&line).unwrap().len() < MAX_LINE_BYTES as usize, "{} bytes", raw.len());
+        }
+        let line = line(&vec![1; MAX_TEXT_BYTES + 1]);
+        let object = seal_lines([&line]).unwrap();
+        assert!(read_lines(&object[..]).unwrap().map(Result::unwrap).eq([line]));
+    }
+
+    #[test]
+    fn a_line_that_could_not_be_read_back_is_not_written() {
+        let line = line(&vec![0xff; (MAX_LINE_BYTES / 4 * 3) as usize]);
+        assert!(matches!(seal_lines([&line]), Err(QuarantineError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_message_is_cut_between_two_characters() {
+        let origin = Origin::File { name: "x".to_owned(), offset: 0, index: 0, line: None };
+        let line = QuarantineLine::new(b"", "x", "é".repeat(MAX_MESSAGE_BYTES) + "x", "x", None, origin);
+        assert_eq!(line.message(), "é".repeat(MAX_MESSAGE_BYTES / 2) + "…");
+    }
+
+    #[test]
+    fn every_reason_is_documented() {
+        let page = include_str!("../../../docs/functions.md");
+        for reason in reason::ALL {
+            assert!(page.contains(&format!("| `{reason}` |")), "{reason} is not in docs/functions.md");
+        }
     }
 
     #[test]

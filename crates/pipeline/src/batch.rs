@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lake::key::{AccountId, EventDay, ObjectName, Partition, Region, SourceName};
 use lake::parquet_object::{Content, SealSettings, SealedObject, oversized_rows, seal_rows};
 use lake::partition::partition;
-use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, seal_lines};
+use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, reason, seal_lines};
 use mapping::{Mapped, Mapping, MappingBuffer};
 use ocsf::TableBuilder;
 use serde::Serialize;
@@ -170,11 +170,13 @@ pub struct Batch<'s> {
     bump: Bump,
     buffer: DocumentBuffer,
     mapping_buffer: MappingBuffer,
+    /// The origin of the event whose parts are coming.
+    series: Option<Origin>,
     part: u32,
 }
 
-/// The reason of bytes that are no document.
-pub(crate) const UNDECODABLE: &str = "undecodable";
+/// Bytes of quarantine after which a batch asks to be sealed whatever its memory: a replay holds all lines of an object.
+const MOST_REFUSED: usize = 256 << 20;
 
 /// What becomes of an event that is no document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,11 +185,44 @@ enum Unreadable {
     LeftAlone,
 }
 
-/// Why an event goes into quarantine.
-struct Refused<'s> {
-    source: Option<&'s Source>,
-    reason: &'static str,
-    message: String,
+/// Why bytes go into quarantine, and what they are.
+#[derive(Debug, Clone)]
+pub struct Refusal<'s> {
+    /// The source that they belong to, if it is known.
+    pub source: Option<&'s Source>,
+    /// The code, one of [`lake::quarantine::reason`].
+    pub reason: &'static str,
+    /// What is wrong, in words.
+    pub message: String,
+    /// True if the bytes are a whole record or input as it came, rather than one event.
+    pub whole: bool,
+    /// Which part of something longer they are, if that comes piece by piece.
+    pub part: Option<Part>,
+}
+
+impl<'s> Refusal<'s> {
+    /// Of an event.
+    pub fn new(source: Option<&'s Source>, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { source, reason, message: message.into(), whole: false, part: None }
+    }
+
+    /// Of a whole record or input, kept as it came.
+    pub fn of_whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
+    /// Of a part of something longer. The parts of one thing have the same origin and count as one event.
+    pub fn of_part(self, part: Part) -> Self {
+        Self { part: Some(part), ..self }
+    }
+}
+
+/// Where the undecodable lines of a batch end, so that those that come later can be dropped.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    part: u32,
+    /// Lines and inputs by key.
+    ends: BTreeMap<QuarantineKey, (usize, usize)>,
 }
 
 impl<'s> Batch<'s> {
@@ -202,6 +237,7 @@ impl<'s> Batch<'s> {
             bump: Bump::new(),
             buffer: DocumentBuffer::default(),
             mapping_buffer: MappingBuffer::default(),
+            series: None,
             part: 0,
         }
     }
@@ -215,7 +251,7 @@ impl<'s> Batch<'s> {
     pub fn is_full(&self) -> bool {
         let tables = self.open.iter().flat_map(|open| &open.tables);
         let held: usize = tables.map(|table| table.builder.bytes()).sum();
-        held + self.refused_bytes >= self.settings.memory
+        held + self.refused_bytes >= self.settings.memory || self.refused_bytes >= MOST_REFUSED
     }
 
     /// Takes an item of an input: maps an event, puts what is none into quarantine.
@@ -237,16 +273,23 @@ impl<'s> Batch<'s> {
             }
             Item::Oversized { part, length, bytes, .. } => {
                 let message = match length {
-                    Some(length) => format!("part {part}, the last, of an event of {length} bytes"),
-                    None => format!("part {part} of an event that is longer than {} bytes", decode.limits.event_bytes),
+                    Some(length) => format!("the last part of an event of {length} bytes"),
+                    None => format!("a part of an event that is longer than {} bytes", decode.limits.event_bytes),
                 };
-                self.refuse(source, "oversized", message, bytes, origin, input);
+                let refusal = Refusal::new(source, reason::OVERSIZED, message);
+                let refusal = refusal.of_part(Part { number: *part, of: length.map(|_| *part) });
+                // The parts of one event share the origin of the first.
+                let first = self.series.take().filter(|_| *part > 1).unwrap_or_else(origin);
+                self.refuse(refusal, bytes, &|| first.clone(), input);
+                self.series = Some(first);
             }
             Item::Skipped => {}
             Item::Fault { error, bytes, .. } => {
-                self.refuse(source, UNDECODABLE, error.to_string(), bytes, origin, input);
+                self.refuse(Refusal::new(source, reason::UNDECODABLE, error.to_string()), bytes, origin, input);
             }
-            other => self.refuse(source, UNDECODABLE, format!("{other:?}"), &[], origin, input),
+            other => {
+                self.refuse(Refusal::new(source, reason::UNDECODABLE, format!("{other:?}")), &[], origin, input);
+            }
         }
     }
 
@@ -283,8 +326,8 @@ impl<'s> Batch<'s> {
             #[cfg(test)]
             failpoint::reach(failpoint::Place::Map, event.bytes);
             let read = decode.document(event, &mut buffer, &bump);
-            let mut document = read.map_err(|error| (UNDECODABLE, error.to_string()))?;
-            let source = route(&document).map_err(|message| ("no_source", message))?;
+            let mut document = read.map_err(|error| (reason::UNDECODABLE, error.to_string()))?;
+            let source = route(&document).map_err(|message| (reason::NO_SOURCE, message))?;
             routed = Some(source);
             if decode.text_fields.is_none()
                 && let Some(fields) = &source.decode().text_fields
@@ -299,7 +342,7 @@ impl<'s> Batch<'s> {
         }));
         self.counts.repeated_fields += repeated_fields as u64;
         let mapped =
-            mapped.unwrap_or_else(|_| Err(("fault", "Sluice broke off on this event; please report it".into())));
+            mapped.unwrap_or_else(|_| Err((reason::FAULT, "internal error on this event; please report it".into())));
         #[cfg(test)]
         failpoint::reach(failpoint::Place::Append, event.bytes);
         let appended = mapped.and_then(|(source, mapped)| {
@@ -308,9 +351,9 @@ impl<'s> Batch<'s> {
             appended
         });
         let is_taken = match appended {
-            Err((UNDECODABLE, _)) if unreadable == Unreadable::LeftAlone => false,
+            Err((reason::UNDECODABLE, _)) if unreadable == Unreadable::LeftAlone => false,
             Err((reason, message)) => {
-                self.quarantine(Refused { source: routed, reason, message }, event.raw, origin, input);
+                self.quarantine(Refusal::new(routed, reason, message), event.raw, origin, input);
                 true
             }
             Ok(()) => true,
@@ -323,18 +366,42 @@ impl<'s> Batch<'s> {
         is_taken
     }
 
-    /// Puts bytes that are no event into quarantine.
-    pub fn refuse(
-        &mut self,
-        source: Option<&'s Source>,
-        reason: &'static str,
-        message: String,
-        raw: &[u8],
-        origin: &dyn Fn() -> Origin,
-        input: InputId,
-    ) {
-        self.counts.records_in += 1;
-        self.quarantine(Refused { source, reason, message }, raw, origin, input);
+    /// Puts bytes into quarantine that are no event, or cannot be read as events.
+    pub fn refuse(&mut self, refusal: Refusal<'s>, raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
+        self.counts.records_in += u64::from(is_first(refusal.part));
+        self.quarantine(refusal, raw, origin, input);
+    }
+
+    /// The end of what is undecodable so far.
+    pub(crate) fn mark(&self) -> Mark {
+        let undecodable = self.refused.iter().filter(|(key, _)| key.reason() == reason::UNDECODABLE);
+        let ends = undecodable.map(|(key, (lines, inputs))| (key.clone(), (lines.len(), inputs.len())));
+        Mark { part: self.part, ends: ends.collect() }
+    }
+
+    /// Drops the undecodable lines since a mark: what damaged data decode to, where the data themselves are kept. Lines
+    /// that were sealed meanwhile stay.
+    pub(crate) fn drop_undecodable_since(&mut self, mark: &Mark) {
+        let Self { refused, refused_bytes, counts, part, .. } = self;
+        refused.retain(|key, (lines, inputs)| {
+            if key.reason() != reason::UNDECODABLE {
+                return true;
+            }
+            let end = mark.ends.get(key).filter(|_| mark.part == *part);
+            let (line, input) = end.copied().unwrap_or_default();
+            inputs.truncate(input);
+            let mut events = 0;
+            for line in lines.drain(line..) {
+                *refused_bytes -= line.bytes();
+                events += u64::from(is_first(line.part()));
+            }
+            counts.records_in -= events;
+            if let Some(count) = counts.quarantined.get_mut(reason::UNDECODABLE) {
+                *count -= events;
+            }
+            !lines.is_empty()
+        });
+        counts.quarantined.retain(|_, count| *count > 0);
     }
 
     fn append(
@@ -343,7 +410,7 @@ impl<'s> Batch<'s> {
         mapped: &Mapped<'_>,
         input: InputId,
     ) -> Result<(), (&'static str, String)> {
-        let day = EventDay::of_millis(mapped.time).map_err(|error| ("no_time", error.to_string()))?;
+        let day = EventDay::of_millis(mapped.time).map_err(|error| (reason::NO_TIME, error.to_string()))?;
         self.check_size(source, mapped)?;
         let account = mapped.account.and_then(|account| account.parse().ok());
         let account = account.unwrap_or_else(|| self.settings.account.clone());
@@ -374,12 +441,13 @@ impl<'s> Batch<'s> {
         }
         let mut alone = TableBuilder::new(source.mapping().tables()[mapped.table].shape.clone());
         alone.append(&mapped.record);
-        let rows = alone.finish().map_err(|error| ("fault", error.to_string()))?;
-        match oversized_rows(&rows, seal).map_err(|error| ("fault", error.to_string()))?.first() {
+        let rows = alone.finish().map_err(|error| (reason::FAULT, error.to_string()))?;
+        match oversized_rows(&rows, seal).map_err(|error| (reason::FAULT, error.to_string()))?.first() {
             None => Ok(()),
-            Some(row) => {
-                Err(("oversized", format!("{} takes {} bytes; the lake takes {}", row.column, row.bytes, row.limit)))
-            }
+            Some(row) => Err((
+                reason::OVERSIZED,
+                format!("{} takes {} bytes; the lake takes {}", row.column, row.bytes, row.limit),
+            )),
         }
     }
 
@@ -397,16 +465,30 @@ impl<'s> Batch<'s> {
         &mut self.open[at].tables[table]
     }
 
-    fn quarantine(&mut self, refused: Refused<'s>, raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
-        let Refused { source, reason, message } = refused;
-        *self.counts.quarantined.entry(reason.to_owned()).or_default() += 1;
+    fn quarantine(&mut self, refusal: Refusal<'s>, mut raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
+        let Refusal { source, reason, message, whole, part } = refusal;
+        if is_first(part) {
+            *self.counts.quarantined.entry(reason.to_owned()).or_default() += 1;
+        }
         let name = source.map_or("unknown", |source| source.name());
         let mapping = source.map(|source| source.mapping().version().to_owned());
-        let line = QuarantineLine::new(raw, reason, message, name, mapping, origin());
-        self.refused_bytes += line.bytes();
-        let (lines, inputs) = self.refused.entry(line.key()).or_default();
-        lines.push(line);
-        note_input(inputs, input);
+        let lines = raw.len().div_ceil(MAX_RAW_BYTES).max(1) as u64;
+        for number in 1..=lines {
+            let (piece, rest) = raw.split_at(raw.len().min(MAX_RAW_BYTES));
+            raw = rest;
+            let mut line = QuarantineLine::new(piece, reason, message.as_str(), name, mapping.clone(), origin());
+            if whole {
+                line = line.of_whole();
+            }
+            if let Some(part) = part.or((lines > 1).then_some(Part { number, of: (number == lines).then_some(lines) }))
+            {
+                line = line.of_part(part);
+            }
+            self.refused_bytes += line.bytes();
+            let (lines, inputs) = self.refused.entry(line.key()).or_default();
+            lines.push(line);
+            note_input(inputs, input);
+        }
     }
 
     /// Closes the open tables and quarantine into objects. `name` gives the object names of this part, which must follow
@@ -501,6 +583,11 @@ impl OpenTable {
         }
         Ok(())
     }
+}
+
+/// Whether a line with this part is the one that is counted.
+fn is_first(part: Option<Part>) -> bool {
+    part.is_none_or(|part| part.number == 1)
 }
 
 /// Notes an input once; inputs come in order.

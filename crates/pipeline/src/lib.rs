@@ -7,16 +7,19 @@
 
 mod batch;
 mod deliver;
+mod kept;
 mod kinesis_event;
 mod object;
 mod routing;
 mod source;
 mod stream;
+mod unpack;
 
-pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Settings};
+pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Refusal, Settings};
 pub use deliver::{Delivery, Stores};
 pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
 pub use routing::{DEFAULT_SOURCES, RoutingError, Sources};
 pub use source::{SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
 pub use stream::{StreamOutcome, StreamRecord, error_chain, transform_records};
+pub use unpack::{Unpacked, is_whole, unpack_line};

@@ -2,14 +2,16 @@
 
 use std::io::Read;
 
-use lake::quarantine::Origin;
+use lake::quarantine::{Origin, Part, reason};
 use lake::store::StoreError;
-use sources::{InputError, Item, Position};
+use sources::{FrameError, InputError, Item, Position};
 use tokio::runtime::Handle;
 
-use crate::batch::{Batch, BatchError, Counts, Parcel, Settings};
+use crate::batch::{Batch, BatchError, Counts, Parcel, Refusal, Settings};
 use crate::deliver::{Delivery, Stores};
+use crate::kept::{Extent, Kept};
 use crate::source::Source;
+use crate::unpack::{kept_whole, position};
 
 /// What became of an input.
 #[derive(Debug, Default)]
@@ -51,6 +53,11 @@ pub trait Naming {
 
 /// Reads an input to its end and puts what it holds. Blocks; call it where blocking is allowed.
 ///
+/// A compressed input that is damaged is kept in quarantine as it came, to its last byte. While it is decoded, as many of
+/// its bytes as `settings.memory` says stay in memory, at least 1 MiB and at most 32 MiB. If the damage is found within
+/// these, all of the input is kept, in one line or in parts. If it is found later, these bytes and all after them are kept
+/// in parts: what came before them has been decoded and is in the lake or in quarantine.
+///
 /// # Errors
 /// [`ObjectError`]; what has been put by then will be put again, under the same keys, when the input is.
 #[expect(
@@ -69,20 +76,94 @@ pub fn transform_object(
 ) -> Result<ObjectOutcome, ObjectError> {
     let mut outcome = ObjectOutcome::default();
     let mut batch = Batch::new(settings);
-    let mut records = source.decode().records_of_stream(input);
+    let mark = batch.mark();
+    let mut input = Kept::new(input, settings.memory);
+    let dropped = input.dropped();
+    let mut damage = None;
+    let mut records = source.decode().records_of_stream(&mut input);
     while let Some(item) = records.next_item()? {
         if !has_time() {
             return Err(ObjectError::OutOfTime(batch.counts().records_in));
         }
         let position = position(&item);
-        batch.push_item(&item, source.decode(), Some(source), &|| origin(position), 0, |_| Ok(source));
+        let origin = || origin(position);
+        match (damaged(&item), dropped.extent()) {
+            (Some((fault, _)), Extent::All) => {
+                batch.drop_undecodable_since(&mark);
+                damage = Some(Damage { fault, from: None, position: Position::default() });
+                break;
+            }
+            (Some((fault, beginning)), Extent::From(byte)) => {
+                if !beginning.is_empty() {
+                    let refusal = Refusal::new(Some(source), reason::UNDECODABLE, fault.as_str());
+                    batch.refuse(refusal.of_part(Part { number: 1, of: None }), beginning, &origin, 0);
+                }
+                let (offset, index) = (position.offset + beginning.len() as u64, position.index + 1);
+                damage = Some(Damage { fault, from: Some(byte), position: Position { offset, index, line: None } });
+            }
+            _ => batch.push_item(&item, source.decode(), Some(source), &origin, 0, |_| Ok(source)),
+        }
         if batch.is_full() {
             outcome.put(&mut batch, stores, runtime, naming)?;
+        }
+    }
+    drop(records);
+    if let Some(damage) = damage {
+        let written = batch.counts().total_written();
+        for number in 1.. {
+            if !has_time() {
+                return Err(ObjectError::OutOfTime(batch.counts().records_in));
+            }
+            let (bytes, is_last) = input.next_piece().map_err(InputError::Source)?;
+            let part = Part { number, of: is_last.then_some(number) };
+            batch.refuse(damage.refusal(source, part, written), &bytes, &|| origin(damage.position), 0);
+            if is_last {
+                break;
+            }
+            if batch.is_full() {
+                outcome.put(&mut batch, stores, runtime, naming)?;
+            }
         }
     }
     outcome.put(&mut batch, stores, runtime, naming)?;
     outcome.counts = batch.counts().clone();
     Ok(outcome)
+}
+
+/// Why a compressed input is kept as it came, if the item says so, and what came out of an event before the damage. What is
+/// not text says so at once, while all of the input is kept.
+fn damaged<'r>(item: &Item<'r>) -> Option<(String, &'r [u8])> {
+    match item {
+        Item::Fault { error: error @ (FrameError::Input(_) | FrameError::NotText { .. }), bytes, .. } => {
+            Some((error.to_string(), bytes))
+        }
+        _ => None,
+    }
+}
+
+/// A damaged input, of which all bytes go into quarantine that are kept, and all after them.
+struct Damage {
+    fault: String,
+    /// The first byte that is kept, if that is not the first of the input.
+    from: Option<u64>,
+    /// Of what is kept.
+    position: Position,
+}
+
+impl Damage {
+    fn refusal<'s>(&self, source: &'s Source, part: Part, written: u64) -> Refusal<'s> {
+        let what = match self.from {
+            None => "input".to_owned(),
+            Some(byte) => format!("input from byte {byte} on"),
+        };
+        let message = kept_whole(&what, &self.fault, written);
+        let refusal = Refusal::new(Some(source), reason::UNDECODABLE, message);
+        match (self.from, part) {
+            (None, Part { number: 1, of: Some(1) }) => refusal.of_whole(),
+            (None, part) => refusal.of_whole().of_part(part),
+            (Some(_), part) => refusal.of_part(part),
+        }
+    }
 }
 
 /// Keeps in quarantine that there was an input, where its content cannot be had or nobody knows what it is: a line with
@@ -99,7 +180,7 @@ pub async fn refuse_object(
     origin: Origin,
 ) -> Result<ObjectOutcome, ObjectError> {
     let mut batch = Batch::new(settings);
-    batch.refuse(None, reason, message.to_owned(), &[], &|| origin.clone(), 0);
+    batch.refuse(Refusal::new(None, reason, message), &[], &|| origin.clone(), 0);
     let mut outcome = ObjectOutcome::default();
     outcome.note(stores.deliver(seal(&mut batch, naming)?).await)?;
     outcome.counts = batch.counts().clone();
@@ -137,13 +218,5 @@ impl ObjectOutcome {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
-    }
-}
-
-fn position(item: &Item<'_>) -> Position {
-    match item {
-        Item::Event(event) => event.position,
-        Item::Oversized { position, .. } | Item::Fault { position, .. } => *position,
-        _ => Position::default(),
     }
 }

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use lake::quarantine::Origin;
-use sources::{Decode, Document, RawEvent, kpl};
+use lake::quarantine::{Origin, reason};
+use sources::Document;
 
-use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Settings, UNDECODABLE};
+use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Settings};
 use crate::deliver::Stores;
 use crate::routing::Sources;
+use crate::unpack::{Unpacked, Unpacking, kept_whole};
 
 /// A record as the event source mapping delivers it.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +41,15 @@ pub struct StreamOutcome {
     pub errors: Vec<String>,
 }
 
-/// Transforms a batch of stream records. `has_time` says whether another record may be started.
+/// Transforms a batch of stream records. `has_time` says whether another event may be started.
 ///
-/// A record that can never succeed goes to quarantine and counts as done. A fault that may pass makes
-/// [`StreamOutcome::retry_from`] the first record that depends on it. A record at which Sluice itself breaks off goes to
+/// A record that can never succeed goes to quarantine as it came and counts as done. A fault that may pass makes
+/// [`StreamOutcome::retry_from`] the first record that depends on it. A record on which an internal error occurs goes to
 /// quarantine too, so that it blocks neither its neighbours nor its shard.
+///
+/// If time runs out within a record, that record is retried, except the first: it had the whole time and would have no
+/// more the next time, so it goes to quarantine. Events of a record that were written before it is retried are written
+/// again.
 pub async fn transform_records(
     sources: &Sources,
     settings: &Settings,
@@ -108,14 +113,25 @@ impl<'a> Flow<'a> {
         // Records from here on are in the open batch.
         let mut open = range.start;
         for index in range.clone() {
-            if !has_time() {
+            // What is quarantined without a look at it takes no time.
+            if self.poison != Some(index) && !has_time() {
                 self.outcome.errors.push(format!("out of time before record {index} of {}", self.records.len()));
                 self.put(&mut batch, open..index, Vec::new()).await?;
                 self.outcome.fail_from(index);
                 return Ok(());
             }
             let mut sealed = Vec::new();
-            self.unbroken(open..index + 1, || self.push(&mut batch, index, &mut sealed))?;
+            let unpacked = self.unbroken(open..index + 1, || self.push(&mut batch, index, &mut sealed, has_time))?;
+            if let Unpacked::OutOfTime { written } = unpacked {
+                if index > 0 {
+                    self.outcome.errors.push(format!("out of time in record {index} of {}", self.records.len()));
+                    self.put(&mut batch, open..index + 1, sealed).await?;
+                    self.outcome.fail_from(index);
+                    return Ok(());
+                }
+                let message = kept_whole("record", "it takes more time than an invocation has", written);
+                self.refuse(&mut batch, index, reason::OUT_OF_TIME, message);
+            }
             if batch.is_full() || !sealed.is_empty() {
                 self.put(&mut batch, open..index + 1, sealed).await?;
                 if self.outcome.retry_from.is_some() {
@@ -170,67 +186,48 @@ impl<'a> Flow<'a> {
     }
 
     /// Unpacks a record into its events. Where it holds more of them than fit in memory, `sealed` takes what was full.
-    fn push(&self, batch: &mut Batch<'a>, index: usize, sealed: &mut Vec<Parcel>) -> Result<(), BatchError> {
+    fn push(
+        &self,
+        batch: &mut Batch<'a>,
+        index: usize,
+        sealed: &mut Vec<Parcel>,
+        has_time: &impl Fn() -> bool,
+    ) -> Result<Unpacked, BatchError> {
+        if self.poison == Some(index) {
+            self.refuse(batch, index, reason::FAULT, "internal error on this record; please report it".to_owned());
+            return Ok(Unpacked::Kept);
+        }
         let record = &self.records[index];
-        let input = index as InputId;
-        let origin = |sub_sequence, index| Origin::Kinesis {
-            stream: record.stream.to_owned(),
-            shard: record.shard.to_owned(),
-            sequence_number: record.sequence_number.to_owned(),
+        let route = |document: &Document<'_>| self.sources.of_event(document);
+        let mut between = |batch: &mut Batch<'a>| {
+            if batch.is_full() {
+                sealed.extend(self.seal(batch, index)?);
+            }
+            Ok(has_time())
+        };
+        let mut unpacking = Unpacking { batch, input: index as InputId, route: &route, between: &mut between };
+        unpacking.record(record.data, &|sub_sequence, index| record.origin(sub_sequence, index))
+    }
+
+    /// Keeps a record in quarantine as it came.
+    fn refuse(&self, batch: &mut Batch<'a>, index: usize, reason: &'static str, message: String) {
+        let record = &self.records[index];
+        let refusal = Refusal::new(None, reason, message).of_whole();
+        batch.refuse(refusal, record.data, &|| record.origin(None, 0), index as InputId);
+    }
+}
+
+impl StreamRecord<'_> {
+    /// The origin of an event in it.
+    fn origin(&self, sub_sequence: Option<u64>, index: u64) -> Origin {
+        Origin::Kinesis {
+            stream: self.stream.to_owned(),
+            shard: self.shard.to_owned(),
+            sequence_number: self.sequence_number.to_owned(),
             sub_sequence,
             index,
-            arrival: record.arrival,
-        };
-        if self.poison == Some(index) {
-            let message = "Sluice broke off on this record; please report it".to_owned();
-            batch.refuse(None, "fault", message, record.data, &|| origin(None, 0), input);
-            return Ok(());
+            arrival: self.arrival,
         }
-        let user_records = match kpl::deaggregate(record.data) {
-            Ok(user_records) => user_records,
-            Err(error) => {
-                batch.refuse(None, UNDECODABLE, error.to_string(), record.data, &|| origin(None, 0), input);
-                return Ok(());
-            }
-        };
-        let aggregated = record.data.starts_with(&kpl::MAGIC);
-        // The records of a stream may belong to several sources, so their form is found out from each.
-        let decode = Decode::default();
-        let mut events: u64 = 0;
-        for user_record in user_records {
-            let sub_sequence = aggregated.then_some(user_record.index as u64);
-            let route = |document: &Document<'_>| self.sources.of_event(document);
-            if let Some(event) = RawEvent::of_line(user_record.data, decode.limits)
-                && batch.push_likely_event(&event, &decode, &|| origin(sub_sequence, 0), input, route)
-            {
-                events += 1;
-                if batch.is_full() {
-                    sealed.extend(self.seal(batch, index)?);
-                }
-                continue;
-            }
-            let mut items = decode.records_of_slice(user_record.data);
-            let mut found = 0;
-            // A slice cannot fail to be read; what is wrong with its content comes as an item.
-            while let Ok(Some(item)) = items.next_unskipped() {
-                let origin = || origin(sub_sequence, found);
-                batch.push_item(&item, &decode, None, &origin, input, route);
-                found += 1;
-                if batch.is_full() {
-                    sealed.extend(self.seal(batch, index)?);
-                }
-            }
-            if found == 0 {
-                let message = "the record holds no event".to_owned();
-                batch.refuse(None, UNDECODABLE, message, user_record.data, &|| origin(sub_sequence, 0), input);
-            }
-            events += found.max(1);
-        }
-        if events == 0 {
-            let message = "the aggregated record holds no record".to_owned();
-            batch.refuse(None, UNDECODABLE, message, record.data, &|| origin(None, 0), input);
-        }
-        Ok(())
     }
 }
 
@@ -272,14 +269,27 @@ mod tests {
     /// Transforms DNS events for the queries given; gives what is in quarantine.
     fn transform(queries: &[&str]) -> (StreamOutcome, Vec<QuarantineLine>) {
         let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
-        let Transformed { outcome, quarantine, .. } = transform_with(&sources, queries);
-        let objects = quarantine.objects().into_values();
-        let lines = objects.flat_map(|object| read_lines(&object[..]).unwrap().map(Result::unwrap).collect::<Vec<_>>());
-        (outcome, lines.collect())
+        let transformed = transform_with(&sources, queries);
+        let lines = transformed.lines();
+        (transformed.outcome, lines)
+    }
+
+    impl Transformed {
+        /// What is in quarantine.
+        fn lines(&self) -> Vec<QuarantineLine> {
+            let objects = self.quarantine.objects().into_values();
+            let lines =
+                objects.flat_map(|object| read_lines(&object[..]).unwrap().map(Result::unwrap).collect::<Vec<_>>());
+            lines.collect()
+        }
     }
 
     fn transform_with(sources: &Sources, queries: &[&str]) -> Transformed {
-        let data: Vec<String> = queries.iter().map(|query| dns_event(query)).collect();
+        let data: Vec<Vec<u8>> = queries.iter().map(|query| dns_event(query).into_bytes()).collect();
+        transform_data(sources, &data, || true)
+    }
+
+    fn transform_data(sources: &Sources, data: &[Vec<u8>], has_time: impl Fn() -> bool) -> Transformed {
         let numbers: Vec<String> = (100..100 + data.len()).map(|number| number.to_string()).collect();
         let records: Vec<StreamRecord<'_>> = data
             .iter()
@@ -289,7 +299,7 @@ mod tests {
                 shard: "shardId-000000000000",
                 stream: "arn:aws:kinesis:eu-central-1:111122223333:stream/logs",
                 arrival: 1_740_990_000_000,
-                data: data.as_bytes(),
+                data,
             })
             .collect();
         let settings = Settings {
@@ -301,7 +311,7 @@ mod tests {
         let (lake, quarantine) = (MemoryStore::default(), MemoryStore::default());
         let stores = Stores { lake: Arc::new(lake.clone()), quarantine: Arc::new(quarantine.clone()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let outcome = runtime.block_on(transform_records(sources, &settings, &stores, &records, || true));
+        let outcome = runtime.block_on(transform_records(sources, &settings, &stores, &records, has_time));
         Transformed { outcome, lake, quarantine }
     }
 
@@ -316,8 +326,58 @@ mod tests {
     const QUERIES: [&str; 7] =
         ["a.example", "b.example", "c.example", "d.example", "poison.example", "f.example", "g.example"];
 
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// A record that would be kept whole anyway, with an event at which an internal error occurs.
     #[test]
-    fn where_sluice_breaks_off_only_the_event_at_fault_is_left_out() {
+    fn a_record_with_two_reasons_to_be_kept_is_kept_as_it_came() {
+        let log: String = QUERIES.iter().map(|query| dns_event(query) + "\n").collect();
+        let mut damaged = gzip(&log);
+        damaged.truncate(damaged.len() - 6);
+        let data = [dns_event("a.example").into_bytes(), damaged.clone(), dns_event("g.example").into_bytes()];
+        let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+        for place in [Place::Map, Place::Append, Place::Seal] {
+            failpoint::set(place, "poison.example");
+            let transformed = transform_data(&sources, &data, || true);
+            assert_eq!(transformed.outcome.retry_from, None, "{place:?}");
+            let lines = transformed.lines();
+            let kept: Vec<_> = lines.iter().filter(|line| line.is_whole()).collect();
+            assert!(matches!(&kept[..], [line] if line.raw() == damaged), "{place:?}: {lines:?}");
+            let (reason, events, written) = match place {
+                // The event is alone at fault, and the damage is found too.
+                Place::Map => ("undecodable", vec!["fault"], 8),
+                _ => ("fault", vec![], 2),
+            };
+            let other: Vec<_> = lines.iter().filter(|line| !line.is_whole()).map(QuarantineLine::reason).collect();
+            assert_eq!((kept[0].reason(), other), (reason, events), "{place:?}");
+            assert_eq!(transformed.outcome.counts.total_written(), written, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_out_of_time_at_which_an_internal_error_occurs_is_kept_as_it_came() {
+        let log: String = QUERIES.iter().map(|query| dns_event(query) + "\n").collect();
+        let data = [gzip(&log), dns_event("g.example").into_bytes()];
+        let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+        for (place, reason) in [(Place::Map, "out_of_time"), (Place::Append, "fault"), (Place::Seal, "fault")] {
+            failpoint::set(place, "poison.example");
+            let asked = std::cell::Cell::new(0);
+            // It ends behind the event at fault.
+            let has_time = || asked.replace(asked.get() + 1) != 5;
+            let transformed = transform_data(&sources, &data, has_time);
+            let lines = transformed.lines();
+            let kept: Vec<_> = lines.iter().filter(|line| line.is_whole()).collect();
+            assert!(matches!(&kept[..], [line] if line.raw() == data[0] && line.reason() == reason), "{lines:?}");
+            assert_ne!(transformed.outcome.retry_from, Some(0), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn where_an_internal_error_occurs_only_the_event_at_fault_is_left_out() {
         for place in [Place::Map, Place::Append, Place::Seal] {
             failpoint::set(place, "poison.example");
             let (outcome, quarantine) = transform(&QUERIES);

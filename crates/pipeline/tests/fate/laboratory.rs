@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lake::quarantine::read_lines;
+use lake::quarantine::{Origin, QuarantineLine, read_lines};
 use lake::store::{Fault, FaultyStore, MemoryStore, Operation};
 use md5::{Digest as _, Md5};
 use ocsf::rows_to_json;
@@ -97,7 +97,7 @@ enum Packing {
     Plain,
     Gzip,
     Aggregated,
-    /// What its producer aggregated has been damaged: it is one piece of nothing.
+    /// What its producer aggregated has been damaged: it is kept whole.
     Damaged,
     /// White space only.
     Blank,
@@ -147,17 +147,19 @@ impl Record {
             Packing::Plain => lines(texts()),
             Packing::Gzip => gzip(&lines(texts())),
             Packing::Aggregated => aggregated(texts()),
-            Packing::Damaged => {
-                expected = vec![(format!("id-{index}-0;"), Fate::Quarantine)];
-                [b"\xf3\x89\x9a\xc2", expected[0].0.as_bytes(), b"no protocol buffer of any kind"].concat()
-            }
+            Packing::Damaged => b"\xf3\x89\x9a\xc2no protocol buffer of any kind".to_vec(),
             Packing::Blank => b" \n ".to_vec(),
         };
-        // It has no id of its own, and goes by its place.
-        if matches!(packing, Packing::Blank) || events.is_empty() && !matches!(packing, Packing::Damaged) {
+        // What is kept whole goes by its place.
+        if matches!(packing, Packing::Blank | Packing::Damaged) || events.is_empty() {
             expected = vec![(sequence_number(index), Fate::Quarantine)];
         }
         Self { data, expected }
+    }
+
+    /// Bytes of which a test knows itself what should become of them.
+    pub(crate) fn of_bytes(data: Vec<u8>) -> Self {
+        Self { data, expected: Vec::new() }
     }
 
     /// `count` events that are mapped, all of one class and day.
@@ -204,7 +206,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// As the Kinesis Producer Library packs records into one.
-fn aggregated(records: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+pub(crate) fn aggregated(records: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let field = |number: u8, content: &[u8]| {
         let mut bytes = vec![number << 3 | 2];
         let mut length = content.len();
@@ -312,7 +314,7 @@ impl<'a> Laboratory<'a> {
         }
     }
 
-    /// Transforms a batch of the records; `time_for` of them may be begun.
+    /// Transforms a batch of the records; there is time for `time_for` questions whether there is.
     pub(crate) fn transform(&self, batch: Range<usize>, time_for: usize) -> StreamOutcome {
         let numbers: Vec<String> = batch.clone().map(sequence_number).collect();
         let records: Vec<StreamRecord<'_>> = self.records[batch]
@@ -358,13 +360,26 @@ impl<'a> Laboratory<'a> {
         objects
     }
 
+    /// The lines of quarantine.
+    pub(crate) fn lines(&self) -> Vec<QuarantineLine> {
+        let objects = self.quarantine.0.objects().into_values();
+        objects.flat_map(|object| read_lines(&object[..]).unwrap().map(Result::unwrap).collect::<Vec<_>>()).collect()
+    }
+
+    /// The ids in the lake and how often each is there.
+    pub(crate) fn ids(&self) -> BTreeMap<String, u64> {
+        let mut ids = BTreeMap::new();
+        self.lake.0.objects().into_values().flat_map(ids_of_rows).for_each(|id| *ids.entry(id).or_default() += 1);
+        ids
+    }
+
     /// Reads everything back.
     pub(crate) fn fates(&self) -> Fates {
         let mut fates = Fates::default();
         for (key, object) in self.objects() {
             match key.starts_with("quarantine/") {
                 true => read_lines(&object[..]).unwrap().map(Result::unwrap).for_each(|line| {
-                    let id = id_in(line.raw()).unwrap_or_else(|| place_of(&line));
+                    let id = id_in(line.raw()).filter(|_| !line.is_whole()).unwrap_or_else(|| place_of(&line));
                     fates.note(id, Fate::Quarantine);
                 }),
                 false => ids_of_rows(object).into_iter().for_each(|id| fates.note(id, Fate::Lake)),
@@ -374,9 +389,9 @@ impl<'a> Laboratory<'a> {
     }
 }
 
-fn place_of(line: &lake::quarantine::QuarantineLine) -> String {
+fn place_of(line: &QuarantineLine) -> String {
     match line.origin() {
-        lake::quarantine::Origin::Kinesis { sequence_number, .. } => sequence_number.clone(),
+        Origin::Kinesis { sequence_number, .. } => sequence_number.clone(),
         other => format!("{other:?}"),
     }
 }
@@ -392,7 +407,7 @@ fn id_in(raw: &[u8]) -> Option<String> {
 fn ids_of_rows(object: Bytes) -> Vec<String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(object).unwrap().build().unwrap();
     let rows = reader.flat_map(|batch| rows_to_json(Schema::get(Version::V1_1_0), &batch.unwrap()).unwrap());
-    rows.map(|row| row["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
+    rows.map(|row| row["metadata"]["uid"].as_str().unwrap_or("none").to_owned()).collect()
 }
 
 impl Fates {
@@ -410,6 +425,11 @@ impl Fates {
         let ids =
             record.expected.iter().flat_map(|(id, _)| [Fate::Lake, Fate::Quarantine].map(|fate| (id.clone(), fate)));
         Self(ids.filter_map(|id| self.0.get(&id).map(|count| (id, *count))).collect())
+    }
+
+    /// Whether the record with this number was kept whole.
+    pub(crate) fn is_kept(&self, index: usize) -> bool {
+        self.0.contains_key(&(sequence_number(index), Fate::Quarantine))
     }
 
     /// Whether everything of `other` is there, and nothing in another place.

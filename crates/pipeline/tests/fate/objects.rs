@@ -29,11 +29,11 @@ fn origin(position: Position) -> Origin {
     Origin::S3 { bucket, key, version: Some("v1".to_owned()), offset: position.offset, index: position.index }
 }
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn transform(
+pub(crate) fn transform(
     laboratory: &Laboratory<'_>,
     input: impl Read + Send,
     has_time: impl Fn() -> bool,
@@ -44,7 +44,7 @@ fn transform(
 }
 
 /// Puts only fail for good here: the pause before another try would be real.
-fn lasting((lake, quarantine): (Vec<Fault>, Vec<Fault>)) -> (Vec<Fault>, Vec<Fault>) {
+pub(crate) fn lasting((lake, quarantine): (Vec<Fault>, Vec<Fault>)) -> (Vec<Fault>, Vec<Fault>) {
     let lasting = |faults: Vec<Fault>| {
         let count = faults.len() as u64;
         (1..=count).map(|number| Fault::permanent(Operation::Put).at(number * 2)).collect()
@@ -90,13 +90,20 @@ proptest! {
 }
 
 #[test]
-fn compressed_data_that_are_cut_off_are_quarantined_from_there_on() {
-    let log = Record::badges(0, 300);
-    let content = gzip(&log.data);
-    let laboratory = Laboratory::new(&[], 1 << 30);
-    let outcome = transform(&laboratory, &content[..content.len() / 2], || true).unwrap();
-    assert_eq!(outcome.counts.quarantined.keys().collect::<Vec<_>>(), ["undecodable"]);
-    assert!(outcome.counts.total_written() > 10, "{outcome:?}");
+fn an_event_that_is_too_long_is_kept_in_parts_that_belong_together() {
+    let long = format!("{{\"uid\":\"long\",\"kind\":\"{}\"}}", "x".repeat(33 << 20));
+    let log = [&Record::badges(0, 2).data[..], long.as_bytes(), b"\n", &Record::badges(1, 3).data].concat();
+    for memory in [1 << 20, 1 << 30] {
+        let laboratory = Laboratory::new(&[], memory);
+        let outcome = transform(&laboratory, &log[..], || true).unwrap();
+        assert_eq!((outcome.counts.records_in, outcome.counts.total_written()), (6, 5));
+        let mut parts = laboratory.lines();
+        parts.sort_by_key(|line| line.part().unwrap().number);
+        assert!(parts.iter().flat_map(|line| line.raw()).eq(long.as_bytes()));
+        let of: Vec<_> = parts.iter().map(|line| line.part().unwrap().of).collect();
+        assert_eq!(of, [None, None, Some(3)]);
+        assert!(parts.iter().all(|line| line.origin() == parts[0].origin() && line.reason() == "oversized"));
+    }
 }
 
 #[test]

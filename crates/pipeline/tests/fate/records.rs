@@ -2,11 +2,13 @@
 
 use lake::quarantine::Origin;
 use lake::store::{Fault, Operation};
-use pipeline::{Batch, Destination};
+use pipeline::{Batch, Destination, Refusal};
 use proptest::prelude::*;
 use sources::{Decode, Document};
 
-use crate::laboratory::{Fates, Laboratory, Record, event_source, faults, records, sequence_number, sources};
+use crate::laboratory::{
+    Fates, Laboratory, Record, aggregated, event_source, faults, gzip, records, sequence_number, sources,
+};
 
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
@@ -17,15 +19,16 @@ proptest! {
 
     #[test]
     fn everything_before_the_reported_record_is_durable_and_that_record_is_not(
-        records in records(0..12), faults in faults(), memory in 500..50_000_usize, time_for in 0..16_usize,
+        records in records(0..12), faults in faults(), memory in 500..50_000_usize, time_for in 0..30_usize,
     ) {
         let laboratory = Laboratory::new(&records, memory).failing(faults);
         let outcome = laboratory.transform(0..records.len(), time_for);
         let fates = laboratory.fates();
         let safe = outcome.retry_from.unwrap_or(records.len());
         prop_assert!(safe <= records.len());
-        for record in &records[..safe] {
-            prop_assert_eq!(fates.of(record), Fates::settled(record));
+        for (index, record) in records[..safe].iter().enumerate() {
+            let had_all_the_time = index == 0 && fates.is_kept(0);
+            prop_assert!(had_all_the_time || fates.of(record) == Fates::settled(record));
         }
         if let Some(record) = records.get(safe) {
             prop_assert_ne!(fates.of(record), Fates::settled(record));
@@ -116,6 +119,85 @@ fn a_record_that_expands_beyond_the_budget_is_cut_into_parts_too() {
     }
 }
 
+fn reasons(laboratory: &Laboratory<'_>) -> Vec<String> {
+    laboratory.lines().iter().map(|line| line.reason().to_owned()).collect()
+}
+
+/// It had the whole time, and would have no more the next time.
+#[test]
+fn the_first_record_is_quarantined_if_it_takes_more_time_than_there_is() {
+    let records = [Record::gzip_of_badges(0, 50), Record::badges(1, 1)];
+    for memory in [1 << 30, 500] {
+        let laboratory = Laboratory::new(&records, memory);
+        let outcome = laboratory.transform(0..2, 10);
+        assert_eq!((outcome.retry_from, outcome.counts.total_written()), (Some(1), 10), "{:?}", outcome.errors);
+        let [line] = &laboratory.lines()[..] else { panic!("one line is expected") };
+        assert!(line.is_whole() && line.raw() == records[0].data);
+        assert_eq!(
+            (line.reason(), line.message()),
+            (
+                "out_of_time",
+                "it takes more time than an invocation has; the record is kept as it came; events of it that were \
+                 written: 10"
+            )
+        );
+        assert_eq!(laboratory.transform(1..2, 10).retry_from, None);
+    }
+}
+
+#[test]
+fn a_later_record_is_retried_if_time_runs_out_in_it() {
+    let records = [Record::badges(0, 1), Record::gzip_of_badges(1, 50), Record::badges(2, 1)];
+    for memory in [1 << 30, 500] {
+        let laboratory = Laboratory::new(&records, memory);
+        let outcome = laboratory.transform(0..3, 10);
+        assert_eq!(
+            (outcome.retry_from, &outcome.errors[..]),
+            (Some(1), &["out of time in record 1 of 3".to_owned()][..])
+        );
+        assert_eq!(laboratory.transform(1..3, usize::MAX).retry_from, None);
+        assert!(laboratory.lines().is_empty());
+        assert!(records.iter().all(|record| laboratory.fates().of(record).covers(&Fates::settled(record))));
+    }
+}
+
+#[test]
+fn time_is_asked_for_between_the_records_of_an_aggregated_one() {
+    let user_records = (0..20).map(|index| Record::badges(index, 1).data);
+    let records = [Record::badges(90, 1), Record::of_bytes(aggregated(user_records))];
+    let laboratory = Laboratory::new(&records, 1 << 30);
+    assert_eq!(laboratory.transform(0..2, 10).retry_from, Some(1));
+    let laboratory = Laboratory::new(&records, 1 << 30);
+    assert_eq!(laboratory.transform(1..2, 10).retry_from, None);
+    let lines = laboratory.lines();
+    assert!(lines.len() == 1 && lines[0].raw() == records[1].data && lines[0].reason() == "out_of_time", "{lines:?}");
+}
+
+#[test]
+fn a_record_that_is_quarantined_for_its_time_stays_in_the_stream_if_quarantine_fails() {
+    let records = [Record::gzip_of_badges(0, 50)];
+    let fault = Fault::permanent(Operation::Put).on_keys_with("out_of_time");
+    let laboratory = Laboratory::new(&records, 1 << 30).failing((vec![], vec![fault]));
+    assert_eq!(laboratory.transform(0..1, 10).retry_from, Some(0));
+}
+
+/// 17 MiB of text shrink to a few kilobytes, which are kept; 4 KiB of the text are not enough to have it again.
+#[test]
+fn a_record_with_an_event_that_is_too_long_is_kept_as_it_came() {
+    let mut text = Record::badges(0, 2).data;
+    text.extend(format!("{{\"uid\":\"long\",\"kind\":\"{}\"}}\nnonsense\n", "x".repeat(17 << 20)).bytes());
+    text.extend(Record::badges(1, 3).data);
+    let records = [Record::of_bytes(gzip(&text)), Record::badges(2, 1)];
+    let laboratory = Laboratory::new(&records, 1 << 30);
+    let outcome = laboratory.transform(0..2, usize::MAX);
+    assert_eq!((outcome.retry_from, outcome.counts.total_written(), outcome.counts.records_in), (None, 6, 7));
+    let [line] = &laboratory.lines()[..] else { panic!("{:?}", reasons(&laboratory)) };
+    assert!(line.is_whole() && line.part().is_none() && line.raw() == records[0].data);
+    let message =
+        "an event is longer than 16777216 bytes; the record is kept as it came; events of it that were written: 5";
+    assert_eq!((line.reason(), line.message()), ("oversized", message));
+}
+
 #[test]
 fn an_event_too_large_for_the_lake_does_not_fail_its_neighbours() {
     let mut records: Vec<_> = (0..3).map(|index| Record::badges(index, 1)).collect();
@@ -198,12 +280,12 @@ fn a_parcel_names_every_input_that_is_in_it() {
     for input in [0, 0, 1, 3, 7] {
         let record = if input == 1 { Record::undecodable(1) } else { Record::badges(input, 2) };
         let mut items = decode.records_of_slice(&record.data);
-        while let Some(item) = items.next_item().unwrap() {
+        while let Some(item) = items.next_unskipped().unwrap() {
             let route = |_: &Document<'_>| sources().iter().next().ok_or_else(String::new);
             batch.push_item(&item, &decode, None, &origin, input as u32, route);
         }
     }
-    batch.refuse(None, "undecodable", String::new(), b"x", &origin, 9);
+    batch.refuse(Refusal::new(None, "undecodable", ""), b"x", &origin, 9);
     let parcels = batch.seal("a", &["a"]).unwrap();
     let mut inputs: Vec<_> = parcels.iter().map(|parcel| (parcel.destination, parcel.inputs.clone())).collect();
     inputs.sort_by_key(|(_, inputs)| inputs.clone());
