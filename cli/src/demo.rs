@@ -13,8 +13,9 @@ use lake::key::{AccountId, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines};
 use lake::store::list_all;
-use pipeline::{Settings, Source, Stores};
-use sources::{DocumentBuffer, Item};
+use mapping::Unwrapped;
+use pipeline::{ReadBuffer, Settings, Source, Stores};
+use sources::Item;
 use tokio::runtime::Runtime;
 
 use logs::{Log, logs, repaired_mapping};
@@ -369,10 +370,13 @@ fn program() -> String {
 }
 
 fn explanation(source: &Source, raw: &str) -> Result<Option<Explanation>, Failure> {
-    let (mut buffer, bump) = (DocumentBuffer::default(), Bump::new());
+    let (mut buffer, bump) = (ReadBuffer::default(), Bump::new());
     let decode = source.decode();
     let mut records = decode.records_of_slice(raw.as_bytes());
     let Some(Item::Event(event)) = records.next_unskipped()? else { return Ok(None) };
-    let document = decode.document(&event, &mut buffer, &bump)?;
+    let document = decode.document(&event, &mut buffer.documents, &bump)?;
+    let mut first = None;
+    source.events(document, &mut buffer, &bump, &mut |piece, _| first = first.take().or(Some(piece)));
+    let Some(Unwrapped::Event(document)) = first else { return Ok(None) };
     Ok(explain(source.mapping(), &document, &bump)?.ok())
 }

@@ -22,6 +22,9 @@ pub(super) struct Coverage {
     mapped: BTreeMap<String, PerEvent>,
     /// The others, by reason.
     refused: BTreeMap<String, u64>,
+    /// What the mapping says is no event, by the name of the step.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    discarded: BTreeMap<String, u64>,
     /// Raw fields that made a value of an event.
     fields_mapped: u64,
     /// Raw fields kept in `unmapped`.
@@ -100,6 +103,11 @@ impl Coverage {
         }
     }
 
+    pub(super) fn add_discarded(&mut self, rule: &str) {
+        self.events += 1;
+        *self.discarded.entry(rule.to_owned()).or_default() += 1;
+    }
+
     /// Everything in tables.
     pub(super) fn tables(&self, output: &Output) -> String {
         let palette = output.data;
@@ -149,6 +157,7 @@ impl Coverage {
             let entries = examples(map);
             section(title, second, entries.iter().map(|(name, n, example)| (name, *n, example.as_str())).collect());
         }
+        section("DISCARDED", "", self.discarded.iter().map(|(rule, events)| (rule, *events, "")).collect());
         section("REFUSED", "", self.refusals.iter().map(|(why, events)| (why, *events, "")).collect());
         if !text.is_empty() {
             text.push('\n');

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use bumpalo::Bump;
 use clap::ValueHint;
-use mapping::Refusal;
-use pipeline::Source;
+use lake::quarantine::reason;
+use mapping::{Refusal, Unwrapped};
+use pipeline::{ReadBuffer, Source};
 use serde::Serialize;
 use serde_json::json;
-use sources::{DocumentBuffer, Item, Position};
+use sources::{Item, Position, RawEvent};
 
 use coverage::Coverage;
 use explanation::{Attribute, Explanation, Origin, explain, plain};
@@ -71,7 +72,14 @@ struct Fate {
 #[serde(rename_all = "lowercase")]
 enum EventOutcome {
     Mapped(Box<Explanation>),
-    Refused { reason: &'static str, message: String },
+    Refused {
+        reason: &'static str,
+        message: String,
+    },
+    /// The mapping says that it is no event.
+    Discarded {
+        rule: String,
+    },
 }
 
 impl Map {
@@ -112,7 +120,7 @@ impl Map {
         coverage: &mut Coverage,
         show: &mut dyn FnMut(Fate, &Coverage) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let (mut buffer, mut bump) = (DocumentBuffer::default(), Bump::new());
+        let (mut buffer, mut bump) = (ReadBuffer::default(), Bump::new());
         let mut records = source.decode().records_of_stream(input.open()?);
         while !self.is_done(coverage)
             && let Some(item) =
@@ -127,15 +135,11 @@ impl Map {
             let undecodable = |message: String| EventOutcome::Refused { reason: "undecodable", message };
             let seen = match &item {
                 Item::Event(event) => {
-                    let outcome = match source.decode().document(event, &mut buffer, &bump) {
-                        Err(error) => self.refuse(coverage, "undecodable", error.to_string(), None),
-                        Ok(document) => {
-                            let explained = explain(source.mapping(), &document, &bump)?;
-                            buffer.recycle(document);
-                            self.judge(coverage, explained)
-                        }
-                    };
-                    outcome.map(|outcome| fate(event.position, outcome))
+                    let outcomes = self.outcomes(source, event, coverage, &mut buffer, &bump)?;
+                    for outcome in outcomes {
+                        show(fate(event.position, outcome), coverage)?;
+                    }
+                    None
                 }
                 Item::Skipped | Item::Oversized { length: None, .. } => None,
                 Item::Oversized { position, length: Some(length), .. } => {
@@ -155,6 +159,42 @@ impl Map {
             }
         }
         Ok(())
+    }
+
+    /// What becomes of a raw event, or of the events that it holds.
+    fn outcomes(
+        &self,
+        source: &Source,
+        event: &RawEvent<'_>,
+        coverage: &mut Coverage,
+        buffer: &mut ReadBuffer,
+        bump: &Bump,
+    ) -> Result<Vec<EventOutcome>, Failure> {
+        let document = match source.decode().document(event, &mut buffer.documents, bump) {
+            Ok(document) => document,
+            Err(error) => {
+                return Ok(self.refuse(coverage, reason::UNDECODABLE, error.to_string(), None).into_iter().collect());
+            }
+        };
+        let mut pieces = Vec::new();
+        source.events(document, buffer, bump, &mut |piece, _| pieces.push(piece));
+        let mut outcomes = Vec::new();
+        for piece in pieces {
+            outcomes.extend(match piece {
+                Unwrapped::Event(document) => {
+                    let explained = explain(source.mapping(), &document, bump)?;
+                    buffer.documents.recycle(document);
+                    self.judge(coverage, explained)
+                }
+                Unwrapped::Discarded(rule) => {
+                    coverage.add_discarded(rule);
+                    self.event.is_none().then(|| EventOutcome::Discarded { rule: rule.to_owned() })
+                }
+                Unwrapped::Refused(message) => self.refuse(coverage, reason::UNDECODABLE, message, None),
+                other => self.refuse(coverage, reason::FAULT, format!("{other:?}"), None),
+            });
+        }
+        Ok(outcomes)
     }
 
     fn judge(&self, coverage: &mut Coverage, explained: Result<Explanation, Refusal>) -> Option<EventOutcome> {
@@ -205,6 +245,7 @@ impl Map {
                     output.say(format_args!("{}: refused, {reason}: {}", place(&fate), harmless(message)));
                     Ok(())
                 }
+                EventOutcome::Discarded { .. } => Ok(()),
             },
             (false, Format::Table) => {
                 if coverage.events() > 1 {
@@ -248,6 +289,7 @@ fn text(output: &Output, fate: &Fate) -> String {
             let refused = palette.error(format_args!("refused, {reason}")).to_string();
             return format!("{place}  {refused}: {}\n", harmless(message));
         }
+        EventOutcome::Discarded { rule } => return format!("{place}  discarded: {}\n", harmless(rule)),
         EventOutcome::Mapped(explanation) => explanation,
     };
     let heading = format!("event {} → {} ({})", explanation.event, explanation.class, explanation.class_uid);

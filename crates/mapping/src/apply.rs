@@ -142,14 +142,13 @@ impl Mapping {
     /// `decode` is how texts within the event are read.
     pub fn unwrap<'a>(
         &'a self,
-        mut document: Document<'a>,
+        document: Document<'a>,
         decode: &'a Decode,
         bump: &'a Bump,
         documents: &mut DocumentBuffer,
         memory: &mut StepsBuffer,
         take: &mut dyn FnMut(Unwrapped<'a>, Option<Part<'_, 'a>>),
     ) {
-        document.rename_reserved();
         if self.plan.steps.steps.is_empty() {
             return take(Unwrapped::Event(document), None);
         }

@@ -13,12 +13,12 @@ use lake::key::{AccountId, EventDay, ObjectName, Partition, Region, SourceName};
 use lake::parquet_object::{Content, SealSettings, SealedObject, oversized_rows, seal_rows};
 use lake::partition::partition;
 use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, reason, seal_lines};
-use mapping::{Mapped, Mapping, MappingBuffer};
+use mapping::{Mapped, Mapping, MappingBuffer, Unwrapped};
 use ocsf::TableBuilder;
 use serde::Serialize;
-use sources::{Decode, Document, DocumentBuffer, Item, RawEvent};
+use sources::{Decode, Document, Item, RawEvent};
 
-use crate::source::Source;
+use crate::source::{ReadBuffer, Source};
 
 /// Where events go and how much may be held.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Counts {
     pub written: BTreeMap<String, u64>,
     /// Events in quarantine, by reason.
     pub quarantined: BTreeMap<String, u64>,
+    /// What the mapping says is no event, by the name of the `discard` step. It is kept nowhere.
+    pub discarded: BTreeMap<String, u64>,
     /// Values that could not be written as the mapping wanted; they are in `unmapped`.
     pub problems: u64,
     /// Lines of rendered messages that named a field which its message had before. They are in the value above them:
@@ -63,6 +65,11 @@ impl Counts {
         self.quarantined.values().sum()
     }
 
+    /// All that was deliberately discarded.
+    pub fn total_discarded(&self) -> u64 {
+        self.discarded.values().sum()
+    }
+
     /// Adds the counts of another batch.
     pub fn add(&mut self, other: &Counts) {
         self.records_in += other.records_in;
@@ -73,6 +80,9 @@ impl Counts {
         }
         for (reason, count) in &other.quarantined {
             *self.quarantined.entry(reason.clone()).or_default() += count;
+        }
+        for (rule, count) in &other.discarded {
+            *self.discarded.entry(rule.clone()).or_default() += count;
         }
     }
 }
@@ -168,7 +178,7 @@ pub struct Batch<'s> {
     refused_bytes: usize,
     counts: Counts,
     bump: Bump,
-    buffer: DocumentBuffer,
+    buffer: ReadBuffer,
     mapping_buffer: MappingBuffer,
     /// The origin of the event whose parts are coming.
     series: Option<Origin>,
@@ -178,12 +188,37 @@ pub struct Batch<'s> {
 /// Bytes of quarantine after which a batch asks to be sealed whatever its memory: a replay holds all lines of an object.
 const MOST_REFUSED: usize = 256 << 20;
 
-/// What becomes of an event that is no document.
+/// Whether an event that was cut out of a stream record may turn out to be something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unreadable {
-    ToQuarantine,
-    LeftAlone,
+enum Cut {
+    /// It is an event.
+    Settled,
+    /// Its bytes may be no document, or be cut otherwise by the source that they belong to.
+    Tried,
 }
+
+/// What has become of bytes that most likely are one event.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken<'s> {
+    /// They are an event, or the events of one envelope, and are in the batch.
+    Event,
+    /// They are no document. Nothing has become of them.
+    NoDocument,
+    /// They belong to this source, which cuts its bytes in a way of its own. Nothing has become of them.
+    FormatOf(&'s Source),
+}
+
+/// What a raw event turned out to be. Nearly always it is one event.
+struct Pieces<'s, 'a> {
+    source: &'s Source,
+    first: Option<Unwrapped<'a>>,
+    more: Vec<Unwrapped<'a>>,
+    /// Whether the raw event holds several events.
+    is_divided: bool,
+}
+
+/// Why an event is refused: reason and message.
+type Fault = (&'static str, String);
 
 /// Why bytes go into quarantine, and what they are.
 #[derive(Debug, Clone)]
@@ -235,7 +270,7 @@ impl<'s> Batch<'s> {
             refused_bytes: 0,
             counts: Counts::default(),
             bump: Bump::new(),
-            buffer: DocumentBuffer::default(),
+            buffer: ReadBuffer::default(),
             mapping_buffer: MappingBuffer::default(),
             series: None,
             part: 0,
@@ -269,7 +304,7 @@ impl<'s> Batch<'s> {
     ) {
         match item {
             Item::Event(event) => {
-                self.push_event(event, decode, source, origin, input, route, Unreadable::ToQuarantine);
+                self.push_event(event, decode, source, origin, input, route, Cut::Settled);
             }
             Item::Oversized { part, length, bytes, .. } => {
                 let message = match length {
@@ -293,7 +328,7 @@ impl<'s> Batch<'s> {
         }
     }
 
-    /// Takes bytes that most likely are one event. False, and nothing has become of them, if they are no document.
+    /// Takes bytes that most likely are one event.
     pub fn push_likely_event(
         &mut self,
         event: &RawEvent<'_>,
@@ -301,8 +336,8 @@ impl<'s> Batch<'s> {
         origin: &dyn Fn() -> Origin,
         input: InputId,
         route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
-    ) -> bool {
-        self.push_event(event, decode, None, origin, input, route, Unreadable::LeftAlone)
+    ) -> Taken<'s> {
+        self.push_event(event, decode, None, origin, input, route, Cut::Tried)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what came, how to read it, and where it belongs")]
@@ -314,56 +349,129 @@ impl<'s> Batch<'s> {
         origin: &dyn Fn() -> Origin,
         input: InputId,
         route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
-        unreadable: Unreadable,
-    ) -> bool {
+        cut: Cut,
+    ) -> Taken<'s> {
         let mut bump = std::mem::take(&mut self.bump);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut mapping_buffer = std::mem::take(&mut self.mapping_buffer);
         let mut routed = source;
-        let mut repeated_fields = 0;
+        let mut format_of = None;
         // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
-        let mapped = catch_unwind(AssertUnwindSafe(|| {
+        let pieces = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             failpoint::reach(failpoint::Place::Map, event.bytes);
-            let read = decode.document(event, &mut buffer, &bump);
-            let mut document = read.map_err(|error| (reason::UNDECODABLE, error.to_string()))?;
+            let read = decode.document(event, &mut buffer.documents, &bump);
+            let document = read.map_err(|error| (reason::UNDECODABLE, error.to_string()))?;
             let source = route(&document).map_err(|message| (reason::NO_SOURCE, message))?;
             routed = Some(source);
-            if decode.text_fields.is_none()
-                && let Some(fields) = &source.decode().text_fields
-            {
-                fields.apply(&mut document);
+            if cut == Cut::Tried && !source.takes_any_json() {
+                format_of = Some(source);
+                return Ok(None);
             }
-            repeated_fields = document.repeated_fields();
-            let mapping: &'s Mapping = source.mapping();
-            let mapped = mapping.apply_in(&mut mapping_buffer, &document, &bump);
-            buffer.recycle(document);
-            Ok((source, mapped.map_err(|refusal| (refusal.code(), refusal.to_string()))?))
+            let mut pieces = Pieces { source, first: None, more: Vec::new(), is_divided: false };
+            source.events(document, &mut buffer, &bump, &mut |piece, part| {
+                pieces.is_divided |= part.is_some();
+                match pieces.first {
+                    None => pieces.first = Some(piece),
+                    Some(_) => pieces.more.push(piece),
+                }
+            });
+            Ok(Some(pieces))
         }));
-        self.counts.repeated_fields += repeated_fields as u64;
-        let mapped =
-            mapped.unwrap_or_else(|_| Err((reason::FAULT, "internal error on this event; please report it".into())));
+        let taken = match pieces.unwrap_or_else(|_| Err(internal_error())) {
+            Err((reason::UNDECODABLE, _)) if cut == Cut::Tried => Taken::NoDocument,
+            Err((reason, message)) => {
+                self.refuse(Refusal::new(routed, reason, message), event.raw, origin, input);
+                Taken::Event
+            }
+            Ok(None) => format_of.map_or(Taken::NoDocument, Taken::FormatOf),
+            Ok(Some(pieces)) => {
+                let (source, is_divided) = (pieces.source, pieces.is_divided);
+                let faults = self.push_pieces(pieces, &mut buffer, &bump, event.bytes, input);
+                if !faults.is_empty() {
+                    let raw_of = |at| match is_divided {
+                        true => part_of(event, decode, source, at),
+                        false => None,
+                    };
+                    for (at, (reason, message)) in faults {
+                        let part = raw_of(at);
+                        let raw = part.as_ref().map_or(event.raw, String::as_bytes);
+                        self.quarantine(Refusal::new(Some(source), reason, message), raw, origin, input);
+                    }
+                }
+                Taken::Event
+            }
+        };
+        self.buffer = buffer;
+        bump.reset();
+        self.bump = bump;
+        taken
+    }
+
+    /// Maps the events of a raw event into tables, and gives the faults of those that are refused, by their places.
+    fn push_pieces<'a>(
+        &mut self,
+        pieces: Pieces<'s, 'a>,
+        buffer: &mut ReadBuffer,
+        bump: &'a Bump,
+        bytes: &[u8],
+        input: InputId,
+    ) -> Vec<(usize, Fault)>
+    where
+        's: 'a,
+    {
+        let Pieces { source, first, more, .. } = pieces;
+        let mut faults = Vec::new();
+        for (at, piece) in first.into_iter().chain(more).enumerate() {
+            self.counts.records_in += 1;
+            match piece {
+                Unwrapped::Event(document) => {
+                    if let Err(fault) = self.map(source, document, buffer, bump, bytes, input) {
+                        faults.push((at, fault));
+                    }
+                }
+                Unwrapped::Discarded(rule) => match self.counts.discarded.get_mut(rule) {
+                    Some(count) => *count += 1,
+                    None => {
+                        self.counts.discarded.insert(rule.to_owned(), 1);
+                    }
+                },
+                Unwrapped::Refused(message) => faults.push((at, (reason::UNDECODABLE, message))),
+                other => faults.push((at, (reason::FAULT, format!("{other:?}")))),
+            }
+        }
+        faults
+    }
+
+    /// Maps an event into its table.
+    fn map<'a>(
+        &mut self,
+        source: &'s Source,
+        document: Document<'a>,
+        buffer: &mut ReadBuffer,
+        bump: &'a Bump,
+        #[cfg_attr(not(test), expect(unused_variables, reason = "where tests have Sluice break off"))] bytes: &[u8],
+        input: InputId,
+    ) -> Result<(), Fault>
+    where
+        's: 'a,
+    {
+        let mut mapping_buffer = std::mem::take(&mut self.mapping_buffer);
+        self.counts.repeated_fields += document.repeated_fields() as u64;
+        let mapping: &'s Mapping = source.mapping();
+        let mapped = catch_unwind(AssertUnwindSafe(|| {
+            let mapped = mapping.apply_in(&mut mapping_buffer, &document, bump);
+            buffer.documents.recycle(document);
+            mapped.map_err(|refusal| (refusal.code(), refusal.to_string()))
+        }));
         #[cfg(test)]
-        failpoint::reach(failpoint::Place::Append, event.bytes);
-        let appended = mapped.and_then(|(source, mapped)| {
+        failpoint::reach(failpoint::Place::Append, bytes);
+        let appended = mapped.unwrap_or_else(|_| Err(internal_error())).and_then(|mapped| {
             let appended = self.append(source, &mapped, input);
             mapping_buffer.recycle(mapped);
             appended
         });
-        let is_taken = match appended {
-            Err((reason::UNDECODABLE, _)) if unreadable == Unreadable::LeftAlone => false,
-            Err((reason, message)) => {
-                self.quarantine(Refusal::new(routed, reason, message), event.raw, origin, input);
-                true
-            }
-            Ok(()) => true,
-        };
-        self.counts.records_in += u64::from(is_taken);
-        self.buffer = buffer;
         self.mapping_buffer = mapping_buffer;
-        bump.reset();
-        self.bump = bump;
-        is_taken
+        appended
     }
 
     /// Puts bytes into quarantine that are no event, or cannot be read as events.
@@ -583,6 +691,24 @@ impl OpenTable {
         }
         Ok(())
     }
+}
+
+fn internal_error() -> Fault {
+    (reason::FAULT, "internal error on this event; please report it".into())
+}
+
+/// One of several events of a raw event, with what is around it, as it would come alone. None, if it cannot be had.
+fn part_of(event: &RawEvent<'_>, decode: &Decode, source: &Source, at: usize) -> Option<String> {
+    let (bump, mut buffer) = (Bump::new(), ReadBuffer::default());
+    let document = decode.document(event, &mut buffer.documents, &bump).ok()?;
+    let (mut next, mut found) = (0, None);
+    source.events(document, &mut buffer, &bump, &mut |_, part| {
+        if next == at {
+            found = part.map(|part| part.to_json());
+        }
+        next += 1;
+    });
+    found
 }
 
 /// Whether a line with this part is the one that is counted.

@@ -15,11 +15,11 @@ mod source;
 mod stream;
 mod unpack;
 
-pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Refusal, Settings};
+pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Refusal, Settings, Taken};
 pub use deliver::{Delivery, Stores};
 pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
 pub use routing::{DEFAULT_SOURCES, RoutingError, Sources};
-pub use source::{SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
+pub use source::{ReadBuffer, SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
 pub use stream::{StreamOutcome, StreamRecord, error_chain, transform_records};
 pub use unpack::{Unpacked, is_whole, unpack_line};

@@ -154,6 +154,22 @@ impl Sources {
         self.sources.iter()
     }
 
+    /// The source of all stream records, if there is one that no field of an event has to name.
+    pub(crate) fn of_any_record(&self) -> Option<&Source> {
+        match self.stream_rules.as_slice() {
+            [StreamRule { field: None, source }] => Some(&self.sources[*source]),
+            _ => None,
+        }
+    }
+
+    /// The source of stream records that hold no JSON, if there is only one that takes stream records.
+    pub(crate) fn of_other_formats(&self) -> Option<&Source> {
+        match self.stream_rules.as_slice() {
+            [only] => Some(&self.sources[only.source]),
+            _ => None,
+        }
+    }
+
     /// The source of a stream record: the one whose name stands in its metadata field, else the only one there is.
     ///
     /// # Errors

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mapping::Mapping;
+use bumpalo::Bump;
 use mapping::config::{DecodeSpec, Format, TextFieldNames};
 use mapping::diagnostic::{Diagnostic, SourceText};
+use mapping::{Mapping, Part, StepsBuffer, Unwrapped};
 use ocsf::TableBuilder;
-use sources::{Columns, Decode, Delimited, FieldNames, Framing, TextFields};
+use sources::{Columns, Decode, Delimited, Document, DocumentBuffer, FieldNames, Framing, LinePrefix, TextFields};
 
 /// The mapping configs that ship with Sluice, by name.
 pub const SHIPPED_MAPPINGS: [(&str, &str); 5] = [
@@ -46,6 +47,14 @@ pub enum SourceError {
     },
 }
 
+/// The memory that reading events takes, kept between them.
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
+    /// Of documents.
+    pub documents: DocumentBuffer,
+    steps: StepsBuffer,
+}
+
 /// A log source, ready to transform events.
 #[derive(Debug)]
 pub struct Source {
@@ -67,7 +76,9 @@ impl Source {
         let mapping =
             Mapping::from_text(mapping_text, &base).map_err(|diagnostics| refused(name, mapping_text, diagnostics))?;
         let framing = framing(mapping.decode());
-        let decode = Decode { framing, text_fields: text_fields(name, &mapping)?, ..Decode::default() };
+        let line_prefix = mapping.decode().line_prefix.as_ref().and_then(|pattern| LinePrefix::new(pattern));
+        let text_fields = text_fields(name, &mapping)?;
+        let decode = Decode { framing, line_prefix, text_fields, ..Decode::default() };
         Ok(Self { name: name.to_owned(), mapping: Arc::new(mapping), decode, spare_tables: Mutex::default() })
     }
 
@@ -84,6 +95,38 @@ impl Source {
     /// How its bytes become the documents that the mapping reads.
     pub fn decode(&self) -> &Decode {
         &self.decode
+    }
+
+    /// Whether it takes JSON in whatever way it comes, so that an event of it need not be cut out of its input anew.
+    pub(crate) fn takes_any_json(&self) -> bool {
+        matches!(self.decode.framing, Framing::Auto | Framing::Ndjson)
+    }
+
+    /// Whether it reads what is no JSON, or has something before it.
+    pub(crate) fn takes_other_formats(&self) -> bool {
+        !self.takes_any_json() || self.decode.line_prefix.is_some()
+    }
+
+    /// Gives `take` the events that a raw event holds, ready to be mapped: out of their envelopes, with the names that
+    /// the mapping reads, rendered messages split. See [`Mapping::unwrap`].
+    pub fn events<'a>(
+        &'a self,
+        document: Document<'a>,
+        buffer: &mut ReadBuffer,
+        bump: &'a Bump,
+        take: &mut dyn FnMut(Unwrapped<'a>, Option<Part<'_, 'a>>),
+    ) {
+        let ReadBuffer { documents, steps } = buffer;
+        self.mapping.unwrap(document, &self.decode, bump, documents, steps, &mut |unwrapped, part| {
+            let ready = match unwrapped {
+                Unwrapped::Event(mut document) => {
+                    self.decode.split_message(&mut document);
+                    Unwrapped::Event(document)
+                }
+                other => other,
+            };
+            take(ready, part);
+        });
     }
 
     /// An empty table for each table of its mapping.

@@ -9,7 +9,8 @@ use sources::Document;
 use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Settings};
 use crate::deliver::Stores;
 use crate::routing::Sources;
-use crate::unpack::{Unpacked, Unpacking, kept_whole};
+use crate::source::Source;
+use crate::unpack::{Route, Unpacked, Unpacking, kept_whole};
 
 /// A record as the event source mapping delivers it.
 #[derive(Debug, Clone, Copy)]
@@ -198,14 +199,13 @@ impl<'a> Flow<'a> {
             return Ok(Unpacked::Kept);
         }
         let record = &self.records[index];
-        let route = |document: &Document<'_>| self.sources.of_event(document);
         let mut between = |batch: &mut Batch<'a>| {
             if batch.is_full() {
                 sealed.extend(self.seal(batch, index)?);
             }
             Ok(has_time())
         };
-        let mut unpacking = Unpacking { batch, input: index as InputId, route: &route, between: &mut between };
+        let mut unpacking = Unpacking { batch, input: index as InputId, route: self, between: &mut between };
         unpacking.record(record.data, &|sub_sequence, index| record.origin(sub_sequence, index))
     }
 
@@ -214,6 +214,20 @@ impl<'a> Flow<'a> {
         let record = &self.records[index];
         let refusal = Refusal::new(None, reason, message).of_whole();
         batch.refuse(refusal, record.data, &|| record.origin(None, 0), index as InputId);
+    }
+}
+
+impl<'a> Route<'a> for Flow<'a> {
+    fn whatever_it_holds(&self) -> Option<&'a Source> {
+        self.sources.of_any_record()
+    }
+
+    fn of_other_formats(&self) -> Option<&'a Source> {
+        self.sources.of_other_formats()
+    }
+
+    fn of_event(&self, document: &Document<'_>) -> Result<&'a Source, String> {
+        self.sources.of_event(document)
     }
 }
 

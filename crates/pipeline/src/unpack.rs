@@ -3,10 +3,11 @@
 //! A record or input that cannot be read to its end is kept in quarantine once, with all its bytes as they came. Events
 //! that were read before stay where they are; nothing that its damaged part decodes to is kept beside it.
 
+use bumpalo::Bump;
 use lake::quarantine::{Origin, QuarantineLine, reason};
-use sources::{Compression, Decode, Document, FrameError, Item, Position, RawEvent, kpl};
+use sources::{Compression, Decode, Document, DocumentBuffer, FrameError, Item, Position, RawEvent, kpl};
 
-use crate::batch::{Batch, InputId, Refusal};
+use crate::batch::{Batch, InputId, Refusal, Taken};
 use crate::source::Source;
 
 /// How far a record or input was read.
@@ -23,14 +24,46 @@ pub enum Unpacked {
     },
 }
 
+/// How often a record is looked into for its first event.
+const LOOKS: usize = 4;
+
 /// Where events belong, and what is done between two of them.
 pub(crate) struct Unpacking<'u, 's, E> {
     pub(crate) batch: &'u mut Batch<'s>,
     pub(crate) input: InputId,
-    /// The source of an event.
-    pub(crate) route: &'u dyn Fn(&Document<'_>) -> Result<&'s Source, String>,
+    /// The source of what comes.
+    pub(crate) route: &'u dyn Route<'s>,
     /// Called before each event but the first: seals a batch that is full, and says whether there is time to go on.
     pub(crate) between: &'u mut dyn FnMut(&mut Batch<'s>) -> Result<bool, E>,
+}
+
+/// Which source a stream record belongs to.
+pub(crate) trait Route<'s> {
+    /// The source of a record, whatever is in it.
+    fn whatever_it_holds(&self) -> Option<&'s Source>;
+
+    /// The source of a record that holds no JSON, and so cannot say where it belongs.
+    fn of_other_formats(&self) -> Option<&'s Source>;
+
+    /// The source of an event.
+    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String>;
+}
+
+/// A source that is known.
+struct Known<'s>(&'s Source);
+
+impl<'s> Route<'s> for Known<'s> {
+    fn whatever_it_holds(&self) -> Option<&'s Source> {
+        Some(self.0)
+    }
+
+    fn of_other_formats(&self) -> Option<&'s Source> {
+        Some(self.0)
+    }
+
+    fn of_event(&self, _: &Document<'_>) -> Result<&'s Source, String> {
+        Ok(self.0)
+    }
 }
 
 /// Why bytes cannot be read to their end as events, if the item says so. They must be kept as they came.
@@ -75,27 +108,62 @@ impl<'s, E> Unpacking<'_, 's, E> {
         }
         let aggregated = data.starts_with(&kpl::MAGIC);
         let before = self.batch.counts().total_written();
-        // The records of a stream may belong to several sources, so their form is found out from each.
-        let decode = Decode::default();
         let mut unpacked = Unpacked::Done;
         for user_record in user_records {
             if user_record.index > 0 && !(self.between)(self.batch)? {
                 return Ok(self.out_of_time(before));
             }
             let sub_sequence = aggregated.then_some(user_record.index as u64);
-            if let Some(event) = RawEvent::of_line(user_record.data, decode.limits)
-                && self.batch.push_likely_event(&event, &decode, &|| origin(sub_sequence, 0), self.input, self.route)
-            {
-                continue;
-            }
             let origin = |position: Position| origin(sub_sequence, position.index);
-            match self.items(user_record.data, &decode, None, "record", &origin)? {
+            match self.user_record(user_record.data, &origin)? {
                 Unpacked::Done => {}
                 Unpacked::Kept => unpacked = Unpacked::Kept,
                 Unpacked::OutOfTime { .. } => return Ok(self.out_of_time(before)),
             }
         }
         Ok(unpacked)
+    }
+
+    /// Reads a user record as its source says, which is found out from its first event where nothing else tells it.
+    fn user_record(&mut self, data: &[u8], origin: &dyn Fn(Position) -> Origin) -> Result<Unpacked, E> {
+        let any = Decode::default();
+        let known = self.route.whatever_it_holds();
+        if known.is_none_or(Source::takes_any_json)
+            && let Some(event) = RawEvent::of_line(data, any.limits)
+        {
+            let route = |document: &Document<'_>| self.route.of_event(document);
+            match self.batch.push_likely_event(&event, &any, &|| origin(Position::default()), self.input, route) {
+                Taken::Event => return Ok(Unpacked::Done),
+                Taken::FormatOf(source) => return self.items(data, source.decode(), Some(source), "record", origin),
+                Taken::NoDocument => {}
+            }
+        }
+        match known.or_else(|| self.source_of_format(data)) {
+            Some(source) => self.items(data, source.decode(), Some(source), "record", origin),
+            // Its events may belong to several sources.
+            None => self.items(data, &any, None, "record", origin),
+        }
+    }
+
+    /// The source that a record has to be read by as a whole, since its events cannot be cut out without it.
+    fn source_of_format(&self, data: &[u8]) -> Option<&'s Source> {
+        let any = Decode::default();
+        let (bump, mut buffer) = (Bump::new(), DocumentBuffer::default());
+        let mut items = any.records_of_slice(data);
+        // What has no event near its beginning is read without a guess, where time is looked at.
+        for _ in 0..LOOKS {
+            match items.next_item() {
+                Ok(Some(Item::Skipped)) => {}
+                Ok(Some(Item::Event(event))) => match any.document(&event, &mut buffer, &bump) {
+                    Ok(document) => {
+                        return self.route.of_event(&document).ok().filter(|source| !source.takes_any_json());
+                    }
+                    Err(_) => break,
+                },
+                _ => break,
+            }
+        }
+        self.route.of_other_formats().filter(|source| source.takes_other_formats())
     }
 
     /// Reads the events of bytes, plain or compressed. `what` names the bytes in messages.
@@ -125,7 +193,11 @@ impl<'s, E> Unpacking<'_, 's, E> {
                 Some(found) => fault = fault.or(Some(found)),
                 None => {
                     let origin = || origin(position(&item));
-                    self.batch.push_item(&item, decode, source, &origin, self.input, self.route);
+                    let route = |document: &Document<'_>| match source {
+                        Some(source) => Ok(source),
+                        None => self.route.of_event(document),
+                    };
+                    self.batch.push_item(&item, decode, source, &origin, self.input, route);
                 }
             }
         }
@@ -178,7 +250,7 @@ pub fn unpack_line<'s, E>(
     input: InputId,
     between: &mut dyn FnMut(&mut Batch<'s>) -> Result<bool, E>,
 ) -> Result<Unpacked, E> {
-    let route = |_: &Document<'_>| Ok(source);
+    let route = Known(source);
     let mut unpacking = Unpacking { batch, input, route: &route, between };
     match line.origin() {
         Origin::Kinesis { stream, shard, sequence_number, sub_sequence, arrival, .. } => {

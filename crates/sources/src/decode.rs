@@ -68,11 +68,16 @@ impl Decode {
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
     ) -> Result<Document<'a>, DocumentError> {
-        match event.syntax {
-            Syntax::Json => self.json(event.bytes, buffer, bump),
-            Syntax::Delimited(delimited, names) => delimited.document(event.bytes, names, buffer, bump),
-            Syntax::Xml => crate::xml::document(event.bytes, buffer, bump),
-        }
+        let (mut document, prefix) = match event.syntax {
+            Syntax::Json => self.json(event.bytes, buffer, bump)?,
+            Syntax::Delimited(delimited, names) => (delimited.document(event.bytes, names, buffer, bump)?, None),
+            Syntax::Xml => (crate::xml::document(event.bytes, buffer, bump)?, None),
+        };
+        document.rename_reserved();
+        Ok(match prefix {
+            Some(prefix) => document.with_member(ENVELOPE_KEY, prefix),
+            None => document,
+        })
     }
 
     /// The document that a text within an event holds: JSON, an XML element, or a line of this source. None, if it is none
@@ -93,7 +98,7 @@ impl Decode {
         {
             return delimited.document(text.as_bytes(), names, buffer, bump).ok();
         }
-        self.json(text.as_bytes(), buffer, bump).ok()
+        self.json(text.as_bytes(), buffer, bump).ok().map(|(document, _)| document)
     }
 
     /// Splits the rendered message of an event.
@@ -103,18 +108,19 @@ impl Decode {
         }
     }
 
+    /// JSON, and what stood before it on its line.
+    #[expect(clippy::type_complexity, reason = "a document and names with their texts")]
     fn json<'a>(
         &self,
         bytes: &'a [u8],
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
-    ) -> Result<Document<'a>, DocumentError> {
+    ) -> Result<(Document<'a>, Option<&'a [(&'a str, &'a str)]>), DocumentError> {
         let prefix = self.line_prefix.as_ref().filter(|_| !matches!(bytes.first(), Some(b'{' | b'[')));
-        let Some((rest, members)) = prefix.and_then(|prefix| prefix.split(bytes, bump)) else {
-            return buffer.parse(bytes, bump);
-        };
-        let document = buffer.parse(rest, bump)?;
-        Ok(document.with_member(ENVELOPE_KEY, members))
+        match prefix.and_then(|prefix| prefix.split(bytes, bump)) {
+            Some((rest, members)) => Ok((buffer.parse(rest, bump)?, Some(members))),
+            None => Ok((buffer.parse(bytes, bump)?, None)),
+        }
     }
 }
 

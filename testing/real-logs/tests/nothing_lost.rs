@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jsonschema::Validator;
+use mapping::Unwrapped;
 use ocsf::schema::Schema;
 use ocsf::validate::{Severity, validate_event};
 use ocsf::{TableBuilder, rows_to_json};
-use pipeline::Source;
+use pipeline::{ReadBuffer, Source};
 use real_logs::{Run, log_files, rows, shipped_source, transform};
 use serde_json::{Value, json};
 
@@ -278,11 +279,11 @@ fn events_of(input: &[u8]) -> Vec<Vec<u8>> {
 /// A raw event as the mapping sees it, and what became of it.
 fn map_line(source: &Source, line: &[u8]) -> (Value, Value) {
     let bump = bumpalo::Bump::new();
-    let mut document = sources::Document::parse(line, &bump).unwrap();
-    if let Some(fields) = &source.decode().text_fields {
-        fields.apply(&mut document);
-    }
-    let mapped = source.mapping().apply(&document, &bump).unwrap();
+    let document = sources::Document::parse(line, &bump).unwrap();
+    let mut events = Vec::new();
+    source.events(document, &mut ReadBuffer::default(), &bump, &mut |event, _| events.push(event));
+    let [Unwrapped::Event(document)] = &events[..] else { panic!("{events:?}") };
+    let mapped = source.mapping().apply(document, &bump).unwrap();
     let mut table = TableBuilder::new(source.mapping().tables()[mapped.table].shape.clone());
     table.append(&mapped.record);
     let row = rows_to_json(source.mapping().schema(), &table.finish().unwrap()).unwrap().remove(0);
