@@ -16,6 +16,10 @@ use crate::plan::{EventPlan, Expression, Table};
 use crate::steps::{Part, Run, StepsBuffer, Unwrapped};
 use crate::values::{AbsentTexts, Values};
 
+/// Key of `unmapped` for the names of a rendered message that also stand in lines that are part of a value; see
+/// [`Document::repeated_names`]. An event without such lines has no such key.
+pub const REPEATED_FIELDS: &str = "sluice.repeated_fields";
+
 /// A mapping config, ready to be applied. Made by [`Mapping::from_text`]; shared by all threads.
 #[derive(Debug)]
 pub struct Mapping {
@@ -210,6 +214,11 @@ impl Mapping {
         let account = plan.account.as_ref().and_then(|account| evaluation.values.peek_text(account));
         if self.automatic_unmapped {
             evaluation.collect_unmapped();
+        }
+        // After the raw fields: of equal keys the last counts, and the sender may have one that is called so.
+        let repeated = document.repeated_names();
+        if !repeated.is_empty() {
+            evaluation.record.add_unmapped(REPEATED_FIELDS, bump.alloc_str(&repeated.join(",")));
         }
         let Evaluation { mut record, problems, written, .. } = evaluation;
         shape.complete(&mut record);

@@ -20,7 +20,7 @@ mod time;
 mod time_format;
 mod unmapped;
 mod values;
-pub use apply::{Mapped, Mapping, Refusal};
+pub use apply::{Mapped, Mapping, REPEATED_FIELDS, Refusal};
 pub use eval::{MappingBuffer, Problem, ProblemKind, Written};
 pub use event_condition::EventCondition;
 pub use json_schema::json_schema;

@@ -144,6 +144,8 @@ pub struct Document<'a> {
     /// In preorder, never empty.
     nodes: Vec<Node<'a>>,
     notes: json::Notes,
+    /// Empty, which costs nothing, for nearly every document.
+    repeated_names: Vec<&'a str>,
 }
 
 /// The allocations of a document, kept between records.
@@ -176,7 +178,7 @@ impl DocumentBuffer {
     pub fn parse<'a>(&mut self, input: &'a [u8], bump: &'a Bump) -> Result<Document<'a>, DocumentError> {
         let mut nodes = self.take();
         match json::parse(input, bump, &mut nodes, &mut self.scratch) {
-            Ok(notes) => Ok(Document { nodes, notes }),
+            Ok(notes) => Ok(Document { nodes, notes, repeated_names: Vec::new() }),
             Err(error) => {
                 self.nodes = emptied(nodes);
                 Err(error)
@@ -294,11 +296,18 @@ impl<'a> Document<'a> {
         self.notes.replaced_surrogates
     }
 
-    /// How many lines of a rendered message named a field that had its line before; see
+    /// How many lines of a rendered message start with the name of a field and are part of a value; see
     /// [`TextFields`](crate::TextFields).
     #[must_use]
     pub fn repeated_fields(&self) -> usize {
         self.notes.repeated_fields
+    }
+
+    /// The names of these lines, each once: the fields that the message, read in another way, may have other values
+    /// for.
+    #[must_use]
+    pub fn repeated_names(&self) -> &[&'a str] {
+        &self.repeated_names
     }
 
     /// The subtree as JSON text. Numbers keep their text.
@@ -365,41 +374,35 @@ impl<'a> Document<'a> {
     /// A document from nodes built elsewhere in this crate.
     pub(crate) fn from_nodes(nodes: Vec<Node<'a>>) -> Self {
         debug_assert!(!nodes.is_empty(), "a document has a root");
-        Self { nodes, notes: json::Notes::default() }
+        Self { nodes, notes: json::Notes::default(), repeated_names: Vec::new() }
     }
 
     /// Other nodes, made from those of this document.
     pub(crate) fn with_nodes(&self, nodes: Vec<Node<'a>>) -> Self {
         debug_assert!(!nodes.is_empty(), "a document has a root");
-        Self { nodes, notes: self.notes }
+        Self { nodes, notes: self.notes, repeated_names: self.repeated_names.clone() }
     }
 
     pub(crate) fn node_mut(&mut self, at: u32) -> Option<&mut Node<'a>> {
         self.nodes.get_mut(at as usize)
     }
 
-    pub(crate) fn notes_mut(&mut self) -> &mut json::Notes {
-        &mut self.notes
+    /// Notes lines of a rendered message that name a field and are part of a value.
+    pub(crate) fn note_repeated(&mut self, lines: usize, names: Vec<&'a str>) {
+        self.notes.repeated_fields += lines;
+        self.repeated_names = names;
     }
 
     /// Puts an object where the leaf `node` is, with the string members that `fill` adds; ids after it move up by their
     /// number. False, and the document is as before, if there are none or the node is no leaf.
-    pub(crate) fn replace_with_object(
-        &mut self,
-        node: NodeId,
-        fill: impl FnOnce(&mut dyn FnMut(&'a str, &'a str)),
-    ) -> bool {
+    pub(crate) fn replace_with_object(&mut self, node: NodeId, fill: impl FnOnce(&mut Members<'_, 'a>)) -> bool {
         let at = node.index();
         if self.nodes.get(at).is_none_or(|leaf| leaf.end != node.0 + 1) {
             return false;
         }
         let before = self.nodes.len();
         // Members go to the end first and are rotated into place: their number is not known before.
-        let mut end = node.0 + 1;
-        fill(&mut |key, text| {
-            end += 1;
-            self.nodes.push(Node { key: Some(key), value: NodeValue::String(text), end, parent: node.0 });
-        });
+        fill(&mut Members { nodes: &mut self.nodes, before, parent: node.0 });
         let added = self.nodes.len() - before;
         if added == 0 {
             return false;
@@ -425,6 +428,27 @@ impl<'a> Document<'a> {
     #[inline]
     fn end(&self, node: NodeId) -> u32 {
         self.nodes.get(node.index()).map_or(node.0, |n| n.end)
+    }
+}
+
+/// The members of an object that is made of a leaf.
+pub(crate) struct Members<'d, 'a> {
+    nodes: &'d mut Vec<Node<'a>>,
+    /// How many nodes there were without them.
+    before: usize,
+    parent: u32,
+}
+
+impl<'a> Members<'_, 'a> {
+    #[inline]
+    pub(crate) fn add(&mut self, key: &'a str, text: &'a str) {
+        let end = self.parent + 2 + (self.nodes.len() - self.before) as u32;
+        self.nodes.push(Node { key: Some(key), value: NodeValue::String(text), end, parent: self.parent });
+    }
+
+    /// Takes all members back.
+    pub(crate) fn clear(&mut self) {
+        self.nodes.truncate(self.before);
     }
 }
 
@@ -635,9 +659,11 @@ mod tests {
             let mut document = Document::parse(br#"{"a":"t","b":{"c":"t","d":[1,{"e":2}]},"f":3}"#, &bump).unwrap();
             let path: Vec<&str> = path.split('.').collect();
             let node = document.find(&path).unwrap();
-            assert!(
-                document.replace_with_object(node, |add| [("x", "1"), ("y", "2")].iter().for_each(|(k, v)| add(k, v)))
-            );
+            assert!(document.replace_with_object(node, |members| {
+                members.add("cleared", "0");
+                members.clear();
+                [("x", "1"), ("y", "2")].iter().for_each(|(key, text)| members.add(key, text));
+            }));
             assert_eq!(document.to_json(NodeId::ROOT), expected);
             check_shape(&document);
         }

@@ -18,6 +18,7 @@ mod decode;
 mod decoders;
 mod delimited;
 mod document;
+mod field_order;
 mod framing;
 mod json;
 mod json_stream;

@@ -5,16 +5,18 @@
 //! write `$.Description.ProcessGuid`.
 //!
 //! A value may hold line breaks (a script as a command line), and what it holds is the attacker's to choose. So a line
-//! starts a field only if its name belongs to this event and was not seen before; any other line continues the value
-//! above it. A line whose name was seen before is either such a value or an attempt to look like a field, and is
-//! counted in [`Document::repeated_fields`]. No byte is lost: title, names and values in order, joined again, are the
-//! message.
+//! is a field only if it starts with a name of this event and stands where the event has that field; any other line
+//! continues the value above it. Which lines are fields is clear if all of them are in order, as in nearly every
+//! message; if not, [`EventFields::reading`] decides. A line that starts with a name and is no field is either such a
+//! value or an attempt to look like a field: it is counted in [`Document::repeated_fields`], and its name is in
+//! [`Document::repeated_names`]. No byte is lost: title, names and values in order, joined again, are the message.
 
 use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use crate::document::{Document, NodeValue};
+use crate::document::{Document, Members, NodeValue};
+use crate::field_order::{EventFields, Line, bit};
 use crate::words;
 
 /// Member that holds the title line of a message.
@@ -58,28 +60,38 @@ impl TextFields {
     pub fn apply(&self, document: &mut Document<'_>) -> bool {
         let Some(node) = document.find(&self.at) else { return false };
         let NodeValue::String(message) = document.value(node) else { return false };
-        let names =
-            document.find(&self.event_id).and_then(|id| document.value(id).text()).and_then(|id| self.names.of(id));
-        let mut fields = Fields::new(names);
-        if !document.replace_with_object(node, |add| fields.split(message, add)) {
-            return false;
+        let event =
+            document.find(&self.event_id).and_then(|id| document.value(id).text()).and_then(|id| self.names.0.get(id));
+        let mut repeated = Repeated::default();
+        let was_split = document.replace_with_object(node, |members| match event {
+            Some(event) => {
+                if !split_in_order(message, event, members) {
+                    members.clear();
+                    split_by_reading(message, event, members, &mut repeated);
+                }
+            }
+            None => split_generic(message, members, &mut repeated),
+        });
+        if repeated.lines > 0 {
+            document.note_repeated(repeated.lines, repeated.names);
         }
-        document.notes_mut().repeated_fields += fields.repeated;
-        true
+        was_split
     }
 }
 
 /// Field names by event id.
 ///
-/// An event without list is split by a generic rule: an identifier, a colon and a space at the start of a line.
+/// The names of an event are in the order of its message; that is what tells a field from a line of a value that looks
+/// like one. An event without list is split by a generic rule: an identifier, a colon and a space at the start of a
+/// line, each name once. There, any value can pretend to have later fields.
 #[derive(Clone, Debug, Default)]
-pub struct FieldNames(Arc<FxHashMap<String, Vec<String>>>);
+pub struct FieldNames(Arc<FxHashMap<String, EventFields>>);
 
 impl FieldNames {
     /// Names of the lists that come with Sluice, for [`FieldNames::shipped`].
     pub const SHIPPED: [&'static str; 1] = ["windows-sysmon"];
 
-    /// Lists from configuration.
+    /// Lists from configuration, each in the order of its event's message. A message may lack fields.
     ///
     /// # Errors
     /// If a list is longer than [`FIELD_LIMIT`], or a name is empty or holds a colon or a line break, which no line
@@ -88,37 +100,41 @@ impl FieldNames {
     where
         I: IntoIterator<Item = (String, Vec<String>)>,
     {
-        let lists: FxHashMap<String, Vec<String>> = lists.into_iter().collect();
-        for (event_id, names) in &lists {
+        let mut events = FxHashMap::default();
+        for (event_id, names) in lists {
             if names.len() > FIELD_LIMIT {
-                return Err(FieldNamesError::TooMany { event_id: event_id.clone(), count: names.len() });
+                return Err(FieldNamesError::TooMany { event_id, count: names.len() });
             }
             if let Some(name) = names.iter().find(|name| name.is_empty() || name.contains([':', '\r', '\n'])) {
-                return Err(FieldNamesError::BadName { event_id: event_id.clone(), name: name.clone() });
+                return Err(FieldNamesError::BadName { event_id, name: name.clone() });
             }
+            events.insert(event_id, EventFields::new(&[names]));
         }
-        Ok(Self(Arc::new(lists)))
+        Ok(Self(Arc::new(events)))
     }
 
     /// A list that comes with Sluice: `windows-sysmon` has the fields of every event of all schema versions from 2.0 to
-    /// 4.90, named as in its manifest.
+    /// 4.90, named and ordered as in the manifest of each.
     #[must_use]
     pub fn shipped(name: &str) -> Option<Self> {
         static SYSMON: OnceLock<FieldNames> = OnceLock::new();
         (name == "windows-sysmon").then(|| {
             SYSMON
                 .get_or_init(|| {
-                    let lists = serde_json::from_str(include_str!("../data/windows-sysmon-fields.json"));
-                    Self(Arc::new(lists.unwrap_or_default()))
+                    let versions: FxHashMap<String, Vec<Vec<String>>> =
+                        serde_json::from_str(include_str!("../data/windows-sysmon-fields.json")).unwrap_or_default();
+                    let events = versions.into_iter().map(|(id, versions)| (id, EventFields::new(&versions)));
+                    Self(Arc::new(events.collect()))
                 })
                 .clone()
         })
     }
 
-    /// The names of one event, in the order of its message.
+    /// The names of one event: those of its newest version in the order of the message, and among them those that only
+    /// older versions have.
     #[must_use]
     pub fn of(&self, event_id: &str) -> Option<&[String]> {
-        self.0.get(event_id).map(Vec::as_slice)
+        self.0.get(event_id).map(EventFields::names)
     }
 }
 
@@ -144,93 +160,191 @@ pub enum FieldNamesError {
     },
 }
 
-/// The fields of a message that were found.
-struct Fields<'a, 'n> {
-    names: Option<&'n [String]>,
-    /// Names that had their field, by place in `names`.
-    seen: u128,
-    /// The place in `names` that most likely comes next.
-    expected: usize,
-    /// Names that had their field, for the generic rule.
-    generic: Vec<&'a str>,
-    repeated: usize,
+/// Lines that start with the name of a field and are part of a value.
+#[derive(Debug, Default)]
+struct Repeated<'a> {
+    lines: usize,
+    /// Their names, each once.
+    names: Vec<&'a str>,
 }
 
-impl<'a, 'n> Fields<'a, 'n> {
-    fn new(names: Option<&'n [String]>) -> Self {
-        Self { names, seen: 0, expected: 0, generic: Vec::new(), repeated: 0 }
+impl<'a> Repeated<'a> {
+    fn add(&mut self, name: &'a str) {
+        self.lines += 1;
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
     }
+}
 
-    /// Gives `add` the title, if there is one, and the fields of a message in their order; nothing if it has no field.
-    fn split(&mut self, message: &'a str, add: &mut dyn FnMut(&'a str, &'a str)) {
-        let bytes = message.as_bytes();
-        let mut name = None;
-        // Where the value begins, and the line that is looked at.
-        let (mut value, mut line) = (0, 0);
-        while let Some(rest) = bytes.get(line..) {
-            let found = match self.names {
-                Some(names) => self.field_name(names, message, line, rest),
-                None => self.generic_name(message, line, rest),
-            };
-            let searched = found.map_or(0, str::len);
-            if let Some(found) = found {
-                let end = match bytes.get(..line) {
-                    Some([.., b'\r', b'\n']) => line - 2,
-                    Some([.., b'\n']) => line - 1,
-                    _ => line,
-                };
-                // An empty first line is a title too: a message that starts with a line break keeps it.
-                if line > 0 {
-                    add(name.unwrap_or(TITLE_KEY), message.get(value..end).unwrap_or_default());
-                }
-                name = Some(found);
-                let after = line + found.len() + 1;
-                value = after + usize::from(bytes.get(after) == Some(&b' '));
+/// Adds title and fields, if all lines that start with a name are in order and of one version. False, and some may have
+/// been added, if not.
+fn split_in_order<'a>(message: &'a str, event: &EventFields, members: &mut Members<'_, 'a>) -> bool {
+    let mut cutter = Cutter::new(message);
+    let (mut next, mut set) = (0, 0);
+    for line in Lines::new(message, event) {
+        if line.place < next {
+            return false;
+        }
+        next = line.place + 1;
+        set |= bit(line.place);
+        cutter.cut(line.at, name_length(event, line), members);
+    }
+    cutter.end(members);
+    event.are_of_one_version(set)
+}
+
+/// Adds title and fields of any message.
+#[cold]
+fn split_by_reading<'a>(
+    message: &'a str,
+    event: &EventFields,
+    members: &mut Members<'_, 'a>,
+    repeated: &mut Repeated<'a>,
+) {
+    let lines: Vec<Line> = Lines::new(message, event).collect();
+    let mut cutter = Cutter::new(message);
+    let mut fields = event.reading(&lines).into_iter().peekable();
+    let mut seen = 0;
+    for (at, line) in lines.into_iter().enumerate() {
+        let length = name_length(event, line);
+        if fields.next_if_eq(&at).is_some() {
+            cutter.cut(line.at, length, members);
+            continue;
+        }
+        // A set of names first, since a message may have very many such lines.
+        if seen & bit(line.place) == 0 {
+            seen |= bit(line.place);
+            repeated.names.push(message.get(line.at..line.at + length).unwrap_or_default());
+        }
+        repeated.lines += 1;
+    }
+    cutter.end(members);
+}
+
+/// Adds title and fields of a message of an event without list: each name's first line is a field.
+fn split_generic<'a>(message: &'a str, members: &mut Members<'_, 'a>, repeated: &mut Repeated<'a>) {
+    let bytes = message.as_bytes();
+    let mut cutter = Cutter::new(message);
+    let mut names: Vec<&'a str> = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..) {
+        if let Some(name) = generic_name(message, at, rest) {
+            if names.contains(&name) {
+                repeated.add(name);
+            } else if names.len() < FIELD_LIMIT {
+                names.push(name);
+                cutter.cut(at, name.len(), members);
             }
-            let Some(end) = words::find(bytes, line + searched, |word| words::equal(word, b'\n')) else { break };
-            line = end + 1;
         }
-        if let Some(name) = name {
-            add(name, message.get(value..).unwrap_or_default());
-        }
+        let Some(end) = line_end(bytes, at) else { break };
+        at = end + 1;
+    }
+    cutter.end(members);
+}
+
+fn generic_name<'a>(message: &'a str, at: usize, rest: &[u8]) -> Option<&'a str> {
+    let length = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
+    let name = message.get(at..at + length)?;
+    let starts = name.starts_with(|first: char| !first.is_ascii_digit())
+        && rest.get(length..).is_some_and(|rest| rest.starts_with(b": "));
+    starts.then_some(name)
+}
+
+/// The lines of a message that start with a name of the event: `Name: …` or, where the space at the end was trimmed,
+/// `Name:`.
+struct Lines<'m, 'n> {
+    message: &'m [u8],
+    names: &'n [String],
+    /// Where the next line starts, if there is one.
+    at: Option<usize>,
+    /// Place of the name that most likely comes next.
+    expected: usize,
+}
+
+impl<'m, 'n> Lines<'m, 'n> {
+    fn new(message: &'m str, event: &'n EventFields) -> Self {
+        Self { message: message.as_bytes(), names: event.names(), at: Some(0), expected: 0 }
     }
 
-    /// The name, if the line at the start of `rest` starts a field: `Name: …` or, where the space at the end was trimmed,
-    /// `Name:`.
+    /// Place of the name that the line at the start of `rest` starts with.
     #[inline]
-    fn field_name(&mut self, names: &[String], message: &'a str, line: usize, rest: &[u8]) -> Option<&'a str> {
+    fn place(&self, rest: &[u8]) -> Option<usize> {
         let starts = |name: &String| {
             let after = rest.strip_prefix(name.as_bytes());
             matches!(after, Some([b':', b' ' | b'\n', ..] | [b':', b'\r', b'\n', ..] | [b':'] | [b':', b'\r']))
         };
-        let place = match names.get(self.expected) {
-            Some(name) if starts(name) => self.expected,
-            _ => names.iter().position(starts)?,
-        };
-        let bit = 1u128.checked_shl(place as u32)?;
-        if self.seen & bit != 0 {
-            self.repeated += 1;
-            return None;
+        let (before, from) = self.names.split_at_checked(self.expected)?;
+        from.iter().position(starts).map(|place| self.expected + place).or_else(|| before.iter().position(starts))
+    }
+}
+
+impl Iterator for Lines<'_, '_> {
+    type Item = Line;
+
+    #[inline]
+    fn next(&mut self) -> Option<Line> {
+        loop {
+            let at = self.at?;
+            let place = self.place(self.message.get(at..)?);
+            let searched = place.and_then(|place| self.names.get(place)).map_or(0, String::len);
+            self.at = line_end(self.message, at + searched).map(|end| end + 1);
+            if let Some(place) = place {
+                self.expected = place + 1;
+                return Some(Line { at, place });
+            }
         }
-        self.seen |= bit;
-        self.expected = place + 1;
-        names.get(place).and_then(|name| message.get(line..line + name.len()))
+    }
+}
+
+/// Where the line break is that ends the line of a place.
+#[inline]
+fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
+    words::find(bytes, at, |word| words::equal(word, b'\n'))
+}
+
+#[inline]
+fn name_length(event: &EventFields, line: Line) -> usize {
+    event.names().get(line.place).map_or(0, String::len)
+}
+
+/// Cuts a message before the lines that are fields.
+struct Cutter<'a> {
+    message: &'a str,
+    /// Name of the field that was begun.
+    name: Option<&'a str>,
+    /// Where its value begins.
+    value: usize,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(message: &'a str) -> Self {
+        Self { message, name: None, value: 0 }
     }
 
-    fn generic_name(&mut self, message: &'a str, line: usize, rest: &[u8]) -> Option<&'a str> {
-        let length = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')?;
-        let name = message.get(line..line + length)?;
-        let starts = name.starts_with(|first: char| !first.is_ascii_digit())
-            && rest.get(length..).is_some_and(|rest| rest.starts_with(b": "));
-        if !starts || self.generic.len() >= FIELD_LIMIT {
-            return None;
+    /// Adds what stands before the line at `line`, which starts with a name of `length` bytes.
+    #[inline]
+    fn cut(&mut self, line: usize, length: usize, members: &mut Members<'_, 'a>) {
+        let bytes = self.message.as_bytes();
+        let end = match bytes.get(..line) {
+            Some([.., b'\r', b'\n']) => line - 2,
+            Some([.., b'\n']) => line - 1,
+            _ => line,
+        };
+        // An empty first line is a title too: a message that starts with a line break keeps it.
+        if line > 0 {
+            members.add(self.name.unwrap_or(TITLE_KEY), self.message.get(self.value..end).unwrap_or_default());
         }
-        if self.generic.contains(&name) {
-            self.repeated += 1;
-            return None;
+        self.name = self.message.get(line..line + length);
+        let after = line + length + 1;
+        self.value = after + usize::from(bytes.get(after) == Some(&b' '));
+    }
+
+    /// Adds the last field; nothing if there is none.
+    fn end(self, members: &mut Members<'_, 'a>) {
+        if let Some(name) = self.name {
+            members.add(name, self.message.get(self.value..).unwrap_or_default());
         }
-        self.generic.push(name);
-        Some(name)
     }
 }
 
@@ -274,6 +388,13 @@ mod tests {
     }
 
     #[test]
+    fn names_of_a_first_schema_are_fields() {
+        let message = "Process Create:\r\nIntegrityLevel: High\r\nHashType: SHA1\r\nHash: 01\r\nParentProcessId: 4";
+        let expected = r#"{"_title":"Process Create:","IntegrityLevel":"High","HashType":"SHA1","Hash":"01","ParentProcessId":"4"}"#;
+        assert_eq!(split("1", message), (expected.to_owned(), 0));
+    }
+
+    #[test]
     fn a_name_counts_once_and_its_repetition_is_noted() {
         let (json, repeated) = split("1", "T:\r\nUtcTime: 1\r\nCommandLine: x\r\nUtcTime: 2\r\nUser: u");
         assert_eq!(json, r#"{"_title":"T:","UtcTime":"1","CommandLine":"x\r\nUtcTime: 2","User":"u"}"#);
@@ -313,7 +434,8 @@ mod tests {
         assert!(names.of("8").unwrap().contains(&"SourceProcessGuid".to_owned()));
         assert!(names.of("10").unwrap().contains(&"SourceProcessGUID".to_owned()));
         assert!(FieldNames::shipped("other").is_none());
-        assert!(FieldNames::new(names.0.as_ref().clone()).is_ok());
+        let lists = names.0.iter().map(|(event, fields)| (event.clone(), fields.names().to_vec()));
+        assert!(FieldNames::new(lists).is_ok());
     }
 
     #[test]

@@ -72,6 +72,39 @@ fn the_parts_of_every_message_join_to_the_message() {
     }
 }
 
+/// None of these messages was made to mislead, so the first line with a name is its field.
+#[test]
+fn the_fields_of_every_message_are_the_first_lines_with_their_names() {
+    let fields = sysmon();
+    let (mut buffer, mut bump) = (DocumentBuffer::default(), Bump::new());
+    for file in ["sysmon-kinesis.ndjson.gz", "sysmon-kinesis-mordor-full.ndjson.gz"] {
+        let Some(lines) = lines(file) else { return };
+        for line in lines {
+            let mut document = buffer.parse(&line, &bump).unwrap();
+            let (message, event) = (text(&document, &["Description"]), text(&document, &["EventId"]));
+            let names = fields.names.of(event).unwrap();
+            let mut expected: Vec<(&str, String)> = Vec::new();
+            for line in message.split("\r\n") {
+                let name =
+                    names.iter().find(|name| line.strip_prefix(*name).is_some_and(|rest| rest.starts_with(": ")));
+                match name.filter(|name| expected.iter().all(|(seen, _)| seen != name)) {
+                    Some(name) => expected.push((name, line[name.len() + 2..].to_owned())),
+                    None if expected.is_empty() => expected.push((TITLE_KEY, line.to_owned())),
+                    None => expected.last_mut().unwrap().1.extend(["\r\n", line]),
+                }
+            }
+            assert!(fields.apply(&mut document), "{message}");
+            let parts = document.children(document.find(&["Description"]).unwrap());
+            let split: Vec<(&str, String)> = parts
+                .map(|part| (document.key(part).unwrap(), document.value(part).text().unwrap().to_owned()))
+                .collect();
+            assert_eq!(split, expected);
+            buffer.recycle(document);
+            bump.reset();
+        }
+    }
+}
+
 /// What is split from the message is what the host's own event log holds as data.
 #[test]
 fn the_fields_of_a_message_are_the_data_of_its_event() {

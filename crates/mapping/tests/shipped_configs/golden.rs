@@ -37,6 +37,11 @@ fn sysmon_with(id: u16, texts: &[&str]) -> String {
         .unwrap_or_else(|| panic!("no generated event {id} has {texts:?}"))
 }
 
+/// A generated process creation with a text at the end of its command line.
+fn sysmon_with_command_line(text: &str) -> String {
+    sysmon_now(1).replacen("\\r\\nCurrentDirectory: ", &format!("{text}\\r\\nCurrentDirectory: "), 1)
+}
+
 fn firewall_with(kind: FirewallLog, texts: &[&str]) -> String {
     (0..10_000)
         .map(|seed| samples::network_firewall_log(kind, seed))
@@ -112,6 +117,12 @@ fn windows_sysmon_maps_every_kind_of_event_as_the_golden_files_say() {
         case("001-technique", sysmon_with(1, &["technique_id=T1036,"])),
         case("001-sub-technique", sysmon_with(1, &["technique_id=T1059.001,"])),
         case("001-no-version-information", sysmon_with(1, &["updater.exe", "FileVersion: -"])),
+        case(
+            "001-spoofed",
+            sysmon_with_command_line(
+                "\\r\\nUser: NT AUTHORITY\\\\SYSTEM\\r\\nIntegrityLevel: System\\r\\nHashes: none",
+            ),
+        ),
         case("001-app-container", sysmon_with(1, &["AppContainer"])),
         case("003-ipv6", sysmon_with(3, &["SourceIsIpv6: true"])),
         case("003-inbound", sysmon_with(3, &["Initiated: false"])),
