@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use mapping::Mapping;
+use mapping::config::{Spanned, TextFieldNames, TextFieldsSpec};
 use mapping::diagnostic::{DIAGNOSTICS, SourceText};
 use mapping::operators::{CONDITIONS, Form, OPERATORS, ObjectForm, operator};
 use mapping::operators::{CONFIG, DECODE, DESTINATION, EVENT, FRAGMENT, OTHER, SELECT, TEXT_FIELDS, TIMESTAMP};
 use ocsf::{TableBuilder, rows_to_json};
 use serde_json::{Map, Value as Json, json};
-use sources::Document;
+use sources::{Document, FieldNames, TextFields};
 
 fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mapping-reference.md")
@@ -121,6 +122,7 @@ fn rewrite(text: &str) -> String {
 /// A mapping of the page, ready to be applied.
 struct Example {
     mapping: Mapping,
+    text_fields: Option<TextFields>,
     shows: Vec<String>,
 }
 
@@ -144,12 +146,17 @@ impl Example {
         let said: Vec<String> =
             checked.diagnostics.iter().map(|fault| fault.render(&SourceText::new("example", &text), false)).collect();
         assert!(said.is_empty(), "{}", said.join("\n"));
-        Example { mapping: Mapping::from_text(&text, &|_| None).unwrap(), shows }
+        let mapping = Mapping::from_text(&text, &|_| None).unwrap();
+        let text_fields = mapping.decode().text_fields.as_ref().map(text_fields);
+        Example { mapping, text_fields, shows }
     }
 
     fn run(&self, line: &str) -> Json {
         let bump = Bump::new();
-        let document = Document::parse(line.as_bytes(), &bump).unwrap();
+        let mut document = Document::parse(line.as_bytes(), &bump).unwrap();
+        if let Some(text_fields) = &self.text_fields {
+            text_fields.apply(&mut document);
+        }
         let mapped = match self.mapping.apply(&document, &bump) {
             Ok(mapped) => mapped,
             Err(refusal) => return json!({ "quarantine": refusal.code(), "message": refusal.to_string() }),
@@ -161,6 +168,15 @@ impl Example {
         let shown = self.shows.iter().filter_map(|name| Some((name.clone(), event.get(name)?.clone())));
         Json::Object(shown.filter(|(_, value)| !value.is_null()).collect())
     }
+}
+
+/// The rendered message of a config with names of its own.
+fn text_fields(spec: &TextFieldsSpec) -> TextFields {
+    let TextFieldNames::Inline(lists) = &spec.names else { panic!("the page's examples have names of their own") };
+    let names = |names: &[Spanned<String>]| names.iter().map(|name| name.value.clone()).collect();
+    let lists = lists.iter().map(|(id, list)| (id.value.clone(), names(list)));
+    let names = FieldNames::new(lists).unwrap();
+    TextFields { at: spec.at.value.clone(), event_id: spec.event_id.value.clone(), names }
 }
 
 /// A config that maps what the class requires, with constants.

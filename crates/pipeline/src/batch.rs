@@ -49,8 +49,8 @@ pub struct Counts {
     pub discarded: BTreeMap<String, u64>,
     /// Values that could not be written as the mapping wanted; they are in `unmapped`.
     pub problems: u64,
-    /// Lines of rendered messages that named a field which its message had before. They are in the value above them:
-    /// part of it, or written to look like a field. See [`sources::TextFields`].
+    /// Lines of rendered messages that start with the name of a field and are part of a value: a text with line breaks,
+    /// or one made to look like a field. See [`sources::TextFields`].
     pub repeated_fields: u64,
 }
 

@@ -90,6 +90,8 @@ pub(crate) struct Line {
     pub(crate) at: usize,
     /// Place of the name in [`EventFields::names`].
     pub(crate) place: usize,
+    /// Bytes of the name.
+    pub(crate) length: usize,
 }
 
 /// A reading with all lines that are not fields inside one value.
@@ -247,10 +249,10 @@ impl Block {
     }
 }
 
-/// The bit of a name in a set of names.
+/// The bit of a name in a set of names, of which there are at most [`FIELD_LIMIT`].
 #[inline]
 pub(crate) fn bit(place: usize) -> u128 {
-    1u128.checked_shl(place as u32).unwrap_or(0)
+    1u128.wrapping_shl(place as u32)
 }
 
 /// For each line the length of the longest sequence that is in order and ends there.

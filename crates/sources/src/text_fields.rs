@@ -188,7 +188,7 @@ fn split_in_order<'a>(message: &'a str, event: &EventFields, members: &mut Membe
         }
         next = line.place + 1;
         set |= bit(line.place);
-        cutter.cut(line.at, name_length(event, line), members);
+        cutter.cut(line.at, line.length, members);
     }
     cutter.end(members);
     event.are_of_one_version(set)
@@ -207,15 +207,14 @@ fn split_by_reading<'a>(
     let mut fields = event.reading(&lines).into_iter().peekable();
     let mut seen = 0;
     for (at, line) in lines.into_iter().enumerate() {
-        let length = name_length(event, line);
         if fields.next_if_eq(&at).is_some() {
-            cutter.cut(line.at, length, members);
+            cutter.cut(line.at, line.length, members);
             continue;
         }
         // A set of names first, since a message may have very many such lines.
         if seen & bit(line.place) == 0 {
             seen |= bit(line.place);
-            repeated.names.push(message.get(line.at..line.at + length).unwrap_or_default());
+            repeated.names.push(message.get(line.at..line.at + line.length).unwrap_or_default());
         }
         repeated.lines += 1;
     }
@@ -267,15 +266,18 @@ impl<'m, 'n> Lines<'m, 'n> {
         Self { message: message.as_bytes(), names: event.names(), at: Some(0), expected: 0 }
     }
 
-    /// Place of the name that the line at the start of `rest` starts with.
+    /// Place and length of the name that the line at the start of `rest` starts with.
     #[inline]
-    fn place(&self, rest: &[u8]) -> Option<usize> {
+    fn place(&self, rest: &[u8]) -> Option<(usize, usize)> {
         let starts = |name: &String| {
             let after = rest.strip_prefix(name.as_bytes());
             matches!(after, Some([b':', b' ' | b'\n', ..] | [b':', b'\r', b'\n', ..] | [b':'] | [b':', b'\r']))
         };
         let (before, from) = self.names.split_at_checked(self.expected)?;
-        from.iter().position(starts).map(|place| self.expected + place).or_else(|| before.iter().position(starts))
+        let find = |names: &[String], first: usize| {
+            names.iter().position(starts).and_then(|at| Some((first + at, names.get(at)?.len())))
+        };
+        find(from, self.expected).or_else(|| find(before, 0))
     }
 }
 
@@ -286,12 +288,12 @@ impl Iterator for Lines<'_, '_> {
     fn next(&mut self) -> Option<Line> {
         loop {
             let at = self.at?;
-            let place = self.place(self.message.get(at..)?);
-            let searched = place.and_then(|place| self.names.get(place)).map_or(0, String::len);
-            self.at = line_end(self.message, at + searched).map(|end| end + 1);
-            if let Some(place) = place {
+            let found = self.place(self.message.get(at..)?);
+            let length = found.map_or(0, |(_, length)| length);
+            self.at = line_end(self.message, at + length).map(|end| end + 1);
+            if let Some((place, length)) = found {
                 self.expected = place + 1;
-                return Some(Line { at, place });
+                return Some(Line { at, place, length });
             }
         }
     }
@@ -301,11 +303,6 @@ impl Iterator for Lines<'_, '_> {
 #[inline]
 fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     words::find(bytes, at, |word| words::equal(word, b'\n'))
-}
-
-#[inline]
-fn name_length(event: &EventFields, line: Line) -> usize {
-    event.names().get(line.place).map_or(0, String::len)
 }
 
 /// Cuts a message before the lines that are fields.
