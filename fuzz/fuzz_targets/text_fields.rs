@@ -1,4 +1,5 @@
-//! Rendered messages: no piece of one is lost or moved. The first byte chooses the event.
+//! Rendered messages: no piece of one is lost or moved, and a text in the data of a registry value changes no other
+//! field. The first byte chooses the event.
 
 #![no_main]
 
@@ -6,8 +7,13 @@ use bumpalo::Bump;
 use libfuzzer_sys::fuzz_target;
 use sources::{Document, FieldNames, NodeValue, TITLE_KEY, TextFields};
 
+/// The fields of a registry event in the order of its message. Its data is the easiest to fill with text.
+const REGISTRY_EVENT: [&str; 9] =
+    ["RuleName", "EventType", "UtcTime", "ProcessGuid", "ProcessId", "Image", "TargetObject", "Details", "User"];
+
 fuzz_target!(|input: (u8, &str)| {
     let (event, message) = input;
+    text_changes_no_other_field(message);
     let fields = TextFields {
         at: vec!["d".to_owned()],
         event_id: vec!["id".to_owned()],
@@ -39,3 +45,22 @@ fuzz_target!(|input: (u8, &str)| {
     }
     assert!(rest.is_empty());
 });
+
+fn text_changes_no_other_field(text: &str) {
+    let value = |name: &str| if name == "Details" { format!("x{text}.") } else { "real".to_owned() };
+    let lines: Vec<String> = REGISTRY_EVENT.iter().map(|name| format!("{name}: {}", value(name))).collect();
+    let fields = TextFields {
+        at: vec!["d".to_owned()],
+        event_id: vec!["id".to_owned()],
+        names: FieldNames::shipped("windows-sysmon").expect("is shipped"),
+    };
+    let json = serde_json::json!({"id": 13, "d": lines.join("\r\n")}).to_string();
+    let bump = Bump::new();
+    let mut document = Document::parse(json.as_bytes(), &bump).expect("was written by serde_json");
+    assert!(fields.apply(&mut document));
+    for name in REGISTRY_EVENT {
+        let node = document.find(&["d", name]).expect("is a field");
+        assert_eq!(document.value(node).text(), Some(value(name).as_str()));
+    }
+    assert_eq!(document.repeated_fields() > 0, !document.repeated_names().is_empty());
+}

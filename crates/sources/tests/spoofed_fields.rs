@@ -283,6 +283,18 @@ fn two_texts_in_one_message_leave_the_fields_outside_them_alone() {
     assert_eq!(split.names, ["User", "IntegrityLevel", "Image"]);
 }
 
+/// The last line alone does not make a complete message one that was cut.
+#[test]
+fn two_texts_do_not_hide_what_is_between_them() {
+    let version = &lists()["1"][1];
+    let place = |name: &str| version.iter().position(|known| known == name).unwrap();
+    assert_eq!(place("ParentCommandLine"), version.len() - 1);
+    let mut fields = values(version, place("CommandLine"), "a\nUser: b");
+    fields[place("ParentCommandLine")].1 = "x\nCurrentDirectory: y".to_owned();
+    let split = split("1", &message(true, &fields, "\n"));
+    assert_eq!((split.fields, split.repeated), (fields, 2));
+}
+
 #[test]
 fn a_cut_message_keeps_the_fields_it_still_has() {
     let version = &lists()["1"][0];
