@@ -137,6 +137,10 @@ impl Trouble {
         let why = match (problem.kind, scalar) {
             (ProblemKind::Type, Some(scalar)) => format!("is not of type {}", scalar.name()),
             (ProblemKind::Type, None) => "is of another type".to_owned(),
+            (ProblemKind::Incomplete, _) => {
+                let breach = problem.breach.as_ref().map(|breach| format!(": {breach}"));
+                format!("is left out{}", breach.unwrap_or_default())
+            }
             _ => "has no place in OCSF".to_owned(),
         };
         Self { attribute: problem.attribute.clone(), value: problem.value.clone(), why }

@@ -12,7 +12,7 @@ use crate::config::{Config, DecodeSpec, UnmappedMode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Evaluation, MappingBuffer, Problem, Written};
 use crate::lint::check;
-use crate::plan::{EventPlan, Expression, Table};
+use crate::plan::{EventPlan, Table};
 use crate::steps::{Part, Run, StepsBuffer, Unwrapped};
 use crate::values::{AbsentTexts, Values};
 
@@ -196,6 +196,22 @@ impl Mapping {
         bump: &'a Bump,
         explain: bool,
     ) -> Result<Mapped<'a>, Refusal> {
+        match self.attempt(buffer, document, bump, explain, false) {
+            // Once more, with an account of what was written where: so that only such a record pays for it.
+            Err(Refusal::Invalid(_)) => self.attempt(buffer, document, bump, explain, true),
+            done => done,
+        }
+    }
+
+    /// Maps one raw event; with `repair`, without what is optional and breaks the schema.
+    fn attempt<'a>(
+        &'a self,
+        buffer: &mut MappingBuffer,
+        document: &Document<'a>,
+        bump: &'a Bump,
+        explain: bool,
+        repair: bool,
+    ) -> Result<Mapped<'a>, Refusal> {
         let plan = &self.plan;
         let MappingBuffer { record: memory, slots, reads, consumed } = buffer;
         plan.paths.fill(document, slots);
@@ -206,15 +222,22 @@ impl Mapping {
         let mut evaluation = Evaluation::new(values, consumed, shape, record);
         evaluation.automatic_unmapped = self.automatic_unmapped;
         evaluation.written = explain.then(Vec::new);
+        if repair {
+            evaluation.keep_ledger();
+        }
         evaluation.run(&event.steps, Scope::EVENT);
         for (key, value) in &event.unmapped {
             evaluation.keep(key, value);
         }
         let time = self.time(&mut evaluation, event)?;
         let account = plan.account.as_ref().and_then(|account| evaluation.values.peek_text(account));
+        if repair {
+            evaluation.leave_out().map_err(Refusal::Invalid)?;
+        }
         if self.automatic_unmapped {
             evaluation.collect_unmapped();
         }
+        evaluation.join_unmapped();
         // After the raw fields: of equal keys the last counts, and the sender may have one that is called so.
         let repeated = document.repeated_names();
         if !repeated.is_empty() {
@@ -255,14 +278,9 @@ impl Mapping {
         }
         let fallback = self.plan.time.as_ref().and_then(|time| evaluation.peek_time(time));
         let time = fallback.ok_or_else(|| {
-            let attribute = evaluation.problems.iter().find(|problem| problem.attribute == "time");
-            let tried = attribute.map(|problem| problem.value.clone());
-            let field = match &self.plan.time {
-                Some(Expression::Timestamp(timestamp)) => evaluation.values.peek_text(&timestamp.0).map(str::to_owned),
-                _ => None,
-            };
-            Refusal::NoTime(match tried.or(field) {
-                Some(text) => format!("`{text}`"),
+            let tried = evaluation.problems.iter().find(|problem| problem.attribute == "time");
+            Refusal::NoTime(match tried {
+                Some(problem) => format!("`{}`", problem.value),
                 None => "the field is not there".to_owned(),
             })
         })?;

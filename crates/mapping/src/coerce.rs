@@ -11,7 +11,7 @@ use ocsf::schema::ScalarType;
 use sources::{Document, NodeId, NodeValue};
 
 use crate::plan::Target;
-use crate::time::read_any;
+use crate::time::{has_date, read_any};
 
 /// A value on its way from a document to a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,7 +100,7 @@ pub(crate) fn coerce<'a>(raw: Raw<'a>, target: &Target, document: &Document<'a>,
         }
         ScalarType::Long => integer(raw, target).map(Cell::Integer),
         ScalarType::Timestamp | ScalarType::Datetime => match raw {
-            Raw::Instant(value) | Raw::Integer(value) => Some(Cell::Integer(value)),
+            Raw::Instant(value) | Raw::Integer(value) => has_date(value).then_some(Cell::Integer(value)),
             other => read_any(other.text(bump)?).map(Cell::Integer),
         },
         ScalarType::Float => match raw {

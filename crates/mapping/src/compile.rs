@@ -105,7 +105,7 @@ pub(crate) fn compile(config: &Config, schema: &'static Schema) -> Result<Plan, 
     let account = config.account.as_ref().map(|account| compiler.value(account)).transpose()?;
     let time = config.timestamp.as_ref().map(|timestamp| {
         let formats = timestamp.formats.iter().map(|format| format.value.clone());
-        Ok(Expression::Timestamp(Box::new((compiler.value(&timestamp.field)?, TimeReader::new(formats)))))
+        Ok(time_of(compiler.value(&timestamp.field)?, &TimeReader::new(formats)))
     });
     let time = time.transpose()?;
     let event_of_key =
@@ -614,7 +614,7 @@ impl<'c> Compiler<'c> {
             }
             Value::Timestamp(operator) => {
                 let formats = operator.formats.iter().map(|format| format.value.clone());
-                Expression::Timestamp(Box::new((self.value(&operator.value)?, TimeReader::new(formats))))
+                time_of(self.value(&operator.value)?, &TimeReader::new(formats))
             }
             Value::Regex(operator) => {
                 let regex = pattern(&operator.pattern)?;
@@ -722,6 +722,21 @@ impl<'c> Compiler<'c> {
 
     fn conditions(&mut self, conditions: &[Spanned<AstCondition>]) -> Result<Vec<Condition>, Fault> {
         conditions.iter().map(|condition| self.condition(condition)).collect()
+    }
+}
+
+/// The time that a value says; of several alternatives, the first that can be read.
+fn time_of(value: Expression, reader: &TimeReader) -> Expression {
+    match value {
+        Expression::First(alternatives) => {
+            Expression::First(alternatives.into_iter().map(|value| time_of(value, reader)).collect())
+        }
+        Expression::When(plan) => {
+            let (condition, then, otherwise) = *plan;
+            Expression::When(Box::new((condition, time_of(then, reader), time_of(otherwise, reader))))
+        }
+        Expression::Absent => Expression::Absent,
+        value => Expression::Timestamp(Box::new((value, reader.clone()))),
     }
 }
 

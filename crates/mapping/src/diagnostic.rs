@@ -99,9 +99,12 @@ diagnostics::diagnostics! {
     W110 NotInEnumeration Warning "a value that the enumeration of its attribute does not have"
         "It is kept in `unmapped` whenever it is chosen. The help line lists the values and their captions.";
     W111 RequiredNotSet Warning "a required attribute that is never set"
-        "Records in which its object is there are quarantined as `invalid`.";
+        "An optional object is left out of the record: what was read for it is kept in `unmapped` and counted as a \
+         problem. If the event itself requires the object, the record is quarantined as `invalid`.";
     W112 ConstraintNotMet Warning "a constraint over several attributes that cannot be met"
-        "Records in which the object is there are quarantined as `invalid`.";
+        "An optional object is left out of the record: what was read for it is kept in `unmapped` and counted as a \
+         problem. If the event itself requires the object, the record is quarantined as `invalid`. Of attributes that \
+         exclude each other, only the first is kept.";
     W113 DerivedContradicted Warning "an attribute that Sluice derives is written with another value"
         "The derived value wins. Remove the line.";
     W114 UnknownEnumId Warning "a required enumeration that nothing sets"
@@ -126,7 +129,13 @@ diagnostics::diagnostics! {
     W123 ProfileNotSatisfied Warning "a profile is declared, but an attribute that it requires is never set"
         "The profile is left out of `metadata.profiles`. Map the attribute, or do not declare the profile.";
     W124 ObservableOfNothing Warning "an observable that names no attribute of its class"
-        "Records in which it is there are quarantined as `invalid`. Write the path of the attribute that holds the value.";
+        "It is left out of the record, and what was read for it is kept in `unmapped`. Write the path of the attribute that \
+         holds the value.";
+    W125 IncompleteObject Warning "an object that can lack what OCSF requires of it"
+        "The object is left out of such a record, unless the event itself requires it: then the record is quarantined as \
+         `invalid`. What was read for the object is kept in `unmapped` and counted as a problem. Fields of one raw object, \
+         and of those around it, are taken to come together; a field of another one, or a part that an operator may not \
+         find, can be absent.";
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use bumpalo::collections::Vec as BumpVec;
 use ocsf::schema::Enumeration;
-use ocsf::{Cell, Record, RecordBuffer, Scope, Shape};
+use ocsf::{Breach, Cell, CellId, Record, RecordBuffer, Scope, Shape};
 use sources::NodeId;
 
 use crate::coerce::{Raw, coerce};
@@ -24,6 +24,8 @@ pub struct Problem {
     pub value: String,
     /// Why it was not written.
     pub kind: ProblemKind,
+    /// What OCSF demands that the value does not meet, if the kind is [`ProblemKind::Incomplete`].
+    pub breach: Option<Breach>,
 }
 
 /// Why a value was not written.
@@ -34,6 +36,8 @@ pub enum ProblemKind {
     Type,
     /// OCSF has no such attribute, or it cannot hold such a value.
     NoPlace,
+    /// It is of an optional object that is incomplete, or of an attribute that this event must not have.
+    Incomplete,
 }
 
 /// One value that was written: for `sluice map`.
@@ -73,9 +77,20 @@ pub(crate) struct Evaluation<'m, 'a> {
     pub(crate) written: Option<Vec<Written>>,
     /// Whether raw fields that nothing consumed go to `unmapped` by themselves.
     pub(crate) automatic_unmapped: bool,
-    /// What the text was read from that the current element is a part of; filled only for `written`.
+    /// What the text was read from that the current element is a part of; filled only for `written` and `ledger`.
     split_from: &'a [NodeId],
     consumed: &'m mut Vec<bool>,
+    /// What each value was made from; kept only to repair a record.
+    ledger: Option<Vec<LedgerEntry<'a>>>,
+}
+
+/// A value of the raw event that was written.
+struct LedgerEntry<'a> {
+    cell: CellId,
+    attribute: ocsf::NodeId,
+    value: Raw<'a>,
+    /// The raw nodes it was made from.
+    from: &'a [NodeId],
 }
 
 /// One element of an array of objects that is about to be made.
@@ -104,7 +119,63 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             automatic_unmapped: true,
             split_from: &[],
             consumed,
+            ledger: None,
         }
+    }
+
+    /// Notes from here on what is written where, which [`Evaluation::leave_out`] needs.
+    pub(crate) fn keep_ledger(&mut self) {
+        self.ledger = Some(Vec::new());
+    }
+
+    /// Leaves out of the record what is optional and breaks the schema. What was read for it counts as not mapped again.
+    ///
+    /// # Errors
+    /// What is wrong if that does not help.
+    #[cold]
+    pub(crate) fn leave_out(&mut self) -> Result<(), Breach> {
+        let ledger = self.ledger.take().unwrap_or_default();
+        let left_out = self.shape.leave_out(&mut self.record, ledger.iter().map(|entry| entry.cell))?;
+        let mut values = vec![serde_json::Map::new(); left_out.omissions().len()];
+        let mut gone = Vec::new();
+        for entry in &ledger {
+            let Some(omission) = left_out.omission_of(entry.cell) else { continue };
+            for node in entry.from {
+                self.mark(*node, false);
+            }
+            // An array of objects has no value of its own.
+            let Some(text) = entry.value.json_text(self.values.document, self.values.bump) else { continue };
+            let path = self.shape.path(entry.attribute);
+            if !self.automatic_unmapped {
+                self.record.add_unmapped(self.values.bump.alloc_str(&path), text);
+            }
+            let below = left_out.omissions().get(omission).and_then(|omission| path.strip_prefix(&omission.path));
+            let name = below.unwrap_or(&path).trim_start_matches('.').to_owned();
+            if let Some(values) = values.get_mut(omission) {
+                values.insert(name, text.into());
+            }
+            gone.push((path, text));
+        }
+        if let Some(written) = &mut self.written {
+            for (path, text) in gone {
+                let at = written.iter().position(|written| written.attribute == path && written.value == text);
+                at.map(|at| written.remove(at));
+            }
+        }
+        for (omission, values) in left_out.omissions().iter().zip(values) {
+            let value = match values.get("") {
+                Some(serde_json::Value::String(text)) => text.clone(),
+                _ => serde_json::Value::Object(values).to_string(),
+            };
+            let breach = Some(omission.breach.clone());
+            self.problems.push(Problem {
+                attribute: omission.path.clone(),
+                value,
+                kind: ProblemKind::Incomplete,
+                breach,
+            });
+        }
+        Ok(())
     }
 
     /// Runs steps on a scope; whether any of them wrote a value of the raw event.
@@ -141,6 +212,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
         let before = self.values.reads.len();
         let raw = self.values.value(&assignment.value);
+        if !self.values.unreadable.is_empty() {
+            self.note_unreadable(&self.shape.path(assignment.node));
+        }
         if raw.is_absent() {
             self.values.reads.truncate(before);
             return false;
@@ -151,12 +225,70 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             self.assign_one(assignment, scope, raw)
         };
         if done {
-            self.note_written(assignment, raw, before);
-            self.consume(before);
-        } else {
-            self.note_problem(self.shape.path(assignment.node), raw, ProblemKind::Type, before);
+            self.wrote(assignment, scope, raw, before);
+            return assignment.is_raw;
         }
-        done && assignment.is_raw
+        match self.alternatives(&assignment.value) {
+            Some(alternatives) if !assignment.target.is_list && assignment.caption_of.is_none() => {
+                self.values.reads.truncate(before);
+                self.assign_first_that_fits(assignment, scope, alternatives)
+            }
+            _ => {
+                self.note_problem(self.shape.path(assignment.node), raw, ProblemKind::Type, before);
+                false
+            }
+        }
+    }
+
+    fn wrote(&mut self, assignment: &'a Assignment, scope: Scope, raw: Raw<'a>, before: usize) {
+        self.note_written(assignment, raw, before);
+        if self.ledger.is_some() && assignment.is_raw {
+            self.note_in_ledger(scope.cell_id(assignment.node), assignment.node, raw, before);
+        }
+        self.consume(before);
+    }
+
+    /// The alternatives of a `$first` that is the whole value of an attribute, perhaps in a branch of `$when`.
+    fn alternatives(&mut self, value: &'a Expression) -> Option<&'a [Expression]> {
+        match value {
+            Expression::First(alternatives) => Some(alternatives),
+            Expression::When(plan) => {
+                let branch = if self.values.holds(&plan.0) { &plan.1 } else { &plan.2 };
+                self.alternatives(branch)
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes the first alternative that fits the attribute; those before it are problems.
+    #[cold]
+    fn assign_first_that_fits(
+        &mut self,
+        assignment: &'a Assignment,
+        scope: Scope,
+        alternatives: &'a [Expression],
+    ) -> bool {
+        for alternative in alternatives {
+            if let Some(inner) = self.alternatives(alternative) {
+                if self.assign_first_that_fits(assignment, scope, inner) {
+                    return true;
+                }
+                continue;
+            }
+            let before = self.values.reads.len();
+            let raw = self.values.value(alternative);
+            // It was noted when all alternatives were tried at once.
+            self.values.unreadable.clear();
+            if raw.is_absent() {
+                self.values.reads.truncate(before);
+            } else if self.assign_one(assignment, scope, raw) {
+                self.wrote(assignment, scope, raw, before);
+                return assignment.is_raw;
+            } else {
+                self.note_problem(self.shape.path(assignment.node), raw, ProblemKind::Type, before);
+            }
+        }
+        false
     }
 
     fn assign_one(&mut self, assignment: &Assignment, scope: Scope, raw: Raw<'a>) -> bool {
@@ -200,17 +332,21 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         self.gather(&list.items, &mut bodies);
         let start = self.record.open_list(self.shape, list.node, bodies.len());
         let mut len = 0;
+        let mut from_event = false;
         let mut group_failed = false;
         for (at, body) in bodies.iter().enumerate() {
             let outer = self.split_from;
             if let Some(element) = body.element {
                 self.values.enter(element);
-                if self.written.is_some() && matches!(element, Element::Value(_)) {
+                let is_noted = self.written.is_some() || self.ledger.is_some();
+                if is_noted && matches!(element, Element::Value(_)) {
                     self.split_from = bodies[at..].iter().find_map(|body| body.held).unwrap_or_default();
                 }
             }
             let cells = self.record.element(self.shape, list.node, start, len);
-            let wrote = self.run(&body.plan.steps, cells) || body.plan.is_constant;
+            let wrote_raw = self.run(&body.plan.steps, cells);
+            let wrote = wrote_raw || body.plan.is_constant;
+            from_event |= wrote_raw;
             if !wrote {
                 self.record.clear_element(self.shape, list.node, cells);
             }
@@ -229,6 +365,10 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             }
         }
         self.record.close_list(scope, list.node, start, len);
+        if let Some(ledger) = self.ledger.as_mut().filter(|_| from_event) {
+            let (cell, attribute) = (scope.cell_id(list.node), list.node);
+            ledger.push(LedgerEntry { cell, attribute, value: Raw::Absent, from: &[] });
+        }
         len > 0
     }
 
@@ -264,6 +404,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     fn misplaced(&mut self, path: &'a str, value: &'a Expression) {
         let before = self.values.reads.len();
         let raw = self.values.value(value);
+        self.note_unreadable(path);
         if raw.is_absent() {
             self.values.reads.truncate(before);
             return;
@@ -278,7 +419,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     /// A keyed value of `unmapped` that the config names.
     pub(crate) fn keep(&mut self, key: &'a str, value: &'a Expression) {
         let before = self.values.reads.len();
-        if let Some(text) = self.values.value(value).json_text(self.values.document, self.values.bump) {
+        let raw = self.values.value(value);
+        self.note_unreadable(key);
+        if let Some(text) = raw.json_text(self.values.document, self.values.bump) {
             self.record.add_unmapped(key, text);
             self.consume(before);
         } else {
@@ -286,10 +429,26 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
+    /// Counts the times that could not be read on the way to a value. Those of raw fields are still to be mapped.
+    fn note_unreadable(&mut self, attribute: &str) {
+        for (raw, is_field) in std::mem::take(&mut self.values.unreadable) {
+            let text = raw.json_text(self.values.document, self.values.bump).unwrap_or_default();
+            if !is_field || !self.automatic_unmapped {
+                self.record.add_unmapped(self.values.bump.alloc_str(attribute), text);
+            }
+            self.problem(attribute.to_owned(), text, ProblemKind::Type);
+        }
+    }
+
+    fn problem(&mut self, attribute: String, value: &str, kind: ProblemKind) {
+        self.problems.push(Problem { attribute, value: value.to_owned(), kind, breach: None });
+    }
+
     /// The event's time from the config's `timestamp`, without counting what it reads as mapped.
     pub(crate) fn peek_time(&mut self, value: &'a Expression) -> Option<i64> {
         let before = self.values.reads.len();
         let raw = self.values.value(value);
+        self.note_unreadable("time");
         let from = self.values.reads[before..].iter().map(|node| raw_path(self.values.document, *node));
         if let (Raw::Instant(time), Some(written)) = (raw, &mut self.written) {
             written.push(Written { attribute: "time".to_owned(), from: from.collect(), value: time.to_string() });
@@ -325,7 +484,15 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         if (!is_raw && kind == ProblemKind::Type) || (is_raw && !self.automatic_unmapped) {
             self.record.add_unmapped(self.values.bump.alloc_str(&attribute), text);
         }
-        self.problems.push(Problem { attribute, value: text.to_owned(), kind });
+        self.problem(attribute, text, kind);
+    }
+
+    fn note_in_ledger(&mut self, cell: CellId, attribute: ocsf::NodeId, value: Raw<'a>, before: usize) {
+        let reads = &self.values.reads[before..];
+        let from = if reads.is_empty() { self.split_from } else { self.values.bump.alloc_slice_copy(reads) };
+        if let Some(ledger) = &mut self.ledger {
+            ledger.push(LedgerEntry { cell, attribute, value, from });
+        }
     }
 
     fn consume(&mut self, before: usize) {
@@ -337,9 +504,14 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     }
 
     fn consume_node(&mut self, node: NodeId) {
+        self.mark(node, true);
+    }
+
+    /// Marks a node and all below it as mapped, or as not mapped.
+    fn mark(&mut self, node: NodeId, is_mapped: bool) {
         let subtree = self.values.document.subtree(node);
         if let Some(consumed) = self.consumed.get_mut(subtree.start as usize..subtree.end as usize) {
-            consumed.fill(true);
+            consumed.fill(is_mapped);
         }
     }
 
@@ -347,5 +519,10 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     pub(crate) fn collect_unmapped(&mut self) {
         let Values { document, bump, absent, .. } = self.values;
         unmapped::collect(document, bump, absent, self.consumed, |path, text| self.record.add_unmapped(path, text));
+    }
+
+    /// Makes one text of the values that are unmapped under one key.
+    pub(crate) fn join_unmapped(&mut self) {
+        self.record.join_unmapped(|values| unmapped::joined(values.iter().map(|(_, value)| *value), self.values.bump));
     }
 }

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod literals;
+mod presence;
 mod values;
 
 use std::collections::HashSet;

@@ -10,13 +10,18 @@ use crate::config::{EpochUnit, TimeFormat};
 /// is the year 5138 in its unit, so no plausible event time is taken for another unit.
 const SECONDS_BELOW: f64 = 1e11;
 
+/// Whether an instant lies in the years 0 to 9999: those that RFC 3339, and so the lake, can write.
+pub(crate) fn has_date(instant: i64) -> bool {
+    (-62_167_219_200_000..253_402_300_800_000).contains(&instant)
+}
+
 static ISO_8601: DateTimeParser = DateTimeParser::new();
 
 /// Reads an instant in the first of several formats that fits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TimeReader(Vec<Format>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Format {
     Pattern { pattern: String, plain: Option<PlainPattern> },
     Epoch(EpochUnit),
@@ -41,7 +46,7 @@ impl TimeReader {
 
     /// Milliseconds since 1970-01-01T00:00:00Z; a text without an offset is UTC.
     pub(crate) fn read(&self, text: &str) -> Option<i64> {
-        self.0.iter().find_map(|format| match format {
+        let mut instants = self.0.iter().filter_map(|format| match format {
             Format::Pattern { pattern, plain } => {
                 let plain = plain.as_ref().and_then(|plain| plain.read(text));
                 plain.or_else(|| read_pattern(pattern, text))
@@ -49,13 +54,14 @@ impl TimeReader {
             Format::Epoch(unit) => read_epoch(text, *unit),
             Format::Iso8601 => read_iso_8601(text),
             Format::Auto => read_any(text),
-        })
+        });
+        instants.find(|instant| has_date(*instant))
     }
 }
 
 /// A pattern for texts in the plain form: `2020-10-05 20:43:58.350`, with whatever stands between date and time, perhaps
 /// without a fraction, perhaps with a `Z`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct PlainPattern {
     between: u8,
     has_fraction: bool,
@@ -182,9 +188,9 @@ pub(crate) fn read_any(text: &str) -> Option<i64> {
             m if m < SECONDS_BELOW * 1e6 => EpochUnit::Microseconds,
             _ => EpochUnit::Nanoseconds,
         };
-        return read_epoch(text, unit);
+        return read_epoch(text, unit).filter(|instant| has_date(*instant));
     }
-    read_iso_8601(text)
+    read_iso_8601(text).filter(|instant| has_date(*instant))
 }
 
 fn read_iso_8601(text: &str) -> Option<i64> {

@@ -87,6 +87,18 @@ fn write_path<'a>(document: &Document<'a>, node: NodeId, write: &mut impl FnMut(
     in_array
 }
 
+/// Several texts as the one under their common path.
+pub(crate) fn joined<'a>(texts: impl Iterator<Item = &'a str>, bump: &'a Bump) -> &'a str {
+    let mut all = BumpString::new_in(bump);
+    for (index, text) in texts.enumerate() {
+        if index > 0 {
+            all.push(',');
+        }
+        all.push_str(text);
+    }
+    all.into_bump_str()
+}
+
 /// The text of a field.
 enum Text<'a> {
     One(&'a str),

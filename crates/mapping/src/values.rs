@@ -48,6 +48,8 @@ pub(crate) struct Values<'m, 'a> {
     pub(crate) slots: &'m Slots,
     /// The nodes that were read, in order; whoever wants to know looks at what came after its own call.
     pub(crate) reads: &'m mut Vec<NodeId>,
+    /// What a `$timestamp` could not read, and whether it was read from raw fields. Whoever asks for a value takes it.
+    pub(crate) unreadable: Vec<(Raw<'a>, bool)>,
     json: JsonTree,
     /// The elements of the `$each` bodies that are being evaluated, the innermost last.
     elements: BumpVec<'a, Element<'a>>,
@@ -63,7 +65,7 @@ impl<'m, 'a> Values<'m, 'a> {
     ) -> Self {
         reads.clear();
         let elements = BumpVec::new_in(bump);
-        Self { document, bump, absent, slots, reads, json: JsonTree::default(), elements }
+        Self { document, bump, absent, slots, reads, unreadable: Vec::new(), json: JsonTree::default(), elements }
     }
 
     /// The text of an expression, without noting what it reads.
@@ -71,6 +73,7 @@ impl<'m, 'a> Values<'m, 'a> {
         let before = self.reads.len();
         let text = self.value(value).text(self.bump);
         self.reads.truncate(before);
+        self.unreadable.clear();
         text
     }
 
@@ -107,6 +110,16 @@ impl<'m, 'a> Values<'m, 'a> {
             Expression::Text(text) => Raw::Text(text),
             other => self.evaluate(other),
         }
+    }
+
+    /// One of several values. If it is absent, what was looked at for it is not read.
+    fn value_or_unread(&mut self, expression: &'a Expression) -> Raw<'a> {
+        let before = self.reads.len();
+        let raw = self.value(expression);
+        if raw.is_absent() {
+            self.reads.truncate(before);
+        }
+        raw
     }
 
     fn evaluate(&mut self, expression: &'a Expression) -> Raw<'a> {
@@ -146,16 +159,26 @@ impl<'m, 'a> Values<'m, 'a> {
             },
             Expression::List(items) => {
                 let mut values = BumpVec::with_capacity_in(items.len(), self.bump);
-                values.extend(items.iter().map(|item| self.value(item)).filter(|value| !value.is_absent()));
+                values.extend(items.iter().map(|item| self.value_or_unread(item)).filter(|value| !value.is_absent()));
                 Raw::List(values.into_bump_slice())
             }
             Expression::Object(members) => self.object(members),
             Expression::Enum(plan) => self.enumerate(plan),
             Expression::First(alternatives) => self.first(alternatives),
             Expression::Timestamp(plan) => {
+                let before = self.reads.len();
                 let raw = self.value(&plan.0);
-                let instant = raw.text(self.bump).and_then(|text| plan.1.read(text));
-                instant.map_or(Raw::Absent, Raw::Instant)
+                if raw.is_absent() {
+                    return raw;
+                }
+                match raw.text(self.bump).and_then(|text| plan.1.read(text)) {
+                    Some(instant) => Raw::Instant(instant),
+                    None => {
+                        self.unreadable.push((raw, self.reads.len() > before));
+                        self.reads.truncate(before);
+                        Raw::Absent
+                    }
+                }
             }
             Expression::Regex(plan) => self.text_of(&plan.0).map_or(Raw::Absent, |text| {
                 let group = plan.1.captures(text).and_then(|captures| captures.get(plan.2));
@@ -312,7 +335,7 @@ impl<'m, 'a> Values<'m, 'a> {
         let mut values = BumpVec::with_capacity_in(elements.len(), self.bump);
         for element in elements {
             self.enter(element);
-            values.push(self.value(&plan.body));
+            values.push(self.value_or_unread(&plan.body));
             self.leave();
         }
         if values.iter().all(Raw::is_absent) {
@@ -324,12 +347,10 @@ impl<'m, 'a> Values<'m, 'a> {
 
     fn first(&mut self, alternatives: &'a [Expression]) -> Raw<'a> {
         for alternative in alternatives {
-            let before = self.reads.len();
-            let raw = self.value(alternative);
+            let raw = self.value_or_unread(alternative);
             if !raw.is_absent() {
                 return raw;
             }
-            self.reads.truncate(before);
         }
         Raw::Absent
     }
@@ -395,7 +416,7 @@ impl<'m, 'a> Values<'m, 'a> {
     fn object(&mut self, members: &'a [(String, Expression)]) -> Raw<'a> {
         let mut text = String::from("{");
         for (name, value) in members {
-            let raw = self.value(value);
+            let raw = self.value_or_unread(value);
             let member = match raw {
                 Raw::Absent => continue,
                 Raw::Text(text) => serde_json::to_string(text).unwrap_or_default(),
@@ -417,7 +438,7 @@ impl<'m, 'a> Values<'m, 'a> {
 
     /// Whether a condition holds; what it reads does not count as mapped.
     pub(crate) fn holds(&mut self, condition: &'a Condition) -> bool {
-        let before = self.reads.len();
+        let (before, unreadable) = (self.reads.len(), self.unreadable.len());
         let holds = match condition {
             Condition::Exists(value) => !self.value(value).is_absent(),
             Condition::Equals(left, right) => {
@@ -440,6 +461,7 @@ impl<'m, 'a> Values<'m, 'a> {
             Condition::Not(condition) => !self.holds(condition),
         };
         self.reads.truncate(before);
+        self.unreadable.truncate(unreadable);
         holds
     }
 }

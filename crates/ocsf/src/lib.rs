@@ -16,9 +16,9 @@ mod texts;
 pub mod validate;
 
 pub use columns::TableBuilder;
-pub use record::{Cell, Record, RecordBuffer, Scope};
+pub use record::{Cell, CellId, Record, RecordBuffer, Scope};
 pub use rows::rows_to_json;
-pub use rules::Breach;
+pub use rules::{Breach, LeftOut, Omission};
 pub use schema::{Schema, Version};
 pub use shape::{Node, NodeId, NodeKind, PathError, Shape, ShapeBuilder, arrow_type};
 pub use validate::{Violation, validate_event};

@@ -40,6 +40,16 @@ impl Cell<'_> {
     }
 }
 
+/// The place of one value in a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellId(u32);
+
+impl CellId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Where the cells of an event or of an array element lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scope(u32);
@@ -54,13 +64,18 @@ impl Scope {
         Scope(cell - node)
     }
 
+    /// The place of a node's value.
+    pub fn cell_id(self, node: NodeId) -> CellId {
+        CellId(self.0 + node.0)
+    }
+
     #[inline]
-    fn cell(self, node: NodeId) -> usize {
+    pub(crate) fn cell(self, node: NodeId) -> usize {
         (self.0 + node.0) as usize
     }
 
     #[inline]
-    fn cells(self, nodes: Range<u32>) -> Range<usize> {
+    pub(crate) fn cells(self, nodes: Range<u32>) -> Range<usize> {
         (self.0 + nodes.start) as usize..(self.0 + nodes.end) as usize
     }
 }
@@ -73,6 +88,8 @@ pub struct Record<'a> {
     set: Bits,
     unmapped: Vec<(&'a str, &'a str)>,
     profiles: ProfileSet,
+    /// Whether `unmapped` is sorted, each key once.
+    is_settled: bool,
     /// Bytes of all texts that were set, those included that were replaced or cleared later.
     text_bytes: usize,
 }
@@ -113,7 +130,7 @@ impl RecordBuffer {
         let mut cells = emptied(cells, |_| Cell::Null);
         cells.resize(nodes, Cell::Null);
         set.reset(nodes);
-        Record { cells, set, unmapped: emptied(unmapped, |_| ("", "")), profiles, text_bytes: 0 }
+        Record { cells, set, unmapped: emptied(unmapped, |_| ("", "")), profiles, is_settled: false, text_bytes: 0 }
     }
 
     /// Takes a record's memory back for the next event.
@@ -142,6 +159,20 @@ impl<'a> Record<'a> {
 
     pub(crate) fn turn_on(&mut self, profiles: ProfileSet) {
         self.profiles = self.profiles.union(profiles);
+    }
+
+    pub(crate) fn turn_off(&mut self, profiles: ProfileSet) {
+        self.profiles = self.profiles.difference(profiles);
+    }
+
+    /// The cells of the event and of all array elements.
+    pub(crate) fn cell_count(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The cells that hold a value.
+    pub(crate) fn set_cells(&self) -> &Bits {
+        &self.set
     }
 
     /// The value of a node in the event or in an array element.
@@ -191,18 +222,32 @@ impl<'a> Record<'a> {
 
     /// Takes the value of a node and of everything below it away.
     pub fn clear(&mut self, shape: &Shape, scope: Scope, node: NodeId) {
-        self.clear_range(scope.cells(node.0..shape.node(node).end));
+        self.clear_cells(scope.cells(node.0..shape.node(node).end));
     }
 
     /// Takes all values of an element of an array of objects away.
     pub fn clear_element(&mut self, shape: &Shape, list: NodeId, element: Scope) {
-        self.clear_range(element.cells(list.0 + 1..shape.node(list).end));
+        self.clear_cells(element.cells(list.0 + 1..shape.node(list).end));
     }
 
-    fn clear_range(&mut self, cells: Range<usize>) {
+    pub(crate) fn clear_cells(&mut self, cells: Range<usize>) {
         if self.set.any(cells.clone()) {
             self.cells[cells.clone()].fill(Cell::Null);
             self.set.remove_range(cells);
+        }
+    }
+
+    /// Moves the values of some cells to those from `to` on, which lie before them or overlap them.
+    pub(crate) fn move_cells(&mut self, cells: Range<usize>, to: usize) {
+        for (offset, at) in cells.enumerate() {
+            let cell = std::mem::replace(&mut self.cells[at], Cell::Null);
+            self.set.remove(at);
+            self.cells[to + offset] = cell;
+            if cell.is_null() {
+                self.set.remove(to + offset);
+            } else {
+                self.set.insert(to + offset);
+            }
         }
     }
 
@@ -291,6 +336,7 @@ impl<'a> Record<'a> {
     /// Adds a raw value that has no place in OCSF under its flattened key.
     pub fn add_unmapped(&mut self, key: &'a str, value: &'a str) {
         self.text_bytes += key.len() + value.len();
+        self.is_settled = false;
         self.unmapped.push((key, value));
     }
 
@@ -299,9 +345,30 @@ impl<'a> Record<'a> {
         &self.unmapped
     }
 
-    /// Sorts the unmapped values by key and keeps the last of equal keys: a map has each key once.
-    pub(crate) fn settle_unmapped(&mut self) {
+    /// Sorts the unmapped values by key: a map has each key once. Different values of one key become the one that `join`
+    /// makes of them, in the order in which they were added; without this, completing keeps the last.
+    pub fn join_unmapped(&mut self, mut join: impl FnMut(&[(&'a str, &'a str)]) -> &'a str) {
+        self.is_settled = true;
         if self.unmapped.is_sorted_by(|a, b| a.0 < b.0) {
+            return;
+        }
+        self.unmapped.sort_by_key(|(key, _)| *key);
+        let (mut read, mut written) = (0, 0);
+        while let Some((key, first)) = self.unmapped.get(read).copied() {
+            let len = self.unmapped[read..].iter().take_while(|(other, _)| *other == key).count();
+            let group = &self.unmapped[read..read + len];
+            let value = if group.iter().all(|(_, value)| *value == first) { first } else { join(group) };
+            self.text_bytes += len;
+            self.unmapped[written] = (key, value);
+            read += len;
+            written += 1;
+        }
+        self.unmapped.truncate(written);
+    }
+
+    /// Sorts the unmapped values by key and keeps the last of equal keys, unless they are joined already.
+    pub(crate) fn settle_unmapped(&mut self) {
+        if self.is_settled || self.unmapped.is_sorted_by(|a, b| a.0 < b.0) {
             return;
         }
         self.unmapped.sort_by_key(|(key, _)| *key);

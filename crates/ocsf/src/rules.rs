@@ -4,7 +4,11 @@
 //! shape is built, so that completing and checking an event costs a few hundred nanoseconds. A test holds the two against
 //! each other. Rules are grouped by scope: the event, and each array of objects.
 
+mod leave_out;
+
 use std::ops::Range;
+
+pub use leave_out::{LeftOut, Omission};
 
 use crate::record::{Cell, Record, Scope};
 use crate::schema::{
@@ -69,6 +73,8 @@ struct ScopeRules {
     /// The objects, each with the range of nodes below it.
     objects: Vec<(NodeId, Range<u32>)>,
     siblings: Vec<Sibling>,
+    /// Arrays of ids with an array of captions beside each.
+    list_siblings: Vec<Sibling>,
     unknowns: Vec<Unknown>,
     twins: Vec<(NodeId, NodeId)>,
     gated: Vec<(NodeId, ProfileSet)>,
@@ -86,6 +92,7 @@ impl ScopeRules {
             root,
             objects: Vec::new(),
             siblings: Vec::new(),
+            list_siblings: Vec::new(),
             unknowns: Vec::new(),
             twins: Vec::new(),
             gated: Vec::new(),
@@ -261,7 +268,14 @@ fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut Scope
                 rules.lists.push((id, scope));
             }
             NodeKind::Scalar(scalar) => compile_scalar(shape, id, scalar, attribute, rules),
-            NodeKind::ScalarList(_) => compile_observable(shape, id, attribute, rules),
+            NodeKind::ScalarList(_) => {
+                let text = attribute.sibling.and_then(|sibling| shape.child(object, sibling));
+                let text = text.filter(|text| matches!(shape.node(*text).kind, NodeKind::ScalarList(_)));
+                if let (Some(enumeration), Some(text)) = (attribute.enumeration, text) {
+                    rules.list_siblings.push(Sibling { id, text, enumeration });
+                }
+                compile_observable(shape, id, attribute, rules);
+            }
             NodeKind::Map => {}
         }
     }
@@ -315,6 +329,22 @@ fn paths(constraint: &Constraint) -> &[&'static str] {
     match constraint {
         Constraint::AtLeastOne(paths) | Constraint::JustOne(paths) => paths,
     }
+}
+
+fn missing_breach(shape: &Shape, rules: &ScopeRules, owner: Option<NodeId>, required: &Required) -> Breach {
+    let owner = shape.path(owner.unwrap_or(rules.root));
+    let path = if owner.is_empty() { required.name.to_owned() } else { format!("{owner}.{}", required.name) };
+    Breach::Missing { path }
+}
+
+fn constraint_breach(shape: &Shape, rules: &ScopeRules, rule: &ConstraintRule) -> Breach {
+    let owner = shape.path(rule.owner.unwrap_or(rules.root));
+    let path = if owner.is_empty() { "the event".to_owned() } else { owner };
+    let demand = match rule.constraint {
+        Constraint::AtLeastOne(_) => "at least one",
+        Constraint::JustOne(_) => "just one",
+    };
+    Breach::Constraint { path, demand, members: paths(rule.constraint).join(", ") }
 }
 
 fn descend(shape: &Shape, from: NodeId, path: &str) -> Option<NodeId> {
@@ -414,6 +444,11 @@ impl Shape {
                 record.set(scope, sibling.text, Cell::Text(caption));
             }
         }
+        for sibling in &rules.list_siblings {
+            if record.is_set(scope, sibling.id) && record.is_set(scope, sibling.text) {
+                self.caption_list(record, scope, sibling);
+            }
+        }
         for (instant, twin) in &rules.twins {
             let twin_profiles =
                 self.node(*twin).attribute.map_or(ProfileSet::default(), |attribute| attribute.profiles);
@@ -429,6 +464,24 @@ impl Shape {
                 }
             }
         }
+    }
+
+    /// Makes an array of texts the captions of the ids beside it. The text beside 99 (Other) stays.
+    #[cold]
+    fn caption_list<'a>(&'a self, record: &mut Record<'a>, scope: Scope, sibling: &Sibling) {
+        let Cell::List { start, len } = record.get(scope, sibling.id) else { return };
+        let Cell::List { start: text_start, len: text_len } = record.get(scope, sibling.text) else { return };
+        let captions = (0..len.max(text_len)).map(|index| {
+            let text = if index < text_len { record.scalar(text_start + index) } else { Cell::Null };
+            let id = if index < len { record.scalar(start + index) } else { Cell::Null };
+            match id {
+                Cell::Integer(Enumeration::OTHER) if !text.is_null() => text,
+                Cell::Integer(id) => sibling.enumeration.caption(id).map_or(text, Cell::Text),
+                _ => text,
+            }
+        });
+        let captions: Vec<_> = captions.filter(|text| !text.is_null()).collect();
+        record.set_scalars(scope, sibling.text, captions);
     }
 
     fn collect_observables<'a>(&'a self, record: &mut Record<'a>) {
@@ -531,13 +584,22 @@ impl Shape {
         let Cell::List { start, len } = record.get(Scope::EVENT, columns.list) else { return Ok(()) };
         for index in 0..len {
             let element = record.element(self, columns.list, start, index);
-            if let Cell::Text(name) = record.get(element, columns.name)
-                && !self.schema().has_attribute(self.class(), name, record.profiles())
-            {
-                return Err(Breach::Observable { name: name.to_owned(), class: self.class().name });
+            if let Some(breach) = self.observable_breach(record, columns.list, element) {
+                return Err(breach);
             }
         }
         Ok(())
+    }
+
+    /// What is wrong with what an element of the array of observables names; nothing if the array is another one.
+    fn observable_breach(&self, record: &Record<'_>, list: NodeId, element: Scope) -> Option<Breach> {
+        let columns = self.rules.observables.as_ref().filter(|columns| columns.list == list)?;
+        match record.get(element, columns.name) {
+            Cell::Text(name) if !self.schema().has_attribute(self.class(), name, record.profiles()) => {
+                Some(Breach::Observable { name: name.to_owned(), class: self.class().name })
+            }
+            _ => None,
+        }
     }
 
     fn check_scope(&self, record: &Record<'_>, scope: Scope, rules: &ScopeRules) -> Result<(), Breach> {
@@ -549,10 +611,7 @@ impl Shape {
             for required in required {
                 let missing = required.node.is_none_or(|node| !record.is_set(scope, node));
                 if missing && (required.profiles.is_empty() || required.profiles.intersects(record.profiles())) {
-                    let owner = self.path(owner.unwrap_or(rules.root));
-                    let path =
-                        if owner.is_empty() { required.name.to_owned() } else { format!("{owner}.{}", required.name) };
-                    return Err(Breach::Missing { path });
+                    return Err(missing_breach(self, rules, *owner, required));
                 }
             }
         }
@@ -561,14 +620,12 @@ impl Shape {
                 continue;
             }
             let set = rule.members.iter().filter(|member| record.is_set(scope, **member)).count();
-            let (holds, demand) = match rule.constraint {
-                Constraint::AtLeastOne(_) => (set >= 1, "at least one"),
-                Constraint::JustOne(_) => (set == 1, "just one"),
+            let holds = match rule.constraint {
+                Constraint::AtLeastOne(_) => set >= 1,
+                Constraint::JustOne(_) => set == 1,
             };
             if !holds {
-                let owner = self.path(rule.owner.unwrap_or(rules.root));
-                let path = if owner.is_empty() { "the event".to_owned() } else { owner };
-                return Err(Breach::Constraint { path, demand, members: paths(rule.constraint).join(", ") });
+                return Err(constraint_breach(self, rules, rule));
             }
         }
         for (node, enumeration) in &rules.enumerations {

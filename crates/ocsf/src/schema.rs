@@ -650,6 +650,18 @@ impl ProfileSet {
         Self(self.0 | other.0)
     }
 
+    /// The profiles that are in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The profiles that `other` does not have.
+    #[must_use]
+    pub const fn difference(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether they share a profile.
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0

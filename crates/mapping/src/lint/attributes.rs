@@ -7,9 +7,10 @@ use serde_json::Value as Json;
 
 use super::Linter;
 use super::literals::misfit;
+use super::presence::{asked_by, comes_with, ways_of_tree};
 use super::values::{is_list, is_never_absent};
 use crate::compile::{is_derived, name_of};
-use crate::config::{EnumOperator, EventMapping, ObjectTree, Span, Spanned, Tree, Value};
+use crate::config::{EnumOperator, EventMapping, JsonPath, ObjectTree, Span, Spanned, Tree, Value};
 use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
 use crate::operators::OPERATORS;
 
@@ -46,6 +47,20 @@ struct At<'p> {
     span: Span,
     /// Whether it is assigned only under a condition.
     conditional: bool,
+    /// Whether a record can do without it: it, or an object around it, is not required.
+    optional: bool,
+    /// The raw fields that the conditions around it ask for.
+    asked: &'p [&'p JsonPath],
+}
+
+impl At<'_> {
+    /// What becomes of such an object that is incomplete.
+    fn consequence(&self, what: &str) -> String {
+        match self.optional {
+            true => "such an object is left out of the record".to_owned(),
+            false => format!("a record with this {what} is quarantined as `invalid`"),
+        }
+    }
 }
 
 impl<'c> Linter<'c> {
@@ -55,7 +70,7 @@ impl<'c> Linter<'c> {
         let event = Event { mapping, class, declared };
         let owner =
             Owner { name: class.name, what: "class", attributes: &class.attributes, constraints: &class.constraints };
-        let at = At { path: "", span: mapping.schema.span, conditional: false };
+        let at = At { path: "", span: mapping.schema.span, conditional: false, optional: false, asked: &[] };
         self.object(event, &mapping.attributes, owner, at);
         if mapping.attributes.get("metadata").is_none()
             && let Some(metadata) = class.attribute("metadata")
@@ -88,12 +103,16 @@ impl<'c> Linter<'c> {
                 let message = format!("{} is deprecated in OCSF {}", quote(&path), self.schema.version());
                 self.report(Diagnostic::new(Code::DeprecatedAttribute, key.span, message));
             }
-            let at = At { path: &path, span: key.span, conditional: at.conditional };
+            let optional = at.optional || !attribute.is_required(event.declared);
+            let at = At { path: &path, span: key.span, optional, ..at };
             self.assigned(event, attribute, assigned, at);
         }
         self.siblings(tree, owner, at.path);
         self.required(event, tree, owner, at);
         self.constraints(event, tree, owner, at);
+        if !at.path.is_empty() {
+            self.completeness(event, tree, owner, at);
+        }
     }
 
     fn unknown_attribute(
@@ -172,7 +191,9 @@ impl<'c> Linter<'c> {
     /// What an attribute is assigned.
     fn assigned(&mut self, event: Event<'c>, attribute: &'static Attribute, tree: &Tree, at: At<'_>) {
         if let Tree::When(when) = tree {
-            let at = At { conditional: true, ..at };
+            let mut asked = at.asked.to_vec();
+            asked_by(&when.condition, &mut asked);
+            let at = At { conditional: true, asked: &asked, ..at };
             self.assigned(event, attribute, &when.then, at);
             if let Some(otherwise) = &when.otherwise {
                 self.assigned(event, attribute, otherwise, at);
@@ -218,13 +239,19 @@ impl<'c> Linter<'c> {
                 array.items.iter().for_each(|item| self.objects(event, attribute, object, item, at));
             }
             Tree::When(when) => {
-                let at = At { conditional: true, ..at };
+                let mut asked = at.asked.to_vec();
+                asked_by(&when.condition, &mut asked);
+                let at = At { conditional: true, asked: &asked, ..at };
                 self.objects(event, attribute, object, &when.then, at);
                 if let Some(otherwise) = &when.otherwise {
                     self.objects(event, attribute, object, otherwise, at);
                 }
             }
-            Tree::Each(each) => self.objects(event, attribute, object, &each.body, at),
+            Tree::Each(each) => {
+                let mut asked = at.asked.to_vec();
+                each.filter.iter().for_each(|filter| asked_by(filter, &mut asked));
+                self.objects(event, attribute, object, &each.body, At { asked: &asked, ..at });
+            }
             Tree::Value(value) if matches!(value.value, Value::Absent) => {}
             Tree::Value(value) => {
                 let object = self.schema.object_by_id(object);
@@ -449,8 +476,7 @@ impl<'c> Linter<'c> {
                     (tree.span(), format!("{} requires {}, and nothing written here fits it", owner.name, quote(&path)))
                 }
             };
-            let diagnostic = Diagnostic::new(Code::RequiredNotSet, span, message)
-                .label(format!("a record with this {} is quarantined as `invalid`", owner.what));
+            let diagnostic = Diagnostic::new(Code::RequiredNotSet, span, message).label(at.consequence(owner.what));
             self.report(match self.needs(attribute) {
                 Some(needs) => diagnostic.help(format!("map {}, {needs}", quote(&path))),
                 None => diagnostic.help(format!("map {}", quote(&path))),
@@ -554,13 +580,60 @@ impl<'c> Linter<'c> {
             }
             let place = if at.path.is_empty() { event.class.name.to_owned() } else { quote(at.path) };
             let message = format!("{place} must have {demand} {}", list(paths.iter().copied()));
+            let consequence = at.consequence(owner.what);
             self.report(Diagnostic::new(Code::ConstraintNotMet, at.span, message).label(if too_many {
-                "more than one always has a value"
+                "more than one always has a value; only the first is kept".to_owned()
             } else {
-                "none of them is ever set"
+                format!("none of them is ever set: {consequence}")
             }));
         }
     }
+
+    /// What an object can lack while another of its attributes is there.
+    fn completeness(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
+        for attribute in owner.attributes {
+            let Some(assigned) = tree.get(attribute.name) else { continue };
+            let has_unknown =
+                attribute.enumeration.is_some_and(|values| values.caption(Enumeration::UNKNOWN).is_some());
+            if !attribute.is_required(event.declared) || has_unknown || !self.writes(attribute, assigned) {
+                continue;
+            }
+            let Some(other) = alone(tree, &[attribute.name], at) else { continue };
+            let path = join(at.path, attribute.name);
+            let message = format!("{} requires {}, which can be absent", quote(at.path), quote(&path));
+            let diagnostic = Diagnostic::new(Code::IncompleteObject, assigned.span(), message)
+                .label(at.consequence(owner.what))
+                .also(other.span, format!("while {} is there", quote(&join(at.path, other))))
+                .help("put the object under a `$when` that asks for the value, or add an alternative with `$first`");
+            self.report(diagnostic);
+        }
+        for constraint in owner.constraints {
+            let Constraint::AtLeastOne(paths) = constraint else { continue };
+            if !paths.iter().any(|path| self.is_set(owner.attributes, tree, path)) {
+                continue;
+            }
+            let first = |path: &&'static str| path.split('.').next().unwrap_or(path);
+            let members: Vec<&str> = paths.iter().map(first).collect();
+            let Some(other) = alone(tree, &members, at) else { continue };
+            let message = format!("{} can lack all of {}", quote(at.path), list(paths.iter().copied()));
+            let diagnostic = Diagnostic::new(Code::IncompleteObject, at.span, message)
+                .label(at.consequence(owner.what))
+                .also(other.span, format!("while {} is there", quote(&join(at.path, other))))
+                .help("put the object under a `$when` that asks for one of them, or add an alternative with `$first`");
+            self.report(diagnostic);
+        }
+    }
+}
+
+/// An attribute of an object that can have a value while none of `members` has.
+fn alone<'t>(tree: &'t ObjectTree, members: &[&str], at: At<'_>) -> Option<&'t Spanned<String>> {
+    let assigned: Vec<&Tree> = members.iter().filter_map(|member| tree.get(member)).collect();
+    let ways = assigned.iter().map(|tree| ways_of_tree(tree)).collect::<Option<Vec<_>>>()?.concat();
+    let others =
+        tree.members.iter().filter(|(name, other)| !members.contains(&name.as_str()) && !assigned.contains(&other));
+    let mut others = others.filter_map(|(name, other)| Some((name, ways_of_tree(other)?)));
+    let can_be_alone = |given: &Vec<_>| !given.is_empty() && !comes_with(&ways, given, at.asked);
+    others.find(|(_, given)| given.iter().any(can_be_alone)).map(|(name, _)| name)
 }
 
 fn join(path: &str, name: &str) -> String {
