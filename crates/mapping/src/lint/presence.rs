@@ -5,7 +5,7 @@
 //! `$.event.src_ip`, and `$.port.number` does not. A condition around the object that asks for a field settles it.
 
 use super::values::is_never_absent;
-use crate::config::{Condition, JsonPath, PathRoot, Spanned, Step, TemplatePart, Tree, Value};
+use crate::config::{Condition, JsonPath, Spanned, Step, TemplatePart, Tree, Value};
 
 /// A raw field that a value needs.
 #[derive(Clone, Copy)]
@@ -19,25 +19,25 @@ pub(super) struct Field<'c> {
 type Way<'c> = Vec<Field<'c>>;
 
 /// The ways in which an attribute can have a value. None if that cannot be said: for paths that select several nodes.
-pub(super) fn ways_of_tree(tree: &Tree) -> Option<Vec<Way<'_>>> {
+/// Constants alone make an object only if it is required, or nothing of it is read.
+pub(super) fn ways_of_tree(tree: &Tree, is_required: bool) -> Option<Vec<Way<'_>>> {
     match tree {
         Tree::Value(value) => ways(value),
         Tree::Object(object) => {
             let mut all = Vec::new();
             for (_, tree) in &object.members {
-                all.extend(ways_of_tree(tree)?);
+                all.extend(ways_of_tree(tree, false)?);
             }
-            // Constants alone make an object only where nothing of it is read.
-            if all.iter().any(|way| !way.is_empty()) {
+            if !is_required && all.iter().any(|way| !way.is_empty()) {
                 all.retain(|way| !way.is_empty());
             }
             Some(all)
         }
-        Tree::Array(array) => union(array.items.iter().map(ways_of_tree)),
+        Tree::Array(array) => union(array.items.iter().map(|item| ways_of_tree(item, is_required))),
         Tree::When(when) => {
-            let then = ways_of_tree(&when.then)?;
+            let then = ways_of_tree(&when.then, is_required)?;
             Some(match &when.otherwise {
-                Some(otherwise) => [then, ways_of_tree(otherwise)?].concat(),
+                Some(otherwise) => [then, ways_of_tree(otherwise, is_required)?].concat(),
                 None => not_enough(then),
             })
         }
@@ -112,8 +112,8 @@ fn field(path: &JsonPath) -> Option<Field<'_>> {
 pub(super) fn comes_with(ways: &[Way<'_>], given: &[Field<'_>], asked: &[&JsonPath]) -> bool {
     let comes = |field: &Field<'_>| {
         asked.iter().any(|path| same(path, field.path))
-            || (field.is_enough && (given.iter().any(|other| is_beside(field.path, other.path))))
-            || (field.is_enough && field.path.root == PathRoot::Document && is_at_top(field.path))
+            || (field.is_enough
+                && (is_at_top(field.path) || given.iter().any(|other| is_beside(field.path, other.path))))
     };
     ways.iter().any(|way| way.iter().all(comes))
 }
@@ -126,6 +126,7 @@ fn steps(path: &JsonPath) -> &[Step] {
     path.singular.as_deref().unwrap_or_default()
 }
 
+/// Whether a field is one of the raw event itself, or of the element of an `$each` itself.
 fn is_at_top(path: &JsonPath) -> bool {
     steps(path).len() <= 1
 }

@@ -49,6 +49,13 @@ fn firewall_with(kind: FirewallLog, texts: &[&str]) -> String {
         .unwrap_or_else(|| panic!("no generated {kind:?} has {texts:?}"))
 }
 
+/// A record that only says when the firewall wrote it.
+fn without_timestamp(line: String) -> String {
+    let mut record: Value = serde_json::from_str(&line).unwrap();
+    record["event"].as_object_mut().unwrap().remove("timestamp");
+    record.to_string()
+}
+
 /// Compares, or writes with `UPDATE_GOLDEN`; every event must be valid OCSF and without problems.
 fn check_golden(config: &str, cases: Vec<Case>) {
     let harness = Harness::shipped(config);
@@ -193,6 +200,8 @@ fn aws_network_firewall_maps_every_kind_of_record_as_the_golden_files_say() {
         case("tls-revoked-drop", firewall_with(FirewallLog::TlsRevoked, &["DROP"])),
         case("tls-revoked-reject", firewall_with(FirewallLog::TlsRevoked, &["REJECT"])),
         case("tls-revocation-unknown-pass", firewall_with(FirewallLog::TlsRevocationUnknown, &["PASS"])),
+        case("netflow-without-timestamp", without_timestamp(firewall_with(FirewallLog::Netflow, &["\"TCP\""]))),
+        case("alert-decoder-without-timestamp", without_timestamp(firewall_with(FirewallLog::AlertDecoder, &[]))),
     ];
     check_golden("aws-network-firewall", cases);
 }
@@ -200,5 +209,60 @@ fn aws_network_firewall_maps_every_kind_of_record_as_the_golden_files_say() {
 #[test]
 fn aws_cloudtrail_maps_every_kind_of_event_as_the_golden_files_say() {
     let cases = samples::cloudtrail_kinds().map(|kind| case(kind, samples::cloudtrail_event(kind, 1).unwrap()));
-    check_golden("aws-cloudtrail", cases.collect());
+    check_golden("aws-cloudtrail", cases.chain(odd_cloudtrail_events()).collect());
+}
+
+/// Events whose caller nobody knows, or that sum up others.
+fn odd_cloudtrail_events() -> Vec<Case> {
+    let call = |identity: Value| {
+        json!({
+            "eventVersion": "1.11", "userIdentity": identity, "eventTime": "2025-03-03T08:00:00Z",
+            "eventSource": "cognito-identity.amazonaws.com", "eventName": "GetId", "awsRegion": "eu-central-1",
+            "sourceIPAddress": "198.51.100.20", "userAgent": "aws-sdk-js/3.750.0",
+            "requestParameters": {"identityPoolId": "eu-central-1:2f0c8f8e-0d35-4d4e-9a54-6a1c0c7f9d11"},
+            "responseElements": null, "requestID": "6f1b2f0e-9f86-4c7f-8a63-1f4b9f0d2c77",
+            "eventID": "0b8b7a52-2f6e-4d2a-8d2b-3c5f9a7e6d10", "readOnly": false, "eventType": "AwsApiCall",
+            "managementEvent": false, "recipientAccountId": "111122223333", "eventCategory": "Data",
+        })
+    };
+    let summed_up = |primary: Value, details: Value| {
+        json!({
+            "eventVersion": "1.0", "accountId": "111122223333", "eventId": "7a1d9a3c-52b4-4b0e-8f0e-5b1f5d3c2a90",
+            "eventCategory": "Aggregated", "eventType": "AwsAggregatedEvent", "awsRegion": "eu-central-1",
+            "eventSource": "s3.amazonaws.com",
+            "timeWindow": {
+                "windowStart": "2025-03-03T08:00:00Z", "windowEnd": "2025-03-03T08:05:00Z", "windowSize": "PT5M",
+            },
+            "summary": {"primaryDimension": primary, "details": details},
+        })
+    };
+    let role = "arn:aws:sts::111122223333:assumed-role/report-job/nightly";
+    let dimension = |name: &str, values: &[(&str, u32)]| {
+        let statistics: Vec<Value> = values.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        json!({"dimension": name, "statistics": statistics})
+    };
+    let of_one_call = summed_up(
+        dimension("eventName", &[("PutObject", 412)]),
+        json!([dimension("userIdentity", &[(role, 412)]), dimension("userAgent", &[("Boto3", 400), ("aws-cli", 12)])]),
+    );
+    let of_resources = summed_up(
+        dimension("resourceARN", &[("arn:aws:s3:::example-orders", 30), ("arn:aws:s3:::example-logs", 3)]),
+        json!([
+            dimension("eventName", &[("GetObject", 31), ("HeadObject", 2)]),
+            dimension("userIdentity", &[(role, 20), ("arn:aws:iam::111122223333:user/backup", 13)]),
+        ]),
+    );
+    let of_a_caller =
+        summed_up(dimension("userIdentity", &[(role, 7)]), json!([dimension("eventName", &[("GetObject", 7)])]));
+    let cases = [
+        ("identity-unknown", call(json!({"type": "Unknown"}))),
+        ("identity-account-only", call(json!({"accountId": "111122223333"}))),
+        ("identity-principal-only", call(json!({"type": "Unknown", "principalId": "AIDAEXAMPLENOBODY001"}))),
+        ("identity-invoked-by-only", call(json!({"invokedBy": "delivery.logs.amazonaws.com"}))),
+        ("identity-missing", call(Value::Null)),
+        ("aggregated-by-call", of_one_call),
+        ("aggregated-by-resource", of_resources),
+        ("aggregated-by-caller", of_a_caller),
+    ];
+    cases.into_iter().map(|(name, event)| case(name, event.to_string())).collect()
 }

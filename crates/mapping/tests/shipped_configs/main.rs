@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
 mod forms;
+mod any_value;
 mod golden;
 mod harness;
 mod odd_values;

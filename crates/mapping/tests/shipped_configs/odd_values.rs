@@ -124,3 +124,80 @@ fn a_host_header_that_is_no_name_does_not_become_one() {
     assert_eq!(line.event["unmapped"]["event.http.hostname"], "/../");
     assert_eq!(line.event["firewall_rule"]["uid"], "1");
 }
+
+#[test]
+fn a_time_that_cannot_be_read_gives_way_to_the_one_of_the_log() {
+    let line = mapped("windows-sysmon", &sysmon(5, &format!("UtcTime: 3/3/2025 8:00 AM\n{PROCESS}")));
+    assert_eq!(line.event["time"], 1_740_988_801_123_i64);
+    assert_eq!(line.event["metadata"]["original_time"], "3/3/2025 8:00 AM");
+    let problems: Vec<_> = line.problems.iter().map(|problem| (&*problem.attribute, &*problem.value)).collect();
+    assert_eq!(problems, [("process.terminated_time", "3/3/2025 8:00 AM"), ("time", "3/3/2025 8:00 AM")]);
+}
+
+#[test]
+fn a_firewall_record_whose_time_cannot_be_read_has_the_time_it_was_written() {
+    let mut record: Value =
+        serde_json::from_str(&samples::network_firewall_log(samples::FirewallLog::Netflow, 1)).unwrap();
+    record["event"]["timestamp"] = json!("yesterday");
+    let line = mapped("aws-network-firewall", &record);
+    let written: i64 = record["event_timestamp"].as_str().unwrap().parse().unwrap();
+    assert_eq!(line.event["time"], written * 1_000);
+    assert_eq!(line.event["metadata"]["original_time"], "yesterday");
+    assert_eq!(line.problems.len(), 1);
+}
+
+#[test]
+fn the_hash_of_schema_1_is_a_hash() {
+    let fields = format!(
+        "UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}IntegrityLevel: High\nHashType: SHA1\n\
+        Hash: 2FD4E1C67A2D28FCED849EE1BB76E7391B93EB12\nParentProcessGuid: {{b}}\nParentProcessId: 4\nParentImage: System"
+    );
+    let line = mapped("windows-sysmon", &sysmon(1, &fields));
+    let hash = json!({ "algorithm": "SHA-1", "algorithm_id": 2, "value": "2FD4E1C67A2D28FCED849EE1BB76E7391B93EB12" });
+    assert_eq!(line.event["process"]["file"]["hashes"], json!([hash]));
+    assert_eq!(line.event["process"]["integrity"], "High");
+    assert_eq!(line.event.get("unmapped").and_then(|unmapped| unmapped.get("Description.Hash")), None);
+}
+
+#[test]
+fn a_hash_that_is_empty_or_too_long_is_left_out_and_kept_as_it_came() {
+    let long = "A".repeat(65);
+    for hashes in [
+        "MD5=60B725F10C9C85C70D97880DFE8191B3,SHA256=".to_owned(),
+        format!("MD5=60B725F10C9C85C70D97880DFE8191B3,SHA256={long}"),
+    ] {
+        let fields = format!(
+            "UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}TargetFilename: C:\\a.txt\nHashes: {hashes}\nIsExecutable: true"
+        );
+        let line = mapped("windows-sysmon", &sysmon(26, &fields));
+        assert_eq!(line.event["unmapped"]["Description.Hashes"], hashes.as_str());
+        let kept = &line.event["file"]["hashes"];
+        assert_eq!(
+            kept,
+            &json!([{ "algorithm": "MD5", "algorithm_id": 1, "value": "60B725F10C9C85C70D97880DFE8191B3" }])
+        );
+        let of_hashes = line.problems.iter().filter(|problem| problem.attribute == "file.hashes");
+        assert_eq!(of_hashes.count(), 1, "{:?}", line.problems);
+    }
+}
+
+#[test]
+fn a_request_without_an_id_is_left_out_whole() {
+    let mut event: Value = serde_json::from_str(&samples::cloudtrail_event("create-tags", 1).unwrap()).unwrap();
+    event["requestID"] = Value::Null;
+    event["eventID"] = Value::Null;
+    let line = mapped("aws-cloudtrail", &event);
+    assert_eq!(line.event["api"].get("request"), None);
+    let unmapped = line.event["unmapped"].as_object().unwrap();
+    assert!(unmapped.keys().any(|key| key.starts_with("requestParameters.")), "{unmapped:?}");
+    let breach = line.problems[0].breach.as_ref().unwrap().to_string();
+    assert_eq!(breach, "required attribute `api.request.uid` is missing");
+}
+
+#[test]
+fn fields_that_flatten_to_one_path_are_both_kept() {
+    let mut event = sysmon(5, &format!("UtcTime: 2025-03-03 08:00:00.000\n{PROCESS}"));
+    event["x"] = json!({ "y": "inner" });
+    event["x.y"] = json!("outer");
+    assert_eq!(mapped("windows-sysmon", &event).event["unmapped"]["x.y"], "inner,outer");
+}
