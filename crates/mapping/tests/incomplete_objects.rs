@@ -234,3 +234,24 @@ fn many_incomplete_elements_take_time_in_proportion() {
     let (event, problems) = map(&file_mapping(json!({})), raw).unwrap();
     assert_eq!((event["file"].get("hashes"), problems.len()), (None, 20_000));
 }
+
+#[test]
+fn a_port_without_an_address_is_no_endpoint() {
+    let evidence = json!({
+        "src_endpoint": { "ip": "$.remote.ip", "port": "$.remote.port" },
+        "dst_endpoint": { "ip": "$.local.ip", "port": "$.local.port" },
+    });
+    let attributes = json!({ "finding_info": { "title": "$.title", "uid": "$.id" }, "evidences": [evidence] });
+    let mapping = mapping("detection_finding", json!({}), attributes);
+    let mut raw = json!({ "title": "Brute force", "id": "7", "remote": { "ip": "192.0.2.7", "port": 50122 } });
+    raw["local"] = json!({ "port": 22 });
+    let (event, problems) = map(&mapping, raw.clone()).unwrap();
+    assert_eq!(event["evidences"], json!([{ "src_endpoint": { "ip": "192.0.2.7", "port": 50122 } }]));
+    assert_eq!(event["unmapped"]["local.port"], "22");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    // Without any endpoint there is no evidence either.
+    raw["remote"]["ip"] = Value::Null;
+    let (event, problems) = map(&mapping, raw).unwrap();
+    assert_eq!((event.get("evidences"), &event["unmapped"]["remote.port"]), (None, &json!("50122")));
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}

@@ -598,7 +598,7 @@ impl<'c> Linter<'c> {
             if !attribute.is_required(event.declared) || has_unknown || !self.writes(attribute, assigned) {
                 continue;
             }
-            let Some(other) = alone(tree, &[attribute.name], true, at) else { continue };
+            let Some(other) = alone(tree, &[attribute.name], at) else { continue };
             let path = join(at.path, attribute.name);
             let message = format!("{} requires {}, which can be absent", quote(at.path), quote(&path));
             let diagnostic = Diagnostic::new(Code::IncompleteObject, assigned.span(), message)
@@ -614,7 +614,7 @@ impl<'c> Linter<'c> {
             }
             let first = |path: &&'static str| path.split('.').next().unwrap_or(path);
             let members: Vec<&str> = paths.iter().map(first).collect();
-            let Some(other) = alone(tree, &members, false, at) else { continue };
+            let Some(other) = alone(tree, &members, at) else { continue };
             let message = format!("{} can lack all of {}", quote(at.path), list(paths.iter().copied()));
             let diagnostic = Diagnostic::new(Code::IncompleteObject, at.span, message)
                 .label(at.consequence(owner.what))
@@ -625,15 +625,21 @@ impl<'c> Linter<'c> {
     }
 }
 
-/// An attribute of an object that can have a value while none of `members` has.
-fn alone<'t>(tree: &'t ObjectTree, members: &[&str], is_required: bool, at: At<'_>) -> Option<&'t Spanned<String>> {
+/// An attribute of an object that can have a value while none of `members` has. An object among the members is taken to be
+/// there: what it can lack is said where it stands.
+fn alone<'t>(tree: &'t ObjectTree, members: &[&str], at: At<'_>) -> Option<&'t Spanned<String>> {
     let assigned: Vec<&Tree> = members.iter().filter_map(|member| tree.get(member)).collect();
-    let ways = assigned.iter().map(|tree| ways_of_tree(tree, is_required)).collect::<Option<Vec<_>>>()?.concat();
-    let others =
-        tree.members.iter().filter(|(name, other)| !members.contains(&name.as_str()) && !assigned.contains(&other));
-    let mut others = others.filter_map(|(name, other)| Some((name, ways_of_tree(other, false)?)));
+    if assigned.iter().any(|tree| matches!(tree, Tree::Object(_))) {
+        return None;
+    }
+    let ways = assigned.iter().map(|tree| ways_of_tree(tree)).collect::<Option<Vec<_>>>()?.concat();
+    let others = tree.members.iter().filter(|(name, _)| !members.contains(&name.as_str()));
+    // What is made in the same way is there whenever the other is.
+    let mut others = others.filter(|(_, other)| !assigned.contains(&other));
     let can_be_alone = |given: &Vec<_>| !given.is_empty() && !comes_with(&ways, given, at.asked);
-    others.find(|(_, given)| given.iter().any(can_be_alone)).map(|(name, _)| name)
+    others
+        .find(|(_, other)| ways_of_tree(other).is_some_and(|given| given.iter().any(can_be_alone)))
+        .map(|(name, _)| name)
 }
 
 fn join(path: &str, name: &str) -> String {

@@ -19,25 +19,25 @@ pub(super) struct Field<'c> {
 type Way<'c> = Vec<Field<'c>>;
 
 /// The ways in which an attribute can have a value. None if that cannot be said: for paths that select several nodes.
-/// Constants alone make an object only if it is required, or nothing of it is read.
-pub(super) fn ways_of_tree(tree: &Tree, is_required: bool) -> Option<Vec<Way<'_>>> {
+pub(super) fn ways_of_tree(tree: &Tree) -> Option<Vec<Way<'_>>> {
     match tree {
         Tree::Value(value) => ways(value),
         Tree::Object(object) => {
             let mut all = Vec::new();
             for (_, tree) in &object.members {
-                all.extend(ways_of_tree(tree, false)?);
+                all.extend(ways_of_tree(tree)?);
             }
-            if !is_required && all.iter().any(|way| !way.is_empty()) {
+            // Constants alone make an object only where nothing of it is read.
+            if all.iter().any(|way| !way.is_empty()) {
                 all.retain(|way| !way.is_empty());
             }
             Some(all)
         }
-        Tree::Array(array) => union(array.items.iter().map(|item| ways_of_tree(item, is_required))),
+        Tree::Array(array) => union(array.items.iter().map(ways_of_tree)),
         Tree::When(when) => {
-            let then = ways_of_tree(&when.then, is_required)?;
+            let then = ways_of_tree(&when.then)?;
             Some(match &when.otherwise {
-                Some(otherwise) => [then, ways_of_tree(otherwise, is_required)?].concat(),
+                Some(otherwise) => [then, ways_of_tree(otherwise)?].concat(),
                 None => not_enough(then),
             })
         }

@@ -11,42 +11,90 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{Fate, Harness};
 
-/// A shipped config with good events, and the fields without which an event of its cannot be written: nothing else says
-/// what it is, when it was, or what OCSF requires of its class.
+/// A shipped config with good events, and the fields without which one of its events cannot be written: nothing else says
+/// what it is, when it was, or what OCSF requires of its class. Of a group, one field is enough.
 struct Source {
     config: &'static str,
     events: fn() -> Vec<Value>,
-    needed: &'static [&'static str],
+    needed: &'static [&'static [&'static str]],
 }
 
+const SYSMON_NEEDED: &[&[&str]] = &[
+    &["/EventId"],
+    // `device`
+    &["/MachineName", "/source_instance_id"],
+    // `actor`
+    &["/Description/ProcessId", "/Description/ProcessGuid", "/Description/User"],
+    &[
+        "/Description/SourceProcessId",
+        "/Description/SourceProcessGuid",
+        "/Description/SourceProcessGUID",
+        "/Description/SourceUser",
+    ],
+    &["/Description/ParentProcessId", "/Description/ParentProcessGuid", "/Description/ParentUser"],
+    // `process`
+    &["/Description/ProcessId", "/Description/ProcessGuid"],
+    &["/Description/TargetProcessId", "/Description/TargetProcessGuid", "/Description/TargetProcessGUID"],
+    // `file`, `driver`, `reg_key`, `reg_value`
+    &["/Description/TargetFilename"],
+    &["/Description/TargetObject"],
+    &["/Description/NewName"],
+    &["/Description/PipeName"],
+    &["/Description/Device"],
+    &["/Description/ImageLoaded"],
+    // `src_endpoint`, `dst_endpoint`
+    &["/Description/SourceIp", "/Description/SourceHostname", "/Description/SourcePortName"],
+    &["/Description/DestinationIp", "/Description/DestinationHostname", "/Description/DestinationPortName"],
+    // `entity`
+    &["/Description/Name"],
+    &["/Description/Consumer", "/Description/Filter"],
+    // `time`
+    &["/Description/UtcTime", "/TimeCreated"],
+];
+
 const SOURCES: [Source; 4] = [
+    Source { config: "windows-sysmon", events: sysmon_events, needed: SYSMON_NEEDED },
+    Source { config: "windows-sysmon-precise", events: sysmon_events, needed: SYSMON_NEEDED },
     Source {
-        config: "windows-sysmon",
-        events: sysmon_events,
+        config: "aws-network-firewall",
+        events: firewall_events,
         needed: &[
-            // What kind of event it is, and the computer: `device` is required.
-            "/EventId",
-            "/MachineName",
-            // The process that acts, and the one that is acted upon, are known by their ids.
-            "/Description/ProcessId",
-            "/Description/TargetProcessId",
-            // What happened to what.
-            "/Description/TargetFilename",
-            "/Description/TargetObject",
-            "/Description/PipeName",
-            "/Description/Device",
-            "/Description/ImageLoaded",
-            "/Description/SourceIp",
-            "/Description/DestinationIp",
-            "/Description/QueryName",
-            "/Description/Name",
-            "/Description/Consumer",
-            "/Description/User",
+            // The kind of record
+            &["/event/event_type"],
+            &["/event/tls_error"],
+            &["/event/revocation_check"],
+            // `src_endpoint` and `dst_endpoint` of all but alerts
+            &["/event/src_ip"],
+            &["/event/dest_ip", "/event/sni"],
+            // `time`
+            &["/event/timestamp", "/event_timestamp"],
         ],
     },
-    Source { config: "windows-sysmon-precise", events: sysmon_events, needed: &[] },
-    Source { config: "aws-network-firewall", events: firewall_events, needed: &[] },
-    Source { config: "aws-cloudtrail", events: cloudtrail_events, needed: &[] },
+    Source {
+        config: "aws-cloudtrail",
+        events: cloudtrail_events,
+        needed: &[
+            // `api.operation`, and the kind of event
+            &["/eventName"],
+            &["/insightDetails"],
+            // `time`
+            &["/eventTime"],
+            // `finding_info`
+            &["/sharedEventID", "/eventID"],
+            // `src_endpoint`
+            &["/sourceIPAddress", "/vpcEndpointId", "/userIdentity/invokedBy", "/eventSource"],
+            // `user` of an account change
+            &[
+                "/recipientAccountId",
+                "/userIdentity/accountId",
+                "/requestParameters/userName",
+                "/requestParameters/roleName",
+                "/responseElements/user",
+                "/responseElements/role",
+                "/responseElements/accessKey",
+            ],
+        ],
+    },
 ];
 
 fn parsed(line: &str) -> Value {
@@ -185,10 +233,26 @@ fn words(value: &Value, into: &mut Vec<String>) {
         Value::Null | Value::Bool(_) => {}
         scalar => {
             let text = scalar.as_str().map_or_else(|| scalar.to_string(), str::to_owned).to_lowercase();
-            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 4);
+            let words = text
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| word.len() >= 4 && word.trim_matches('0') != "");
             into.extend(words.map(str::to_owned));
         }
     }
+}
+
+/// Whether changes leave an event without any of some fields, of which it had one.
+fn lacks(event: &Value, changes: &[(&str, Option<Value>)], fields: &[&str]) -> bool {
+    let is_changed = |field: &str| {
+        changes
+            .iter()
+            .any(|(place, _)| field.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    let is_absent = |field: &str| match event.pointer(field) {
+        None | Some(Value::Null) => true,
+        Some(value) => ["", "-", "?"].iter().any(|text| value == text),
+    };
+    fields.iter().all(|field| is_changed(field) || is_absent(field)) && fields.iter().any(|field| is_changed(field))
 }
 
 /// What is wrong with what became of an event in which some values were replaced.
@@ -210,11 +274,8 @@ fn examine(source: &Source, sample: &Sample, changes: &[(&str, Option<Value>)]) 
     let mapped = match SAMPLES[source.config].harness.map(&event.to_string()) {
         Fate::Mapped(mapped) => mapped,
         Fate::Refused(reason) => {
-            let is_or_holds = |place: &str, needed: &str| {
-                needed.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
-            let is_needed = |place: &str| source.needed.iter().any(|needed| is_or_holds(place, needed));
-            return if changes.iter().any(|(place, _)| is_needed(place)) { Ok(()) } else { fault(reason) };
+            let needed = source.needed.iter().find(|group| lacks(&sample.event, changes, group));
+            return if needed.is_some() { Ok(()) } else { fault(reason) };
         }
     };
     if !mapped.errors.is_empty() {
@@ -254,16 +315,22 @@ proptest! {
     }
 }
 
-/// Every value of every sample with every replacement: minutes, so it is run by hand (`-- --ignored`).
+/// Every place with every replacement, in a few samples that have it: minutes, so it is run by hand (`-- --ignored`).
 #[test]
 #[ignore = "takes minutes"]
 fn every_value_of_every_sample_may_be_anything() {
     let mut faults = std::collections::BTreeMap::<String, (u32, String)>::new();
+    let mut seen = HashMap::<(&str, String), u32>::new();
     for source in &SOURCES {
         for sample in &SAMPLES[source.config].samples {
             let mut all = Vec::new();
             places(&sample.event, String::new(), &mut all);
             for place in &all {
+                let count = seen.entry((source.config, place.clone())).or_default();
+                *count += 1;
+                if *count > 3 {
+                    continue;
+                }
                 for value in replacements() {
                     if let Err(fault) = examine(source, sample, &[(place, value.clone())]) {
                         let what: String = fault.rsplit(": ").next().unwrap().chars().take(80).collect();

@@ -201,3 +201,15 @@ fn fields_that_flatten_to_one_path_are_both_kept() {
     event["x.y"] = json!("outer");
     assert_eq!(mapped("windows-sysmon", &event).event["unmapped"]["x.y"], "inner,outer");
 }
+
+#[test]
+fn an_alert_without_an_address_is_a_finding() {
+    let line = samples::network_firewall_log(samples::FirewallLog::AlertBlocked, 1);
+    for (field, value) in [("src_ip", Value::Null), ("dest_ip", Value::Null), ("dest_ip", json!("(unknown)"))] {
+        let mut record: Value = serde_json::from_str(&line).unwrap();
+        record["event"][field] = value.clone();
+        let line = mapped("aws-network-firewall", &record);
+        assert_eq!(line.event["class_uid"], 2004, "{field} is {value}");
+        assert_eq!(line.event["finding_info"]["title"], record["event"]["alert"]["signature"]);
+    }
+}
