@@ -92,9 +92,8 @@ impl Harness {
     fn unwrap<'a>(&'a self, document: Document<'a>, bump: &'a Bump) -> Vec<Unwrapped<'a>> {
         let mut all = Vec::new();
         let (mut documents, mut memory) = (DocumentBuffer::default(), StepsBuffer::default());
-        let decode = Decode::default();
         self.mapping
-            .unwrap(document, &decode, bump, &mut documents, &mut memory, &mut |unwrapped, _| all.push(unwrapped));
+            .unwrap(document, &self.decode, bump, &mut documents, &mut memory, &mut |unwrapped, _| all.push(unwrapped));
         all
     }
 }

@@ -1,8 +1,8 @@
 //! The configs of `mapping-configs/`: what becomes of generated events, file by file, and of real logs in bulk.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
-mod forms;
 mod any_value;
+mod forms;
 mod golden;
 mod harness;
 mod odd_values;
