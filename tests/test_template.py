@@ -295,10 +295,16 @@ def test_the_functions_are_told_where_everything_is(translated):
         "SLUICE_REGION": "us-east-1",
         "SLUICE_ACCOUNT": "123456789012",
         "SLUICE_QUARANTINE": "s3://<QuarantineBucket>",
+        "SLUICE_PARTITIONS": "1000",
+        "SLUICE_EARLIEST_DAY": "2000-01-01",
+        "SLUICE_DAYS_AHEAD": "2",
         "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "MIMALLOC_PURGE_DELAY": "-1",
     }
+    bounds = environment(MaximumPartitions=5000, EarliestDay="1995-07-01", DaysAhead=0)
+    assert bounds["SLUICE_PARTITIONS"] == "5000"
+    assert (bounds["SLUICE_EARLIEST_DAY"], bounds["SLUICE_DAYS_AHEAD"]) == ("1995-07-01", "0")
     own = environment(LakeRegion="eu-west-1", LakeAccount="external_acme", **CHOICES["configuration of one's own"])
     assert own["SLUICE_REGION"] == "eu-west-1"
     assert own["SLUICE_ACCOUNT"] == "external_acme"

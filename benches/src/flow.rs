@@ -151,6 +151,7 @@ fn settings() -> Result<Settings, Failure> {
         account: "123456789012".parse()?,
         seal: SealSettings::default(),
         memory: 256 << 20,
+        bounds: Default::default(),
     })
 }
 

@@ -79,6 +79,7 @@ impl Demo {
                 account: AccountId::external(),
                 seal: SealSettings::default(),
                 memory: 64_000_000,
+                bounds: Default::default(),
             },
         };
         tour.run(self.events)?;

@@ -1,9 +1,9 @@
 //! What the commands that write to a lake have in common: where it is, and how its objects are made.
 
 use clap::{Args, ValueHint};
-use lake::key::{AccountId, Region};
+use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::{SealSettings, ZstdLevel};
-use pipeline::{Settings, Stores};
+use pipeline::{Bounds, PartitionLimit, PlausibleDays, Settings, Stores};
 use tokio::runtime::Runtime;
 
 use crate::exit::Failure;
@@ -27,6 +27,15 @@ pub(crate) struct LakeArguments {
     /// much
     #[arg(long, value_name = "SIZE", value_parser = memory, default_value = "64MB")]
     pub(crate) memory: usize,
+    /// Partitions (class, account and day) written at once; events of more go to quarantine
+    #[arg(long, value_name = "COUNT", value_parser = PartitionLimit::parse, default_value_t)]
+    pub(crate) partitions: PartitionLimit,
+    /// First plausible day of an event; earlier events go to quarantine
+    #[arg(long, value_name = "DATE", value_parser = PlausibleDays::parse_day, default_value = "2000-01-01")]
+    pub(crate) earliest_day: EventDay,
+    /// Days from today on that are plausible; later events go to quarantine
+    #[arg(long, value_name = "DAYS", value_parser = PlausibleDays::parse_ahead, default_value = "2")]
+    pub(crate) days_ahead: u32,
 }
 
 impl LakeArguments {
@@ -37,6 +46,10 @@ impl LakeArguments {
             account: self.account.clone(),
             seal: SealSettings { zstd: self.zstd_level, ..SealSettings::default() },
             memory: self.memory,
+            bounds: Bounds {
+                partitions: self.partitions,
+                days: PlausibleDays::new(self.earliest_day, self.days_ahead),
+            },
         }
     }
 

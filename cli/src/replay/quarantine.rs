@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines, seal_lines};
 use pipeline::{
-    Batch, BatchError, Counts, Destination, Parcel, Settings, Source, Stores, Unpacked, is_whole, unpack_line,
+    Batch, BatchError, Counts, Destination, Parcel, Sealing, Settings, Source, Stores, Unpacked, is_whole, unpack_line,
 };
 use sources::{Decode, Framing, Item};
 
@@ -116,6 +116,7 @@ impl Replayer<'_> {
         };
         let lines = all_lines(&object)?;
         let hash = blake3::hash(&object).to_hex();
+        let name = [key, hash.as_str()];
         let mut batch = Batch::new(self.settings);
         let mut stays = Vec::new();
         let mut unpacked = Vec::new();
@@ -124,6 +125,10 @@ impl Replayer<'_> {
                 replayed.counts.add(&counts);
                 unpacked.push(line);
             } else if line.part().is_none() && !is_whole(line) && self.is_one_event(line.raw()) {
+                // Lines that were too many partitions for one batch are written in several.
+                if batch.open_partitions() >= self.settings.bounds.partitions.get() {
+                    self.write(batch.seal("replay", &name), &mut stays, replayed).await?;
+                }
                 self.push(&mut batch, line, number);
             } else {
                 replayed.counts.add(&counts_of(line));
@@ -134,12 +139,7 @@ impl Replayer<'_> {
         if self.dry_run || (batch.counts().total_written() == 0 && unpacked.is_empty()) {
             return Ok(());
         }
-        let (written, refused): (Vec<Parcel>, Vec<Parcel>) = batch
-            .seal("replay", &[key, hash.as_str()])?
-            .into_iter()
-            .partition(|parcel| parcel.destination == Destination::Lake);
-        self.deliver(written, replayed).await?;
-        stays.extend(refused.into_iter().flat_map(|parcel| parcel.inputs));
+        self.write(batch.seal("replay", &name), &mut stays, replayed).await?;
         stays.sort_unstable();
         let mut whole = Batch::new(self.settings);
         for line in unpacked {
@@ -160,7 +160,30 @@ impl Replayer<'_> {
             bytes: seal_lines(remaining)?,
             inputs: Vec::new(),
         };
-        self.deliver(vec![rest], replayed).await
+        self.deliver([rest], replayed).await
+    }
+
+    /// Puts the lake objects of a batch, and notes the lines that stay in quarantine.
+    async fn write(
+        &self,
+        sealing: Sealing<'_>,
+        stays: &mut Vec<u32>,
+        replayed: &mut Replayed,
+    ) -> Result<(), ObjectFault> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let mut error = None;
+        let parcels = sealing.map_while(|parcel| parcel.map_err(|found| error = Some(found)).ok());
+        let written = parcels.filter_map(|parcel| match parcel.destination {
+            Destination::Lake => Some(parcel),
+            Destination::Quarantine => {
+                stays.extend(parcel.inputs);
+                None
+            }
+        });
+        self.deliver(written, replayed).await?;
+        error.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Maps the event of a line.
@@ -181,7 +204,7 @@ impl Replayer<'_> {
         let mut batch = Batch::new(self.settings);
         let mut drop_full = |batch: &mut Batch<'_>| {
             if batch.is_full() {
-                batch.seal("trial", &[])?;
+                drop(batch.seal("trial", &[]));
             }
             Ok::<_, BatchError>(true)
         };
@@ -200,12 +223,12 @@ impl Replayer<'_> {
         let mut parcels = Vec::new();
         let mut seal_full = |batch: &mut Batch<'b>| {
             if batch.is_full() {
-                parcels.extend(batch.seal("replay", identity)?);
+                parcels.extend(batch.seal("replay", identity).collect::<Result<Vec<_>, _>>()?);
             }
             Ok::<_, BatchError>(true)
         };
         unpack_line(batch, line, self.source, 0, &mut seal_full)?;
-        parcels.extend(batch.seal("replay", identity)?);
+        parcels.extend(batch.seal("replay", identity).collect::<Result<Vec<_>, _>>()?);
         Ok(parcels)
     }
 
@@ -214,7 +237,11 @@ impl Replayer<'_> {
         matches!(records.next_unskipped(), Ok(Some(Item::Event(_)))) && matches!(records.next_unskipped(), Ok(None))
     }
 
-    async fn deliver(&self, parcels: Vec<Parcel>, replayed: &mut Replayed) -> Result<(), ObjectFault> {
+    async fn deliver(
+        &self,
+        parcels: impl IntoIterator<Item = Parcel>,
+        replayed: &mut Replayed,
+    ) -> Result<(), ObjectFault> {
         let mut delivery = self.stores.deliver(parcels).await;
         replayed.objects += delivery.objects;
         replayed.bytes += delivery.bytes;

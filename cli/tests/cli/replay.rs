@@ -261,3 +261,47 @@ fn quarantine_that_stays_fails_the_command_only_if_asked_to() {
     assert!(shown.stdout.contains("in quarantine 2 "), "{}", shown.stdout);
     run(0, &arguments);
 }
+
+/// Events of ten accounts in turn, two of each, and one of the year 2099.
+fn accounts(folder: &Folder) -> (String, String) {
+    let config = json!({ "custom_source_events": {
+        "extends": "windows-sysmon",
+        "source_name": "windows-sysmon",
+        "account": "$.Account",
+        "ocsf_mapping": { "99": {
+            "schema": "application_lifecycle",
+            "schema_mapping": { "activity_id": 99, "activity_name": "New", "app": { "name": "Sysmon", "vendor_name": "Microsoft" } }
+        } }
+    } });
+    let event = |index: u64, time: &str| {
+        let account = format!("{:012}", index % 10);
+        json!({ "EventId": 99, "TimeCreated": time, "Index": index, "Account": account }).to_string() + "\n"
+    };
+    let log: String = (0..20).map(|index| event(index, "2025-03-03T08:00:00Z")).collect();
+    (folder.write("accounts.json", config.to_string()), folder.write("log", log + &event(20, "2099-01-01T00:00:00Z")))
+}
+
+#[test]
+fn events_beyond_the_bounds_are_written_by_one_replay() {
+    let folder = Folder::new();
+    let (mapping, log) = accounts(&folder);
+    let lake = folder.path("lake");
+    let in_lake = ["--lake", &lake, "--mapping", &mapping, "--format", "json", "--partitions", "3"];
+    let ingested = run(0, &[&["ingest"], &in_lake[..], &[&log]].concat()).json();
+    assert_eq!(ingested["written"], json!({ "application_lifecycle": 6 }));
+    assert_eq!(ingested["quarantined"], json!({ "too_many_partitions": 14, "implausible_time": 1 }));
+
+    // As many partitions at once as before: the lines are written batch by batch, and nothing is left.
+    let replay = [&["replay", "--quarantine", &lake], &in_lake[..]].concat();
+    let tried = run(0, &[&replay[..], &["--dry-run"]].concat()).json();
+    assert_eq!(tried["written"], json!({ "application_lifecycle": 14 }));
+    let replayed = run(0, &replay).json();
+    assert_eq!(replayed["written"], json!({ "application_lifecycle": 14 }));
+    assert_eq!(replayed["quarantined"], json!({ "implausible_time": 1 }));
+    assert_eq!(replayed["objects"], 7);
+    assert_eq!((rows(&folder).len(), quarantined(&folder.files("lake")).len()), (20, 1));
+
+    let replayed = run(0, &[&replay[..], &["--days-ahead", "36500"]].concat()).json();
+    assert_eq!(replayed["written"], json!({ "application_lifecycle": 1 }));
+    assert_eq!((rows(&folder).len(), quarantined(&folder.files("lake")).len()), (21, 0));
+}

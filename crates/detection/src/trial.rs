@@ -142,6 +142,7 @@ fn mapped(source: &Source, input: &TestInput, files: &Path, number: usize) -> Re
         account: AccountId::external(),
         seal: SealSettings::default(),
         memory: usize::MAX,
+        bounds: pipeline::Bounds::NONE,
     };
     let mut batch = Batch::new(&settings);
     let mut records = source.decode().records_of_stream(&bytes[..]);
@@ -149,7 +150,7 @@ fn mapped(source: &Source, input: &TestInput, files: &Path, number: usize) -> Re
     while let Some(item) = records.next_item().map_err(trouble)? {
         batch.push_item(&item, source.decode(), Some(source), &origin, 0, |_| Ok(source));
     }
-    let parcels = batch.seal("test", &[&number.to_string()]).map_err(trouble)?;
+    let parcels = batch.seal("test", &[&number.to_string()]).collect::<Result<Vec<_>, _>>().map_err(trouble)?;
     for parcel in parcels.iter().filter(|parcel| parcel.destination == Destination::Quarantine) {
         if let Some(Ok(line)) = read_lines(&parcel.bytes[..]).map_err(trouble)?.next() {
             return Err(format!("an event cannot be mapped ({}): {}", line.reason(), line.message()));

@@ -1,6 +1,7 @@
 //! The environment of a transform function as one typed value. Whatever is wrong with it is said before the first event.
 
 use lake::key::{AccountId, Region};
+use pipeline::{Bounds, PartitionLimit, PlausibleDays};
 
 /// What the environment says, checked as far as that goes without reading anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) struct Configuration {
     pub(crate) mappings: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: what the function may take, in MB (of 1024 · 1024 bytes).
     pub(crate) memory: u64,
+    /// `SLUICE_PARTITIONS`, `SLUICE_EARLIEST_DAY` and `SLUICE_DAYS_AHEAD`: what is believed of accounts and times.
+    pub(crate) bounds: Bounds,
 }
 
 /// Where the configuration of sources comes from.
@@ -104,6 +107,7 @@ impl Configuration {
             account: read("SLUICE_ACCOUNT").map(account).transpose()?,
             sources: sources(read("SLUICE_SOURCES"))?,
             memory: memory(read("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))?,
+            bounds: bounds(&variables)?,
             lake,
             quarantine,
             mappings,
@@ -171,6 +175,31 @@ fn memory(value: Option<String>) -> Result<u64, ConfigurationError> {
     })
 }
 
+fn bounds(variables: &Variables<'_>) -> Result<Bounds, ConfigurationError> {
+    let refuse = |variable, value: &str, expected: String, remedy| {
+        ConfigurationError::new(variable, format!("is `{value}`, but {expected}"), remedy)
+    };
+    let mut bounds = Bounds::default();
+    let (mut earliest, mut ahead) = (bounds.days.earliest(), bounds.days.ahead());
+    if let Some(value) = variables.read("SLUICE_PARTITIONS") {
+        const REMEDY: &str = "Give the partitions (class, account and day) that a batch may write";
+        bounds.partitions =
+            PartitionLimit::parse(&value).map_err(|expected| refuse("SLUICE_PARTITIONS", &value, expected, REMEDY))?;
+    }
+    if let Some(value) = variables.read("SLUICE_EARLIEST_DAY") {
+        const REMEDY: &str = "Give the first day that an event may be of";
+        earliest = PlausibleDays::parse_day(&value)
+            .map_err(|expected| refuse("SLUICE_EARLIEST_DAY", &value, expected, REMEDY))?;
+    }
+    if let Some(value) = variables.read("SLUICE_DAYS_AHEAD") {
+        const REMEDY: &str = "Give the days after today that an event may be of";
+        ahead = PlausibleDays::parse_ahead(&value)
+            .map_err(|expected| refuse("SLUICE_DAYS_AHEAD", &value, expected, REMEDY))?;
+    }
+    bounds.days = PlausibleDays::new(earliest, ahead);
+    Ok(bounds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,9 +222,19 @@ mod tests {
             sources: SourcesConfiguration::Shipped,
             mappings: None,
             memory: 128,
+            bounds: Bounds::default(),
         };
         assert_eq!(read(&[LAKE, REGION]).unwrap(), expected);
-        let empty = ["SLUICE_QUARANTINE", "SLUICE_REGION", "SLUICE_ACCOUNT", "SLUICE_SOURCES", "SLUICE_MAPPINGS"];
+        let empty = [
+            "SLUICE_QUARANTINE",
+            "SLUICE_REGION",
+            "SLUICE_ACCOUNT",
+            "SLUICE_SOURCES",
+            "SLUICE_MAPPINGS",
+            "SLUICE_PARTITIONS",
+            "SLUICE_EARLIEST_DAY",
+            "SLUICE_DAYS_AHEAD",
+        ];
         let variables: Vec<_> = [LAKE, REGION].into_iter().chain(empty.map(|name| (name, " "))).collect();
         assert_eq!(read(&variables).unwrap(), expected);
     }
@@ -211,6 +250,9 @@ mod tests {
             ("SLUICE_SOURCES", "s3://settings/sources.json"),
             ("SLUICE_MAPPINGS", "s3://settings/mappings/"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"),
+            ("SLUICE_PARTITIONS", "5000"),
+            ("SLUICE_EARLIEST_DAY", "1995-07-01"),
+            ("SLUICE_DAYS_AHEAD", "0"),
         ];
         let expected = Configuration {
             lake: "s3://lake".to_owned(),
@@ -220,6 +262,10 @@ mod tests {
             sources: SourcesConfiguration::At("s3://settings/sources.json".to_owned()),
             mappings: Some("s3://settings/mappings/".to_owned()),
             memory: 1769,
+            bounds: Bounds {
+                partitions: PartitionLimit::parse("5000").unwrap(),
+                days: PlausibleDays::new("19950701".parse().unwrap(), 0),
+            },
         };
         assert_eq!(read(&variables).unwrap(), expected);
         let inline = read(&[LAKE, REGION, ("SLUICE_SOURCES", " {\"sources\":[]}\n")]).unwrap();
@@ -263,6 +309,21 @@ mod tests {
             (
                 &[LAKE, REGION, ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1 GB")],
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE is `1 GB`. Lambda sets it to 128 or more megabytes; leave it alone.",
+            ),
+            (
+                &[LAKE, REGION, ("SLUICE_PARTITIONS", "many")],
+                "SLUICE_PARTITIONS is `many`, but it is a number from 1 to 100000. Give the partitions (class, account \
+                 and day) that a batch may write.",
+            ),
+            (
+                &[LAKE, REGION, ("SLUICE_EARLIEST_DAY", "1.7.1995")],
+                "SLUICE_EARLIEST_DAY is `1.7.1995`, but a day is written like 2000-01-31. Give the first day that an \
+                 event may be of.",
+            ),
+            (
+                &[LAKE, REGION, ("SLUICE_DAYS_AHEAD", "-1")],
+                "SLUICE_DAYS_AHEAD is `-1`, but it is a number from 0 to 36500. Give the days after today that an event \
+                 may be of.",
             ),
         ] {
             assert_eq!(read(variables).unwrap_err(), message);

@@ -55,6 +55,7 @@ impl Transformer {
             account: self.configuration.account.clone().unwrap_or_else(own),
             seal: SealSettings::default(),
             memory: table_memory(self.configuration.memory),
+            bounds: self.configuration.bounds,
         }
     }
 }
@@ -142,6 +143,7 @@ mod tests {
             sources: SourcesConfiguration::Shipped,
             mappings: None,
             memory: 256,
+            bounds: Default::default(),
         }
     }
 

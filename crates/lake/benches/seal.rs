@@ -2,6 +2,9 @@
 //! as a mapping of Sysmon makes them; in order of time and shuffled; zstandard 1 and 3.
 //!
 //! `cargo bench -p lake` prints rows per second, and how large the objects are.
+//!
+//! `cargo bench -p lake --bench seal -- many-partitions` seals such rows with a partition for each, which is the most that
+//! rows can cost, and prints the time per row and the most memory.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot make its rows should stop")]
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
@@ -10,20 +13,83 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int32Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder, StructBuilder};
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, StructArray, TimestampMillisecondArray};
-use arrow_schema::{DataType, Field, Fields};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lake::parquet_object::{Content, SealSettings, ZstdLevel, seal};
+use arrow_schema::{DataType, Field, Fields, Schema};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use lake::key::SourceName;
+use lake::parquet_object::{Content, SealSettings, Sealer, ZstdLevel, seal};
 use lake::partition::partition;
 
-fn sealing(c: &mut Criterion) {
-    let source = "sysmon-1007".parse().unwrap();
-    let content = Content {
+fn content(source: &SourceName) -> Content<'_> {
+    Content {
         ocsf_version: "1.1.0",
         class_name: "process_activity",
         class_uid: 1007,
-        source: &source,
+        source,
         mapping: "windows-sysmon 5f0c9a",
+    }
+}
+
+/// As many partitions as rows, texts in dictionaries as the pipeline has them. Each object is dropped before the next one
+/// is sealed.
+fn many_partitions() {
+    let source = "sysmon-1007".parse().unwrap();
+    for rows in [1_000, 10_000, 100_000] {
+        let batch = with_dictionaries(&process_activities(rows, Order::ByTime));
+        // The most memory counts from here.
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        let before = memory("VmRSS");
+        let began = processor_seconds();
+        let ids: Vec<u32> = (0..rows as u32).collect();
+        let mut sealer = Sealer::new(&batch, &content(&source), &SealSettings::default()).unwrap();
+        let mut bytes = 0;
+        for (_, rows) in partition(&batch, &ids).unwrap() {
+            bytes += sealer.seal(rows).unwrap().bytes.len();
+        }
+        let took = processor_seconds() - began;
+        println!(
+            "{rows:>7} rows and partitions: {took:>6.2} s, {:>4.0} µs a row, {:>5} MB of objects, {:>3} MB of memory \
+             beside the batch",
+            took * 1e6 / rows as f64,
+            bytes / 1_000_000,
+            (memory("VmHWM") - before) / 1000,
+        );
+    }
+}
+
+/// Processor time of this thread, where Linux says it.
+fn processor_seconds() -> f64 {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    times.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
+}
+
+/// A figure of this process's memory in kB, where Linux says it.
+fn memory(figure: &str) -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
+}
+
+fn with_dictionaries(batch: &RecordBatch) -> RecordBatch {
+    let fields: Fields = batch.schema_ref().fields().iter().map(|field| with_dictionary(field)).collect();
+    let columns = batch.columns().iter().zip(&fields);
+    let columns = columns.map(|(column, field)| arrow_cast::cast(column, field.data_type()).unwrap()).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+fn with_dictionary(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| with_dictionary(field)).collect()),
+        DataType::List(element) => DataType::List(Arc::new(with_dictionary(element))),
+        DataType::Map(entry, sorted) => DataType::Map(Arc::new(with_dictionary(entry)), *sorted),
+        other => other.clone(),
     };
+    field.clone().with_data_type(data_type)
+}
+
+fn sealing(c: &mut Criterion) {
+    let source = "sysmon-1007".parse().unwrap();
+    let content = content(&source);
     let mut group = c.benchmark_group("seal");
     group.sample_size(20);
     for rows in [10_000, 100_000] {
@@ -287,4 +353,12 @@ fn object(fields: Vec<(&str, ArrayRef)>) -> ArrayRef {
 }
 
 criterion_group!(benches, sealing);
-criterion_main!(benches);
+
+fn main() {
+    if std::env::args().any(|argument| argument == "many-partitions") {
+        many_partitions();
+        return;
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -7,8 +7,8 @@
 //! still the crate's, and its reader as well as others read the result in the tests.
 //!
 //! Pages are version 1, values plain or in a dictionary, levels and indices in the [hybrid] encoding. Compression goes
-//! through one context for all columns: to make one, zstandard asks the processor what it can do (`cpuid`), and on a
-//! virtual machine, which Lambda is, that goes through the hypervisor.
+//! through one context for all columns of all objects of a batch: to make one, zstandard asks the processor what it can do
+//! (`cpuid`), and on a virtual machine, which Lambda is, that goes through the hypervisor.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -29,18 +29,18 @@ use zstd::zstd_safe::compress_bound;
 use crate::hybrid;
 use crate::leaf::{LEVEL_BYTES, Leaf, Levels, Values};
 
-/// Makes column chunks, one after the other.
-pub(crate) struct ChunkWriter<'a> {
+/// Makes column chunks, one after the other. What a chunk costs depends on its own rows: what is kept between chunks is
+/// never emptied or looked through as a whole.
+pub(crate) struct ChunkWriter {
     compressor: Compressor<'static>,
     /// Ceiling of a page before compression, in bytes.
     page_limit: usize,
     /// Ceiling of a page's rows, so that a reader that looks for few rows need not decode many.
     page_rows: usize,
-    /// The index of each distinct value, kept between columns for its memory.
-    indices: HashMap<&'a [u8], u32, FxBuildHasher>,
-    number_indices: HashMap<u64, u32, FxBuildHasher>,
-    /// The same for the keys of a dictionary.
-    numbers: Vec<u32>,
+    /// The index of each distinct number, kept between columns for its memory.
+    indices: HashMap<u64, u32, FxBuildHasher>,
+    /// The same for the keys of a dictionary: [`NONE`] for all of them between columns.
+    key_indices: Vec<u32>,
     /// The page that is being written, before and after compression.
     plain: Vec<u8>,
     compressed: Vec<u8>,
@@ -50,6 +50,12 @@ pub(crate) struct ChunkWriter<'a> {
 
 /// Bytes of a page that holds no more than levels and one value throughout.
 const SHORT_PAGE: usize = 24;
+
+/// Short pages that are kept: those of the columns of a few tables.
+const SHORT_PAGES: usize = 4096;
+
+/// The index of a key that has not come yet.
+const NONE: u32 = u32::MAX;
 
 /// What is known of a column beside its values.
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,7 +101,7 @@ struct Page {
     first_row: usize,
 }
 
-impl<'a> ChunkWriter<'a> {
+impl ChunkWriter {
     /// A writer whose pages have at most `page_limit` bytes and `page_rows` rows.
     pub(crate) fn new(level: i32, page_limit: u64, page_rows: u64) -> Result<Self, ParquetError> {
         Ok(Self {
@@ -103,8 +109,7 @@ impl<'a> ChunkWriter<'a> {
             page_limit: page_limit as usize,
             page_rows: page_rows as usize,
             indices: HashMap::default(),
-            number_indices: HashMap::default(),
-            numbers: Vec::new(),
+            key_indices: Vec::new(),
             plain: Vec::new(),
             compressed: Vec::new(),
             short: HashMap::default(),
@@ -114,74 +119,83 @@ impl<'a> ChunkWriter<'a> {
     /// The chunk of a leaf for the rows given, in that order.
     pub(crate) fn write(
         &mut self,
-        leaf: &Leaf<'a>,
+        leaf: &Leaf,
         rows: &[u32],
         descriptor: &ColumnDescPtr,
         traits: ColumnTraits,
     ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
         let levels = leaf.levels(rows);
-        let dictionary = self.dictionary(leaf.values, &levels.values, traits);
+        let dictionary = self.dictionary(leaf, &levels.values, traits);
         let mut chunk = Chunk::default();
         if !dictionary.entries.is_empty() {
             self.plain.clear();
-            write_plain(leaf.values, &dictionary.entries, &mut self.plain);
+            write_plain(&leaf.values, &dictionary.entries, &mut self.plain);
             self.compress(&mut chunk, |compressed, uncompressed, out| {
                 let count = dictionary.entries.len();
                 write_dictionary_header(uncompressed, compressed, count, out);
             })?;
             chunk.dictionary_offset = Some(0);
         }
-        let pages = self.pages(leaf.values, rows.len(), &levels, &dictionary);
+        let pages = self.pages(&leaf.values, rows.len(), &levels, &dictionary);
         for page in &pages {
-            self.write_page(leaf.values, &levels, &dictionary, page, &mut chunk)?;
+            self.write_page(&leaf.values, &levels, &dictionary, page, &mut chunk)?;
         }
-        let index = if traits.is_ascending { page_index(leaf.values, &levels, &pages)? } else { None };
-        let statistics = if leaf.is_repeated() { None } else { statistics(leaf.values, &levels, &dictionary) };
+        let index = if traits.is_ascending { page_index(&leaf.values, &levels, &pages)? } else { None };
+        let statistics = if leaf.is_repeated() { None } else { statistics(&leaf.values, &levels, &dictionary) };
         chunk.close(descriptor, rows.len(), levels.definitions.len(), statistics, index)
     }
 
     /// The distinct values of a column: as many as fit in a page, and none if they are hardly fewer than the values.
-    fn dictionary(&mut self, values: Values<'a>, positions: &[u32], traits: ColumnTraits) -> Dictionary {
+    fn dictionary(&mut self, leaf: &Leaf, positions: &[u32], traits: ColumnTraits) -> Dictionary {
         if traits.is_distinct {
             return Dictionary::default();
         }
         if let [first, _, ..] = positions
-            && values.are_all_equal()
+            && leaf.is_constant
         {
             return Dictionary { entries: vec![*first], keys: vec![0; positions.len()] };
         }
+        let values = &leaf.values;
         let dictionary = match values {
             Values::Boolean(_) => return Dictionary::default(),
-            Values::Text(texts) if let Some(keys) = texts.keys => {
-                let entries = texts.entries();
-                renumbered(values, keys, entries, positions, self.page_limit, &mut self.numbers)
+            Values::Text(texts) if let Some(keys) = &texts.keys => {
+                renumbered(values, keys, texts.entries(), positions, self.page_limit, &mut self.key_indices)
             }
             Values::Text(texts) => {
-                self.indices.clear();
                 let text = |position: u32| texts.value(position as usize).as_bytes();
-                distinct(values, positions, self.page_limit, &mut self.indices, text)
+                distinct(values, positions, self.page_limit, &mut HashMap::default(), text)
             }
             Values::Int32(numbers) => {
-                self.number_indices.clear();
+                let numbers: &[i32] = numbers;
                 let number = |position: u32| numbers[position as usize] as u64;
-                distinct(values, positions, self.page_limit, &mut self.number_indices, number)
+                distinct(values, positions, self.page_limit, self.empty_indices(positions.len()), number)
             }
             Values::Int64(numbers) => {
-                self.number_indices.clear();
+                let numbers: &[i64] = numbers;
                 let number = |position: u32| numbers[position as usize] as u64;
-                distinct(values, positions, self.page_limit, &mut self.number_indices, number)
+                distinct(values, positions, self.page_limit, self.empty_indices(positions.len()), number)
             }
             Values::Float64(numbers) => {
-                self.number_indices.clear();
+                let numbers: &[f64] = numbers;
                 let number = |position: u32| numbers[position as usize].to_bits();
-                distinct(values, positions, self.page_limit, &mut self.number_indices, number)
+                distinct(values, positions, self.page_limit, self.empty_indices(positions.len()), number)
             }
         };
         if dictionary.entries.len() * 2 > dictionary.keys.len() { Dictionary::default() } else { dictionary }
     }
 
+    /// The indices without one of another column. To empty a large table costs as much as to fill it, so few values do
+    /// not get the one that many have left behind.
+    fn empty_indices(&mut self, values: usize) -> &mut HashMap<u64, u32, FxBuildHasher> {
+        if self.indices.capacity() / 16 > values.max(16) {
+            self.indices = HashMap::default();
+        }
+        self.indices.clear();
+        &mut self.indices
+    }
+
     /// Cuts a column into pages, each with values of one encoding.
-    fn pages(&self, values: Values<'_>, rows: usize, levels: &Levels, dictionary: &Dictionary) -> Vec<Page> {
+    fn pages(&self, values: &Values, rows: usize, levels: &Levels, dictionary: &Dictionary) -> Vec<Page> {
         /// A page's own fields: lengths of its levels, width of its keys, the head of a group.
         const OVERHEAD: usize = 64;
         const KEY_BYTES: usize = 4;
@@ -225,7 +239,7 @@ impl<'a> ChunkWriter<'a> {
 
     fn write_page(
         &mut self,
-        values: Values<'_>,
+        values: &Values,
         levels: &Levels,
         dictionary: &Dictionary,
         page: &Page,
@@ -279,6 +293,9 @@ impl<'a> ChunkWriter<'a> {
                 self.compressed.reserve(compress_bound(self.plain.len()));
                 self.compressor.compress_to_buffer(self.plain.as_slice(), &mut self.compressed)?;
                 if is_short {
+                    if self.short.len() >= SHORT_PAGES {
+                        self.short.clear();
+                    }
                     self.short.insert(self.plain.clone(), self.compressed.clone());
                 }
                 &self.compressed
@@ -294,7 +311,7 @@ impl<'a> ChunkWriter<'a> {
 
 /// Numbers the distinct values in the order in which they come, until they would not fit in `limit` bytes.
 fn distinct<K: Copy + Eq + std::hash::Hash>(
-    values: Values<'_>,
+    values: &Values,
     positions: &[u32],
     limit: usize,
     indices: &mut HashMap<K, u32, FxBuildHasher>,
@@ -333,29 +350,33 @@ fn distinct<K: Copy + Eq + std::hash::Hash>(
 
 /// [`distinct`] for values that have keys, below `entries`, already.
 fn renumbered(
-    values: Values<'_>,
+    values: &Values,
     keys: &[i32],
     entries: usize,
     positions: &[u32],
     limit: usize,
-    numbers: &mut Vec<u32>,
+    indices: &mut Vec<u32>,
 ) -> Dictionary {
-    const NONE: u32 = u32::MAX;
-    numbers.clear();
-    numbers.resize(entries, NONE);
+    if indices.len() < entries {
+        indices.resize(entries, NONE);
+    }
     let mut dictionary = Dictionary { entries: Vec::new(), keys: Vec::with_capacity(positions.len()) };
     let mut bytes = 0;
     for &position in positions {
-        let number = &mut numbers[keys[position as usize] as usize];
-        if *number == NONE {
+        let index = &mut indices[keys[position as usize] as usize];
+        if *index == NONE {
             bytes += values.bytes(&[position]);
             if bytes > limit {
                 break;
             }
-            *number = dictionary.entries.len() as u32;
+            *index = dictionary.entries.len() as u32;
             dictionary.entries.push(position);
         }
-        dictionary.keys.push(*number);
+        dictionary.keys.push(*index);
+    }
+    // The dictionary may be much larger than the rows: only what they have used of it is put back.
+    for position in &dictionary.entries {
+        indices[keys[*position as usize] as usize] = NONE;
     }
     dictionary
 }
@@ -422,7 +443,7 @@ fn write_levels(levels: &[u8], max: u8, out: &mut Vec<u8>) {
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
-fn write_plain(values: Values<'_>, positions: &[u32], out: &mut Vec<u8>) {
+fn write_plain(values: &Values, positions: &[u32], out: &mut Vec<u8>) {
     let positions = positions.iter().map(|position| *position as usize);
     match values {
         Values::Boolean(booleans) => {
@@ -480,7 +501,7 @@ fn write_i32(number: usize, out: &mut Vec<u8>) {
 }
 
 /// Least and greatest value of a chunk, and how many are null.
-fn statistics(values: Values<'_>, levels: &Levels, dictionary: &Dictionary) -> Option<Statistics> {
+fn statistics(values: &Values, levels: &Levels, dictionary: &Dictionary) -> Option<Statistics> {
     let nulls = Some((levels.definitions.len() - levels.values.len()) as u64);
     let is_whole = dictionary.keys.len() == levels.values.len() && !dictionary.entries.is_empty();
     let positions = if is_whole { &dictionary.entries } else { &levels.values };
@@ -552,8 +573,9 @@ fn upper_bound(text: &str) -> String {
 }
 
 /// The index of the pages of a column that ascends.
-fn page_index(values: Values<'_>, levels: &Levels, pages: &[Page]) -> Result<Option<ColumnIndexBuilder>, ParquetError> {
+fn page_index(values: &Values, levels: &Levels, pages: &[Page]) -> Result<Option<ColumnIndexBuilder>, ParquetError> {
     let Values::Int64(numbers) = values else { return Ok(None) };
+    let numbers: &[i64] = numbers;
     let mut index = ColumnIndexBuilder::new(Type::INT64);
     for page in pages {
         let values = levels.values[page.values.clone()].iter().map(|position| numbers[*position as usize]);

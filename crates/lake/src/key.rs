@@ -271,18 +271,21 @@ impl FromStr for AccountId {
 }
 
 impl EventDay {
+    /// 0000-01-01, the first day that `YYYYMMDD` can name.
+    pub const FIRST: Self = Self { days: -719_528 };
+    /// 2000-01-01.
+    pub const YEAR_2000: Self = Self { days: 10_957 };
+    /// 9999-12-31, the last day that `YYYYMMDD` can name.
+    pub const LAST: Self = Self { days: 2_932_896 };
+
     /// The day that a time lies in, in UTC. `millis` counts milliseconds since 1970-01-01T00:00:00Z, as OCSF's `time`.
     ///
     /// # Errors
     /// [`KeyError::Time`] outside the years 0000 to 9999, which `YYYYMMDD` cannot name.
     pub fn of_millis(millis: i64) -> Result<Self, KeyError> {
         // Floor, not truncation: one millisecond before 1970 is a day of 1969.
-        let days = millis.div_euclid(MILLIS_PER_DAY);
-        let (first, last) = (days_since_epoch(Date::constant(0, 1, 1)), days_since_epoch(Date::constant(9999, 12, 31)));
-        match i32::try_from(days) {
-            Ok(days) if (first..=last).contains(&days) => Ok(Self { days }),
-            _ => Err(KeyError::Time(millis)),
-        }
+        let days = i32::try_from(millis.div_euclid(MILLIS_PER_DAY)).map(|days| Self { days });
+        days.ok().filter(|day| (Self::FIRST..=Self::LAST).contains(day)).ok_or(KeyError::Time(millis))
     }
 
     /// The first millisecond of the day, since 1970-01-01T00:00:00Z.
@@ -624,6 +627,8 @@ mod tests {
         assert_eq!(day(951_782_400_000), "20000229");
         assert_eq!(day(-62_167_219_200_000), "00000101");
         assert_eq!(day(253_402_300_799_999), "99991231");
+        let named = [EventDay::FIRST, EventDay::YEAR_2000, EventDay::LAST].map(|day| day.to_string());
+        assert_eq!(named, ["00000101", "20000101", "99991231"]);
     }
 
     #[test]

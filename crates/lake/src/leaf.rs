@@ -4,54 +4,61 @@
 //! there (definition) and at which list it goes on (repetition). [`Leaf::levels`] works them out for any rows, in any
 //! order. [`Leaf::bytes`] says how large a range of rows will be at most, in O(nesting depth), from the offsets that Arrow
 //! keeps anyway.
+//!
+//! A leaf shares the batch's buffers. Whatever takes a look at all rows is done when it is made, so that the work for
+//! some rows depends on these rows only.
 
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::hybrid::is_run;
 
 /// One leaf column of a batch.
 #[derive(Debug)]
-pub(crate) struct Leaf<'a> {
+pub(crate) struct Leaf {
     /// From the column at the top down to the leaf.
-    steps: Vec<Step<'a>>,
-    pub(crate) values: Values<'a>,
+    steps: Vec<Step>,
+    pub(crate) values: Values,
+    /// Whether the batch has but one value, those at null positions counted.
+    pub(crate) is_constant: bool,
 }
 
 /// A field on the way to a leaf, or the leaf itself.
-#[derive(Debug, Clone, Copy)]
-struct Step<'a> {
+#[derive(Debug, Clone)]
+struct Step {
     /// None of the items of a list, which have no name of their own.
-    name: Option<&'a str>,
+    name: Option<String>,
     is_nullable: bool,
-    nulls: Option<&'a NullBuffer>,
+    nulls: Option<NullBuffer>,
     /// Where the items of each of its lists are, if it is one.
-    items: Option<&'a [i32]>,
+    items: Option<OffsetBuffer<i32>>,
 }
 
 /// The values of a leaf, null or not.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Values<'a> {
-    Boolean(&'a BooleanArray),
-    Int32(&'a [i32]),
-    Int64(&'a [i64]),
-    Float64(&'a [f64]),
-    Text(Texts<'a>),
+#[derive(Debug)]
+pub(crate) enum Values {
+    Boolean(BooleanArray),
+    Int32(ScalarBuffer<i32>),
+    Int64(ScalarBuffer<i64>),
+    Float64(ScalarBuffer<f64>),
+    Text(Texts),
 }
 
 /// Texts, in a dictionary or not.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Texts<'a> {
-    texts: &'a StringArray,
+#[derive(Debug)]
+pub(crate) struct Texts {
+    texts: StringArray,
+    /// Bytes of the longest text.
+    longest: u64,
     /// The text of each position, if it is not the one there.
-    pub(crate) keys: Option<&'a [i32]>,
+    pub(crate) keys: Option<ScalarBuffer<i32>>,
     /// Positions without one, whose keys say nothing.
-    nulls: Option<&'a NullBuffer>,
+    nulls: Option<NullBuffer>,
 }
 
 /// Where a leaf has values, and where not.
@@ -93,7 +100,7 @@ pub(crate) const LEVEL_BYTES: u64 = 2;
 const TEXT_LENGTH_BYTES: u64 = 4;
 
 /// The leaf columns of `batch`, in the order in which Parquet stores them.
-pub(crate) fn leaves(batch: &RecordBatch) -> Result<Vec<Leaf<'_>>, UnsupportedType> {
+pub(crate) fn leaves(batch: &RecordBatch) -> Result<Vec<Leaf>, UnsupportedType> {
     let mut leaves = Vec::new();
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         collect(Some(field.name()), field, column, &[], &mut leaves)?;
@@ -101,15 +108,22 @@ pub(crate) fn leaves(batch: &RecordBatch) -> Result<Vec<Leaf<'_>>, UnsupportedTy
     Ok(leaves)
 }
 
-fn collect<'a>(
-    name: Option<&'a str>,
-    field: &'a Field,
-    array: &'a ArrayRef,
-    above: &[Step<'a>],
-    leaves: &mut Vec<Leaf<'a>>,
+fn collect(
+    name: Option<&str>,
+    field: &Field,
+    array: &ArrayRef,
+    above: &[Step],
+    leaves: &mut Vec<Leaf>,
 ) -> Result<(), UnsupportedType> {
-    let step = |items| Step { name, is_nullable: field.is_nullable(), nulls: array.nulls(), items };
-    let below = |items| [above, &[step(items)]].concat();
+    let below = |items: Option<&OffsetBuffer<i32>>| {
+        let step = Step {
+            name: name.map(str::to_owned),
+            is_nullable: field.is_nullable(),
+            nulls: array.nulls().cloned(),
+            items: items.cloned(),
+        };
+        [above, &[step]].concat()
+    };
     let values = match array.data_type() {
         DataType::Struct(fields) => {
             let steps = below(None);
@@ -120,45 +134,45 @@ fn collect<'a>(
         }
         DataType::List(element) => {
             let list = array.as_list::<i32>();
-            return collect(None, element, list.values(), &below(Some(list.value_offsets())), leaves);
+            return collect(None, element, list.values(), &below(Some(list.offsets())), leaves);
         }
         DataType::Map(_, _) => {
             let map = array.as_map();
-            let steps = below(Some(map.value_offsets()));
+            let steps = below(Some(map.offsets()));
             for (field, child) in map.entries().fields().iter().zip(map.entries().columns()) {
                 collect(Some(field.name()), field, child, &steps, leaves)?;
             }
             return Ok(());
         }
-        DataType::Boolean => Values::Boolean(array.as_boolean()),
-        DataType::Int32 => Values::Int32(array.as_primitive::<Int32Type>().values()),
-        DataType::Int64 => Values::Int64(array.as_primitive::<Int64Type>().values()),
-        DataType::Float64 => Values::Float64(array.as_primitive::<Float64Type>().values()),
+        DataType::Boolean => Values::Boolean(array.as_boolean().clone()),
+        DataType::Int32 => Values::Int32(array.as_primitive::<Int32Type>().values().clone()),
+        DataType::Int64 => Values::Int64(array.as_primitive::<Int64Type>().values().clone()),
+        DataType::Float64 => Values::Float64(array.as_primitive::<Float64Type>().values().clone()),
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            Values::Int64(array.as_primitive::<TimestampMillisecondType>().values())
+            Values::Int64(array.as_primitive::<TimestampMillisecondType>().values().clone())
         }
-        DataType::Utf8 => Values::Text(Texts::plain(array.as_string())),
+        DataType::Utf8 => Values::Text(Texts::plain(array.as_string().clone())),
         DataType::Dictionary(key, text) if **key == DataType::Int32 && **text == DataType::Utf8 => {
             let dictionary = array.as_dictionary::<Int32Type>();
             Values::Text(Texts {
-                texts: dictionary.values().as_string(),
-                keys: Some(dictionary.keys().values()),
-                nulls: dictionary.keys().nulls(),
+                keys: Some(dictionary.keys().values().clone()),
+                nulls: dictionary.keys().nulls().cloned(),
+                ..Texts::plain(dictionary.values().as_string().clone())
             })
         }
         other => {
             return Err(UnsupportedType { column: path(&below(None)), data_type: other.clone() });
         }
     };
-    leaves.push(Leaf { steps: below(None), values });
+    leaves.push(Leaf { steps: below(None), is_constant: values.are_all_equal(), values });
     Ok(())
 }
 
 /// Dotted path, with `[]` after each list.
-fn path(steps: &[Step<'_>]) -> String {
+fn path(steps: &[Step]) -> String {
     let mut path = String::new();
     for step in steps {
-        if let Some(name) = step.name {
+        if let Some(name) = &step.name {
             path.push_str(if path.is_empty() { "" } else { "." });
             path.push_str(name);
         }
@@ -167,9 +181,10 @@ fn path(steps: &[Step<'_>]) -> String {
     path
 }
 
-impl<'a> Texts<'a> {
-    pub(crate) fn plain(texts: &'a StringArray) -> Self {
-        Self { texts, keys: None, nulls: None }
+impl Texts {
+    pub(crate) fn plain(texts: StringArray) -> Self {
+        let lengths = texts.value_offsets().windows(2).map(|ends| ends[1] - ends[0]);
+        Self { longest: lengths.max().unwrap_or_default() as u64, texts, keys: None, nulls: None }
     }
 
     /// Distinct texts, unless they are not in a dictionary.
@@ -179,11 +194,11 @@ impl<'a> Texts<'a> {
 
     #[inline]
     fn entry(&self, position: usize) -> usize {
-        self.keys.map_or(position, |keys| keys[position] as usize)
+        self.keys.as_ref().map_or(position, |keys| keys[position] as usize)
     }
 
     #[inline]
-    pub(crate) fn value(&self, position: usize) -> &'a str {
+    pub(crate) fn value(&self, position: usize) -> &str {
         self.texts.value(self.entry(position))
     }
 
@@ -197,22 +212,26 @@ impl<'a> Texts<'a> {
         if self.keys.is_none() {
             return self.bytes_bound(range);
         }
-        let positions = range.filter(|position| self.nulls.is_none_or(|nulls| nulls.is_valid(*position)));
+        let positions = range.filter(|position| self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*position)));
         positions.map(|position| self.length(position) as u64).sum()
     }
 
     /// Not less than [`Texts::bytes`].
     fn bytes_bound(&self, range: Range<usize>) -> u64 {
-        let offsets = self.texts.value_offsets();
         if self.keys.is_none() {
+            let offsets = self.texts.value_offsets();
             return (offsets[range.end] - offsets[range.start]) as u64;
         }
-        let longest = offsets.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or_default();
-        longest as u64 * range.len() as u64
+        self.longest_bound(range)
+    }
+
+    /// Not less than [`Texts::bytes_bound`].
+    fn longest_bound(&self, range: Range<usize>) -> u64 {
+        self.longest * range.len() as u64
     }
 
     fn are_all_equal(&self) -> bool {
-        if let Some(keys) = self.keys {
+        if let Some(keys) = &self.keys {
             return is_run(keys);
         }
         let offsets = self.texts.value_offsets();
@@ -226,9 +245,9 @@ impl<'a> Texts<'a> {
     }
 }
 
-impl Values<'_> {
+impl Values {
     /// Whether there is but one value, those at null positions counted. This takes a comparison of the column with itself.
-    pub(crate) fn are_all_equal(&self) -> bool {
+    fn are_all_equal(&self) -> bool {
         match self {
             Values::Boolean(_) => false,
             Values::Int32(numbers) => is_run(numbers),
@@ -252,7 +271,7 @@ impl Values<'_> {
     }
 }
 
-impl<'a> Leaf<'a> {
+impl Leaf {
     /// Dotted path, with `[]` after each list.
     pub(crate) fn path(&self) -> String {
         path(&self.steps)
@@ -260,7 +279,7 @@ impl<'a> Leaf<'a> {
 
     /// Whether it is the column of that name at the top.
     pub(crate) fn is_top(&self, name: &str) -> bool {
-        matches!(*self.steps, [step] if step.name == Some(name))
+        matches!(&*self.steps, [step] if step.name.as_deref() == Some(name))
     }
 
     /// At most how many bytes the values and levels of `rows` take, in any encoding that the writer may choose.
@@ -275,11 +294,23 @@ impl<'a> Leaf<'a> {
         if estimate <= enough { estimate } else { self.bytes(0..rows) }
     }
 
-    fn bytes_with(&self, rows: Range<usize>, text_bytes: impl FnOnce(&Texts<'a>, Range<usize>) -> u64) -> u64 {
+    /// What no single row of all takes more than, or an estimate that is not less if that is no more than `enough`.
+    pub(crate) fn bytes_of_a_row(&self, rows: usize, enough: u64) -> u64 {
+        let estimate = self.bytes_with(0..rows, Texts::bytes_bound);
+        if estimate <= enough {
+            return estimate;
+        }
+        if !self.is_repeated() && rows > 0 {
+            return self.bytes_with(0..1, Texts::longest_bound);
+        }
+        (0..rows).map(|row| self.bytes_with(row..row + 1, Texts::longest_bound)).max().unwrap_or_default()
+    }
+
+    fn bytes_with(&self, rows: Range<usize>, text_bytes: impl FnOnce(&Texts, Range<usize>) -> u64) -> u64 {
         let mut range = rows;
         // An empty list has no item, but a level of its own.
         let mut levels = range.len();
-        for offsets in self.steps.iter().filter_map(|step| step.items) {
+        for offsets in self.steps.iter().filter_map(|step| step.items.as_ref()) {
             range = offsets[range.start] as usize..offsets[range.end] as usize;
             levels += range.len();
         }
@@ -321,10 +352,10 @@ const NOWHERE: u32 = u32::MAX;
 
 impl Levels {
     /// Goes one field down. Until the leaf is reached, `values` has a position for each place.
-    fn descend(&mut self, step: &Step<'_>) {
+    fn descend(&mut self, step: &Step) {
         if step.is_nullable {
             self.max_definition += 1;
-            let nulls = step.nulls.filter(|nulls| nulls.null_count() > 0);
+            let nulls = step.nulls.as_ref().filter(|nulls| nulls.null_count() > 0);
             match (self.reach, nulls) {
                 (Reach::None, _) => {}
                 (Reach::All, None) => self.definitions.iter_mut().for_each(|definition| *definition += 1),
@@ -335,7 +366,7 @@ impl Levels {
                 _ => self.descend_where_there(nulls),
             }
         }
-        if let Some(offsets) = step.items {
+        if let Some(offsets) = &step.items {
             self.max_definition += 1;
             self.max_repetition += 1;
             if self.reach != Reach::None {
@@ -393,14 +424,16 @@ mod tests {
 
     #[test]
     fn a_column_is_compared_with_itself() {
-        let are_equal = |texts: &[&str]| Texts::plain(&StringArray::from(texts.to_vec())).are_all_equal();
+        let are_equal = |texts: &[&str]| Texts::plain(StringArray::from(texts.to_vec())).are_all_equal();
         assert!(are_equal(&[]) && are_equal(&["a"]) && are_equal(&["ab", "ab", "ab"]) && are_equal(&["", ""]));
         assert!(!are_equal(&["ab", "ba"]) && !are_equal(&["a", "aa"]) && !are_equal(&["ab", "ab", "ac"]));
         // As one text both would be the same.
         assert!(!are_equal(&["aa", "a", "aaa"]));
         let slice = StringArray::from(vec!["x", "ab", "ab", "y"]).slice(1, 2);
-        assert!(Texts::plain(&slice).are_all_equal());
-        assert!(Values::Int32(&[7, 7, 7]).are_all_equal() && !Values::Int32(&[7, 7, 8]).are_all_equal());
+        assert!(Texts::plain(slice).are_all_equal());
+        assert!(
+            Values::Int32(vec![7, 7, 7].into()).are_all_equal() && !Values::Int32(vec![7, 7, 8].into()).are_all_equal()
+        );
     }
 
     #[test]

@@ -11,14 +11,17 @@
 //! The same rows, content and settings give the same bytes: there is no clock and no randomness in an object. A row that
 //! no object could hold, since one column of it alone is larger than a page may be, is refused by [`seal`] and found
 //! beforehand by [`oversized_rows`].
+//!
+//! A batch of many partitions is sealed by one [`Sealer`], in time that is linear in its rows, and in partitions times
+//! columns.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, Int32Array, RecordBatch};
+use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
@@ -26,6 +29,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::column_chunk::{ChunkWriter, ColumnTraits};
 use crate::key::SourceName;
@@ -276,40 +280,168 @@ fn within(setting: &'static str, value: i64, min: i64, max: i64) -> Result<(), S
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn seal(batch: &RecordBatch, content: &Content<'_>, settings: &SealSettings) -> Result<SealedObject, SealError> {
-    seal_rows(batch, partition::rows(batch)?, content, settings)
+    let rows = partition::rows(batch)?;
+    Sealer::new(batch, content, settings)?.seal(rows)
 }
 
-/// [`seal`] for some rows of a batch.
+/// Seals the rows of a batch, some at a time, into an object each: what [`partition`](crate::partition::partition) has
+/// taken apart.
 ///
-/// # Errors
-/// As [`seal`].
-pub fn seal_rows(
-    batch: &RecordBatch,
-    mut rows: Vec<u32>,
-    content: &Content<'_>,
-    settings: &SealSettings,
-) -> Result<SealedObject, SealError> {
-    check_class(batch, &rows, content.class_uid)?;
-    let leaves = leaves(batch)?;
-    let oversized = oversized(batch, &leaves, settings);
-    if let Some(row) = oversized.into_iter().find(|oversized| rows.contains(&(oversized.row as u32))) {
-        return Err(SealError::OversizedRow(row));
+/// What concerns the whole batch is worked out once, and an object costs what its own rows and the columns take, however
+/// many rows the batch has beside them. Objects are the same as if the batch held nothing but their rows.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow_array::{Int32Array, Int64Array, RecordBatch};
+/// use lake::parquet_object::{Content, SealSettings, Sealer};
+///
+/// let batch = RecordBatch::try_from_iter([
+///     ("class_uid", Arc::new(Int32Array::from(vec![1007, 1007, 1007])) as _),
+///     ("time", Arc::new(Int64Array::from(vec![30, 20, 10])) as _),
+/// ])?;
+/// let content = Content {
+///     ocsf_version: "1.1.0",
+///     class_name: "process_activity",
+///     class_uid: 1007,
+///     source: &"sysmon-1007".parse()?,
+///     mapping: "windows-sysmon 5f0c",
+/// };
+/// let mut sealer = Sealer::new(&batch, &content, &SealSettings::default())?;
+/// let (first, second) = (sealer.seal(vec![0, 2])?, sealer.seal(vec![1])?);
+/// assert_eq!((first.rows, first.first_time, second.first_time), (2, 10, 20));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sealer {
+    settings: SealSettings,
+    class_uid: u32,
+    classes: Int32Array,
+    times: ScalarBuffer<i64>,
+    leaves: Vec<Leaf>,
+    schema: SchemaDescriptor,
+    properties: Arc<WriterProperties>,
+    /// The rows that no object can hold, ascending.
+    oversized: Vec<OversizedRow>,
+    /// Whether all rows fit in one row group.
+    is_one_group: bool,
+    chunks: ChunkWriter,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sealer").field("rows", &self.times.len()).finish_non_exhaustive()
     }
-    sort_by_time(batch, &mut rows)?;
-    let times = partition::times(batch)?;
-    let time = |row: Option<&u32>| row.and_then(|row| times.get(*row as usize)).copied();
-    let (Some(first_time), Some(last_time)) = (time(rows.first()), time(rows.last())) else {
-        return Err(SealError::Empty);
-    };
-    let file = write(batch, &leaves, &rows, properties(content, &leaves), settings)?;
-    file.check(settings)?;
-    Ok(SealedObject {
-        row_groups: file.metadata.num_row_groups(),
-        bytes: file.bytes.into(),
-        rows: rows.len(),
-        first_time,
-        last_time,
-    })
+}
+
+impl Sealer {
+    /// A sealer of the rows of `batch`, which all are of one class. It keeps the batch's columns, but copies none.
+    ///
+    /// # Errors
+    /// A batch against the rules: without a usable `class_uid` or `time`, or with a column that no OCSF attribute is.
+    pub fn new(batch: &RecordBatch, content: &Content<'_>, settings: &SealSettings) -> Result<Self, SealError> {
+        let classes = batch.column_by_name("class_uid").and_then(|column| column.as_primitive_opt::<Int32Type>());
+        let leaves = leaves(batch)?;
+        let rows = batch.num_rows();
+        let plain = settings.row_group.plain();
+        let share = plain / leaves.len().max(1) as u64;
+        Ok(Self {
+            settings: *settings,
+            class_uid: content.class_uid,
+            classes: classes.ok_or(SealError::NoClass)?.clone(),
+            times: partition::times(batch)?,
+            // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
+            schema: ArrowSchemaConverter::new().with_coerce_types(true).convert(batch.schema_ref())?,
+            properties: Arc::new(properties(content, &leaves)),
+            oversized: oversized(rows, &leaves, settings),
+            is_one_group: leaves.iter().map(|leaf| leaf.bytes_of_all(rows, share)).sum::<u64>() <= plain,
+            chunks: ChunkWriter::new(settings.zstd.0, settings.page.0, settings.page.rows())?,
+            leaves,
+        })
+    }
+
+    /// Seals some rows, which are numbers of rows of the batch, each once and in any order.
+    ///
+    /// # Errors
+    /// Rows against the rules (none, of another class, too large); the Parquet writer's.
+    pub fn seal(&mut self, mut rows: Vec<u32>) -> Result<SealedObject, SealError> {
+        self.check_class(&rows)?;
+        self.check_size(&rows)?;
+        sort_by_time(&self.times, &mut rows);
+        let ([first, ..], [.., last]) = (&*rows, &*rows) else { return Err(SealError::Empty) };
+        let (first_time, last_time) = (self.times[*first as usize], self.times[*last as usize]);
+        let file = self.write(&rows)?;
+        file.check(&self.settings)?;
+        Ok(SealedObject {
+            row_groups: file.metadata.num_row_groups(),
+            bytes: file.bytes.into(),
+            rows: rows.len(),
+            first_time,
+            last_time,
+        })
+    }
+
+    fn check_class(&self, rows: &[u32]) -> Result<(), SealError> {
+        let (classes, expected) = (&self.classes, self.class_uid);
+        let found = |row: usize| classes.is_valid(row).then(|| classes.value(row));
+        for row in rows.iter().map(|row| *row as usize) {
+            if found(row).and_then(|class| u32::try_from(class).ok()) != Some(expected) {
+                return Err(SealError::ClassMixed { row, found: found(row), expected });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_size(&self, rows: &[u32]) -> Result<(), SealError> {
+        if self.oversized.is_empty() {
+            return Ok(());
+        }
+        let found = rows
+            .iter()
+            .filter_map(|row| self.oversized.binary_search_by_key(&(*row as usize), |oversized| oversized.row).ok());
+        found.min().map_or(Ok(()), |at| Err(SealError::OversizedRow(self.oversized[at].clone())))
+    }
+
+    /// Cuts rows into groups whose plain values take no more than they may.
+    fn row_groups<'o>(&self, rows: &'o [u32]) -> Vec<&'o [u32]> {
+        if self.is_one_group {
+            return vec![rows];
+        }
+        let limit = self.settings.row_group.plain();
+        let mut groups = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (at, &row) in rows.iter().enumerate() {
+            let row_bytes = bytes_of_row(&self.leaves, row as usize);
+            if bytes + row_bytes > limit && at > start {
+                groups.push(&rows[start..at]);
+                (start, bytes) = (at, 0);
+            }
+            bytes += row_bytes;
+        }
+        groups.push(&rows[start..]);
+        groups
+    }
+
+    fn write(&mut self, rows: &[u32]) -> Result<File, SealError> {
+        let groups = self.row_groups(rows);
+        let mut bytes = Vec::new();
+        let root = self.schema.root_schema_ptr();
+        let mut file = SerializedFileWriter::new(&mut bytes, root, Arc::clone(&self.properties))?;
+        for rows in groups {
+            let mut group = file.next_row_group()?;
+            for (leaf, descriptor) in self.leaves.iter().zip(self.schema.columns()) {
+                let traits = ColumnTraits {
+                    // Nearly every row has a time of its own: without a dictionary an object is some 6 % smaller.
+                    is_distinct: leaf.is_top(TIME) || leaf.is_top("time_dt"),
+                    // Readers prune pages by time and hardly by anything else.
+                    is_ascending: leaf.is_top(TIME),
+                };
+                let (chunk, close) = self.chunks.write(leaf, rows, descriptor, traits)?;
+                group.append_column(&chunk, close)?;
+            }
+            group.close()?;
+        }
+        let metadata = file.close()?;
+        Ok(File { bytes, metadata })
+    }
 }
 
 /// The rows that [`seal`] would refuse for their size, in ascending order, each with the first column that is too large.
@@ -319,18 +451,16 @@ pub fn seal_rows(
 /// # Errors
 /// A column of a type that no OCSF attribute has.
 pub fn oversized_rows(batch: &RecordBatch, settings: &SealSettings) -> Result<Vec<OversizedRow>, SealError> {
-    Ok(oversized(batch, &leaves(batch)?, settings))
+    Ok(oversized(batch.num_rows(), &leaves(batch)?, settings))
 }
 
-fn oversized(batch: &RecordBatch, leaves: &[Leaf<'_>], settings: &SealSettings) -> Vec<OversizedRow> {
-    let rows = batch.num_rows();
+fn oversized(rows: usize, leaves: &[Leaf], settings: &SealSettings) -> Vec<OversizedRow> {
     let (limit, limit_of_all) = (settings.page.row(), settings.row_group.row());
-    let of_all = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
-    let sizes: Vec<u64> = leaves.iter().map(|leaf| leaf.bytes_of_all(rows, limit)).collect();
-    let heavy: Vec<&Leaf<'_>> =
-        leaves.iter().zip(&sizes).filter(|(_, bytes)| **bytes > limit).map(|(leaf, _)| leaf).collect();
+    let bounds: Vec<u64> = leaves.iter().map(|leaf| leaf.bytes_of_a_row(rows, limit)).collect();
+    let heavy: Vec<&Leaf> =
+        leaves.iter().zip(&bounds).filter(|(_, bytes)| **bytes > limit).map(|(leaf, _)| leaf).collect();
     // No row whose columns are all within their limit can be larger than this.
-    let largest_of_all: u64 = sizes.iter().map(|bytes| limit.min(*bytes)).sum();
+    let largest_of_all: u64 = bounds.iter().map(|bytes| limit.min(*bytes)).sum();
     if heavy.is_empty() && largest_of_all <= limit_of_all {
         return Vec::new();
     }
@@ -342,7 +472,7 @@ fn oversized(batch: &RecordBatch, leaves: &[Leaf<'_>], settings: &SealSettings) 
         if largest_of_all <= limit_of_all {
             return None;
         }
-        let bytes = of_all(row..row + 1);
+        let bytes = bytes_of_row(leaves, row);
         (bytes > limit_of_all).then(|| OversizedRow {
             row,
             column: "the sum of its columns".to_owned(),
@@ -353,49 +483,12 @@ fn oversized(batch: &RecordBatch, leaves: &[Leaf<'_>], settings: &SealSettings) 
     (0..rows).filter_map(oversized).collect()
 }
 
-fn check_class(batch: &RecordBatch, rows: &[u32], expected: u32) -> Result<(), SealError> {
-    let classes: &Int32Array = batch
-        .column_by_name("class_uid")
-        .and_then(|column| column.as_primitive_opt::<Int32Type>())
-        .ok_or(SealError::NoClass)?;
-    let found = |row: usize| classes.is_valid(row).then(|| classes.value(row));
-    for row in rows.iter().map(|row| *row as usize) {
-        if found(row).and_then(|class| u32::try_from(class).ok()) != Some(expected) {
-            return Err(SealError::ClassMixed { row, found: found(row), expected });
-        }
-    }
-    Ok(())
-}
-
-/// Cuts rows into groups whose plain values take no more than they may.
-fn row_groups<'o>(
-    batch: &RecordBatch,
-    leaves: &[Leaf<'_>],
-    rows: &'o [u32],
-    settings: &SealSettings,
-) -> Vec<&'o [u32]> {
-    let limit = settings.row_group.plain();
-    let bytes_of = |rows: Range<usize>| leaves.iter().map(|leaf| leaf.bytes(rows.clone())).sum::<u64>();
-    let share = limit / leaves.len().max(1) as u64;
-    if leaves.iter().map(|leaf| leaf.bytes_of_all(batch.num_rows(), share)).sum::<u64>() <= limit {
-        return vec![rows];
-    }
-    let mut groups = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, &row) in rows.iter().enumerate() {
-        let row_bytes = bytes_of(row as usize..row as usize + 1);
-        if bytes + row_bytes > limit && at > start {
-            groups.push(&rows[start..at]);
-            (start, bytes) = (at, 0);
-        }
-        bytes += row_bytes;
-    }
-    groups.push(&rows[start..]);
-    groups
+fn bytes_of_row(leaves: &[Leaf], row: usize) -> u64 {
+    leaves.iter().map(|leaf| leaf.bytes(row..row + 1)).sum()
 }
 
 /// What the footer says.
-fn properties(content: &Content<'_>, leaves: &[Leaf<'_>]) -> WriterProperties {
+fn properties(content: &Content<'_>, leaves: &[Leaf]) -> WriterProperties {
     let time = leaves.iter().position(|leaf| leaf.is_top(TIME)).and_then(|index| i32::try_from(index).ok());
     let sorting = time.map(|column_idx| vec![SortingColumn { column_idx, descending: false, nulls_first: false }]);
     let entry = |key: &str, value: &str| KeyValue::new(key.to_owned(), value.to_owned());
@@ -417,36 +510,6 @@ fn properties(content: &Content<'_>, leaves: &[Leaf<'_>]) -> WriterProperties {
 struct File {
     bytes: Vec<u8>,
     metadata: ParquetMetaData,
-}
-
-fn write<'a>(
-    batch: &'a RecordBatch,
-    leaves: &[Leaf<'a>],
-    rows: &[u32],
-    properties: WriterProperties,
-    settings: &SealSettings,
-) -> Result<File, SealError> {
-    // Lists are `list.element` and maps `key_value`, as the format wants it, whatever the Arrow fields are called.
-    let schema = ArrowSchemaConverter::new().with_coerce_types(true).convert(batch.schema_ref())?;
-    let mut bytes = Vec::new();
-    let mut file = SerializedFileWriter::new(&mut bytes, schema.root_schema_ptr(), Arc::new(properties))?;
-    let mut chunks = ChunkWriter::new(settings.zstd.0, settings.page.0, settings.page.rows())?;
-    for rows in row_groups(batch, leaves, rows, settings) {
-        let mut group = file.next_row_group()?;
-        for (leaf, descriptor) in leaves.iter().zip(schema.columns()) {
-            let traits = ColumnTraits {
-                // Nearly every row has a time of its own: without a dictionary an object is some 6 % smaller.
-                is_distinct: leaf.is_top(TIME) || leaf.is_top("time_dt"),
-                // Readers prune pages by time and hardly by anything else.
-                is_ascending: leaf.is_top(TIME),
-            };
-            let (chunk, close) = chunks.write(leaf, rows, descriptor, traits)?;
-            group.append_column(&chunk, close)?;
-        }
-        group.close()?;
-    }
-    let metadata = file.close()?;
-    Ok(File { bytes, metadata })
 }
 
 impl File {
@@ -486,8 +549,9 @@ mod tests {
     use super::*;
     use crate::sample;
     use arrow_array::builder::{ListBuilder, StringBuilder};
-    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use arrow_array::{ArrayRef, Int64Array, StringArray, UInt32Array};
     use arrow_select::concat::concat_batches;
+    use arrow_select::take::take_record_batch;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use parquet::basic::Compression;
     use proptest::prelude::*;
@@ -795,8 +859,69 @@ mod tests {
         );
     }
 
+    /// Fails unless sealing a batch by partition gives what sealing the rows of each partition alone gives, down to the
+    /// bytes and the errors.
+    fn check_by_partition(batch: &RecordBatch, ids: &[u32], settings: &SealSettings) {
+        let source = "sysmon".parse().unwrap();
+        let content = sample::content(&source);
+        let mut sealer = Sealer::new(batch, &content, settings).unwrap();
+        let mut of_dictionaries = Sealer::new(&sample::with_dictionaries(batch), &content, settings).unwrap();
+        let mut rows_sealed = 0;
+        for (id, rows) in partition::partition(batch, ids).unwrap() {
+            let numbers: UInt32Array = (0..).zip(ids).filter(|(_, of)| **of == id).map(|(row, _)| row).collect();
+            let alone = try_sealed(&take_record_batch(batch, &numbers).unwrap(), settings);
+            let expected = alone.map_err(|error| match error {
+                SealError::OversizedRow(row) => (numbers.value(row.row) as usize, row.column, row.bytes),
+                other => panic!("{other:?}"),
+            });
+            for sealer in [&mut sealer, &mut of_dictionaries] {
+                let object = sealer.seal(rows.clone()).map_err(|error| match error {
+                    SealError::OversizedRow(row) => (row.row, row.column, row.bytes),
+                    other => panic!("{other:?}"),
+                });
+                assert!(object == expected, "partition {id}");
+            }
+            rows_sealed += rows.len();
+        }
+        assert_eq!(rows_sealed, batch.num_rows());
+    }
+
+    #[test]
+    fn an_object_is_the_same_whatever_was_sealed_before_it() {
+        // A large partition first, whose tables the small ones after it must not be slowed down or changed by.
+        let ids: Vec<u32> = (0..3000).map(|row| if row < 2500 { 0 } else { row }).collect();
+        let times: Vec<i64> = (0..3000).map(|row| (row * 7919) % 1009).collect();
+        check_by_partition(&sample::numbered(&times), &ids, &SealSettings::default());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn sealing_by_partition_is_sealing_the_rows_of_each_partition_alone(
+            rows in proptest::collection::vec((0..9_u32, -3..3_i64), 1..120),
+        ) {
+            let (ids, times): (Vec<u32>, Vec<i64>) = rows.into_iter().unzip();
+            check_by_partition(&sample::numbered(&times), &ids, &SealSettings::default());
+        }
+
+        #[test]
+        fn limits_apply_to_the_rows_of_each_partition_alone(
+            rows in proptest::collection::vec(
+                (0..3_u32, prop_oneof![Just(None), (0..300_usize).prop_map(Some), (60_000..97_000_usize).prop_map(Some)]),
+                1..60,
+            ),
+            distinct in 1..40_u64,
+        ) {
+            let settings = SealSettings {
+                page: PageLimit::new(100_000).unwrap(),
+                row_group: RowGroupLimit::new(1_000_000).unwrap(),
+                ..SealSettings::default()
+            };
+            let ids: Vec<u32> = rows.iter().map(|(id, _)| *id).collect();
+            let values = (0..).zip(&rows).map(|(row, (_, size))| size.map(|size| noise(row % distinct, size)));
+            check_by_partition(&texts(values), &ids, &settings);
+        }
+
         #[test]
         fn no_page_exceeds_its_limit_whatever_the_sizes(
             sizes in proptest::collection::vec(

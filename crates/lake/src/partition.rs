@@ -8,6 +8,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, PrimitiveArray, RecordBatch};
+use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 
 /// The column of event time: Int64, milliseconds since 1970-01-01T00:00:00Z.
@@ -72,19 +73,17 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<u32>, RowsError> {
     Ok((0..rows).collect())
 }
 
-/// Puts rows of `batch` in ascending order of time; rows of equal time keep their order.
-///
-/// # Errors
-/// A `time` that is missing, not Int64 or null.
-pub(crate) fn sort_by_time(batch: &RecordBatch, rows: &mut [u32]) -> Result<(), RowsError> {
-    let times = times(batch)?;
+/// Puts rows in ascending order of time; rows of equal time keep their order.
+pub(crate) fn sort_by_time(times: &[i64], rows: &mut [u32]) {
     // Rows are mostly in order, or nearly so, which this sort makes use of.
     rows.sort_by_key(|row| times[*row as usize]);
-    Ok(())
 }
 
 /// Event times of all rows.
-pub(crate) fn times(batch: &RecordBatch) -> Result<&[i64], RowsError> {
+///
+/// # Errors
+/// A `time` that is missing, not Int64 or null.
+pub(crate) fn times(batch: &RecordBatch) -> Result<ScalarBuffer<i64>, RowsError> {
     let column = batch.column_by_name(TIME).ok_or(RowsError::NoTime)?;
     let times: &PrimitiveArray<Int64Type> =
         column.as_primitive_opt().ok_or_else(|| RowsError::TimeType(column.data_type().clone()))?;
@@ -92,7 +91,7 @@ pub(crate) fn times(batch: &RecordBatch) -> Result<&[i64], RowsError> {
         Some(nulls) if nulls.null_count() > 0 => {
             Err(RowsError::NullTime(nulls.iter().position(|valid| !valid).unwrap_or_default()))
         }
-        _ => Ok(times.values()),
+        _ => Ok(times.values().clone()),
     }
 }
 
@@ -135,7 +134,7 @@ mod tests {
         fn ordering_by_time_is_stable(times in proptest::collection::vec(-3..3_i64, 0..60)) {
             let batch = batch_of(&times);
             let mut sorted = rows(&batch).unwrap();
-            sort_by_time(&batch, &mut sorted).unwrap();
+            sort_by_time(&super::times(&batch).unwrap(), &mut sorted);
             let expected = expected(&times, &vec![0; times.len()]).pop().map(|(_, rows)| rows).unwrap_or_default();
             prop_assert_eq!(sorted, expected);
         }

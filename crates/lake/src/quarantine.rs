@@ -105,12 +105,27 @@ pub mod reason {
     pub const FAULT: &str = "fault";
     /// One record alone takes more time than a whole invocation has.
     pub const OUT_OF_TIME: &str = "out_of_time";
+    /// The event's time is outside the days that are plausible.
+    pub const IMPLAUSIBLE_TIME: &str = "implausible_time";
+    /// The event belongs to one more account or day than a batch may write.
+    pub const TOO_MANY_PARTITIONS: &str = "too_many_partitions";
     /// The object was deleted before it was read. The line has no raw bytes.
     pub const GONE: &str = "gone";
 
     /// All reasons.
-    pub const ALL: [&str; 9] =
-        [UNDECODABLE, OVERSIZED, NO_SOURCE, NO_MAPPING, NO_TIME, INVALID, FAULT, OUT_OF_TIME, GONE];
+    pub const ALL: [&str; 11] = [
+        UNDECODABLE,
+        OVERSIZED,
+        NO_SOURCE,
+        NO_MAPPING,
+        NO_TIME,
+        INVALID,
+        FAULT,
+        OUT_OF_TIME,
+        IMPLAUSIBLE_TIME,
+        TOO_MANY_PARTITIONS,
+        GONE,
+    ];
 }
 
 /// Which part of something longer than a line a line holds.

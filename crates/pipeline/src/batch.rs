@@ -1,16 +1,20 @@
 //! Events in, objects out, and what became of each.
 //!
 //! A [`Batch`] maps raw events into open tables and collects the ones that cannot be mapped for quarantine. When it is
-//! [sealed](Batch::seal) it gives objects, each with the inputs whose events are in it: an input is safe once all of its
-//! objects are put. Everything here is deterministic: the same inputs give the same keys and the same bytes.
+//! [sealed](Batch::seal) it gives objects one by one, each with the inputs whose events are in it: an input is safe once
+//! all of its objects are put. Everything here is deterministic: the same inputs give the same keys and the same bytes.
+//! Only how far ahead an event's time may lie depends on the clock, where nobody knows when the event
+//! [arrived](Batch::arrived).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::vec;
 
 use bumpalo::Bump;
 use bytes::Bytes;
-use lake::key::{AccountId, EventDay, ObjectName, Partition, Region, SourceName};
-use lake::parquet_object::{Content, SealSettings, SealedObject, oversized_rows, seal_rows};
+use lake::key::{AccountId, ClassPrefix, EventDay, ObjectName, Partition, Region, SourceName};
+use lake::parquet_object::{Content, SealSettings, SealedObject, Sealer, oversized_rows};
 use lake::partition::partition;
 use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, reason, seal_lines};
 use mapping::{Mapped, Mapping, MappingBuffer, Unwrapped};
@@ -18,6 +22,7 @@ use ocsf::TableBuilder;
 use serde::Serialize;
 use sources::{Decode, Document, Item, RawEvent};
 
+use crate::bounds::{Bounds, implausible, too_many};
 use crate::source::{ReadBuffer, Source};
 
 /// Where events go and how much may be held.
@@ -31,6 +36,8 @@ pub struct Settings {
     pub seal: SealSettings,
     /// Bytes of open tables after which the batch asks to be sealed.
     pub memory: usize,
+    /// What is believed of accounts and times.
+    pub bounds: Bounds,
 }
 
 /// A unit whose fate is reported: a stream record, a queue message, a file. The caller numbers them.
@@ -183,6 +190,10 @@ pub struct Batch<'s> {
     /// The origin of the event whose parts are coming.
     series: Option<Origin>,
     part: u32,
+    /// The partitions of all open tables.
+    partitions: usize,
+    /// The event times that are believed.
+    plausible: Range<i64>,
 }
 
 /// Bytes of quarantine after which a batch asks to be sealed whatever its memory: a replay holds all lines of an object.
@@ -274,6 +285,8 @@ impl<'s> Batch<'s> {
             mapping_buffer: MappingBuffer::default(),
             series: None,
             part: 0,
+            partitions: 0,
+            plausible: settings.bounds.days.times(jiff::Timestamp::now().as_millisecond()),
         }
     }
 
@@ -287,6 +300,21 @@ impl<'s> Batch<'s> {
         let tables = self.open.iter().flat_map(|open| &open.tables);
         let held: usize = tables.map(|table| table.builder.bytes()).sum();
         held + self.refused_bytes >= self.settings.memory || self.refused_bytes >= MOST_REFUSED
+    }
+
+    /// The partitions that the events since the last [`Batch::seal`] belong to. At [`Bounds::partitions`] the batch opens
+    /// no more.
+    pub fn open_partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Says when the events that come next have arrived, in milliseconds since 1970: their times may lie so many days ahead
+    /// of that. Otherwise, and where that time is implausible itself, this is counted from the making of the batch.
+    pub fn arrived(&mut self, time: i64) {
+        let days = self.settings.bounds.days;
+        if time >= days.earliest().start_millis() {
+            self.plausible = days.times(time);
+        }
     }
 
     /// Takes an item of an input: maps an event, puts what is none into quarantine.
@@ -518,13 +546,23 @@ impl<'s> Batch<'s> {
         mapped: &Mapped<'_>,
         input: InputId,
     ) -> Result<(), (&'static str, String)> {
-        let day = EventDay::of_millis(mapped.time).map_err(|error| (reason::NO_TIME, error.to_string()))?;
+        if !self.plausible.contains(&mapped.time) {
+            return Err((reason::IMPLAUSIBLE_TIME, implausible(mapped.time, &self.plausible)));
+        }
+        let day = EventDay::of_millis(mapped.time).map_err(|error| (reason::IMPLAUSIBLE_TIME, error.to_string()))?;
         self.check_size(source, mapped)?;
         let account = mapped.account.and_then(|account| account.parse().ok());
         let account = account.unwrap_or_else(|| self.settings.account.clone());
+        let limit = self.settings.bounds.partitions;
+        let may_open = self.partitions < limit.get();
         let table = self.table(source, mapped.table);
+        let known = table.inputs.len();
+        let Some(partition) = table.partition(account, day, may_open) else {
+            return Err((reason::TOO_MANY_PARTITIONS, too_many(limit)));
+        };
         table.builder.append(&mapped.record);
-        table.note_row(account, day, input);
+        table.note_row(partition, input);
+        self.partitions += usize::from(partition as usize == known);
         self.counts.problems += mapped.problems.len() as u64;
         let class = source.mapping().tables()[mapped.table].class().name;
         match self.counts.written.get_mut(class) {
@@ -599,46 +637,156 @@ impl<'s> Batch<'s> {
         }
     }
 
-    /// Closes the open tables and quarantine into objects. `name` gives the object names of this part, which must follow
-    /// from the input alone.
-    ///
-    /// # Errors
-    /// [`BatchError`]; nothing has been given out then, and the inputs must be reported failed.
-    pub fn seal(&mut self, label: &str, identity: &[&str]) -> Result<Vec<Parcel>, BatchError> {
+    /// Closes the open tables and quarantine. The objects that they become are sealed one at a time, when [`Sealing`] is
+    /// asked for them. `name` gives the object names of this part, which must follow from the input alone.
+    pub fn seal(&mut self, label: &str, identity: &[&str]) -> Sealing<'s> {
         #[cfg(test)]
         failpoint::reach(failpoint::Place::Seal, &[]);
         let name = ObjectName::derive(label, identity, self.part);
-        let mut parcels = Vec::new();
-        for mut open in self.open.drain(..) {
-            for (table, facts) in open.tables.iter_mut().zip(open.source.mapping().tables()) {
-                table.seal(self.settings, open.source, facts, &name, &mut parcels)?;
-            }
-            open.source.keep_empty_tables(open.tables.into_iter().map(|table| table.builder).collect());
-        }
-        for (key, (lines, inputs)) in std::mem::take(&mut self.refused) {
-            parcels.push(Parcel {
-                destination: Destination::Quarantine,
-                key: key.object(&name),
-                records: lines.len() as u64,
-                bytes: seal_lines(&lines)?,
-                inputs,
-            });
-        }
         self.refused_bytes = 0;
+        self.partitions = 0;
         self.part += 1;
-        Ok(parcels)
+        Sealing {
+            settings: self.settings,
+            name,
+            open: std::mem::take(&mut self.open).into_iter(),
+            source: None,
+            table: None,
+            refused: std::mem::take(&mut self.refused).into_iter(),
+            is_broken: false,
+        }
+    }
+}
+
+/// The objects of a batch that was [closed](Batch::seal). Each is sealed when it is asked for, so that nobody has to hold
+/// all of them. There are no more after an error; the inputs of those that were not given out must then be reported failed.
+#[derive(Debug)]
+pub struct Sealing<'s> {
+    settings: &'s Settings,
+    name: ObjectName,
+    open: vec::IntoIter<Open<'s>>,
+    /// The source whose tables are being sealed, and how many of them have been begun.
+    source: Option<(Open<'s>, usize)>,
+    table: Option<SealingTable>,
+    refused: btree_map::IntoIter<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
+    is_broken: bool,
+}
+
+impl Iterator for Sealing<'_> {
+    type Item = Result<Parcel, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_broken {
+            return None;
+        }
+        // Also where a panic keeps the end of this from being reached.
+        self.is_broken = true;
+        let parcel = self.parcel();
+        self.is_broken = parcel.is_err();
+        parcel.transpose()
+    }
+}
+
+impl Sealing<'_> {
+    fn parcel(&mut self) -> Result<Option<Parcel>, BatchError> {
+        loop {
+            if let Some(parcel) = self.table.as_mut().and_then(|table| table.parcel(self.settings, &self.name)) {
+                return parcel.map(Some);
+            }
+            self.table = self.next_table()?;
+            if self.table.is_none() {
+                break;
+            }
+        }
+        let Some((key, (lines, inputs))) = self.refused.next() else {
+            #[cfg(test)]
+            failpoint::reach(failpoint::Place::Sealed, &[]);
+            return Ok(None);
+        };
+        Ok(Some(Parcel {
+            destination: Destination::Quarantine,
+            key: key.object(&self.name),
+            records: lines.len() as u64,
+            bytes: seal_lines(&lines)?,
+            inputs,
+        }))
+    }
+
+    /// The next table that has rows.
+    fn next_table(&mut self) -> Result<Option<SealingTable>, BatchError> {
+        loop {
+            let Some((open, begun)) = &mut self.source else {
+                let Some(open) = self.open.next() else { return Ok(None) };
+                self.source = Some((open, 0));
+                continue;
+            };
+            let source = open.source;
+            if let Some((table, facts)) = open.tables.iter_mut().zip(source.mapping().tables()).nth(*begun) {
+                *begun += 1;
+                if table.builder.rows() > 0 {
+                    return table.seal(self.settings, source, facts).map(Some);
+                }
+            } else if let Some((open, _)) = self.source.take() {
+                source.keep_empty_tables(open.tables.into_iter().map(|table| table.builder).collect());
+            }
+        }
+    }
+}
+
+/// The objects of a table.
+#[derive(Debug)]
+struct SealingTable {
+    sealer: Sealer,
+    class: &'static str,
+    source: SourceName,
+    class_prefix: Option<ClassPrefix>,
+    /// The rows of each partition.
+    rows: vec::IntoIter<(u32, Vec<u32>)>,
+    partitions: Vec<(EventDay, AccountId)>,
+    inputs: Vec<Vec<InputId>>,
+}
+
+impl SealingTable {
+    fn parcel(&mut self, settings: &Settings, name: &ObjectName) -> Option<Result<Parcel, BatchError>> {
+        let (id, rows) = self.rows.next()?;
+        let (day, account) = self.partitions[id as usize].clone();
+        let object = self.sealer.seal(rows);
+        Some(object.map_err(|source| BatchError::Seal { class: self.class.to_owned(), source }).map(|object| {
+            let SealedObject { bytes, rows, .. } = object;
+            let partition = Partition {
+                source: self.source.clone(),
+                class: self.class_prefix.clone(),
+                region: settings.region.clone(),
+                account,
+                day,
+            };
+            Parcel {
+                destination: Destination::Lake,
+                key: partition.object(name.clone()).to_string(),
+                bytes,
+                records: rows as u64,
+                inputs: std::mem::take(&mut self.inputs[id as usize]),
+            }
+        }))
     }
 }
 
 impl OpenTable {
-    fn note_row(&mut self, account: AccountId, day: EventDay, input: InputId) {
-        let next = self.inputs.len() as u32;
-        let at = *self.partition_of.entry((day, account)).or_insert(next);
-        if at == next {
-            self.inputs.push(Vec::new());
+    /// The number of a partition. None if it is a new one and none may be opened.
+    fn partition(&mut self, account: AccountId, day: EventDay, may_open: bool) -> Option<u32> {
+        match self.partition_of.entry((day, account)) {
+            btree_map::Entry::Occupied(known) => Some(*known.get()),
+            btree_map::Entry::Vacant(new) => may_open.then(|| {
+                let number = self.inputs.len() as u32;
+                self.inputs.push(Vec::new());
+                *new.insert(number)
+            }),
         }
-        note_input(&mut self.inputs[at as usize], input);
-        self.rows.push(at);
+    }
+
+    fn note_row(&mut self, partition: u32, input: InputId) {
+        note_input(&mut self.inputs[partition as usize], input);
+        self.rows.push(partition);
     }
 
     fn seal(
@@ -646,20 +794,16 @@ impl OpenTable {
         settings: &Settings,
         source: &Source,
         table: &mapping::Table,
-        name: &ObjectName,
-        parcels: &mut Vec<Parcel>,
-    ) -> Result<(), BatchError> {
-        if self.builder.rows() == 0 {
-            return Ok(());
-        }
+    ) -> Result<SealingTable, BatchError> {
         let class = table.class();
         let class_name = || class.name.to_owned();
         let key_error = |source| BatchError::Key { class: class_name(), source };
         let custom_source: SourceName = table.source.parse().map_err(key_error)?;
         let class_prefix = table.class_prefix.as_deref().map(str::parse).transpose().map_err(key_error)?;
         let batch = self.builder.finish().map_err(|source| BatchError::Columns { class: class_name(), source })?;
-        let rows = std::mem::take(&mut self.rows);
-        let mut inputs = std::mem::take(&mut self.inputs);
+        let ids = std::mem::take(&mut self.rows);
+        let rows =
+            partition(&batch, &ids).map_err(|source| BatchError::Rows { class: class_name(), source })?.into_iter();
         let mut partitions: Vec<_> = std::mem::take(&mut self.partition_of).into_iter().collect();
         partitions.sort_by_key(|(_, id)| *id);
         let content = Content {
@@ -669,27 +813,17 @@ impl OpenTable {
             source: &custom_source,
             mapping: &format!("{} {}", source.mapping().source_name(), source.mapping().version()),
         };
-        let rows_error = |source| BatchError::Rows { class: class_name(), source };
-        for (id, rows) in partition(&batch, &rows).map_err(rows_error)? {
-            let SealedObject { bytes, rows, .. } = seal_rows(&batch, rows, &content, &settings.seal)
-                .map_err(|source| BatchError::Seal { class: class_name(), source })?;
-            let ((day, account), _) = &partitions[id as usize];
-            let partition = Partition {
-                source: custom_source.clone(),
-                class: class_prefix.clone(),
-                region: settings.region.clone(),
-                account: account.clone(),
-                day: *day,
-            };
-            parcels.push(Parcel {
-                destination: Destination::Lake,
-                key: partition.object(name.clone()).to_string(),
-                bytes,
-                records: rows as u64,
-                inputs: std::mem::take(&mut inputs[id as usize]),
-            });
-        }
-        Ok(())
+        let sealer = Sealer::new(&batch, &content, &settings.seal)
+            .map_err(|source| BatchError::Seal { class: class_name(), source })?;
+        Ok(SealingTable {
+            sealer,
+            class: class.name,
+            source: custom_source,
+            class_prefix,
+            rows,
+            partitions: partitions.into_iter().map(|(partition, _)| partition).collect(),
+            inputs: std::mem::take(&mut self.inputs),
+        })
     }
 }
 
@@ -734,6 +868,8 @@ pub(crate) mod failpoint {
         Append,
         /// Of a batch that holds the event.
         Seal,
+        /// The end of such a batch, when all of its objects have been given out.
+        Sealed,
     }
 
     thread_local! {
@@ -749,7 +885,7 @@ pub(crate) mod failpoint {
     pub(crate) fn reach(place: Place, raw: &[u8]) {
         let Some((set, text)) = SET.with_borrow(|set| *set) else { return };
         let here = text.is_empty() || raw.windows(text.len()).any(|window| window == text.as_bytes());
-        if set == Place::Seal && place == Place::Append && here {
+        if matches!(set, Place::Seal | Place::Sealed) && place == Place::Append && here {
             HELD.set(true);
         }
         if set == place && (here || HELD.take()) {

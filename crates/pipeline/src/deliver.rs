@@ -30,7 +30,7 @@ pub struct Delivery {
     pub errors: Vec<StoreError>,
 }
 
-/// Puts in flight at once.
+/// Puts in flight at once, and parcels held.
 const CONCURRENCY: usize = 8;
 
 /// Tries of a put beyond the SDK's own, and the first pause between them.
@@ -39,7 +39,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl Stores {
     /// Puts every parcel. One that cannot be put fails its inputs only.
-    pub async fn deliver(&self, parcels: Vec<Parcel>) -> Delivery {
+    ///
+    /// A parcel is asked for when there is a slot for it, so that no more of them are held than are in flight.
+    pub async fn deliver(&self, parcels: impl IntoIterator<Item = Parcel>) -> Delivery {
         let mut delivery = Delivery::default();
         let mut waiting = parcels.into_iter();
         let mut flying = JoinSet::new();
@@ -55,6 +57,8 @@ impl Stores {
                     let outcome = put(store.as_ref(), &parcel).await;
                     (parcel, outcome)
                 });
+                // To seal the next one takes this thread a while: what is in flight goes on first.
+                tokio::task::yield_now().await;
             }
             let Some(landed) = flying.join_next().await else { break };
             match landed {
@@ -76,6 +80,14 @@ impl Stores {
     }
 }
 
+/// The parcels before the first error, which `error` has then.
+pub(crate) fn until_error<E>(
+    parcels: impl Iterator<Item = Result<Parcel, E>>,
+    error: &mut Option<E>,
+) -> impl Iterator<Item = Parcel> {
+    parcels.map_while(|parcel| parcel.map_err(|found| *error = Some(found)).ok())
+}
+
 async fn put(store: &dyn Store, parcel: &Parcel) -> Result<(), StoreError> {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
@@ -89,4 +101,51 @@ async fn put(store: &dyn Store, parcel: &Parcel) -> Result<(), StoreError> {
         }
     }
     store.put(&parcel.key, parcel.bytes.clone()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use lake::store::{Fault, FaultyStore, MemoryStore, Operation};
+
+    use super::*;
+
+    /// Content that says when it is dropped.
+    struct Held(Arc<AtomicUsize>);
+
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            b"object"
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn no_more_parcels_are_held_than_are_in_flight() {
+        // Puts that are tried again after a pause are all in flight at once, and are dropped when given up.
+        let store = Arc::new(FaultyStore::new(MemoryStore::default()).with(Fault::transient(Operation::Put)));
+        let stores = Stores { lake: store.clone(), quarantine: store };
+        let (held, mut most) = (Arc::new(AtomicUsize::new(0)), 0);
+        let parcels = (0..100).map(|number| {
+            most = most.max(held.fetch_add(1, Ordering::Relaxed) + 1);
+            Parcel {
+                destination: Destination::Lake,
+                key: format!("ext/{number}"),
+                bytes: Bytes::from_owner(Held(Arc::clone(&held))),
+                records: 1,
+                inputs: vec![number],
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let delivery = runtime.block_on(stores.deliver(parcels));
+        assert_eq!((delivery.failed_inputs.len(), delivery.objects), (100, 0));
+        assert_eq!((most, held.load(Ordering::Relaxed)), (CONCURRENCY, 0));
+    }
 }

@@ -6,6 +6,7 @@
 //! adapt their event to one of the two.
 
 mod batch;
+mod bounds;
 mod deliver;
 mod kept;
 mod kinesis_event;
@@ -15,7 +16,8 @@ mod source;
 mod stream;
 mod unpack;
 
-pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Refusal, Settings, Taken};
+pub use batch::{Batch, BatchError, Counts, Destination, InputId, Parcel, Refusal, Sealing, Settings, Taken};
+pub use bounds::{Bounds, PartitionLimit, PlausibleDays};
 pub use deliver::{Delivery, Stores};
 pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};

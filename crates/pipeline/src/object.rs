@@ -7,8 +7,8 @@ use lake::store::StoreError;
 use sources::{FrameError, InputError, Item, Position};
 use tokio::runtime::Handle;
 
-use crate::batch::{Batch, BatchError, Counts, Parcel, Refusal, Settings};
-use crate::deliver::{Delivery, Stores};
+use crate::batch::{Batch, BatchError, Counts, Refusal, Sealing, Settings};
+use crate::deliver::{Delivery, Stores, until_error};
 use crate::kept::{Extent, Kept};
 use crate::source::Source;
 use crate::unpack::{kept_whole, position};
@@ -104,7 +104,7 @@ pub fn transform_object(
             _ => batch.push_item(&item, source.decode(), Some(source), &origin, 0, |_| Ok(source)),
         }
         if batch.is_full() {
-            outcome.put(&mut batch, stores, runtime, naming)?;
+            runtime.block_on(outcome.put(seal(&mut batch, naming), stores))?;
         }
     }
     drop(records);
@@ -121,11 +121,11 @@ pub fn transform_object(
                 break;
             }
             if batch.is_full() {
-                outcome.put(&mut batch, stores, runtime, naming)?;
+                runtime.block_on(outcome.put(seal(&mut batch, naming), stores))?;
             }
         }
     }
-    outcome.put(&mut batch, stores, runtime, naming)?;
+    runtime.block_on(outcome.put(seal(&mut batch, naming), stores))?;
     outcome.counts = batch.counts().clone();
     Ok(outcome)
 }
@@ -182,12 +182,12 @@ pub async fn refuse_object(
     let mut batch = Batch::new(settings);
     batch.refuse(Refusal::new(None, reason, message), &[], &|| origin.clone(), 0);
     let mut outcome = ObjectOutcome::default();
-    outcome.note(stores.deliver(seal(&mut batch, naming)?).await)?;
+    outcome.put(seal(&mut batch, naming), stores).await?;
     outcome.counts = batch.counts().clone();
     Ok(outcome)
 }
 
-fn seal(batch: &mut Batch<'_>, naming: &dyn Naming) -> Result<Vec<Parcel>, BatchError> {
+fn seal<'s>(batch: &mut Batch<'s>, naming: &dyn Naming) -> Sealing<'s> {
     let identity = naming.identity();
     let identity: Vec<&str> = identity.iter().map(String::as_str).collect();
     batch.seal(naming.label(), &identity)
@@ -201,14 +201,11 @@ impl ObjectOutcome {
         self.bytes += other.bytes;
     }
 
-    fn put(
-        &mut self,
-        batch: &mut Batch<'_>,
-        stores: &Stores,
-        runtime: &Handle,
-        naming: &dyn Naming,
-    ) -> Result<(), ObjectError> {
-        self.note(runtime.block_on(stores.deliver(seal(batch, naming)?)))
+    async fn put(&mut self, sealing: Sealing<'_>, stores: &Stores) -> Result<(), ObjectError> {
+        let mut error = None;
+        let delivery = stores.deliver(until_error(sealing, &mut error)).await;
+        self.note(delivery)?;
+        error.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn note(&mut self, mut delivery: Delivery) -> Result<(), ObjectError> {

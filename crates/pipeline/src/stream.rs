@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lake::quarantine::{Origin, reason};
 use sources::Document;
 
-use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Settings};
-use crate::deliver::Stores;
+use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Sealing, Settings};
+use crate::deliver::{Stores, until_error};
 use crate::routing::Sources;
 use crate::source::Source;
 use crate::unpack::{Route, Unpacked, Unpacking, kept_whole};
@@ -100,7 +100,7 @@ struct Flow<'a> {
     outcome: StreamOutcome,
 }
 
-/// Sluice broke off, and nothing of these records has been put.
+/// Sluice broke off. What of these records has been put by then will be put again, in objects of other batches.
 struct Fault {
     records: Range<usize>,
     error: String,
@@ -146,21 +146,22 @@ impl<'a> Flow<'a> {
     }
 
     /// Seals and puts a batch that holds `records`, together with what had to be sealed of them before.
-    async fn put(
-        &mut self,
-        batch: &mut Batch<'a>,
-        records: Range<usize>,
-        mut parcels: Vec<Parcel>,
-    ) -> Result<(), Fault> {
+    async fn put(&mut self, batch: &mut Batch<'a>, records: Range<usize>, parcels: Vec<Parcel>) -> Result<(), Fault> {
         if records.is_empty() {
             return Ok(());
         }
         let last = records.end - 1;
-        parcels.extend(self.unbroken(records, || self.seal(batch, last))?);
-        let delivery = self.stores.deliver(parcels).await;
-        self.outcome.counts.add(batch.counts());
+        let mut sealing = self.unbroken(records.clone(), || Ok(self.seal(batch, last)))?;
+        let next = || self.unbroken(records.clone(), || sealing.next().transpose()).transpose();
+        let mut fault = None;
+        let sealed = until_error(std::iter::from_fn(next), &mut fault);
+        let delivery = self.stores.deliver(parcels.into_iter().chain(sealed)).await;
         self.outcome.objects += delivery.objects;
         self.outcome.bytes += delivery.bytes;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        self.outcome.counts.add(batch.counts());
         self.outcome.errors.extend(delivery.errors.iter().map(|error| error_chain(error)));
         if let Some(lowest) = delivery.failed_inputs.first() {
             self.outcome.fail_from(*lowest as usize);
@@ -179,11 +180,16 @@ impl<'a> Flow<'a> {
     }
 
     /// Seals what a batch holds, up to record `last`. No other batch of this flow ends there, so that no two objects share
-    /// a name.
-    fn seal(&self, batch: &mut Batch<'a>, last: usize) -> Result<Vec<Parcel>, BatchError> {
+    /// a name, but where sealing has broken off: what was put then is replaced, since all of its records are on their way
+    /// again.
+    fn seal(&self, batch: &mut Batch<'a>, last: usize) -> Sealing<'a> {
         let (first, last) = (&self.records[0], &self.records[last]);
         let label = format!("{}-{}", first.shard, first.sequence_number);
         batch.seal(&label, &[first.stream, first.shard, first.sequence_number, last.sequence_number])
+    }
+
+    fn seal_into(&self, sealed: &mut Vec<Parcel>, batch: &mut Batch<'a>, last: usize) -> Result<(), BatchError> {
+        self.seal(batch, last).try_for_each(|parcel| parcel.map(|parcel| sealed.push(parcel)))
     }
 
     /// Unpacks a record into its events. Where it holds more of them than fit in memory, `sealed` takes what was full.
@@ -201,10 +207,11 @@ impl<'a> Flow<'a> {
         let record = &self.records[index];
         let mut between = |batch: &mut Batch<'a>| {
             if batch.is_full() {
-                sealed.extend(self.seal(batch, index)?);
+                self.seal_into(sealed, batch, index)?;
             }
             Ok(has_time())
         };
+        batch.arrived(record.arrival);
         let mut unpacking = Unpacking { batch, input: index as InputId, route: self, between: &mut between };
         unpacking.record(record.data, &|sub_sequence, index| record.origin(sub_sequence, index))
     }
@@ -269,6 +276,9 @@ mod tests {
 
     use lake::quarantine::{QuarantineLine, read_lines};
     use lake::store::MemoryStore;
+    use ocsf::rows_to_json;
+    use ocsf::schema::{Schema, Version};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
     use crate::batch::failpoint::{self, Place};
@@ -321,6 +331,7 @@ mod tests {
             account: "111122223333".parse().unwrap(),
             seal: Default::default(),
             memory: 1 << 30,
+            bounds: Default::default(),
         };
         let (lake, quarantine) = (MemoryStore::default(), MemoryStore::default());
         let stores = Stores { lake: Arc::new(lake.clone()), quarantine: Arc::new(quarantine.clone()) };
@@ -408,7 +419,7 @@ mod tests {
     fn nothing_of_one_batch_is_in_the_next() {
         let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
         let alone = transform_with(&Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap(), &QUERIES[5..]);
-        for place in [None, Some(Place::Append), Some(Place::Seal)] {
+        for place in [None, Some(Place::Append), Some(Place::Seal), Some(Place::Sealed)] {
             if let Some(place) = place {
                 failpoint::set(place, "poison.example");
             }
@@ -424,6 +435,25 @@ mod tests {
         let (outcome, quarantine) = transform(&["a.example\\r\\nQueryName: b.example", "c.example"]);
         assert_eq!((outcome.counts.total_written(), quarantine.len()), (2, 0));
         assert_eq!(outcome.counts.repeated_fields, 1);
+    }
+
+    /// Objects are put as they are sealed, so that some are when sealing breaks off. They are put again: at least once.
+    #[test]
+    fn breaking_off_after_objects_were_put_loses_nothing() {
+        failpoint::set(Place::Sealed, "poison.example");
+        let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+        let Transformed { outcome, lake, quarantine } = transform_with(&sources, &QUERIES);
+        assert_eq!((outcome.retry_from, outcome.counts.records_in), (None, 7));
+        assert_eq!((outcome.counts.total_written(), outcome.counts.total_quarantined()), (6, 1));
+        assert!(outcome.objects > (lake.objects().len() + quarantine.objects().len()) as u64, "some were put again");
+        let rows = lake.objects().into_values().flat_map(|object| {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(object).unwrap().build().unwrap();
+            reader.flat_map(|batch| rows_to_json(Schema::get(Version::V1_1_0), &batch.unwrap()).unwrap())
+        });
+        let rows: Vec<_> = rows.map(|row| row["query"]["hostname"].as_str().unwrap().to_owned()).collect();
+        for query in QUERIES {
+            assert!(rows.iter().any(|row| row == query), "{query}: {rows:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use lake::quarantine::Origin;
 use lake::store::MemoryStore;
 use ocsf::schema::Schema;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::{Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use pipeline::{Bounds, Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
 use serde_json::Value;
 
 /// Any error: these are tests.
@@ -86,8 +86,13 @@ pub fn transform(source: &Source, input: &[u8], memory: usize) -> Fallible<Run> 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let store = Arc::new(MemoryStore::default());
     let stores = Stores { lake: store.clone(), quarantine: store.clone() };
-    let settings =
-        Settings { region: "us-east-1".parse()?, account: "external".parse()?, seal: Default::default(), memory };
+    let settings = Settings {
+        region: "us-east-1".parse()?,
+        account: "external".parse()?,
+        seal: Default::default(),
+        memory,
+        bounds: Bounds::NONE,
+    };
     let origin = |position: sources::Position| Origin::File {
         name: "real".to_owned(),
         offset: position.offset,

@@ -72,6 +72,7 @@ impl Lake {
             account: "external".parse()?,
             seal: Default::default(),
             memory: MEMORY,
+            bounds: Default::default(),
         };
         let origin = |position: sources::Position| Origin::File {
             name: name.to_owned(),

@@ -15,7 +15,7 @@ use md5::{Digest as _, Md5};
 use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::{Settings, Sources, Stores, StreamOutcome, StreamRecord, transform_records};
+use pipeline::{Bounds, Settings, Sources, Stores, StreamOutcome, StreamRecord, transform_records};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -27,6 +27,7 @@ const SOURCES: &str = r#"{"sources": [{"name": "door-log", "input_paths": {
 const MAPPING: &str = r#"{"custom_source_events": {
     "source_name": "door-log",
     "matched_field": "$.kind",
+    "account": "$.account",
     "timestamp": {"field": "$.at", "format": "epoch"},
     "common": {"schema_mapping": {
         "metadata": {"product": {"name": "Door", "vendor_name": "Example"}, "uid": "$.uid"},
@@ -103,7 +104,8 @@ enum Packing {
     Blank,
 }
 
-const START: i64 = 1_740_960_000;
+/// The day on which records arrive, in seconds since 1970.
+pub(crate) const START: i64 = 1_740_960_000;
 
 impl Event {
     fn text(self, id: &str) -> Vec<u8> {
@@ -170,6 +172,19 @@ impl Record {
     /// The same, compressed.
     pub(crate) fn gzip_of_badges(index: usize, count: usize) -> Self {
         Self::new(index, &Packing::Gzip, &vec![Event::Badge { day: 0 }; count])
+    }
+
+    /// Events that are mapped, of the accounts and days given.
+    pub(crate) fn of_accounts(index: usize, events: &[(u64, i64)]) -> Self {
+        let ids = (0..events.len()).map(|event| format!("id-{index}-{event};"));
+        let text = |(id, (account, day)): (&String, &(u64, i64))| {
+            let at = START + day * 86_400 + 60;
+            let text = r#""kind":"badge","owner":"ann","door":"d1""#;
+            format!(r#"{{"uid":"{id}","account":"{account:012}","at":{at},{text}}}"#).into_bytes()
+        };
+        let expected: Vec<_> = ids.map(|id| (id, Fate::Lake)).collect();
+        let data = lines(expected.iter().map(|(id, _)| id).zip(events).map(text));
+        Self { data, expected }
     }
 
     /// An event that is no JSON.
@@ -279,6 +294,7 @@ pub(crate) fn faults() -> impl Strategy<Value = (Vec<Fault>, Vec<Fault>)> {
 pub(crate) struct Laboratory<'a> {
     records: &'a [Record],
     memory: usize,
+    bounds: Bounds,
     lake: (MemoryStore, FaultyStore),
     quarantine: (MemoryStore, FaultyStore),
     attempts: Mutex<u32>,
@@ -290,12 +306,18 @@ impl<'a> Laboratory<'a> {
             let memory = MemoryStore::default();
             (memory.clone(), FaultyStore::new(memory))
         };
-        Self { records, memory, lake: store(), quarantine: store(), attempts: Mutex::new(0) }
+        let bounds = Bounds::default();
+        Self { records, memory, bounds, lake: store(), quarantine: store(), attempts: Mutex::new(0) }
     }
 
     pub(crate) fn failing(mut self, (lake, quarantine): (Vec<Fault>, Vec<Fault>)) -> Self {
         self.lake.1 = lake.into_iter().fold(self.lake.1, FaultyStore::with);
         self.quarantine.1 = quarantine.into_iter().fold(self.quarantine.1, FaultyStore::with);
+        self
+    }
+
+    pub(crate) fn bounded(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
         self
     }
 
@@ -346,6 +368,7 @@ impl<'a> Laboratory<'a> {
             account: "111122223333".parse().unwrap(),
             seal: Default::default(),
             memory: self.memory,
+            bounds: self.bounds,
         }
     }
 

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
+mod bounds;
 mod damage;
 mod laboratory;
 mod objects;

@@ -286,7 +286,7 @@ fn a_parcel_names_every_input_that_is_in_it() {
         }
     }
     batch.refuse(Refusal::new(None, "undecodable", ""), b"x", &origin, 9);
-    let parcels = batch.seal("a", &["a"]).unwrap();
+    let parcels: Vec<_> = batch.seal("a", &["a"]).map(Result::unwrap).collect();
     let mut inputs: Vec<_> = parcels.iter().map(|parcel| (parcel.destination, parcel.inputs.clone())).collect();
     inputs.sort_by_key(|(_, inputs)| inputs.clone());
     assert_eq!(inputs, [(Destination::Lake, vec![0, 3, 7]), (Destination::Quarantine, vec![1, 9])]);
