@@ -15,14 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use mapping::Mapping;
 use mapping::config::{Spanned, TextFieldNames, TextFieldsSpec};
 use mapping::diagnostic::{DIAGNOSTICS, SourceText};
 use mapping::operators::{CONDITIONS, Form, OPERATORS, ObjectForm, operator};
-use mapping::operators::{CONFIG, DECODE, DESTINATION, EVENT, FRAGMENT, OTHER, SELECT, TEXT_FIELDS, TIMESTAMP};
+use mapping::operators::{
+    CONFIG, DECODE, DESTINATION, EVENT, EXTRACT, FRAGMENT, NEST, OTHER, SELECT, STEP, TEXT_FIELDS, TIMESTAMP,
+};
+use mapping::{Mapping, StepsBuffer, Unwrapped};
 use ocsf::{TableBuilder, rows_to_json};
 use serde_json::{Map, Value as Json, json};
-use sources::{Document, FieldNames, TextFields};
+use sources::{Decode, Document, DocumentBuffer, FieldNames, Item, LinePrefix, TextFields};
 
 fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mapping-reference.md")
@@ -108,7 +110,7 @@ fn rewrite(text: &str) -> String {
             example = Some(Example::new(info, &text));
         } else if info == "json input" {
             let example = example.take().unwrap_or_else(|| panic!("an input without mapping: {text}"));
-            outputs = body.iter().map(|line| example.run(line)).collect();
+            outputs = body.iter().flat_map(|line| example.run(line)).collect();
         } else if info == "json output" {
             assert!(!outputs.is_empty(), "an output without input: {text}");
             text = outputs.drain(..).map(|output| layout(&output, 0) + "\n").collect();
@@ -122,7 +124,7 @@ fn rewrite(text: &str) -> String {
 /// A mapping of the page, ready to be applied.
 struct Example {
     mapping: Mapping,
-    text_fields: Option<TextFields>,
+    decode: Decode,
     shows: Vec<String>,
 }
 
@@ -148,16 +150,30 @@ impl Example {
         assert!(said.is_empty(), "{}", said.join("\n"));
         let mapping = Mapping::from_text(&text, &|_| None).unwrap();
         let text_fields = mapping.decode().text_fields.as_ref().map(text_fields);
-        Example { mapping, text_fields, shows }
+        let line_prefix = mapping.decode().line_prefix.as_ref().and_then(|pattern| LinePrefix::new(pattern));
+        Example { mapping, decode: Decode { text_fields, line_prefix, ..Decode::default() }, shows }
     }
 
-    fn run(&self, line: &str) -> Json {
-        let bump = Bump::new();
-        let mut document = Document::parse(line.as_bytes(), &bump).unwrap();
-        if let Some(text_fields) = &self.text_fields {
-            text_fields.apply(&mut document);
-        }
-        let mapped = match self.mapping.apply(&document, &bump) {
+    /// What becomes of each event that a line holds.
+    fn run(&self, line: &str) -> Vec<Json> {
+        let (bump, mut documents, mut memory) = (Bump::new(), DocumentBuffer::default(), StepsBuffer::default());
+        let mut records = self.decode.records_of_slice(line.as_bytes());
+        let Ok(Some(Item::Event(event))) = records.next_item() else { panic!("{line}") };
+        let document = self.decode.document(&event, &mut documents, &bump).unwrap();
+        let mut pieces = Vec::new();
+        self.mapping
+            .unwrap(document, &self.decode, &bump, &mut documents, &mut memory, &mut |piece, _| pieces.push(piece));
+        let outcomes = pieces.into_iter().map(|piece| match piece {
+            Unwrapped::Event(document) => self.map(document, &bump),
+            Unwrapped::Discarded(rule) => json!({ "discarded": rule }),
+            other => panic!("{other:?}"),
+        });
+        outcomes.collect()
+    }
+
+    fn map<'a>(&'a self, mut document: Document<'a>, bump: &'a Bump) -> Json {
+        self.decode.split_message(&mut document);
+        let mapped = match self.mapping.apply(&document, bump) {
             Ok(mapped) => mapped,
             Err(refusal) => return json!({ "quarantine": refusal.code(), "message": refusal.to_string() }),
         };
@@ -283,6 +299,9 @@ fn table(name: &str) -> String {
     let form = match name {
         "custom_source_events" => &CONFIG,
         "decode" => &DECODE,
+        "decode.steps" => &STEP,
+        "decode.steps.nest" => &NEST,
+        "decode.steps.extract" => &EXTRACT,
         "decode.text_fields" => &TEXT_FIELDS,
         "select" => &SELECT,
         "timestamp" => &TIMESTAMP,
