@@ -162,7 +162,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
                 at.map(|at| written.remove(at));
             }
         }
-        for (omission, values) in left_out.omissions().iter().zip(values) {
+        // An object around others that were left out may have nothing of its own.
+        let omissions = left_out.omissions().iter().zip(values).filter(|(_, values)| !values.is_empty());
+        for (omission, values) in omissions {
             let value = match values.get("") {
                 Some(serde_json::Value::String(text)) => text.clone(),
                 _ => serde_json::Value::Object(values).to_string(),

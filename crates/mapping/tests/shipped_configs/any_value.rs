@@ -235,7 +235,7 @@ fn words(value: &Value, into: &mut Vec<String>) {
             let text = scalar.as_str().map_or_else(|| scalar.to_string(), str::to_owned).to_lowercase();
             let words = text
                 .split(|c: char| !c.is_alphanumeric())
-                .filter(|word| word.len() >= 4 && word.trim_matches('0') != "");
+                .filter(|word| word.len() >= 4 && !word.trim_matches('0').is_empty());
             into.extend(words.map(str::to_owned));
         }
     }

@@ -314,7 +314,11 @@ impl Pruning<'_, '_, '_> {
         let shape = self.shape;
         for node in nodes.clone().map(NodeId) {
             let cell = here.cell(node);
-            self.left_out.taken_by[self.origin[cell] as usize] = omission;
+            // What an inner omission has taken stays with it.
+            let taken_by = &mut self.left_out.taken_by[self.origin[cell] as usize];
+            if *taken_by == KEPT {
+                *taken_by = omission;
+            }
             if shape.node(node).kind == NodeKind::ObjectList
                 && let Cell::List { start, len } = self.record.get(here, node)
             {
