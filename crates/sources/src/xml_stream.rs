@@ -77,7 +77,7 @@ impl XmlStream {
                     Between::End => return Ok(None),
                 },
                 State::Element => Some(self.in_element(cursor)?),
-                State::Other => Some(self.other(cursor)?),
+                State::Other => self.other(cursor)?,
                 State::Inside(markup) => self.inside(cursor, markup)?,
             };
             if found.is_some() {
@@ -120,7 +120,7 @@ impl XmlStream {
                 }
                 return Ok(Between::Passed);
             }
-            Markup::EndTag if self.root.as_deref() == Some(name(bytes)) => {
+            Markup::EndTag if self.root.as_deref() == Some(name(bytes)) && is_whole(bytes) => {
                 self.root = None;
                 cursor.window.drop_front(end);
                 return Ok(Between::Passed);
@@ -129,7 +129,7 @@ impl XmlStream {
                 cursor.window.drop_front(end);
                 return Ok(Between::Passed);
             }
-            Markup::StartTag if self.root.is_none() => {
+            Markup::StartTag if self.root.is_none() && is_whole(bytes) => {
                 let root = name(bytes).to_vec();
                 if self.is_plural(&root) || self.element_follows(cursor, end)? {
                     self.root = Some(root);
@@ -280,7 +280,7 @@ impl XmlStream {
     }
 
     /// What is no part of an element, up to the next element, the end of the root or the start of one.
-    fn other(&mut self, cursor: &mut Cursor<'_>) -> Result<Found, Halt> {
+    fn other(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
         loop {
             let Some((markup, end)) = self.token(cursor, self.at)? else {
                 // All that is there, or as much as an item may have.
@@ -309,13 +309,18 @@ impl XmlStream {
         }
     }
 
-    fn fault(&mut self, cursor: &mut Cursor<'_>, to: usize, goes_on: bool) -> Found {
+    /// `None` where only white space is left.
+    fn fault(&mut self, cursor: &mut Cursor<'_>, to: usize, goes_on: bool) -> Option<Found> {
         self.at = 0;
-        cursor.given = to;
         let bytes = cursor.window.bytes().get(..to).unwrap_or_default();
         let length = if goes_on { to } else { bytes.trim_ascii_end().len() };
+        if length == 0 {
+            cursor.window.drop_front(to);
+            return None;
+        }
+        cursor.given = to;
         let error = FrameError::BetweenElements { element: self.element.clone() };
-        Found::Fault { error: error.into(), to: length, line: None }
+        Some(Found::Fault { error: error.into(), to: length, line: None })
     }
 }
 
@@ -400,6 +405,11 @@ fn end_of_start_tag(bytes: &[u8]) -> Option<(Markup, usize)> {
             }
         }
     }
+}
+
+/// True if a tag has a name and its end.
+fn is_whole(tag: &[u8]) -> bool {
+    tag.ends_with(b">") && !name(tag).is_empty()
 }
 
 /// The name in a tag.
