@@ -1071,7 +1071,7 @@ mod tests {
             for input in [gzip(&input), input] {
                 let (turns, items) = turns(&input);
                 let start = String::from_utf8_lossy(&input[..9]).into_owned();
-                assert!(items == expected && turns >= mebibytes - 2, "{start} {turns} {items}");
+                assert!(items == expected && turns >= mebibytes - 2, "{start:?} {turns} {items}");
             }
         }
         // No plain bytes at all.
