@@ -66,18 +66,22 @@ impl Metrics {
         self.groups.entry(dimensions).or_default().push((name, unit, value));
     }
 
-    /// Adds what became of events: how many came in, were written (by class too) and quarantined (by reason too), and
-    /// the objects that hold them.
+    /// Adds what became of events: how many came in, were written (by class too), quarantined (by reason too) and discarded
+    /// (by rule too), and the objects that hold them.
     pub fn add_counts(&mut self, counts: &Counts, objects: u64, bytes: u64) {
         self.add("RecordsIn", Unit::Count, counts.records_in);
         self.add("RecordsWritten", Unit::Count, counts.total_written());
         self.add("RecordsQuarantined", Unit::Count, counts.total_quarantined());
+        self.add("RecordsDiscarded", Unit::Count, counts.total_discarded());
         self.add("ValueProblems", Unit::Count, counts.problems);
         self.add("RepeatedFields", Unit::Count, counts.repeated_fields);
         self.add("ObjectsWritten", Unit::Count, objects);
         self.add("BytesWritten", Unit::Bytes, bytes);
         for (reason, count) in &counts.quarantined {
             self.add_by(&[("reason", reason)], "RecordsQuarantined", Unit::Count, *count);
+        }
+        for (rule, count) in &counts.discarded {
+            self.add_by(&[("rule", rule)], "RecordsDiscarded", Unit::Count, *count);
         }
         for (class, count) in &counts.written {
             self.add_by(&[("class", class)], "RecordsWritten", Unit::Count, *count);
