@@ -1,22 +1,28 @@
-//! `sluice lint`: what is wrong with mapping configs.
+//! `sluice lint`: what is wrong with mapping configs and sources files.
+
+use std::path::PathBuf;
 
 use clap::ValueHint;
-use mapping::diagnostic::{DIAGNOSTICS, SourceText};
+use diagnostics::Facts;
+use mapping::diagnostic::SourceText;
+use pipeline::{check_sources, is_sources_file};
 
 use crate::diagnosis::{Diagnosis, LintArguments, explain};
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::mapping_config::MappingConfig;
 use crate::output::{Output, counted};
 
-/// Check mapping configs
+/// Check mapping configs and sources files
 ///
-/// Reads each config with the very front end that runs it, and shows every fault with its place, its number and the way
-/// out. Errors (E…) mean that the mapping is refused; warnings (W…) that it runs, but not in every part as written.
+/// Reads each file with the code that runs it, and shows every fault with its place, its number and the way out. Errors
+/// (E…) mean that the file is refused; warnings (W…) that it runs, but not in every part as written. A sources file (with
+/// the key `sources`) is checked together with the mapping configs that it names.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice lint my-source.json              check a file
   sluice lint windows-sysmon              check a shipped config (see `sluice mappings`)
+  sluice lint sources.json                check a sources file and the configs it names
   sluice lint *.json --deny-warnings      in a build: warnings fail it too
   sluice lint --explain W114              what a number means and what to do
   sluice lint --explain                   all numbers
@@ -28,6 +34,9 @@ pub(crate) struct Lint {
     #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath, required_unless_present = "explain",
         conflicts_with = "explain")]
     configs: Vec<String>,
+    /// Folder of the mapping configs that a sources file names [default: the folder of the sources file]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    mappings: Option<PathBuf>,
     #[command(flatten)]
     lint: LintArguments,
 }
@@ -35,13 +44,37 @@ pub(crate) struct Lint {
 impl Lint {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         if let Some(number) = &self.lint.explain {
-            return explain(output, number, DIAGNOSTICS, "sluice lint");
+            return explain(output, number, &diagnostics(), "sluice lint");
         }
         let configs = self.configs.iter().map(|named| MappingConfig::read(named)).collect::<Result<Vec<_>, _>>()?;
         let mut diagnosis = Diagnosis::new(output, &self.lint);
+        let mut checked = configs.len();
         for config in &configs {
+            if is_sources_file(&config.text) {
+                checked += self.sources_file(config, &mut diagnosis)?;
+            } else {
+                diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics)?;
+            }
+        }
+        diagnosis.finish(counted(checked as u64, "config"))
+    }
+
+    /// Checks a sources file, and the mapping configs that it names and that are not shipped. Gives their number.
+    fn sources_file(&self, file: &MappingConfig, diagnosis: &mut Diagnosis<'_>) -> Result<usize, Failure> {
+        let named = |name: &str| file.neighbour(self.mappings.as_deref(), name);
+        let checked = check_sources(&file.text, &|name| named(name).map(|config| config.text));
+        diagnosis.add(&SourceText::new(&file.name, &file.text), &checked.diagnostics)?;
+        let own = checked.mappings.iter().filter(|mapping| !mapping.is_shipped);
+        let own: Vec<MappingConfig> = own.filter_map(|mapping| named(&mapping.name)).collect();
+        for config in &own {
             diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics)?;
         }
-        diagnosis.finish(counted(configs.len() as u64, "config"))
+        Ok(own.len())
     }
+}
+
+/// Every diagnostic of mapping configs and of sources files, ordered by number within errors and warnings of each.
+fn diagnostics() -> Vec<Facts<()>> {
+    let of_mappings = mapping::diagnostic::DIAGNOSTICS.iter().map(Facts::without_code);
+    of_mappings.chain(pipeline::diagnostic::DIAGNOSTICS.iter().map(Facts::without_code)).collect()
 }

@@ -50,6 +50,14 @@ impl MappingConfig {
         Ok(Self { name: name.to_owned(), text, folder })
     }
 
+    /// The config in a file of that name: in `folder`, else beside this one.
+    pub(crate) fn neighbour(&self, folder: Option<&Path>, name: &str) -> Option<Self> {
+        let folder = folder.unwrap_or(&self.folder);
+        let path = folder.join(name);
+        let text = std::fs::read_to_string(&path).ok()?;
+        Some(Self { name: path.display().to_string(), text, folder: folder.to_path_buf() })
+    }
+
     /// Everything that lint has to say.
     pub(crate) fn check(&self) -> Checked {
         mapping::check(&self.text, &|base| self.base(base))

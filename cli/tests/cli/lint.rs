@@ -80,6 +80,49 @@ fn what_a_config_extends_is_found_beside_it() {
     assert!(run(2, &["lint", &missing]).stdout.contains("error[E128]"));
 }
 
+/// Names a config beside it, and one that is shipped.
+const SOURCES: &str = r#"{
+  "sources": [
+    { "name": "demo", "mapping_file": "own.json", "input_paths": { "kinesis": { "enabled": true } } },
+    {
+      "name": "windows-sysmon",
+      "input_paths": { "s3": { "enabled": true, "source_buckets": [{ "bucket_name": "*", "prefix": "sysmon/" }] } }
+    }
+  ]
+}
+"#;
+
+#[test]
+fn a_sources_file_is_checked_with_the_configs_that_it_names() {
+    let folder = Folder::new();
+    folder.write("own.json", FAULTY);
+    let file = folder.write("sources.json", SOURCES);
+    let linted = run(2, &["lint", &file]);
+    let own = file.replace("sources.json", "own.json");
+    assert!(linted.stdout.contains(&format!("--> {own}:14:")), "{}", linted.stdout);
+    assert_eq!(linted.stderr, "2 configs: 1 error, no warnings\n");
+
+    folder.write("own.json", WARNED);
+    let misspelt = SOURCES.replace("enabled", "enabld").replace("\"own.json\"", "\"none.json\"");
+    let faulty = folder.write("faulty-sources.json", misspelt);
+    let linted = run(2, &["lint", &faulty]);
+    hold("lint/faulty-sources.txt", &linted.stdout.replace(&faulty, "faulty-sources.json"));
+}
+
+#[test]
+fn the_configs_that_a_sources_file_names_may_be_in_another_folder() {
+    let folder = Folder::new();
+    let file = folder.write("sources.json", SOURCES);
+    let missing = run(2, &["lint", &file]).stdout;
+    assert!(
+        missing.contains("error[E409]: source `demo` has no mapping config: `own.json` was not found"),
+        "{missing}"
+    );
+    let elsewhere = Folder::new();
+    let own = elsewhere.write("own.json", WARNED);
+    run(0, &["lint", &file, "--mappings", own.trim_end_matches("own.json")]);
+}
+
 #[test]
 fn names_that_are_no_config_are_bad_usage() {
     let message = |name: &str| run(3, &["lint", name]).stderr;

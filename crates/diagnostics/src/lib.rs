@@ -5,6 +5,8 @@
 //! reported leaves its number unused. `E…` means that the file is refused, since it cannot be carried out exactly; `W…`
 //! means that it is carried out, with the loss or repair that the text describes.
 
+pub mod json;
+
 use std::fmt;
 use std::ops::{Deref, Range};
 
@@ -129,6 +131,12 @@ impl<C> Facts<C> {
         explanation: &'static str,
     ) -> Self {
         Self { number, code, severity, summary, explanation }
+    }
+
+    /// The same for lists of several crates' diagnostics.
+    pub fn without_code(&self) -> Facts<()> {
+        let Self { number, severity, summary, explanation, .. } = *self;
+        Facts { number, code: (), severity, summary, explanation }
     }
 }
 

@@ -123,7 +123,7 @@ async fn text(store: &dyn Store, key: &str) -> Result<String, String> {
     String::from_utf8(bytes.into()).map_err(|_| format!("{key} of {} is not UTF-8", store.describe()))
 }
 
-fn unusable(variable: &'static str, error: &dyn std::error::Error) -> StartError {
+fn unusable(variable: &'static str, error: &(dyn std::error::Error + 'static)) -> StartError {
     StartError::Unusable { variable, reason: pipeline::error_chain(error) }
 }
 
@@ -216,10 +216,11 @@ mod tests {
                 Configuration { sources: SourcesConfiguration::At(missing), ..configuration(folder.path()) },
                 "SLUICE_SOURCES: read missing.json: ",
             ),
-            (sources("{"), "SLUICE_SOURCES: the configuration of sources: EOF"),
+            (sources("{"), "SLUICE_SOURCES: the sources file has errors: line 1, column 1: this is not JSON: EOF"),
             (
                 sources(r#"{"sources":[{"name":"door","input_paths":{"kinesis":{"enabled":true}}}]}"#),
-                "SLUICE_SOURCES: source `door` has no mapping config: `door.json` was not found. Give the file",
+                "SLUICE_SOURCES: the sources file has errors: line 1, column 21: source `door` has no mapping config: \
+                 `door.json` was not found",
             ),
             (broken, "SLUICE_SOURCES: the mapping config of `broken` has errors: line 1, column "),
         ] {

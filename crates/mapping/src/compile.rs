@@ -18,8 +18,8 @@ use sources::{Document, FieldNames};
 
 use crate::coerce::{Raw, coerce};
 use crate::config::{
-    Condition as AstCondition, Config, EachTree, EventMapping, JsonPath, Layout, ObjectTree, PathRoot, RegexGroup,
-    Span, Spanned, Step as PathStep, StepAction, TemplatePart, TextFieldNames, Tree, Value,
+    Condition as AstCondition, Config, EachTree, EventMapping, JsonPath, Layout, ObjectTree, PathRoot, Places,
+    RegexGroup, Span, Spanned, Step as PathStep, StepAction, TemplatePart, TextFieldNames, Tree, Value,
 };
 use crate::paths::{PathTree, Query};
 use crate::plan::{
@@ -132,9 +132,7 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
         let mut compiler = Compiler::new(schema, &mut paths, lookups);
         let when = step.when.as_ref().map(|condition| compiler.condition(condition)).transpose()?;
         let mut slot = |names: &[String]| paths.slot(&names.iter().cloned().map(PathStep::Name).collect::<Vec<_>>());
-        let mut fields = |places: &[(Spanned<Vec<String>>, Spanned<Vec<String>>)]| {
-            places.iter().map(|(from, to)| (slot(from), to.value.clone())).collect()
-        };
+        let mut fields = |places: &Places| places.iter().map(|(from, to)| (slot(from), to.value.clone())).collect();
         let action = match &step.action {
             StepAction::Discard(rule) => Action::Discard(rule.value.clone()),
             StepAction::Move(places) => Action::Move { fields: fields(places), keep: false },

@@ -93,6 +93,9 @@ pub struct StepSpec {
     pub action: StepAction,
 }
 
+/// From where to where: member names from the root.
+pub type Places = Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>;
+
 /// What a step does. Paths are member names from the root.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -106,9 +109,9 @@ pub enum StepAction {
     /// `parse`: the text there is replaced by what it says.
     Parse(Spanned<Vec<String>>),
     /// `move`: fields get other places.
-    Move(Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>),
+    Move(Places),
     /// `copy`: fields get further places.
-    Copy(Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>),
+    Copy(Places),
     /// `nest`.
     Nest(NestSpec),
     /// `extract`.

@@ -83,6 +83,6 @@ mod tests {
         let place = file.find("{\"equal").unwrap()..file.len() - 1;
         let faults = EventCondition::parse(file, place).unwrap_err();
         let span = faults[0].primary.span;
-        assert_eq!(&file[span.start as usize..span.end as usize], "\"equal\"");
+        assert_eq!(&file[span.start..span.end], "\"equal\"");
     }
 }

@@ -20,9 +20,10 @@ use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLin
 use mapping::{Mapped, Mapping, MappingBuffer, Unwrapped};
 use ocsf::TableBuilder;
 use serde::Serialize;
-use sources::{Decode, Document, Item, RawEvent};
+use sources::{Decode, Document, Item, OBJECT_KEY, RawEvent};
 
 use crate::bounds::{Bounds, implausible, too_many};
+use crate::routing::RoutedObject;
 use crate::source::{ReadBuffer, Source};
 
 /// Where events go and how much may be held.
@@ -30,7 +31,7 @@ use crate::source::{ReadBuffer, Source};
 pub struct Settings {
     /// The lake's Region, for the `region` partition.
     pub region: Region,
-    /// The account of records that name none.
+    /// The account of records that name none, neither themselves nor by the key of their object.
     pub account: AccountId,
     /// How objects are compressed and cut.
     pub seal: SealSettings,
@@ -180,6 +181,10 @@ struct OpenTable {
 #[derive(Debug)]
 pub struct Batch<'s> {
     settings: &'s Settings,
+    /// What the key of the object says, where the batch is of one and the mapping reads it.
+    key_members: Vec<(&'s str, &'s str)>,
+    /// The account of records that name none.
+    account: AccountId,
     open: Vec<Open<'s>>,
     refused: BTreeMap<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
     refused_bytes: usize,
@@ -276,6 +281,8 @@ impl<'s> Batch<'s> {
     pub fn new(settings: &'s Settings) -> Self {
         Self {
             settings,
+            key_members: Vec::new(),
+            account: settings.account.clone(),
             open: Vec::new(),
             refused: BTreeMap::new(),
             refused_bytes: 0,
@@ -288,6 +295,17 @@ impl<'s> Batch<'s> {
             partitions: 0,
             plausible: settings.bounds.days.times(jiff::Timestamp::now().as_millisecond()),
         }
+    }
+
+    /// An empty batch for the records of an object. They belong to the account that its key says, where they name none.
+    pub fn of_object(settings: &'s Settings, routed: &'s RoutedObject<'_>) -> Self {
+        let RoutedObject { source, captures } = routed;
+        let mut batch = Self::new(settings);
+        if source.mapping().reads_below(OBJECT_KEY) {
+            batch.key_members = captures.iter().collect();
+        }
+        batch.account = captures.account().unwrap_or(batch.account);
+        batch
     }
 
     /// What became of the events so far.
@@ -383,6 +401,7 @@ impl<'s> Batch<'s> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut routed = source;
         let mut format_of = None;
+        let key_members = &self.key_members;
         // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
         let pieces = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
@@ -397,6 +416,13 @@ impl<'s> Batch<'s> {
             }
             let mut pieces = Pieces { source, first: None, more: Vec::new(), is_divided: false };
             source.events(document, &mut buffer, &bump, &mut |piece, part| {
+                let piece = match piece {
+                    // So that a mapping reads what the key says as `$._key.<name>`.
+                    Unwrapped::Event(document) if !key_members.is_empty() => {
+                        Unwrapped::Event(document.with_member(OBJECT_KEY, key_members))
+                    }
+                    piece => piece,
+                };
                 pieces.is_divided |= part.is_some();
                 match pieces.first {
                     None => pieces.first = Some(piece),
@@ -552,7 +578,7 @@ impl<'s> Batch<'s> {
         let day = EventDay::of_millis(mapped.time).map_err(|error| (reason::IMPLAUSIBLE_TIME, error.to_string()))?;
         self.check_size(source, mapped)?;
         let account = mapped.account.and_then(|account| account.parse().ok());
-        let account = account.unwrap_or_else(|| self.settings.account.clone());
+        let account = account.unwrap_or_else(|| self.account.clone());
         let limit = self.settings.bounds.partitions;
         let may_open = self.partitions < limit.get();
         let table = self.table(source, mapped.table);

@@ -21,7 +21,10 @@ pub use bounds::{Bounds, PartitionLimit, PlausibleDays};
 pub use deliver::{Delivery, Stores};
 pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
-pub use routing::{DEFAULT_SOURCES, RoutingError, Sources};
+pub use routing::{
+    Captures, CheckedSources, DEFAULT_SOURCES, NamedMapping, ObjectRoute, RoutedObject, RoutingError, Sources,
+    StreamRoutes, check_sources, diagnostic, is_sources_file, sources_json_schema,
+};
 pub use source::{ReadBuffer, SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
 pub use stream::{StreamOutcome, StreamRecord, error_chain, transform_records};
 pub use unpack::{Unpacked, is_whole, unpack_line};

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::batch::{Batch, BatchError, Counts, Refusal, Sealing, Settings};
 use crate::deliver::{Delivery, Stores, until_error};
 use crate::kept::{Extent, Kept};
+use crate::routing::RoutedObject;
 use crate::source::Source;
 use crate::unpack::{kept_whole, position};
 
@@ -51,7 +52,8 @@ pub trait Naming {
     fn identity(&self) -> Vec<String>;
 }
 
-/// Reads an input to its end and puts what it holds. Blocks; call it where blocking is allowed.
+/// Reads an input to its end and puts what it holds. Blocks; call it where blocking is allowed. What the input's key says
+/// of its records comes with the source, where [`Sources::of_object`](crate::Sources::of_object) found it.
 ///
 /// A compressed input that is damaged is kept in quarantine as it came, to its last byte. While it is decoded, as many of
 /// its bytes as `settings.memory` says stay in memory, at least 1 MiB and at most 32 MiB. If the damage is found within
@@ -64,8 +66,8 @@ pub trait Naming {
     clippy::too_many_arguments,
     reason = "each is one of the things that a flow has: what, how, where to, until when"
 )]
-pub fn transform_object(
-    source: &Source,
+pub fn transform_object<'s>(
+    routed: impl Into<RoutedObject<'s>>,
     settings: &Settings,
     stores: &Stores,
     runtime: &Handle,
@@ -74,8 +76,10 @@ pub fn transform_object(
     origin: impl Fn(Position) -> Origin,
     has_time: impl Fn() -> bool,
 ) -> Result<ObjectOutcome, ObjectError> {
+    let routed = routed.into();
+    let source = routed.source;
     let mut outcome = ObjectOutcome::default();
-    let mut batch = Batch::new(settings);
+    let mut batch = Batch::of_object(settings, &routed);
     let mark = batch.mark();
     let mut input = Kept::new(input, settings.memory);
     let dropped = input.dropped();

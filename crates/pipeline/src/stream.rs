@@ -3,12 +3,15 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use arrow_schema::ArrowError;
 use lake::quarantine::{Origin, reason};
+use parquet::errors::ParquetError;
 use sources::Document;
 
 use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Sealing, Settings};
 use crate::deliver::{Stores, until_error};
-use crate::routing::Sources;
+use crate::kinesis_event::json_fault;
+use crate::routing::{Sources, StreamRoutes};
 use crate::source::Source;
 use crate::unpack::{Route, Unpacked, Unpacking, kept_whole};
 
@@ -58,7 +61,14 @@ pub async fn transform_records(
     records: &[StreamRecord<'_>],
     has_time: impl Fn() -> bool,
 ) -> StreamOutcome {
-    let mut flow = Flow { sources, settings, stores, records, poison: None, outcome: StreamOutcome::default() };
+    let mut routes: Vec<(&str, StreamRoutes<'_>)> = Vec::new();
+    for record in records {
+        // A batch is of one stream, but for batches that are replayed together.
+        if routes.iter().all(|(stream, _)| *stream != record.stream) {
+            routes.push((record.stream, sources.of_stream(record.stream)));
+        }
+    }
+    let mut flow = Flow { routes, settings, stores, records, poison: None, outcome: StreamOutcome::default() };
     // Records still to do; the next ones last.
     let mut ranges: Vec<Range<usize>> = std::iter::once(0..records.len()).collect();
     while let Some(range) = ranges.pop()
@@ -91,7 +101,8 @@ pub async fn transform_records(
 
 /// A batch on its way.
 struct Flow<'a> {
-    sources: &'a Sources,
+    /// The rules for each stream that a record is from.
+    routes: Vec<(&'a str, StreamRoutes<'a>)>,
     settings: &'a Settings,
     stores: &'a Stores,
     records: &'a [StreamRecord<'a>],
@@ -212,7 +223,11 @@ impl<'a> Flow<'a> {
             Ok(has_time())
         };
         batch.arrived(record.arrival);
-        let mut unpacking = Unpacking { batch, input: index as InputId, route: self, between: &mut between };
+        let Some((_, route)) = self.routes.iter().find(|(stream, _)| *stream == record.stream) else {
+            self.refuse(batch, index, reason::NO_SOURCE, "no source takes records of this stream".to_owned());
+            return Ok(Unpacked::Kept);
+        };
+        let mut unpacking = Unpacking { batch, input: index as InputId, route, between: &mut between };
         unpacking.record(record.data, &|sub_sequence, index| record.origin(sub_sequence, index))
     }
 
@@ -224,17 +239,17 @@ impl<'a> Flow<'a> {
     }
 }
 
-impl<'a> Route<'a> for Flow<'a> {
+impl<'a> Route<'a> for StreamRoutes<'a> {
     fn whatever_it_holds(&self) -> Option<&'a Source> {
-        self.sources.of_any_record()
+        self.of_any_record()
     }
 
     fn of_other_formats(&self) -> Option<&'a Source> {
-        self.sources.of_other_formats()
+        self.of_other_formats()
     }
 
     fn of_event(&self, document: &Document<'_>) -> Result<&'a Source, String> {
-        self.sources.of_event(document)
+        self.of_event(document)
     }
 }
 
@@ -258,16 +273,34 @@ impl StreamOutcome {
     }
 }
 
-/// An error and its causes in one line.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+/// An error and its causes in one line, fit for a log: of an error that may quote what a record holds, only the kind is
+/// said.
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = without_content(error);
     let mut cause = error.source();
     while let Some(error) = cause {
         text.push_str(": ");
-        text.push_str(&error.to_string());
+        text.push_str(&without_content(error));
         cause = error.source();
     }
     text
+}
+
+/// The words of an error; the kind alone, where its words come from a library that quotes values.
+fn without_content(error: &(dyn std::error::Error + 'static)) -> String {
+    /// `CastError` of `CastError("…")`.
+    fn kind(debug: &str) -> &str {
+        debug.split(['(', ' ', '{']).next().unwrap_or_default()
+    }
+    if let Some(error) = error.downcast_ref::<ArrowError>() {
+        format!("Arrow's {}", kind(&format!("{error:?}")))
+    } else if let Some(error) = error.downcast_ref::<ParquetError>() {
+        format!("Parquet's {}", kind(&format!("{error:?}")))
+    } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
+        json_fault(error)
+    } else {
+        error.to_string()
+    }
 }
 
 #[cfg(test)]
@@ -454,6 +487,27 @@ mod tests {
         for query in QUERIES {
             assert!(rows.iter().any(|row| row == query), "{query}: {rows:?}");
         }
+    }
+
+    #[test]
+    fn what_is_logged_of_an_error_holds_nothing_of_a_record() {
+        let arrow = |error| BatchError::Columns { class: "dns_activity".to_owned(), source: error };
+        assert_eq!(
+            error_chain(&arrow(ArrowError::CastError("cannot cast 'secret' to Int64".to_owned()))),
+            "cannot build the columns of dns_activity: Arrow's CastError"
+        );
+        assert_eq!(
+            error_chain(&arrow(ArrowError::ExternalError("secret".into()))),
+            "cannot build the columns of dns_activity: Arrow's ExternalError"
+        );
+        let parquet = lake::parquet_object::SealError::Parquet(ParquetError::General("'secret'".to_owned()));
+        let sealing = BatchError::Seal { class: "dns_activity".to_owned(), source: parquet };
+        assert_eq!(
+            error_chain(&sealing),
+            "cannot seal an object of dns_activity: cannot write Parquet: Parquet's General"
+        );
+        let json = serde_json::from_str::<u8>("\"secret\"").unwrap_err();
+        assert_eq!(error_chain(&json), "a member is missing or of another type at line 1 column 8");
     }
 
     #[test]

@@ -109,13 +109,12 @@ impl Decode {
     }
 
     /// JSON, and what stood before it on its line.
-    #[expect(clippy::type_complexity, reason = "a document and names with their texts")]
     fn json<'a>(
         &self,
         bytes: &'a [u8],
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
-    ) -> Result<(Document<'a>, Option<&'a [(&'a str, &'a str)]>), DocumentError> {
+    ) -> Result<(Document<'a>, Option<Groups<'a>>), DocumentError> {
         let prefix = self.line_prefix.as_ref().filter(|_| !matches!(bytes.first(), Some(b'{' | b'[')));
         match prefix.and_then(|prefix| prefix.split(bytes, bump)) {
             Some((rest, members)) => Ok((buffer.parse(rest, bump)?, Some(members))),
@@ -123,6 +122,9 @@ impl Decode {
         }
     }
 }
+
+/// Names of groups with their texts.
+type Groups<'a> = &'a [(&'a str, &'a str)];
 
 /// Text that may stand before an event on its line, as a time that a collector adds.
 #[derive(Clone, Debug)]
@@ -137,7 +139,7 @@ impl LinePrefix {
 
     /// What follows the prefix, and its named groups; all of it as `prefix`, if the pattern names none. None, if the line
     /// has no such prefix.
-    fn split<'a>(&self, line: &'a [u8], bump: &'a Bump) -> Option<(&'a [u8], &'a [(&'a str, &'a str)])> {
+    fn split<'a>(&self, line: &'a [u8], bump: &'a Bump) -> Option<(&'a [u8], Groups<'a>)> {
         let found = self.0.captures(line)?;
         let whole = found.get(0)?;
         let mut members = BumpVec::new_in(bump);

@@ -1,17 +1,20 @@
 //! A batch of messages in, the ones to deliver again out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use function::{Handler, HandlerError, Invocation, Metrics, Transformer, Unit};
 use lake::quarantine::Origin;
 use lake::store::{S3Buckets, StoreError};
-use pipeline::{Naming, ObjectError, ObjectOutcome, Settings, error_chain, refuse_object, transform_object};
+use pipeline::{
+    Naming, ObjectError, ObjectOutcome, ObjectRoute, Settings, error_chain, refuse_object, transform_object,
+};
 use serde_json::{Value, json};
 use sources::Position;
 use tokio::runtime::Handle;
 
 use crate::event::SqsEvent;
-use crate::notification::{Created, NotificationError, created_objects};
+use crate::notification::{Created, Ignored, Notification, NotificationError};
 
 /// Brings objects of buckets into the lake.
 #[derive(Debug)]
@@ -25,7 +28,19 @@ pub(crate) struct TransformS3 {
 struct Done {
     objects_read: u64,
     outcome: ObjectOutcome,
+    /// What messages told of that is no new object, and how often.
+    ignored: BTreeMap<Ignored, u64>,
+    /// Objects that a source's rule excludes, by source.
+    excluded: BTreeMap<String, u64>,
     errors: Vec<String>,
+}
+
+/// What became of an object that is safe.
+#[derive(Debug)]
+enum Settled {
+    Read(ObjectOutcome),
+    /// The source of this name does not want it, and no other does.
+    Excluded(String),
 }
 
 /// Why an object is not safe.
@@ -55,7 +70,7 @@ impl Handler for TransformS3 {
         let mut failures = Vec::new();
         let mut all = Done::default();
         for message in &event.messages {
-            let done = self.message(&message.body, invocation).await;
+            let done = self.message(&message.id, &message.body, invocation).await;
             for error in &done.errors {
                 tracing::error!(message_id = &*message.id, error, "a message is not done");
             }
@@ -71,38 +86,49 @@ impl Handler for TransformS3 {
 
 impl TransformS3 {
     /// Does all that a message asks for. An object that fails does not keep the others of its message back.
-    async fn message(&self, body: &str, invocation: &Invocation) -> Done {
+    async fn message(&self, id: &str, body: &str, invocation: &Invocation) -> Done {
         let mut done = Done::default();
-        let objects = match created_objects(body) {
-            Ok(objects) => objects,
+        let notification = match Notification::parse(body) {
+            Ok(notification) => notification,
             Err(error) => {
                 done.errors.push(error.to_string());
                 return done;
             }
         };
-        for object in objects {
+        for ignored in notification.ignored {
+            tracing::info!(message_id = id, notification_type = ignored.name(), "notification ignored");
+            *done.ignored.entry(ignored).or_default() += 1;
+        }
+        for object in notification.created {
             let place = format!("s3://{}/{}", object.bucket, object.key);
             match self.object(object, invocation).await {
-                Ok(outcome) => {
+                Ok(Settled::Read(outcome)) => {
                     done.objects_read += 1;
                     done.outcome.add(&outcome);
                 }
+                Ok(Settled::Excluded(source)) => *done.excluded.entry(source).or_default() += 1,
                 Err(error) => done.errors.push(format!("{place}: {}", error_chain(&error))),
             }
         }
         done
     }
 
-    async fn object(&self, object: Created, invocation: &Invocation) -> Result<ObjectOutcome, Failure> {
+    async fn object(&self, object: Created, invocation: &Invocation) -> Result<Settled, Failure> {
         // The mark that S3's console leaves for an empty folder.
         if object.key.ends_with('/') && object.size == Some(0) {
-            return Ok(ObjectOutcome::default());
+            return Ok(Settled::Read(ObjectOutcome::default()));
+        }
+        let route = self.transformer.sources.of_object(&object.bucket, &object.key);
+        if let ObjectRoute::Excluded(source) = &route {
+            let source = source.name();
+            tracing::debug!(bucket = object.bucket, key = object.key, source, "object excluded");
+            return Ok(Settled::Excluded(source.to_owned()));
         }
         if !invocation.deadline.has_time() {
             return Err(Failure::NoTime);
         }
         let settings = self.transformer.settings(invocation);
-        if self.transformer.sources.of_object(&object.bucket, &object.key).is_none() {
+        if route.taken().is_none() {
             let message = "no source of the configuration claims the object; it was not read";
             return self.refuse(&object, &settings, "no_source", message).await;
         }
@@ -120,14 +146,14 @@ impl TransformS3 {
         let work = move || {
             let naming = ObjectNaming::new(&object, chunks.tag());
             let origin = |position| origin(&object, position);
-            let Some(source) = transformer.sources.of_object(&object.bucket, &object.key) else {
+            let Some(routed) = transformer.sources.of_object(&object.bucket, &object.key).taken() else {
                 return Err(Failure::Panicked);
             };
             let input = chunks.into_read(runtime.clone());
             let stores = &transformer.stores;
-            Ok(transform_object(source, &settings, stores, &runtime, input, &naming, origin, || deadline.has_time())?)
+            Ok(transform_object(routed, &settings, stores, &runtime, input, &naming, origin, || deadline.has_time())?)
         };
-        tokio::task::spawn_blocking(work).await.unwrap_or(Err(Failure::Panicked))
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(Failure::Panicked)).map(Settled::Read)
     }
 
     /// Keeps the fact that there was an object in quarantine, where its content cannot be had or made sense of.
@@ -137,18 +163,12 @@ impl TransformS3 {
         settings: &Settings,
         reason: &'static str,
         message: &str,
-    ) -> Result<ObjectOutcome, Failure> {
+    ) -> Result<Settled, Failure> {
         tracing::warn!(bucket = object.bucket, key = object.key, version = object.version, reason, "{message}");
         let naming = ObjectNaming::new(object, object.version.as_deref());
-        Ok(refuse_object(
-            settings,
-            &self.transformer.stores,
-            reason,
-            message,
-            &naming,
-            origin(object, Position::default()),
-        )
-        .await?)
+        let origin = origin(object, Position::default());
+        let refused = refuse_object(settings, &self.transformer.stores, reason, message, &naming, origin).await?;
+        Ok(Settled::Read(refused))
     }
 }
 
@@ -190,7 +210,16 @@ impl Done {
     fn add(&mut self, other: Done) {
         self.objects_read += other.objects_read;
         self.outcome.add(&other.outcome);
+        add(&mut self.ignored, other.ignored);
+        add(&mut self.excluded, other.excluded);
         self.errors.extend(other.errors);
+    }
+}
+
+/// Adds counts.
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
+    for (key, count) in others {
+        *counts.entry(key).or_default() += count;
     }
 }
 
@@ -199,10 +228,18 @@ fn report(done: &Done, messages: usize, failed: usize, metrics: &mut Metrics) {
     metrics.add_counts(counts, *objects, *bytes);
     metrics.add("ObjectsRead", Unit::Count, done.objects_read);
     metrics.add("MessagesRetried", Unit::Count, failed as u64);
+    for (ignored, count) in &done.ignored {
+        metrics.add_by(&[("type", ignored.name())], "NotificationsIgnored", Unit::Count, *count);
+    }
+    for (source, count) in &done.excluded {
+        metrics.add_by(&[("source", source)], "ObjectsExcluded", Unit::Count, *count);
+    }
     tracing::info!(
         messages,
         messages_retried = failed,
         objects_read = done.objects_read,
+        objects_excluded = done.excluded.values().sum::<u64>(),
+        notifications_ignored = done.ignored.values().sum::<u64>(),
         events = counts.records_in,
         written = counts.total_written(),
         quarantined = counts.total_quarantined(),

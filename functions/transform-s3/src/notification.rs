@@ -1,11 +1,22 @@
 //! What a message says: which objects have been made.
 //!
 //! S3 tells of objects in three ways, and each is read for what it has in common with the others: directly, through an
-//! SNS topic (which wraps the text), and through EventBridge (which has another form, and does not encode keys).
+//! SNS topic (which wraps the text), and through EventBridge (which has another form, and does not encode keys). CloudTrail
+//! tells a topic of its log files in a form of its own. What is told and is no new object is [`Ignored`], by its name.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What a message tells.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Notification {
+    /// Objects that were made.
+    pub(crate) created: Vec<Created>,
+    /// What asks for nothing, each time it is told.
+    pub(crate) ignored: Vec<Ignored>,
+}
 
 /// An object that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +29,74 @@ pub(crate) struct Created {
     pub(crate) size: Option<u64>,
 }
 
+/// What a message tells that is no new object: the name of a known kind, and `other` for all that are not known. A message
+/// may say anything, and its words do not belong in a log or among the names of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ignored(&'static str);
+
+impl Ignored {
+    /// The message that CloudTrail sends when it is given a topic.
+    const CLOUDTRAIL_VALIDATION: Ignored = Ignored("CloudTrail validation message");
+
+    /// The detail-types that S3 sends to EventBridge.
+    const DETAIL_TYPES: [&str; 10] = [
+        "Object Deleted",
+        "Object Restore Initiated",
+        "Object Restore Completed",
+        "Object Restore Expired",
+        "Object Storage Class Changed",
+        "Object Access Tier Changed",
+        "Object ACL Updated",
+        "Object Tags Added",
+        "Object Tags Deleted",
+        "Async Copy Completion",
+    ];
+
+    /// The events of S3's own notifications. Those of one family are told apart by what follows the colon.
+    const EVENT_NAMES: [&str; 20] = [
+        "ObjectRemoved:Delete",
+        "ObjectRemoved:DeleteMarkerCreated",
+        "ObjectRestore:Post",
+        "ObjectRestore:Completed",
+        "ObjectRestore:Delete",
+        "ReducedRedundancyLostObject",
+        "Replication:OperationFailedReplication",
+        "Replication:OperationMissedThreshold",
+        "Replication:OperationReplicatedAfterThreshold",
+        "Replication:OperationNotTracked",
+        "LifecycleExpiration:Delete",
+        "LifecycleExpiration:DeleteMarkerCreated",
+        "LifecycleTransition",
+        "IntelligentTiering",
+        "ObjectTagging:Put",
+        "ObjectTagging:Delete",
+        "ObjectAcl:Put",
+        "ObjectAnnotation:Put",
+        "ObjectAnnotation:Delete",
+        "TestEvent",
+    ];
+
+    fn of(name: &str, known: &[&'static str]) -> Self {
+        Ignored(known.iter().find(|known| **known == name).copied().unwrap_or("other"))
+    }
+
+    /// The kind's name, as S3 writes it.
+    pub(crate) fn name(self) -> &'static str {
+        self.0
+    }
+}
+
 /// A message that is no notification of S3. Its text may be anything, so it is not quoted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotificationError {
     #[error("the message is not JSON")]
     NotJson,
-    #[error("the message is neither a notification of S3 nor one that came through SNS or EventBridge")]
+    #[error("the message is neither a notification of S3 or CloudTrail nor one that came through SNS or EventBridge")]
     Unknown,
+    #[error("the message is an EventBridge event of another service than S3")]
+    OtherService,
+    #[error("the queue's subscription to an SNS topic is not confirmed; open the message's SubscribeURL")]
+    Unconfirmed,
     #[error("the notification has a record that names no object")]
     Incomplete,
     #[error("the key of an object is not UTF-8")]
@@ -33,25 +105,42 @@ pub(crate) enum NotificationError {
     Nested,
 }
 
-/// All that one of the three may have.
+/// All that one of the forms may have.
 #[derive(Debug, Deserialize)]
 struct Body<'a> {
-    #[serde(rename = "Records")]
-    records: Option<Vec<Record>>,
+    #[serde(rename = "Records", borrow)]
+    records: Option<Vec<Record<'a>>>,
     #[serde(rename = "Event")]
     event: Option<Cow<'a, str>>,
+    #[serde(rename = "Type")]
+    kind: Option<Cow<'a, str>>,
     #[serde(rename = "Message")]
     message: Option<Cow<'a, str>>,
+    source: Option<Cow<'a, str>>,
     #[serde(rename = "detail-type")]
     detail_type: Option<Cow<'a, str>>,
-    detail: Option<Place>,
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
+    #[serde(rename = "s3Bucket")]
+    bucket: Option<String>,
+    #[serde(rename = "s3ObjectKey")]
+    keys: Option<Keys>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Record {
+struct Record<'a> {
     #[serde(rename = "eventName")]
-    event_name: Option<String>,
-    s3: Option<Place>,
+    event_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    s3: Option<&'a RawValue>,
+}
+
+/// CloudTrail names several objects at once, AWS Config one.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    One(String),
+    Several(Vec<String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,12 +162,14 @@ struct Object {
     size: Option<u64>,
 }
 
-impl Place {
-    fn created(self, key: impl FnOnce(String) -> Option<String>) -> Result<Created, NotificationError> {
-        let (Some(bucket), Some(object)) = (self.bucket, self.object) else {
+impl Created {
+    /// The object that a record or an event describes; `key` decodes its key.
+    fn of(place: &RawValue, key: impl FnOnce(String) -> Option<String>) -> Result<Self, NotificationError> {
+        let place: Place = serde_json::from_str(place.get()).map_err(|_| NotificationError::Unknown)?;
+        let (Some(bucket), Some(object)) = (place.bucket, place.object) else {
             return Err(NotificationError::Incomplete);
         };
-        Ok(Created {
+        Ok(Self {
             bucket: bucket.name,
             key: key(object.key).ok_or(NotificationError::Key)?,
             version: object.version.filter(|version| !version.is_empty()),
@@ -90,42 +181,73 @@ impl Place {
 /// How often a notification may be wrapped: a topic may feed a topic.
 const MAX_WRAPPERS: u32 = 3;
 
-/// The objects that a message tells of. Objects that were removed, and S3's test of the queue, are none.
-///
-/// # Errors
-/// [`NotificationError`]; nothing of the message has been taken then.
-pub(crate) fn created_objects(body: &str) -> Result<Vec<Created>, NotificationError> {
-    unwrap(body, MAX_WRAPPERS)
-}
-
-fn unwrap(body: &str, wrappers: u32) -> Result<Vec<Created>, NotificationError> {
-    let body: Body<'_> = serde_json::from_str(body).map_err(|error| match error.is_data() {
-        true => NotificationError::Unknown,
-        false => NotificationError::NotJson,
-    })?;
-    match body {
-        Body { records: Some(records), .. } => {
-            let made = records.into_iter().filter(|record| is_creation(record.event_name.as_deref()));
-            made.map(|record| record.s3.ok_or(NotificationError::Incomplete)?.created(decoded)).collect()
-        }
-        Body { detail_type: Some(kind), detail: Some(place), .. } => match &*kind {
-            "Object Created" => place.created(Some).map(|created| vec![created]),
-            _ => Ok(Vec::new()),
-        },
-        Body { event: Some(event), .. } if event == "s3:TestEvent" => Ok(Vec::new()),
-        Body { message: Some(message), .. } => match wrappers.checked_sub(1) {
-            Some(wrappers) => unwrap(&message, wrappers),
-            None => Err(NotificationError::Nested),
-        },
-        _ => Err(NotificationError::Unknown),
+impl Notification {
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// [`NotificationError`]; nothing of the message has been taken then.
+    pub(crate) fn parse(body: &str) -> Result<Self, NotificationError> {
+        Self::unwrap(body, MAX_WRAPPERS)
     }
-}
 
-/// Whether a record tells of an object that is there now. One that does not say counts: a look costs less than a loss.
-fn is_creation(event_name: Option<&str>) -> bool {
-    let Some(name) = event_name else { return true };
-    let name = name.strip_prefix("s3:").unwrap_or(name);
-    name.starts_with("ObjectCreated") || name.starts_with("ObjectRestore:Completed")
+    fn unwrap(text: &str, wrappers: u32) -> Result<Self, NotificationError> {
+        // CloudTrail's own words, and not JSON.
+        if text.trim() == "CloudTrail validation message." {
+            return Ok(Self::ignored(Ignored::CLOUDTRAIL_VALIDATION));
+        }
+        let body: Body<'_> = serde_json::from_str(text).map_err(|error| match error.is_data() {
+            true => NotificationError::Unknown,
+            false => NotificationError::NotJson,
+        })?;
+        match body {
+            Body { records: Some(records), .. } => Self::of_records(&records),
+            Body { detail_type: Some(kind), detail: Some(detail), source, .. } => match &*kind {
+                "Object Created" => Ok(Self { created: vec![Created::of(detail, Some)?], ..Self::default() }),
+                _ if source.is_some_and(|source| source != "aws.s3") => Err(NotificationError::OtherService),
+                kind => Ok(Self::ignored(Ignored::of(kind, &Ignored::DETAIL_TYPES))),
+            },
+            Body { event: Some(event), .. } if event == "s3:TestEvent" => Ok(Self::default()),
+            Body { bucket: Some(bucket), keys: Some(keys), .. } => Ok(Self::of_keys(&bucket, keys)),
+            Body { kind: Some(kind), .. } if kind == "SubscriptionConfirmation" => Err(NotificationError::Unconfirmed),
+            Body { message: Some(message), .. } => match wrappers.checked_sub(1) {
+                Some(wrappers) => Self::unwrap(&message, wrappers),
+                None => Err(NotificationError::Nested),
+            },
+            _ => Err(NotificationError::Unknown),
+        }
+    }
+
+    fn ignored(kind: Ignored) -> Self {
+        Self { ignored: vec![kind], ..Self::default() }
+    }
+
+    /// A record that does not say what happened counts as a new object: a look costs less than a loss.
+    fn of_records(records: &[Record<'_>]) -> Result<Self, NotificationError> {
+        let mut notification = Self::default();
+        for record in records {
+            let name = record.event_name.as_deref().map(|name| name.strip_prefix("s3:").unwrap_or(name));
+            match name {
+                Some(name) if !name.starts_with("ObjectCreated") => {
+                    notification.ignored.push(Ignored::of(name, &Ignored::EVENT_NAMES));
+                }
+                _ => {
+                    let place = record.s3.ok_or(NotificationError::Incomplete)?;
+                    notification.created.push(Created::of(place, decoded)?);
+                }
+            }
+        }
+        Ok(notification)
+    }
+
+    /// The objects that CloudTrail or AWS Config names. Both write keys as the bucket has them.
+    fn of_keys(bucket: &str, keys: Keys) -> Self {
+        let keys = match keys {
+            Keys::One(key) => vec![key],
+            Keys::Several(keys) => keys,
+        };
+        let created = keys.into_iter().map(|key| Created { bucket: bucket.to_owned(), key, version: None, size: None });
+        Self { created: created.collect(), ..Self::default() }
+    }
 }
 
 /// A key as the bucket has it. S3 encodes keys in its own notifications like a web form: `+` for a space, `%XX` for bytes.
@@ -169,16 +291,31 @@ mod tests {
         })
     }
 
+    fn through_sns(message: &str) -> Value {
+        json!({"Type": "Notification", "MessageId": "1", "TopicArn": "arn", "Message": message, "SignatureVersion": "1"})
+    }
+
     fn read(body: &Value) -> Result<Vec<Created>, NotificationError> {
-        created_objects(&body.to_string())
+        let notification = Notification::parse(&body.to_string())?;
+        assert_eq!(notification.ignored, []);
+        Ok(notification.created)
+    }
+
+    /// The names of what a message tells and nothing is done for.
+    fn ignored(body: &Value) -> Vec<&'static str> {
+        let notification = Notification::parse(&body.to_string()).unwrap();
+        assert_eq!(notification.created, []);
+        notification.ignored.into_iter().map(Ignored::name).collect()
     }
 
     #[test]
     fn a_notification_of_s3_may_tell_of_many_objects() {
         let mut versioned = record("ObjectCreated:CompleteMultipartUpload", "b");
         versioned["s3"]["object"]["versionId"] = json!("v1");
-        let body = json!({"Records": [record("ObjectCreated:Put", "a"), versioned]});
-        assert_eq!(read(&body).unwrap(), [created("logs", "a", None), created("logs", "b", Some("v1"))]);
+        let body =
+            json!({"Records": [record("ObjectCreated:Put", "a"), versioned, record("s3:ObjectCreated:Copy", "c")]});
+        let expected = [created("logs", "a", None), created("logs", "b", Some("v1")), created("logs", "c", None)];
+        assert_eq!(read(&body).unwrap(), expected);
     }
 
     #[test]
@@ -202,8 +339,8 @@ mod tests {
     #[test]
     fn a_notification_may_come_through_topics() {
         let inner = json!({"Records": [record("ObjectCreated:Put", "a+b")]}).to_string();
-        let once = json!({"Type": "Notification", "TopicArn": "arn", "Message": inner});
-        let twice = json!({"Type": "Notification", "Message": once.to_string()});
+        let once = through_sns(&inner);
+        let twice = through_sns(&once.to_string());
         for body in [&once, &twice] {
             assert_eq!(read(body).unwrap(), [created("logs", "a b", None)]);
         }
@@ -214,48 +351,93 @@ mod tests {
         assert_eq!(read(&deep), Err(NotificationError::Nested));
     }
 
-    #[test]
-    fn eventbridge_does_not_encode_keys() {
-        let event = |kind: &str| {
-            json!({
-                "version": "0", "source": "aws.s3", "detail-type": kind, "resources": ["arn:aws:s3:::logs"],
-                "detail": {"version": "0", "bucket": {"name": "logs"}, "reason": "PutObject",
-                           "object": {"key": "a+b%20c", "size": 7, "etag": "x", "version-id": "v1", "sequencer": "1"}},
-            })
-        };
-        assert_eq!(read(&event("Object Created")).unwrap(), [created("logs", "a+b%20c", Some("v1"))]);
-        assert_eq!(read(&event("Object Deleted")).unwrap(), []);
-        let through_sns = json!({"Type": "Notification", "Message": event("Object Created").to_string()});
-        assert_eq!(read(&through_sns).unwrap().len(), 1);
+    fn event(kind: &str) -> Value {
+        json!({
+            "version": "0", "source": "aws.s3", "detail-type": kind, "resources": ["arn:aws:s3:::logs"],
+            "detail": {"version": "0", "bucket": {"name": "logs"}, "reason": "PutObject",
+                       "object": {"key": "a+b%20c", "size": 7, "etag": "x", "version-id": "v1", "sequencer": "1"}},
+        })
     }
 
     #[test]
-    fn what_tells_of_no_new_object_asks_for_nothing() {
+    fn eventbridge_does_not_encode_keys() {
+        let made = event("Object Created");
+        assert_eq!(read(&made).unwrap(), [created("logs", "a+b%20c", Some("v1"))]);
+        assert_eq!(read(&through_sns(&made.to_string())).unwrap().len(), 1);
+    }
+
+    /// The form is that of the CloudTrail user guide; CloudTrail does not encode keys.
+    #[test]
+    fn cloudtrail_names_several_objects_at_once_and_does_not_encode_keys() {
+        let keys = ["AWSLogs/111122223333/CloudTrail/eu-west-1/a.json.gz", "team a+b/é%20/AWSLogs/x.json.gz"];
+        let body = json!({"s3Bucket": "trail", "s3ObjectKey": keys});
+        let expected = keys.map(|key| Created { size: None, ..created("trail", key, None) });
+        assert_eq!(read(&body).unwrap(), expected);
+        assert_eq!(read(&through_sns(&body.to_string())).unwrap(), expected);
+        let config = json!({"s3Bucket": "trail", "s3ObjectKey": keys[1], "messageType": "ConfigurationHistoryDeliveryCompleted"});
+        assert_eq!(read(&config).unwrap(), expected[1..]);
+        assert_eq!(read(&json!({"s3Bucket": "trail", "s3ObjectKey": []})).unwrap(), []);
+    }
+
+    #[test]
+    fn the_message_by_which_cloudtrail_tries_its_topic_is_named() {
+        let text = "CloudTrail validation message.";
+        let raw = Notification::parse(text).unwrap();
+        assert_eq!(raw.ignored, [Ignored::CLOUDTRAIL_VALIDATION]);
+        assert_eq!(ignored(&through_sns(text)), ["CloudTrail validation message"]);
+    }
+
+    #[test]
+    fn what_tells_of_no_new_object_is_named() {
+        for kind in ["Object Deleted", "Object Restore Completed", "Object Tags Added"] {
+            assert_eq!(ignored(&event(kind)), [kind]);
+        }
+        assert_eq!(ignored(&event("a secret")), ["other"]);
+        let body = json!({"Records": [
+            record("ObjectRemoved:Delete", "a"), record("s3:ObjectTagging:Put", "a"), record("ObjectRestore:Completed", "a"),
+            {"eventName": "a secret", "s3": 1},
+        ]});
+        let names = ["ObjectRemoved:Delete", "ObjectTagging:Put", "ObjectRestore:Completed", "other"];
+        assert_eq!(ignored(&body), names);
+        let both = json!({"Records": [record("ObjectRemoved:Delete", "a"), record("ObjectCreated:Put", "b")]});
+        let both = Notification::parse(&both.to_string()).unwrap();
+        assert_eq!((both.created.len(), both.ignored.len()), (1, 1));
+    }
+
+    #[test]
+    fn s3s_test_of_the_queue_and_an_empty_list_ask_for_nothing() {
         let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "logs", "HostId": "x"});
-        let removed = json!({"Records": [record("ObjectRemoved:Delete", "a"), record("s3:ObjectTagging:Put", "a")]});
-        for body in [test, removed, json!({"Records": []})] {
+        for body in [test, json!({"Records": []})] {
             assert_eq!(read(&body).unwrap(), []);
         }
-        let with_prefix = json!({"Records": [record("s3:ObjectCreated:Put", "a")]});
-        assert_eq!(read(&with_prefix).unwrap().len(), 1);
     }
 
     #[test]
     fn any_other_message_is_refused() {
         let nameless = json!({"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "logs"}}}]});
+        let mut finding = event("GuardDuty Finding");
+        finding["source"] = json!("aws.guardduty");
+        let confirmation =
+            json!({"Type": "SubscriptionConfirmation", "Message": "You have chosen …", "SubscribeURL": "x"});
         for (body, error) in [
             ("hello", NotificationError::NotJson),
             ("", NotificationError::NotJson),
+            ("CloudTrail", NotificationError::NotJson),
             ("[]", NotificationError::Unknown),
             ("{}", NotificationError::Unknown),
             ("null", NotificationError::Unknown),
             (r#"{"Records":"secret"}"#, NotificationError::Unknown),
+            (r#"{"Records":[{"s3":"secret"}]}"#, NotificationError::Unknown),
             (r#"{"Event":"s3:Other"}"#, NotificationError::Unknown),
             (r#"{"Message":"hello"}"#, NotificationError::NotJson),
+            (r#"{"s3Bucket":"trail"}"#, NotificationError::Unknown),
+            (r#"{"s3Bucket":"trail","s3ObjectKey":[1]}"#, NotificationError::Unknown),
             (r#"{"Records":[{"dynamodb":{}}]}"#, NotificationError::Incomplete),
             (&nameless.to_string(), NotificationError::Incomplete),
+            (&finding.to_string(), NotificationError::OtherService),
+            (&confirmation.to_string(), NotificationError::Unconfirmed),
         ] {
-            assert_eq!(created_objects(body), Err(error), "{body}");
+            assert_eq!(Notification::parse(body), Err(error), "{body}");
         }
     }
 }

@@ -26,17 +26,22 @@ struct Deployment {
 
 impl Deployment {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let buckets = Buckets::start().unwrap();
-        let function = Function::start(
-            Path::new(env!("CARGO_BIN_EXE_transform-s3")),
-            &[
-                ("SLUICE_LAKE", &folder.path().join("lake").display().to_string()),
-                ("SLUICE_QUARANTINE", &folder.path().join("aside").display().to_string()),
-                ("AWS_ENDPOINT_URL", &buckets.endpoint()),
-                ("AWS_MAX_ATTEMPTS", "1"),
-            ],
-        );
+        let (lake, aside) = (folder.path().join("lake").display().to_string(), folder.path().join("aside"));
+        let (aside, endpoint) = (aside.display().to_string(), buckets.endpoint());
+        let own = [
+            ("SLUICE_LAKE", lake.as_str()),
+            ("SLUICE_QUARANTINE", &aside),
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ];
+        let environment = [&own, environment].concat();
+        let function = Function::start(Path::new(env!("CARGO_BIN_EXE_transform-s3")), &environment);
         Self { folder, buckets, function: function.unwrap() }
     }
 
@@ -148,6 +153,109 @@ fn an_object_ends_in_the_lake_whatever_way_it_was_announced() {
     let names: BTreeSet<_> =
         deployment.lake().into_keys().map(|key| key.rsplit('/').next().unwrap()[..5].to_owned()).collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a_b_c", "d_20e", "plain"]);
+}
+
+/// Values of a metric by its further dimension, in the lines of all batches so far.
+fn metric(deployment: &Deployment, name: &str, dimension: &str) -> BTreeMap<String, u64> {
+    // Metrics are written together, this one after those of no dimension.
+    let lines = deployment.function.output(|lines| lines.iter().any(|line| line.contains(name)));
+    let blobs = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let values = blobs
+        .filter(|blob| blob.get("_aws").is_some())
+        .filter_map(|blob| Some((blob.get(dimension)?.as_str()?.to_owned(), blob.get(name)?.as_u64()?)));
+    values.collect()
+}
+
+const TRAIL: &str = "AWSLogs/111122223333/CloudTrail/eu-central-1/2025/03/03";
+
+#[test]
+fn cloudtrails_own_messages_name_the_log_files() {
+    let mut deployment = Deployment::new();
+    let file = samples::cloudtrail_file(samples::cloudtrail(1).take(5));
+    let keys = [format!("{TRAIL}/a.json.gz"), format!("team é a+b%20c/{TRAIL}/b.json.gz")];
+    for key in &keys {
+        deployment.buckets.put(&format!("trail/{key}"), gzip(file.as_bytes()));
+    }
+    let plain = json!({"s3Bucket": "trail", "s3ObjectKey": [keys[0]]});
+    let both = json!({"s3Bucket": "trail", "s3ObjectKey": keys}).to_string();
+    let through_sns = json!({"Type": "Notification", "Message": both});
+    let validation = json!({"Type": "Notification", "Message": "CloudTrail validation message."});
+    let bodies = [plain, through_sns, validation, json!("CloudTrail validation message.")];
+    assert_eq!(deployment.failed(&bodies), NONE);
+    assert_eq!(deployment.buckets.reads(), [&keys[0], &keys[0], &keys[1]].map(|key| format!("trail/{key}")));
+    assert!(deployment.quarantine().is_empty());
+    let ignored = metric(&deployment, "NotificationsIgnored", "type");
+    assert_eq!(ignored, BTreeMap::from([("CloudTrail validation message".to_owned(), 2)]));
+}
+
+#[test]
+fn digests_of_a_trail_are_left_alone_and_counted() {
+    let mut deployment = Deployment::new();
+    let digest = TRAIL.replace("CloudTrail", "CloudTrail-Digest");
+    let keys = [format!("{digest}/a.json.gz"), format!("aws-cloudtrail/{digest}/b.json.gz")];
+    assert_eq!(deployment.failed(&[created(&keys)]), NONE);
+    assert!(deployment.buckets.reads().is_empty() && deployment.quarantine().is_empty());
+    let excluded = metric(&deployment, "ObjectsExcluded", "source");
+    assert_eq!(excluded, BTreeMap::from([("aws-cloudtrail".to_owned(), 2)]));
+    assert_eq!(deployment.report(1)["objects_excluded"], 2);
+}
+
+#[test]
+fn a_message_of_no_new_object_is_named_in_the_log_and_counted() {
+    let mut deployment = Deployment::new();
+    let event = |kind: &str| json!({"source": "aws.s3", "detail-type": kind, "detail": {"bucket": {"name": "logs"}, "object": {"key": "a"}}});
+    let removed = json!({"Records": [{"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": "logs"}}}]});
+    let bodies =
+        [event("Object Deleted"), event("Object Restore Completed"), event("Object Deleted"), event("secret"), removed];
+    assert_eq!(deployment.failed(&bodies), NONE);
+    let expected = [("Object Deleted", 2), ("Object Restore Completed", 1), ("ObjectRemoved:Delete", 1), ("other", 1)];
+    let ignored = metric(&deployment, "NotificationsIgnored", "type");
+    assert_eq!(ignored, expected.map(|(name, count)| (name.to_owned(), count)).into());
+    let lines = deployment.function.output(|_| true);
+    let named: Vec<_> = lines.iter().filter(|line| line.contains("\"notification ignored\"")).collect();
+    assert_eq!(named.len(), 5);
+    assert!(named[1].contains("\"notification_type\":\"Object Restore Completed\""), "{}", named[1]);
+    assert!(!lines.iter().any(|line| line.contains("secret")));
+}
+
+#[test]
+fn the_account_in_a_key_is_that_of_its_records() {
+    let rule = json!({"bucket_name": "*", "prefix": "AWSLogs/{account}/network-firewall/"});
+    let inputs = json!({"s3": {"enabled": true, "source_buckets": [rule]}});
+    let sources = json!({"sources": [{"name": "aws-network-firewall", "input_paths": inputs}]}).to_string();
+    let mut deployment = Deployment::with(&[("SLUICE_SOURCES", &sources), ("SLUICE_ACCOUNT", "external_acme")]);
+    for account in ["444455556666", "nobody"] {
+        let key = format!("AWSLogs/{account}/network-firewall/a.log");
+        deployment.buckets.put(&format!("logs/{key}"), firewall(1, 5));
+        assert_eq!(deployment.failed(&[created(&[key])]), NONE);
+    }
+    let keys = deployment.lake().into_keys();
+    let accounts: BTreeSet<_> =
+        keys.map(|key| key.split("accountId=").nth(1).unwrap().split('/').next().unwrap().to_owned()).collect();
+    assert_eq!(accounts.into_iter().collect::<Vec<_>>(), ["444455556666", "external_acme"]);
+}
+
+/// Whatever goes wrong with a message or an object, its words stay out of the log.
+#[test]
+fn nothing_of_a_message_or_of_an_object_is_logged() {
+    let mut deployment = Deployment::new();
+    let key = "aws-network-firewall/a.log";
+    deployment.buckets.put(&format!("logs/{key}"), "{\"event\": {\"secret\": tru}}\n{\"secret\": 1}\nsecret\n");
+    let bodies = [
+        json!("secret"),
+        json!({"secret": 1}),
+        json!({"Records": [{"eventName": "secret", "s3": "secret"}]}),
+        json!({"Records": [{"s3": {"bucket": "secret", "object": {"key": 1}}}]}),
+        json!({"detail-type": "secret", "source": "secret", "detail": {}}),
+        json!({"s3Bucket": "b", "s3ObjectKey": [{"secret": 1}]}),
+        created(&[key]),
+    ];
+    assert_eq!(deployment.failed(&bodies), ["m-0", "m-1", "m-3", "m-4", "m-5"]);
+    deployment.report(1);
+    let lines = deployment.function.output(|_| true);
+    assert!(lines.iter().filter(|line| line.contains("\"ERROR\"")).count() == 5, "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:#?}");
+    assert!(!deployment.quarantine().is_empty());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value as Json};
 
 use super::{Fields, Reader};
-use crate::config::{ExtractSpec, NestSpec, Spanned, StepAction, StepSpec};
+use crate::config::{ExtractSpec, NestSpec, Places, Spanned, StepAction, StepSpec};
 use crate::diagnostic::{Code, Diagnostic, list, quote};
 use crate::operators::{self, SHIPPED_STEPS, STEP_ACTIONS};
 use crate::syntax::{Node, NodeKind, parse_json};
@@ -117,8 +117,7 @@ impl Reader {
     }
 
     /// Paths and where what is there goes.
-    #[expect(clippy::type_complexity, reason = "pairs of paths")]
-    fn places(&mut self, node: &Node, what: &str) -> Option<Vec<(Spanned<Vec<String>>, Spanned<Vec<String>>)>> {
+    fn places(&mut self, node: &Node, what: &str) -> Option<Places> {
         let mut places = Vec::new();
         for (from, to) in self.map(node, what) {
             let key = Node { span: from.span, kind: NodeKind::String { text: from.value.clone(), plain: false } };

@@ -39,7 +39,7 @@ pub(crate) fn transform(
     has_time: impl Fn() -> bool,
 ) -> Result<ObjectOutcome, ObjectError> {
     let (settings, stores, runtime) = (laboratory.settings(), laboratory.stores(), runtime());
-    let source = sources().of_object("logs", "door/a.log").unwrap();
+    let source = sources().of_object("logs", "door/a.log").taken().unwrap();
     transform_object(source, &settings, &stores, runtime.handle(), input, &Named, origin, has_time)
 }
 
