@@ -150,7 +150,8 @@ impl Send {
                         sender.push(record).await?;
                     }
                 }
-                Item::Oversized { position, length, .. } => {
+                Item::Skipped | Item::Oversized { length: None, .. } => {}
+                Item::Oversized { position, length: Some(length), .. } => {
                     sender.summary.records_in += 1;
                     sender.refuse(output, &format!("{input}:{}", line(position)), length);
                 }
