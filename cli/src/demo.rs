@@ -22,7 +22,7 @@ use logs::{Log, logs, repaired_mapping};
 
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::ingest::Ingestion;
-use crate::input::Input;
+use crate::input::{Candidate, Input};
 use crate::lake_arguments::runtime;
 use crate::map::explanation::{Explanation, Origin as ValueOrigin, explain, plain};
 use crate::mapping_config::MappingConfig;
@@ -222,8 +222,8 @@ impl Tour<'_> {
                 stores,
                 runtime: self.runtime.handle(),
             };
-            let input = Input::File(self.dir.join("logs").join(log.name));
-            let summary = ingestion.run(&[input])?;
+            let input = Candidate::named(Input::File(self.dir.join("logs").join(log.name)));
+            let summary = ingestion.run(&[input], None)?.summary;
             for (class, count_of_class) in &summary.written {
                 table.row([class.clone(), count(*count_of_class), log.mapping.to_owned()]);
             }

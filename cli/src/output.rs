@@ -114,18 +114,7 @@ impl Output {
 
     /// Says why the command failed.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        // What is below the error of a store is that error in other words.
-        let told = error.chain().position(|cause| cause.is::<lake::store::StoreError>()).unwrap_or(usize::MAX);
-        let causes = error.chain().take(told.saturating_add(1));
-        let chain = causes.map(|cause| harmless_lines(&cause.to_string()).into_owned()).collect::<Vec<_>>();
-        let mut said: Vec<&str> = Vec::new();
-        for cause in &chain {
-            // Many errors print their cause themselves.
-            if !said.iter().any(|earlier| earlier.contains(cause.as_str())) {
-                said.push(cause);
-            }
-        }
-        self.complain(format_args!("{} {}", self.talk.error("error:"), said.join(": ")));
+        self.complain(format_args!("{} {}", self.talk.error("error:"), chain(error)));
     }
 
     /// A bar that fills up with `total` bytes of what is called `name` (of a path, the last part is shown), or only turns
@@ -133,8 +122,9 @@ impl Output {
     pub(crate) fn progress(&self, total: Option<u64>, name: &str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(total, target);
-        let known = "{msg} {wide_bar:.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left";
-        let unknown = "{msg} {spinner} {decimal_bytes}  {decimal_bytes_per_sec}";
+        let known =
+            "{spinner} {msg} {wide_bar:.cyan/dim} {percent:>3} %  {decimal_bytes} of {decimal_total_bytes}  {eta} left";
+        let unknown = "{spinner} {msg} {decimal_bytes}  {decimal_bytes_per_sec}";
         // The templates are constants; should one of them be wrong, the default bar is as good.
         if let Ok(style) = ProgressStyle::with_template(if total.is_some() { known } else { unknown }) {
             bar.set_style(style.progress_chars("━━╌"));
@@ -176,6 +166,22 @@ impl Output {
             _ => Failure::Other(anyhow::Error::new(error).context("cannot write to standard output")),
         }
     }
+}
+
+/// An error and its causes in one line, each said once, harmless to a terminal.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    // What is below the error of a store is that error in other words.
+    let told = error.chain().position(|cause| cause.is::<lake::store::StoreError>()).unwrap_or(usize::MAX);
+    let causes = error.chain().take(told.saturating_add(1));
+    let chain = causes.map(|cause| harmless_lines(&cause.to_string()).into_owned()).collect::<Vec<_>>();
+    let mut said: Vec<&str> = Vec::new();
+    for cause in &chain {
+        // Many errors print their cause themselves.
+        if !said.iter().any(|earlier| earlier.contains(cause.as_str())) {
+            said.push(cause);
+        }
+    }
+    said.join(": ")
 }
 
 /// <https://no-color.org>: set and not empty. A dumb terminal knows no colours.

@@ -129,10 +129,11 @@ impl Send {
     }
 
     async fn send(&self, output: &Output, sender: &mut Sender<'_>, input: &Input) -> Result<(), Failure> {
-        let bar = output.progress(input.length()?, &input.to_string());
+        let opened = input.open()?;
+        let bar = output.progress(opened.bytes, &input.to_string());
         let framing = Framing::Ndjson;
         let limits = Limits { event_bytes: RECORD_BYTES, ..Limits::default() };
-        let mut lines = Records::of_stream(&framing, bar.wrap_read(input.open()?), limits);
+        let mut lines = Records::of_stream(&framing, bar.wrap_read(opened.reader), limits);
         while let Some(item) =
             lines.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))?
         {

@@ -3,8 +3,9 @@
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::ProgressBar;
 use pipeline::Naming;
+
+use super::progress::Progress;
 
 /// The BLAKE3 hash of a whole input.
 pub(super) type Digest = [u8; 32];
@@ -16,19 +17,21 @@ pub(super) type Digest = [u8; 32];
 pub(super) struct HashingReader<R> {
     input: R,
     hasher: Arc<Mutex<blake3::Hasher>>,
-    bar: ProgressBar,
+    progress: Progress,
 }
 
 /// Names objects after the bytes of the input that have been read when they are sealed.
 pub(super) struct ContentNaming {
     hasher: Arc<Mutex<blake3::Hasher>>,
+    progress: Progress,
 }
 
 impl<R: Read> HashingReader<R> {
     /// The reader, and the names that follow from what it has read.
-    pub(super) fn new(input: R, bar: ProgressBar) -> (Self, ContentNaming) {
+    pub(super) fn new(input: R, progress: Progress) -> (Self, ContentNaming) {
         let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
-        (Self { input, hasher: Arc::clone(&hasher), bar }, ContentNaming { hasher })
+        let naming = ContentNaming { hasher: Arc::clone(&hasher), progress: progress.clone() };
+        (Self { input, hasher, progress }, naming)
     }
 }
 
@@ -45,7 +48,7 @@ impl<R: Read> Read for HashingReader<R> {
             }
         }
         self.hasher.lock().unwrap_or_else(PoisonError::into_inner).update(&buffer[..filled]);
-        self.bar.inc(filled as u64);
+        self.progress.read(filled as u64);
         Ok(filled)
     }
 }
@@ -55,6 +58,11 @@ impl ContentNaming {
     pub(super) fn digest(&self) -> Digest {
         *self.hasher.lock().unwrap_or_else(PoisonError::into_inner).finalize().as_bytes()
     }
+
+    /// How many bytes have been read so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.hasher.lock().unwrap_or_else(PoisonError::into_inner).count()
+    }
 }
 
 impl Naming for ContentNaming {
@@ -63,14 +71,27 @@ impl Naming for ContentNaming {
         "ingest"
     }
 
+    /// Asked for when a batch is sealed, so this is where reading stops and writing begins.
     fn identity(&self) -> Vec<String> {
+        self.progress.write();
         vec![self.digest().iter().map(|byte| format!("{byte:02x}")).collect()]
     }
+}
+
+/// The hash and the length of all that an input holds.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn digest_of(mut input: impl Read) -> io::Result<(Digest, u64)> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&mut input)?;
+    Ok((*hasher.finalize().as_bytes(), hasher.count()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::{ColourChoice, Output};
 
     /// Gives its bytes in pieces of the given sizes, in turn, with interruptions.
     struct Pieces<'b>(&'b [u8], Vec<usize>, usize);
@@ -92,7 +113,8 @@ mod tests {
     fn reads_do_not_depend_on_how_the_input_comes() {
         let content: Vec<u8> = (0..100_000_u32).map(|n| (n * 7 % 251) as u8).collect();
         let read = |sizes: Vec<usize>| {
-            let (mut reader, naming) = HashingReader::new(Pieces(&content, sizes, 0), ProgressBar::hidden());
+            let output = Output::new(ColourChoice::Never, true);
+            let (mut reader, naming) = HashingReader::new(Pieces(&content, sizes, 0), Progress::new(&output, 1, None));
             let mut seen = Vec::new();
             let mut buffer = [0; 4096];
             loop {

@@ -16,6 +16,8 @@ use crate::output::counted;
 pub(super) struct Object {
     store: Arc<dyn Store>,
     key: String,
+    /// What a pipe held, which cannot be read twice.
+    content: Option<Bytes>,
 }
 
 impl Object {
@@ -25,6 +27,9 @@ impl Object {
     }
 
     pub(super) async fn read(&self) -> Result<Bytes, Failure> {
+        if let Some(content) = &self.content {
+            return Ok(content.clone());
+        }
         Ok(self.store.get(&self.key).await.with_context(|| format!("cannot read {}", self.location()))?)
     }
 }
@@ -52,7 +57,7 @@ async fn in_bucket(place: &str) -> Result<Vec<Object>, Failure> {
     let (bucket, key) = place.split_once('/').unwrap_or((place, ""));
     let store = store::open(&format!("s3://{bucket}")).await?;
     if key.ends_with(SUFFIX) {
-        return Ok(vec![Object { store, key: key.to_owned() }]);
+        return Ok(vec![Object { store, key: key.to_owned(), content: None }]);
     }
     below(store, key).await
 }
@@ -69,7 +74,11 @@ async fn in_folder(location: &str) -> Result<Vec<Object>, Failure> {
         None | Some("") => ".",
         Some(folder) => folder,
     };
-    Ok(vec![Object { store: store::open(folder).await?, key: name.to_owned() }])
+    let content = match metadata.is_file() {
+        true => None,
+        false => Some(std::fs::read(path).with_context(|| format!("cannot read {location}"))?.into()),
+    };
+    Ok(vec![Object { store: store::open(folder).await?, key: name.to_owned(), content }])
 }
 
 /// Objects at once, so that a mistyped prefix does not fill the memory.
@@ -83,7 +92,7 @@ async fn below(store: Arc<dyn Store>, prefix: &str) -> Result<Vec<Object>, Failu
         let Some(last) = page.last() else { return Ok(objects) };
         after.clone_from(&last.key);
         let keys = page.into_iter().map(|listed| listed.key).filter(|key| key.ends_with(SUFFIX));
-        objects.extend(keys.map(|key| Object { store: Arc::clone(&store), key }));
+        objects.extend(keys.map(|key| Object { store: Arc::clone(&store), key, content: None }));
         if objects.len() > MOST {
             let most = counted(MOST as u64, "object");
             return Err(Failure::usage(format_args!("{} has more than {most}; name a part of it", store.describe())));

@@ -18,7 +18,8 @@ use coverage::Coverage;
 use explanation::{Attribute, Explanation, Origin, explain, plain};
 
 use crate::exit::{Failure, Outcome, Verdict};
-use crate::input::Input;
+use crate::input::{Filter, Input, Search};
+use crate::lake_arguments::runtime;
 use crate::mapping_config::MappingConfig;
 use crate::output::{Align, DataWriter, Format, Output, Table, cut, harmless};
 
@@ -33,6 +34,7 @@ Examples:
   sluice map --mapping windows-sysmon sysmon.ndjson                 the first 3 events
   sluice map --mapping windows-sysmon --event 22 sysmon.ndjson.gz   the first 3 DNS queries
   sluice map --mapping mine.json --summary sysmon.ndjson            the whole file, in tables
+  sluice map --mapping mine.json s3://my-logs/2025/03/03/           the first 3 events of a prefix
   sluice map --mapping mine.json --format ndjson log.ndjson | jq .  all events as OCSF JSON")]
 pub(crate) struct Map {
     /// A mapping config: a file, or the name of a shipped one
@@ -50,9 +52,11 @@ pub(crate) struct Map {
     /// table: for people; json: the same as one document; ndjson: the OCSF events themselves
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Logs, plain or compressed; `-` is standard input
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Files, folders, s3://bucket/key, s3://bucket/prefix/, or `-` for standard input; plain or compressed
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::AnyPath)]
+    inputs: Vec<PathBuf>,
 }
 
 /// What became of a raw event.
@@ -84,7 +88,10 @@ enum EventOutcome {
 
 impl Map {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let inputs = Input::all(&self.files, Some(&self.mapping))?;
+        let runtime = runtime()?;
+        let (filter, mapping) = (&self.filter, self.mapping.as_str());
+        let search = Search { output, runtime: runtime.handle(), filter, mapping, outputs: Vec::new() };
+        let inputs = search.inputs(&self.inputs)?;
         let config = MappingConfig::read(&self.mapping)?;
         let source = config.source(output)?;
         if let Some(event) = &self.event
@@ -95,10 +102,17 @@ impl Map {
         let mut coverage = Coverage::default();
         let mut kept = Vec::new();
         output.stream(|data| {
-            for input in &inputs {
-                self.read(&source, input, &mut coverage, &mut |fate, coverage| {
+            for candidate in &inputs {
+                // What comes after is not even opened.
+                if self.is_done(&coverage) {
+                    break;
+                }
+                let is_empty = self.read(&source, &candidate.input, &mut coverage, &mut |fate, coverage| {
                     self.show(output, data, fate, coverage, &mut kept)
                 })?;
+                if is_empty {
+                    output.say(format_args!("{}: no records", candidate.input));
+                }
             }
             Ok(())
         })?;
@@ -113,19 +127,22 @@ impl Map {
         limit > 0 && coverage.events() >= limit
     }
 
+    /// Shows the records of an input; whether it has none.
     fn read(
         &self,
         source: &Source,
         input: &Input,
         coverage: &mut Coverage,
         show: &mut dyn FnMut(Fate, &Coverage) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let (mut buffer, mut bump) = (ReadBuffer::default(), Bump::new());
-        let mut records = source.decode().records_of_stream(input.open()?);
+        let mut records = source.decode().records_of_stream(input.open()?.reader);
+        let mut is_empty = true;
         while !self.is_done(coverage)
             && let Some(item) =
                 records.next_item().map_err(|error| anyhow::Error::new(error).context(input.to_string()))?
         {
+            is_empty &= matches!(item, Item::Skipped);
             let fate = |position: Position, outcome| Fate {
                 input: input.to_string(),
                 line: position.line,
@@ -158,7 +175,7 @@ impl Map {
                 show(fate, coverage)?;
             }
         }
-        Ok(())
+        Ok(is_empty)
     }
 
     /// What becomes of a raw event, or of the events that it holds.

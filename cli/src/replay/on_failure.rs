@@ -37,7 +37,7 @@ impl Pipeline<'_> {
     pub(super) async fn replay_file(&self, input: &Input) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
         let mut text = String::new();
-        let mut limited = std::io::Read::take(input.open()?, MESSAGES_BYTES);
+        let mut limited = std::io::Read::take(input.open()?.reader, MESSAGES_BYTES);
         std::io::Read::read_to_string(&mut limited, &mut text).with_context(|| format!("cannot read {input}"))?;
         let mut told = Vec::new();
         for message in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {

@@ -81,7 +81,7 @@ impl Bundle {
 
 /// Rows of an array, or one per line. A row of `stix run` holds the lake's row in `event`.
 fn read_rows(input: &Input, rows: &mut Vec<Row>) -> Result<(), Failure> {
-    let mut reader = BufReader::new(input.open()?);
+    let mut reader = BufReader::new(input.open()?.reader);
     let first = loop {
         let buffer = reader.fill_buf().with_context(|| format!("cannot read {input}"))?;
         match buffer.iter().position(|byte| !byte.is_ascii_whitespace()) {

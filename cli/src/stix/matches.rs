@@ -62,7 +62,7 @@ impl Match {
         let invalid = |error: stix::matcher::MatchError| Failure::Invalid(error.into());
         let mut observed: Vec<Observed> = Vec::new();
         for input in Input::all(&self.data, None)? {
-            let data: Value = serde_json::from_reader(std::io::BufReader::new(input.open()?))
+            let data: Value = serde_json::from_reader(std::io::BufReader::new(input.open()?.reader))
                 .with_context(|| format!("{input} is not JSON"))?;
             observed.extend(observations(&data, self.pattern.version()).map_err(invalid)?);
         }

@@ -27,8 +27,26 @@ fn every_record_is_in_the_lake_or_in_quarantine() {
     let names: Vec<_> = summary.as_object().unwrap().keys().collect();
     assert_eq!(
         names,
-        ["records_in", "written", "quarantined", "objects", "bytes", "seconds", "problems", "repeated_fields"]
+        [
+            "records_in",
+            "written",
+            "quarantined",
+            "discarded",
+            "examples",
+            "objects",
+            "bytes",
+            "seconds",
+            "problems",
+            "repeated_fields",
+            "inputs",
+            "failed"
+        ]
     );
+    assert_eq!(
+        summary["examples"]["no_mapping"],
+        json!({ "message": "no event mapping for event `99`", "place": format!("{file}:61") })
+    );
+    assert_eq!(summary["examples"]["undecodable"]["place"], format!("{file}:63"));
 
     let files = folder.files("lake");
     assert_eq!(summary["objects"], files.len());
@@ -45,11 +63,32 @@ fn every_record_is_in_the_lake_or_in_quarantine() {
 }
 
 #[test]
+fn what_the_mapping_discards_is_counted_by_its_name_and_is_in_no_store() {
+    let folder = Folder::new();
+    let config = json!({ "custom_source_events": {
+        "extends": "windows-sysmon",
+        "source_name": "windows-sysmon",
+        "decode": { "steps": [{ "when": { "equals": ["$.type", "heartbeat"] }, "discard": "heartbeat" }] }
+    } });
+    let config = folder.write("config.json", config.to_string());
+    let beats = "{\"type\":\"heartbeat\"}\n".repeat(3);
+    let (log, only) = (folder.write("log", sysmon(2) + &beats), folder.write("only", &beats));
+    let lake = folder.path("lake");
+    let summary = run(0, &["ingest", "--lake", &lake, "--mapping", &config, "--format", "json", &log]).json();
+    assert_eq!((&summary["records_in"], &summary["discarded"]), (&5.into(), &json!({ "heartbeat": 3 })));
+    assert_eq!(summary["quarantined"], json!({}));
+    let shown = run(0, &["ingest", "--lake", &lake, "--mapping", &config, &only]);
+    assert_eq!(shown.stderr, "", "to discard everything is not to refuse it");
+    assert!(shown.stdout.contains("\ndiscarded 3  by the mapping\n  heartbeat  3  100 %\n"), "{}", shown.stdout);
+    assert!(quarantined(&folder.files("lake")).is_empty());
+}
+
+#[test]
 fn quarantine_keeps_the_white_space_around_what_cannot_be_read() {
     let folder = Folder::new();
     let file = folder.write("log", "\t nonsense \t\r\n{\"EventId\" \u{a0} \n");
     let lake = folder.path("lake");
-    run(0, &ingest(&lake, &[&file]));
+    run(1, &ingest(&lake, &[&file]));
     let refused = quarantined(&folder.files("lake"));
     let raw: Vec<_> = refused.iter().map(|line| line["raw"].as_str().unwrap()).collect();
     assert_eq!(raw, ["\t nonsense \t", "{\"EventId\" \u{a0} "]);
@@ -62,7 +101,7 @@ fn the_summary_for_people_has_the_same_numbers() {
     let lake = folder.path("lake");
     let shown = run(0, &ingest(&lake, &[&file]));
     assert_eq!(shown.stderr, "");
-    let text = shown.stdout.replace(&lake, "lake");
+    let text = shown.stdout.replace(&lake, "lake").replace(&file, "sysmon.ndjson");
     // Time and compressed size may differ between machines and versions of zstandard.
     let text: String = text
         .lines()
@@ -161,10 +200,11 @@ fn a_second_file_with_the_same_content_is_skipped_and_said_to_be() {
 #[test]
 fn quarantine_fails_the_command_only_if_asked_to() {
     let folder = Folder::new();
-    let file = folder.write("log", "nonsense\n");
+    let file = folder.write("log", sysmon(1) + "nonsense\n");
     let (lake, quarantine) = (folder.path("lake"), folder.path("aside"));
     run(1, &ingest(&lake, &["--fail-on-quarantine", "--quarantine", &quarantine, &file]));
-    assert!(folder.files("lake").is_empty());
+    assert_eq!(run(0, &ingest(&lake, &["--quarantine", &quarantine, &file])).stderr, "");
+    assert!(folder.files("lake").keys().all(|key| key.starts_with("ext/")));
     assert_eq!(quarantined(&folder.files("aside")).len(), 1);
     let sound = folder.write("sound", sysmon(1));
     run(0, &ingest(&lake, &["--fail-on-quarantine", &sound]));
@@ -222,25 +262,58 @@ fn what_cannot_be_read_or_written_is_an_error_that_names_it() {
         run(3, &ingest("gs://x", &[&file])).stderr,
         "error: open gs://x: a location is s3://bucket/prefix or a folder\n"
     );
-    let twice = "error: `-` stands twice, but standard input can be read only once\n";
+    let twice = "error: `-` is given twice, but standard input can be read only once\n";
     assert_eq!(run(3, &["ingest", "--lake", &lake, "--mapping", "-", "-"]).stderr, twice);
     assert_eq!(run(3, &ingest(&lake, &["-", "-"])).stderr, twice);
 }
 
 #[test]
-fn a_failure_in_the_middle_says_how_far_it_came() {
+fn the_failure_of_one_input_is_told_at_the_end_and_the_others_go_on() {
     let folder = Folder::new();
     let (one, two) = (folder.write("one", sysmon(1)), folder.write("two", samples::sysmon_event(22, 1).unwrap()));
+    let three = folder.write("three", samples::sysmon_event(5, 1).unwrap());
     // The place of the second file's objects is taken.
     folder.write("lake/ext/windows-sysmon-4003", "");
-    let failed = run(3, &ingest(&folder.path("lake"), &[&one, &two]));
+    let failed = run(3, &ingest(&folder.path("lake"), &["--format", "json", &one, &two, &three]));
     let (said, error) = failed.stderr.split_once('\n').unwrap();
+    assert!(said.starts_with(&format!("failed: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{said}");
     assert_eq!(
-        said,
-        format!("1 of 2 inputs taken, not {two} and what follows. Run it again: what has been written is written over")
+        error,
+        "error: 1 of 3 inputs failed. Run the command again: objects that were written are overwritten\n"
     );
-    assert!(error.starts_with(&format!("error: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{error}");
-    assert_eq!(failed.stdout, "");
+    let summary = failed.json();
+    assert_eq!((&summary["records_in"], &summary["inputs"]["read"]), (&2.into(), &2.into()));
+    assert_eq!((&summary["inputs"]["failed"], &summary["failed"][0]["input"]), (&1.into(), &two.as_str().into()));
+}
+
+#[test]
+fn a_store_that_keeps_failing_is_not_tried_for_every_input() {
+    let folder = Folder::new();
+    let files: Vec<String> =
+        (1..8).map(|n| folder.write(&n.to_string(), samples::sysmon_event(22, n).unwrap())).collect();
+    let inputs: Vec<&str> = files.iter().map(String::as_str).collect();
+    let occupied = folder.write("lake", "");
+    let failed = run(3, &ingest(&occupied, &inputs));
+    assert!(
+        failed.stderr.contains("3 of 7 inputs failed and 4 not tried, since the store keeps failing."),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn a_run_of_which_everything_is_refused_says_so_and_what_to_do_and_fails() {
+    let folder = Folder::new();
+    let log = folder.write("app.log", "nonsense\nmore\u{1b}[2J nonsense\n{\"EventId\":99}\n");
+    let refused = run(1, &ingest(&folder.path("lake"), &[&log]));
+    let stderr = refused.stderr.replace(&folder.path(""), "");
+    hold("ingest/all-refused.txt", &stderr);
+    assert_eq!(run(1, &ingest(&folder.path("lake"), &["--quiet", &log])).stderr, refused.stderr);
+    let coloured = run(1, &ingest(&folder.path("lake"), &["--color", "always", &log])).stderr;
+    assert!(coloured.starts_with("\u{1b}[33mwarning:\u{1b}[0m "), "{coloured}");
+    // One record that is written makes it a usual run.
+    let sound = folder.write("sound", sysmon(1));
+    let mixed = run(0, &ingest(&folder.path("lake"), &[&log, &sound]));
+    assert_eq!(mixed.stderr, format!("warning: all records of 1 input were refused: {log}\n"));
 }
 
 #[test]
@@ -248,9 +321,14 @@ fn an_empty_input_is_no_fault() {
     let folder = Folder::new();
     let output = sluice(&ingest(&folder.path("lake"), &["--format", "json", "-"])).write_stdin("").output().unwrap();
     assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "standard input: no records\n");
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&summary["records_in"], &summary["objects"]), (&0.into(), &0.into()));
     assert!(folder.files("lake").is_empty());
+    let (blank, empty, sound) =
+        (folder.write("blank", "\n \r\n\t\n"), folder.write("empty", ""), folder.write("sound", sysmon(1)));
+    let several = run(0, &ingest(&folder.path("lake"), &[&blank, &sound, &empty]));
+    assert_eq!(several.stderr, format!("{blank}, {empty}: no records\n"));
 }
 
 #[test]

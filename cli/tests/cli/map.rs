@@ -131,9 +131,25 @@ fn standard_input_and_compressed_files_are_read() {
 #[test]
 fn inputs_that_cannot_be_read_are_bad_usage() {
     let folder = Folder::new();
-    folder.write("sub/file", "");
-    for (input, message) in [("none", "No such file or directory"), ("sub", "is a folder; name the files in it")] {
+    folder.write("sub/.hidden", "");
+    for (input, message) in [("none", "No such file or directory"), ("sub", "is a folder without a file to read")] {
         let failed = run(3, &["map", "--mapping", "windows-sysmon", &folder.path(input)]);
         assert!(failed.stderr.contains(message), "{}", failed.stderr);
     }
+}
+
+#[test]
+fn a_folder_is_read_file_by_file_and_an_input_without_records_is_named() {
+    let folder = Folder::new();
+    folder.write("logs/a", "\n \n");
+    folder.write("logs/b", event(22));
+    folder.write("logs/sub/c", event(5));
+    let arguments = ["map", "--mapping", "windows-sysmon", "--format", "json"];
+    let shown = run(0, &[&arguments[..], &[&folder.path("logs")]].concat());
+    let events =
+        shown.json()["events"].as_array().unwrap().iter().map(|event| event["mapped"]["event"].clone()).collect();
+    assert_eq!(serde_json::Value::Array(events), serde_json::json!(["22", "5"]));
+    assert_eq!(shown.stderr, format!("{}: no records\n", folder.path("logs/a")));
+    let chosen = run(0, &[&arguments[..], &["--exclude", "b", "--include", "*", &folder.path("logs")]].concat()).json();
+    assert_eq!(chosen["coverage"]["events"], 1);
 }

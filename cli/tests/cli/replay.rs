@@ -77,7 +77,7 @@ fn what_can_be_written_now_leaves_quarantine_and_the_rest_stays_as_it_was() {
 fn an_object_from_which_everything_left_is_removed() {
     let folder = Folder::new();
     let file = folder.write("log", event_99(1) + &event_99(2));
-    run(0, &["ingest", "--lake", &folder.path("lake"), "--mapping", "windows-sysmon", &file]);
+    run(1, &["ingest", "--lake", &folder.path("lake"), "--mapping", "windows-sysmon", &file]);
     replay(&folder, &["--fail-on-quarantine"]);
     assert!(quarantined(&folder.files("lake")).is_empty());
     assert!(folder.files("lake").keys().all(|key| key.starts_with("ext/")));

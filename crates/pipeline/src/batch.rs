@@ -95,6 +95,15 @@ impl Counts {
     }
 }
 
+/// A record in quarantine that stands for all of its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// Why it was refused, in words. It may quote the record.
+    pub message: String,
+    /// Where the record came from.
+    pub origin: Origin,
+}
+
 /// An object to be put, and the inputs that depend on it.
 #[derive(Debug, Clone)]
 pub struct Parcel {
@@ -189,6 +198,7 @@ pub struct Batch<'s> {
     refused: BTreeMap<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
     refused_bytes: usize,
     counts: Counts,
+    examples: BTreeMap<String, Example>,
     bump: Bump,
     buffer: ReadBuffer,
     mapping_buffer: MappingBuffer,
@@ -287,6 +297,7 @@ impl<'s> Batch<'s> {
             refused: BTreeMap::new(),
             refused_bytes: 0,
             counts: Counts::default(),
+            examples: BTreeMap::new(),
             bump: Bump::new(),
             buffer: ReadBuffer::default(),
             mapping_buffer: MappingBuffer::default(),
@@ -311,6 +322,11 @@ impl<'s> Batch<'s> {
     /// What became of the events so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// The first record in quarantine of each reason.
+    pub fn examples(&self) -> &BTreeMap<String, Example> {
+        &self.examples
     }
 
     /// Whether the batch holds as much as it may and should be sealed.
@@ -544,7 +560,7 @@ impl<'s> Batch<'s> {
     /// Drops the undecodable lines since a mark: what damaged data decode to, where the data themselves are kept. Lines
     /// that were sealed meanwhile stay.
     pub(crate) fn drop_undecodable_since(&mut self, mark: &Mark) {
-        let Self { refused, refused_bytes, counts, part, .. } = self;
+        let Self { refused, refused_bytes, counts, examples, part, .. } = self;
         refused.retain(|key, (lines, inputs)| {
             if key.reason() != reason::UNDECODABLE {
                 return true;
@@ -564,6 +580,7 @@ impl<'s> Batch<'s> {
             !lines.is_empty()
         });
         counts.quarantined.retain(|_, count| *count > 0);
+        examples.retain(|reason, _| counts.quarantined.contains_key(reason));
     }
 
     fn append(
@@ -640,7 +657,12 @@ impl<'s> Batch<'s> {
     fn quarantine(&mut self, refusal: Refusal<'s>, mut raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
         let Refusal { source, reason, message, whole, part } = refusal;
         if is_first(part) {
-            *self.counts.quarantined.entry(reason.to_owned()).or_default() += 1;
+            let of_reason = self.counts.quarantined.entry(reason.to_owned()).or_default();
+            *of_reason += 1;
+            if *of_reason == 1 {
+                let example = Example { message: message.clone(), origin: origin() };
+                self.examples.insert(reason.to_owned(), example);
+            }
         }
         let name = source.map_or("unknown", |source| source.name());
         let mapping = source.map(|source| source.mapping().version().to_owned());

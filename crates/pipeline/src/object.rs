@@ -1,5 +1,6 @@
 //! One large input, an S3 object or a file, streamed through with bounded memory.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use lake::quarantine::{Origin, Part, reason};
@@ -7,7 +8,7 @@ use lake::store::StoreError;
 use sources::{FrameError, InputError, Item, Position};
 use tokio::runtime::Handle;
 
-use crate::batch::{Batch, BatchError, Counts, Refusal, Sealing, Settings};
+use crate::batch::{Batch, BatchError, Counts, Example, Refusal, Sealing, Settings};
 use crate::deliver::{Delivery, Stores, until_error};
 use crate::kept::{Extent, Kept};
 use crate::routing::RoutedObject;
@@ -23,6 +24,8 @@ pub struct ObjectOutcome {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// The first event in quarantine of each reason.
+    pub examples: BTreeMap<String, Example>,
 }
 
 /// Why an input is not safe. It must be read again from its beginning, which gives the same objects.
@@ -131,6 +134,7 @@ pub fn transform_object<'s>(
     }
     runtime.block_on(outcome.put(seal(&mut batch, naming), stores))?;
     outcome.counts = batch.counts().clone();
+    outcome.examples = batch.examples().clone();
     Ok(outcome)
 }
 
@@ -188,6 +192,7 @@ pub async fn refuse_object(
     let mut outcome = ObjectOutcome::default();
     outcome.put(seal(&mut batch, naming), stores).await?;
     outcome.counts = batch.counts().clone();
+    outcome.examples = batch.examples().clone();
     Ok(outcome)
 }
 
@@ -203,6 +208,9 @@ impl ObjectOutcome {
         self.counts.add(&other.counts);
         self.objects += other.objects;
         self.bytes += other.bytes;
+        for (reason, example) in &other.examples {
+            self.examples.entry(reason.clone()).or_insert_with(|| example.clone());
+        }
     }
 
     async fn put(&mut self, sealing: Sealing<'_>, stores: &Stores) -> Result<(), ObjectError> {

@@ -224,7 +224,7 @@ fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
 }
 
 fn report(done: &Done, messages: usize, failed: usize, metrics: &mut Metrics) {
-    let ObjectOutcome { counts, objects, bytes } = &done.outcome;
+    let ObjectOutcome { counts, objects, bytes, .. } = &done.outcome;
     metrics.add_counts(counts, *objects, *bytes);
     metrics.add("ObjectsRead", Unit::Count, done.objects_read);
     metrics.add("MessagesRetried", Unit::Count, failed as u64);

@@ -21,6 +21,7 @@ struct State {
     /// What the next reads of a place meet.
     faults: HashMap<String, Vec<Fault>>,
     reads: Vec<String>,
+    keeps_versions: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,16 @@ impl Buckets {
     /// Puts an object; `place` is `bucket/key`, or `bucket/key?version` for an older one.
     pub fn put(&self, place: &str, content: impl Into<Vec<u8>>) {
         self.with(|state| state.objects.insert(place.to_owned(), content.into()));
+    }
+
+    /// Has reads say the version of an object from now on: the one that [`version`](Self::version) gives.
+    pub fn keep_versions(&self) {
+        self.with(|state| state.keeps_versions = true);
+    }
+
+    /// The version of an object with that content, in buckets that keep versions.
+    pub fn version(content: &[u8]) -> String {
+        format!("v{:x}", sum(content))
     }
 
     /// Refuses the next read of a place: access denied.
@@ -115,6 +126,8 @@ fn answer(state: &mut State, request: &Request) -> Response {
     let mut response = Response::new(200, content.clone()).header("etag", tag(content));
     if let Some((_, version)) = place.split_once('?') {
         response = response.header("x-amz-version-id", version);
+    } else if state.keeps_versions {
+        response = response.header("x-amz-version-id", Buckets::version(content));
     }
     response.cut_after = fault.map(|_| content.len() / 2);
     response
@@ -146,11 +159,14 @@ fn refusal(status: u16, code: &str) -> Response {
 
 fn list(state: &State, path: &str, prefix: &str, after: &str) -> Response {
     let bucket = format!("{}/", path.trim_matches('/'));
-    let keys = state.objects.iter().filter_map(|(place, content)| Some((place.strip_prefix(&bucket)?, content.len())));
+    let keys = state.objects.iter().filter_map(|(place, content)| Some((place.strip_prefix(&bucket)?, content)));
     let contents: String = keys
         .filter(|(key, _)| key.starts_with(prefix) && *key > after)
         .take(1000)
-        .map(|(key, size)| format!("<Contents><Key>{key}</Key><Size>{size}</Size></Contents>"))
+        .map(|(key, content)| {
+            let (tag, size) = (tag(content).replace('"', "&quot;"), content.len());
+            format!("<Contents><Key>{key}</Key><ETag>{tag}</ETag><Size>{size}</Size></Contents>")
+        })
         .collect();
     Response::new(200, format!("<ListBucketResult>{contents}</ListBucketResult>"))
 }

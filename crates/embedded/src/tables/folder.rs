@@ -29,6 +29,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use lake::store::folder_entries;
 use object_store::ObjectMeta;
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
@@ -197,23 +198,15 @@ fn key_value<'a>(name: &'a str, key: &str) -> Option<&'a str> {
     found.eq_ignore_ascii_case(key).then_some(value)
 }
 
-/// The directories of a directory, by name. A directory that is not there has none.
+/// The directories of a directory, by name. A directory that is not there has none. The rule for symbolic links is the
+/// lake's, so that queries see what every other command sees.
 fn directories(path: &Path) -> Result<Vec<(String, PathBuf)>, QueryError> {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(path, &error)),
-    };
     let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| unreadable(path, &error))?;
-        let kind = entry.file_type().map_err(|error| unreadable(path, &error))?;
-        let is_directory = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-        if let (true, Ok(name)) = (is_directory, entry.file_name().into_string()) {
-            found.push((name, entry.path()));
+    for entry in folder_entries(path).map_err(|error| unreadable(path, &error))? {
+        if entry.is_folder().map_err(|error| QueryError::Unavailable(error.to_string()))? {
+            found.push((entry.name, entry.path));
         }
     }
-    found.sort();
     Ok(found)
 }
 
@@ -225,15 +218,14 @@ fn keyed(path: &Path, key: &str) -> Result<Vec<(String, PathBuf)>, QueryError> {
 /// The Parquet objects of a partition, in the order of their names. What Hive hides is hidden.
 fn objects(path: &Path) -> Result<Vec<PathBuf>, QueryError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-        let entry = entry.map_err(|error| unreadable(path, &error))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if !is_hidden(name) && name.ends_with(".parquet") {
-            found.push(entry.path());
+    for entry in folder_entries(path).map_err(|error| unreadable(path, &error))? {
+        if is_hidden(&entry.name) || !entry.name.ends_with(".parquet") {
+            continue;
+        }
+        if !entry.is_folder().map_err(|error| QueryError::Unavailable(error.to_string()))? {
+            found.push(entry.path);
         }
     }
-    found.sort();
     Ok(found)
 }
 

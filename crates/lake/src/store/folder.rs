@@ -14,7 +14,8 @@ use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PA
 ///
 /// A put writes a temporary file beside the place, syncs it, and renames it, so that a reader sees the old object, the
 /// new one, or none, and a crash leaves at most a `.sluice-put-*` file, which is no object. Keys cannot leave the
-/// folder. Symbolic links to folders are not followed in lists.
+/// folder: a symbolic link to a folder below the root is an error wherever a key or a list meets it. The root itself may
+/// be a link, and so may a file. See [`FolderEntry::is_folder`].
 ///
 /// ```
 /// use lake::store::{FolderStore, Store};
@@ -56,8 +57,103 @@ impl FolderStore {
             }
             path.push(segment);
         }
+        self.refuse_links_above(&path).map_err(|error| io_error(operation, key, error))?;
         Ok(path)
     }
+
+    /// Fails if a folder between the root and `path` is a symbolic link. What is not there yet is none.
+    fn refuse_links_above(&self, path: &Path) -> io::Result<()> {
+        let folders = path.ancestors().skip(1).take_while(|folder| *folder != self.root);
+        for folder in folders {
+            if fs::symlink_metadata(folder).is_ok_and(|metadata| metadata.is_symlink()) {
+                return Err(linked_folder(folder));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file or folder in a folder of a store.
+///
+/// Everything that walks a lake on disk goes through [`folder_entries`] and [`is_folder`](FolderEntry::is_folder), so that
+/// all commands see the same lake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FolderEntry {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    kind: EntryKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum EntryKind {
+    File,
+    Folder,
+    Link,
+}
+
+impl FolderEntry {
+    /// Whether it is a folder.
+    ///
+    /// # Errors
+    /// A symbolic link to a folder, or to nothing. Following links would let a lake contain itself, or read a partition
+    /// twice under two names; skipping them would lose events without a word.
+    pub fn is_folder(&self) -> io::Result<bool> {
+        match self.kind {
+            EntryKind::File => Ok(false),
+            EntryKind::Folder => Ok(true),
+            EntryKind::Link => match fs::metadata(&self.path) {
+                Ok(metadata) if metadata.is_dir() => Err(linked_folder(&self.path)),
+                Ok(_) => Ok(false),
+                Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(&self.path).is_ok() => {
+                    let path = self.path.display();
+                    Err(io::Error::other(format!("{path} is a symbolic link to nothing; remove it")))
+                }
+                // Removed meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+fn linked_folder(path: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{} is a symbolic link to a folder, and no folder of a lake may be one; move the folder here in its place, or \
+         bind-mount it",
+        path.display()
+    ))
+}
+
+/// The entries of a folder of a store, sorted by name. Unfinished puts are none, nor are names that are not UTF-8, which
+/// no key has. A folder that is not there has none.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn folder_entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
+    let entries = match fs::read_dir(folder) {
+        // A store nobody has put into yet, or a folder removed meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let file_type = entry.file_type()?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with(TEMPORARY) {
+            continue;
+        }
+        let kind = match (file_type.is_dir(), file_type.is_symlink()) {
+            (true, _) => EntryKind::Folder,
+            (_, true) => EntryKind::Link,
+            _ => EntryKind::File,
+        };
+        found.push(FolderEntry { name, path: entry.path(), kind });
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Whether a segment of a key names something in the folder it stands in, on this system and any other.
@@ -232,26 +328,21 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Adds the files below `folder`, whose keys begin with `parent`, in the order of their keys until a page is full.
 fn walk(folder: &Path, parent: &str, prefix: &str, after: &str, found: &mut Vec<Listed>) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        // A store nobody has put into yet, or a folder removed meanwhile.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
     let mut children = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let is_folder = entry.file_type()?.is_dir();
-        // No key that was put has a name that is not UTF-8.
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with(TEMPORARY) {
+    for entry in folder_entries(folder)? {
+        let key = format!("{parent}{}", entry.name);
+        // Whether it is a folder is asked only of what the list is about: a link elsewhere is none of its business.
+        let as_folder = format!("{key}/");
+        let may_be_folder = entry.kind != EntryKind::File;
+        let may_match = key.starts_with(prefix) || (may_be_folder && prefix.starts_with(&as_folder));
+        if !may_match {
             continue;
         }
+        let is_folder = entry.is_folder()?;
         // Between its siblings a folder stands where its keys do, that is with the slash.
-        let key = format!("{parent}{name}{}", if is_folder { "/" } else { "" });
-        let may_match = key.starts_with(prefix) || (is_folder && prefix.starts_with(&key));
-        let may_follow = key.as_str() > after || (is_folder && after.starts_with(&key));
-        if may_match && may_follow {
-            children.push((key, entry.path(), is_folder));
+        let key = if is_folder { as_folder } else { key };
+        if key.as_str() > after || (is_folder && after.starts_with(&key)) {
+            children.push((key, entry.path, is_folder));
         }
     }
     children.sort();
@@ -264,7 +355,7 @@ fn walk(folder: &Path, parent: &str, prefix: &str, after: &str, found: &mut Vec<
             continue;
         }
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => found.push(Listed { key, bytes: metadata.len() }),
+            Ok(metadata) if metadata.is_file() => found.push(Listed { key, bytes: metadata.len(), tag: None }),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -437,5 +528,48 @@ mod tests {
         }
         let got = store.get("a").await.unwrap();
         assert!(got.len() == 100_000 && got.iter().all(|byte| *byte == got[0]));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_linked_folder_is_an_error_wherever_it_is_met_and_nowhere_else() {
+        use std::os::unix::fs::symlink;
+        let (folder, store) = store();
+        store.put("a/b/c", Bytes::new()).await.unwrap();
+        store.put("a/bc/d", Bytes::new()).await.unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("d"), "linked").unwrap();
+        symlink(&elsewhere, store.root.join("a").join("link")).unwrap();
+
+        let keys = async |store: &FolderStore, prefix: &str| {
+            list_all(store, prefix).await.map(|all| all.into_iter().map(|listed| listed.key).collect::<Vec<_>>())
+        };
+        assert_eq!(keys(&store, "a/b").await.unwrap(), ["a/b/c", "a/bc/d"], "the link is none of this list's business");
+        let link = store.root.join("a").join("link").display().to_string();
+        for prefix in ["", "a/", "a/l", "a/link/", "a/link/d"] {
+            let error = keys(&store, prefix).await.unwrap_err().to_string();
+            assert!(error.contains(&format!("{link} is a symbolic link to a folder")), "{prefix:?}: {error}");
+        }
+        let errors = [
+            store.put("a/link/x", Bytes::new()).await.unwrap_err(),
+            store.get("a/link/d").await.unwrap_err(),
+            store.remove("a/link/d").await.unwrap_err(),
+            store.put_if("a/link/x/y", Bytes::new(), Condition::Absent).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains(&link) && !error.is_transient() && !error.is_not_found(), "{error}");
+        }
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1, "nothing was put through the link");
+
+        // The root may be a link, and so may a file; a link to nothing is not an object that is left out.
+        let root = folder.path().join("root");
+        symlink(&elsewhere, &root).unwrap();
+        let linked = FolderStore::new(&root);
+        symlink(elsewhere.join("d"), elsewhere.join("e")).unwrap();
+        linked.put("x/y", Bytes::new()).await.unwrap();
+        assert_eq!(keys(&linked, "").await.unwrap(), ["d", "e", "x/y"]);
+        symlink("nothing", elsewhere.join("f")).unwrap();
+        assert!(keys(&linked, "").await.unwrap_err().to_string().contains("is a symbolic link to nothing"));
     }
 }

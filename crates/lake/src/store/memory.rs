@@ -75,7 +75,11 @@ impl Store for MemoryStore {
     fn list<'a>(&'a self, prefix: &'a str, after: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, StoreError>> {
         let objects = locked(&self.objects);
         let matching = objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
-        let listed = matching.map(|(key, bytes)| Listed { key: key.clone(), bytes: bytes.len() as u64 });
+        let listed = matching.map(|(key, bytes)| Listed {
+            key: key.clone(),
+            bytes: bytes.len() as u64,
+            tag: Some(tag_of(bytes).0),
+        });
         let page = listed.take(LIST_PAGE).collect();
         Box::pin(async { Ok(page) })
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-pub use folder::FolderStore;
+pub use folder::{FolderEntry, FolderStore, folder_entries};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::{Fault, FaultyStore, MemoryStore, Operation, Outcome};
 pub use s3::{S3Buckets, S3Store};
@@ -88,12 +88,15 @@ pub struct Listed {
     pub key: String,
     /// Its size in bytes.
     pub bytes: u64,
+    /// What tells its content from any other that the key has had: the ETag in S3. Folders have none.
+    pub tag: Option<String>,
 }
 
 /// The bytes of an object as they arrive.
 pub struct Chunks {
     length: Option<u64>,
-    tag: Option<String>,
+    version: Option<String>,
+    etag: Option<String>,
     source: Box<dyn ChunkSource>,
 }
 
@@ -105,11 +108,11 @@ pub(crate) trait ChunkSource: Send {
 
 impl Chunks {
     pub(crate) fn new(length: Option<u64>, source: impl ChunkSource + 'static) -> Self {
-        Self { length, tag: None, source: Box::new(source) }
+        Self { length, version: None, etag: None, source: Box::new(source) }
     }
 
-    pub(crate) fn with_tag(self, tag: Option<String>) -> Self {
-        Self { tag, ..self }
+    pub(crate) fn with_tags(self, version: Option<String>, etag: Option<String>) -> Self {
+        Self { version, etag, ..self }
     }
 
     /// Size of the whole object in bytes, if the store says.
@@ -119,7 +122,17 @@ impl Chunks {
 
     /// What tells this content from any other that the key has had: the version in S3, else the ETag. Folders have none.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.version().or(self.etag())
+    }
+
+    /// The object's version, in buckets that keep versions.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// The object's ETag, which [`Listed::tag`] has too.
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
     }
 
     /// The next bytes, or `None` at the end.

@@ -68,8 +68,9 @@ impl S3Store {
         let object = sent.map_err(|error| self.failed("read", key, error))?;
         let length = object.content_length().and_then(|length| u64::try_from(length).ok());
         // Where versioning was switched off again, all that was put since has the version "null".
-        let tag = object.version_id.filter(|version| version != "null").or(object.e_tag);
-        Ok(Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) }).with_tag(tag))
+        let version = object.version_id.filter(|version| version != "null");
+        let chunks = Chunks::new(length, S3Chunks { body: object.body, location: self.location(key) });
+        Ok(chunks.with_tags(version, object.e_tag))
     }
 
     fn put_request(&self, key: &str, bytes: Bytes) -> PutObjectFluentBuilder {
@@ -227,7 +228,8 @@ impl Store for S3Store {
             let page = request.send().await.map_err(|error| self.failed("list", prefix, error))?;
             let listed = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
                 let key = object.key?.strip_prefix(&self.prefix)?.to_owned();
-                Some(Listed { key, bytes: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default() })
+                let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+                Some(Listed { key, bytes, tag: object.e_tag })
             });
             Ok(listed.collect())
         })
@@ -375,7 +377,7 @@ mod tests {
         let chunks = store.read("x").await.unwrap();
         assert_eq!(chunks.tag(), Some("\"e1\""));
         let mut chunks = store.read_version("x", Some("v 1")).await.unwrap();
-        assert_eq!(chunks.tag(), Some("v 1"));
+        assert_eq!((chunks.tag(), chunks.version(), chunks.etag()), (Some("v 1"), Some("v 1"), Some("\"e1\"")));
         assert_eq!(chunks.length(), Some(5));
         assert_eq!(chunks.next().await.unwrap().unwrap(), Bytes::from_static(b"older"));
         assert!(requests.lock().unwrap()[1].head[0].contains("versionId=v%201"));
@@ -403,8 +405,9 @@ mod tests {
     #[tokio::test]
     async fn lists_go_on_where_they_ended_and_name_keys_without_the_prefix() {
         let page = |keys: &[&str]| {
-            let contents =
-                keys.iter().map(|key| format!("<Contents><Key>some/prefix/{key}</Key><Size>7</Size></Contents>"));
+            let contents = keys.iter().map(|key| {
+                format!("<Contents><Key>some/prefix/{key}</Key><ETag>&quot;e1&quot;</ETag><Size>7</Size></Contents>")
+            });
             answer("200 OK", &format!("<ListBucketResult>{}</ListBucketResult>", contents.collect::<String>()))
         };
         let (store, requests) = serve(vec![page(&["q/a", "q/b"]), page(&["q/c"]), page(&[])]);
@@ -413,6 +416,7 @@ mod tests {
             listed.iter().map(|listed| (listed.key.as_str(), listed.bytes)).collect::<Vec<_>>(),
             [("q/a", 7), ("q/b", 7), ("q/c", 7)]
         );
+        assert_eq!(listed[0].tag.as_deref(), Some("\"e1\""));
         let lines: Vec<_> = requests.lock().unwrap().iter().map(|request| request.head[0].clone()).collect();
         assert!(lines[0].contains("prefix=some%2Fprefix%2Fq%2F") && !lines[0].contains("start-after"));
         assert!(lines[1].contains("start-after=some%2Fprefix%2Fq%2Fb"), "{}", lines[1]);
