@@ -133,7 +133,7 @@ fn names_that_are_no_config_are_bad_usage() {
     assert_eq!(
         message("zeek"),
         "error: there is no mapping config `zeek`: give a file, or one of windows-sysmon, windows-sysmon-precise, \
-         aws-network-firewall, aws-cloudtrail, sluice-findings\n"
+         aws-network-firewall, aws-cloudtrail, aws-alb, aws-vpc-flow, sluice-findings\n"
     );
     assert_eq!(
         message("./no.json"),

@@ -11,7 +11,7 @@ use crate::compile::{self, Plan};
 use crate::config::{Config, DecodeSpec, UnmappedMode};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::eval::{Evaluation, MappingBuffer, Problem, Written};
-use crate::lint::check;
+use crate::lint::check_with;
 use crate::plan::{EventPlan, Table};
 use crate::steps::{Part, Run, StepsBuffer, Unwrapped};
 use crate::values::{AbsentTexts, Values};
@@ -84,13 +84,27 @@ impl Mapping {
     /// # Errors
     /// All diagnostics, if one of them is an error; [`lint`](crate::lint) gives the warnings of a config that works.
     pub fn from_text(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        Self::with_preprocessor(text, load, None)
+    }
+
+    /// [`Mapping::from_text`] for a source whose sources file names a `preprocessor_module` of the AWS transformation
+    /// library. A config without `decode` is read as that preprocessor makes its events, if Sluice knows it.
+    ///
+    /// # Errors
+    /// As [`Mapping::from_text`].
+    pub fn with_preprocessor(
+        text: &str,
+        load: &dyn Fn(&str) -> Option<String>,
+        preprocessor: Option<&str>,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let hasher = RefCell::new(blake3::Hasher::new());
         hasher.borrow_mut().update(text.as_bytes());
-        let checked = check(text, &|name| {
+        let load = |name: &str| {
             let base = load(name)?;
             hasher.borrow_mut().update(base.as_bytes());
             Some(base)
-        });
+        };
+        let checked = check_with(text, &load, preprocessor);
         let Some(config) = checked.accepted() else { return Err(checked.diagnostics) };
         let schema = Schema::get(config.ocsf_version.value);
         let version = hasher.borrow().finalize().to_hex()[..16].to_owned();

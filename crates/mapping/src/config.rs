@@ -17,6 +17,9 @@ pub struct Config {
     pub span: Span,
     /// Where the file says which config it extends. What comes from there has this place.
     pub extends: Option<Span>,
+    /// The preprocessor of the AWS transformation library that this file counts on, and which Sluice stands in for. What
+    /// comes from there has this place.
+    pub stand_in: Option<Spanned<&'static str>>,
     /// `source_name`: not empty; its length is lint's business, since the default name of a class's source adds to it.
     pub source_name: Spanned<String>,
     /// `description`, free text.
@@ -78,6 +81,8 @@ pub struct DecodeSpec {
     pub line_prefix: Option<Spanned<String>>,
     /// `steps`: what is done to a raw event before it is mapped, in order. Shipped lists are written out.
     pub steps: Vec<StepSpec>,
+    /// `split_columns`: column and the pattern whose named groups replace it. Each compiles and names a group.
+    pub split_columns: Vec<(Spanned<String>, Spanned<String>)>,
     /// `text_fields`: a rendered message that is made an object, after the steps.
     pub text_fields: Option<TextFieldsSpec>,
 }

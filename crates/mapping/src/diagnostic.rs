@@ -67,7 +67,7 @@ diagnostics::diagnostics! {
     E124 UnknownClass Error "an event class that this OCSF version does not have"
         "Name a class of the version that `ocsf_version` says.";
     E125 DecodeConflict Error "`decode` contradicts itself"
-        "`at` belongs to `json-array`; `columns`, `separator` and `quote` belong to `delimited`.";
+        "`at` belongs to `json-array`; `columns`, `separator`, `quote` and `split_columns` belong to `delimited`.";
     E126 ProfilesComputed Error "`metadata.profiles` is computed"
         "The profiles of a record follow from `profiles` and from the attributes that are set. List the names.";
     E127 SharedSourceName Error "two classes share a custom source"
@@ -136,6 +136,8 @@ diagnostics::diagnostics! {
          `invalid`. What was read for the object is kept in `unmapped` and counted as a problem. Fields of one raw object, \
          and of those around it, are taken to come together; a field of another one, or a part that an operator may not \
          find, can be absent.";
+    W126 StandIn Warning "a config that counts on a preprocessor of the AWS transformation library"
+        "Sluice does what that preprocessor does, as the message says. With a `decode` of its own the config says it itself.";
 }
 
 #[cfg(test)]

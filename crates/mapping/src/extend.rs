@@ -33,13 +33,18 @@ fn extend(mut file: Node, load: &dyn Fn(&str) -> Option<String>, above: &mut Vec
         let help = "name a shipped config, or a file beside this one";
         return Err(Diagnostic::new(Code::UnknownBase, span, message).help(help));
     };
-    let base = parse_json(&text).map_err(|fault| {
-        let message = format!("{} cannot be read: {}", quote(&name), fault.message);
-        Diagnostic::new(Code::UnknownBase, span, message)
-    })?;
+    let base = parse_base(&text, &name, span)?;
     above.push(name);
     let base = extend(placed_at(base, span), load, above)?;
     Ok(merge_file(base, file))
+}
+
+/// The JSON of a config that is extended at `span`.
+pub(crate) fn parse_base(text: &str, name: &str, span: Span) -> Result<Node, Diagnostic> {
+    parse_json(text).map_err(|fault| {
+        let message = format!("{} cannot be read: {}", quote(name), fault.message);
+        Diagnostic::new(Code::UnknownBase, span, message)
+    })
 }
 
 /// Where a config says which one it extends.
@@ -48,7 +53,8 @@ pub(crate) fn extends_of(file: &Node) -> Option<Span> {
     member(config, EXTENDS).map(|base| base.span)
 }
 
-fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
+/// The member of that name, if the value is an object that has it.
+pub(crate) fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     match &node.kind {
         NodeKind::Object(members) => members.iter().find(|(key, _)| key.value == name).map(|(_, value)| value),
         _ => None,
@@ -63,7 +69,8 @@ fn take_base(file: &mut Node) -> Option<Node> {
     Some(members.remove(at).1)
 }
 
-fn member_mut<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
+/// [`member`], to change it.
+pub(crate) fn member_mut<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
     match &mut node.kind {
         NodeKind::Object(members) => members.iter_mut().find(|(key, _)| key.value == name).map(|(_, value)| value),
         _ => None,
@@ -97,7 +104,8 @@ enum Level {
     Below,
 }
 
-fn merge_file(base: Node, own: Node) -> Node {
+/// The file `own` over the file `base`.
+pub(crate) fn merge_file(base: Node, own: Node) -> Node {
     merge(base, own, Level::File)
 }
 

@@ -14,6 +14,7 @@ mod lint;
 pub mod operators;
 mod paths;
 mod plan;
+mod stand_in;
 mod steps;
 mod syntax;
 mod time;

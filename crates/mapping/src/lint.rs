@@ -15,7 +15,9 @@ use ocsf::schema::{EventClass, Schema};
 use sources::FieldNames;
 
 use crate::compile::{SOURCE_NAME_LIMIT, source_name};
-use crate::config::{Condition, Config, EventMapping, Layout, Other, Span, Spanned, StepAction, TextFieldNames};
+use crate::config::{
+    Condition, Config, DecodeSpec, EventMapping, Format, Layout, Other, Span, Spanned, StepAction, TextFieldNames,
+};
 use crate::diagnostic::{self, Code, Diagnostic, list, nearest, quote};
 use crate::parse;
 
@@ -47,7 +49,12 @@ impl Checked {
 /// assert!(shown.contains("did you mean `ocsf_mapping`?"), "{shown}");
 /// ```
 pub fn check(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Checked {
-    let parse::Parsed { config, mut diagnostics } = parse::parse(text, load);
+    check_with(text, load, None)
+}
+
+/// [`check`] for a source whose events go through a preprocessor of the AWS library.
+pub(crate) fn check_with(text: &str, load: &dyn Fn(&str) -> Option<String>, preprocessor: Option<&str>) -> Checked {
+    let parse::Parsed { config, mut diagnostics } = parse::parse(text, load, preprocessor);
     if let Some(config) = &config {
         diagnostics.extend(lint(config));
     }
@@ -59,6 +66,7 @@ pub fn check(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Checked {
 pub fn lint(config: &Config) -> Vec<Diagnostic> {
     let schema = Schema::get(config.ocsf_version.value);
     let mut linter = Linter { config, schema, diagnostics: Vec::new(), said: HashSet::new() };
+    linter.stand_in();
     linter.text_fields();
     linter.selection();
     let classes = linter.classes();
@@ -93,6 +101,26 @@ impl<'c> Linter<'c> {
         if self.said.insert((diagnostic.code, diagnostic.primary.span, diagnostic.message.clone())) {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    fn stand_in(&mut self) {
+        let Some(module) = &self.config.stand_in else { return };
+        let DecodeSpec { format, text_fields, .. } = &self.config.decode;
+        let does = match text_fields {
+            _ if format.value == Format::Delimited => {
+                "lines are split into its columns, and `-` is no value".to_owned()
+            }
+            Some(fields) => format!("the text at `$.{}` is split into fields", fields.at.value.join(".")),
+            None => "its fields are assumed".to_owned(),
+        };
+        let mut message = format!("without `decode`, this is read as {} makes it: {does}", quote(module.value));
+        if let Other::Event(event) = &self.config.other.value
+            && self.config.other.span == module.span
+        {
+            message.push_str(&format!("; a type that is no key takes the event mapping {}", quote(event)));
+        }
+        let help = "to read the source otherwise, write a `decode`";
+        self.report(Diagnostic::new(Code::StandIn, module.span, message).help(help));
     }
 
     fn text_fields(&mut self) {

@@ -479,6 +479,11 @@ pub static DECODE: ObjectForm = ObjectForm {
         ),
         optional("separator", Form::Character, "delimited: what stands between columns; default one space"),
         optional("quote", Form::Character, "delimited: stands around a column that may contain the separator"),
+        optional(
+            "split_columns",
+            Form::NonEmptyMap(&Form::Pattern),
+            "delimited: column and the pattern whose named groups replace it",
+        ),
         optional("line_prefix", Form::Pattern, "text before the event on its line; named groups go to `_envelope`"),
         optional("steps", Form::List(&Form::Either(&Form::Choice(SHIPPED_STEPS), &Form::Object(&STEP))), STEPS_SUMMARY),
         optional("text_fields", Form::Object(&TEXT_FIELDS), "a rendered message that becomes an object"),

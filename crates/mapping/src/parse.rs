@@ -19,6 +19,7 @@ use crate::operators::{
     self, CONDITIONS, ConditionKind, FORMATS, LAYOUTS, OPERATORS, ObjectForm, Operator, OperatorKind, TIME_FORMATS,
     UNMAPPED_MODES,
 };
+use crate::stand_in::with_stand_in;
 use crate::syntax::{Node, NodeKind, parse_json};
 use crate::time_format::check_strptime;
 
@@ -32,12 +33,15 @@ pub(crate) struct Parsed {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a config; `load` gives the text of one that it extends.
-pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Parsed {
+/// Reads a config; `load` gives the text of one that it extends, and `preprocessor` is the module of the AWS library that
+/// its events go through.
+pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>, preprocessor: Option<&str>) -> Parsed {
     let mut reader = Reader::default();
     let file = parse_json(text).and_then(|file| {
         reader.extends = extends_of(&file);
-        with_bases(file, load)
+        let (file, stand_in) = with_stand_in(with_bases(file, load)?, preprocessor)?;
+        reader.stand_in = stand_in;
+        Ok(file)
     });
     let config = match file {
         Ok(node) => reader.file(&node),
@@ -71,6 +75,8 @@ struct Reader {
     inside_each: bool,
     /// Where the file says which config it extends.
     extends: Option<Span>,
+    /// The preprocessor that Sluice stands in for.
+    stand_in: Option<Spanned<&'static str>>,
 }
 
 /// The known members of an object.
@@ -419,6 +425,7 @@ impl Reader {
         Some(Config {
             span: fields.span,
             extends: self.extends,
+            stand_in: self.stand_in.clone(),
             source_name: source_name.unwrap_or_else(|| Spanned::new(String::new(), here("source_name"))),
             description: fields.get("description").and_then(|node| self.text(node, "description")),
             ocsf_version: fields
@@ -473,6 +480,7 @@ impl Reader {
             columns: Vec::new(),
             separator: None,
             quote: None,
+            split_columns: Vec::new(),
             line_prefix: None,
             steps: Vec::new(),
             text_fields: None,
@@ -504,6 +512,9 @@ impl Reader {
         let separator = fields.get("separator").and_then(|node| self.character(node, "separator"));
         decode.separator = separator.map(|character| character.map(String::from));
         decode.quote = fields.get("quote").and_then(|node| self.character(node, "quote"));
+        if let Some(node) = fields.get("split_columns") {
+            decode.split_columns = self.split_columns(node, &decode.columns);
+        }
         decode.line_prefix =
             fields.get("line_prefix").and_then(|node| self.pattern(node, "line_prefix")).map(|(text, _)| text);
         decode.steps = fields.get("steps").map(|node| self.steps(node)).unwrap_or_default();
@@ -511,7 +522,7 @@ impl Reader {
 
         let belongs = [("at", Format::JsonArray, "json-array")]
             .into_iter()
-            .chain(["columns", "separator", "quote"].map(|key| (key, Format::Delimited, "delimited")));
+            .chain(["columns", "separator", "quote", "split_columns"].map(|key| (key, Format::Delimited, "delimited")));
         for (key, format, name) in belongs {
             if let Some(span) = fields.key(key)
                 && decode.format.value != format
@@ -531,6 +542,48 @@ impl Reader {
             self.report(diagnostic);
         }
         decode
+    }
+
+    /// `split_columns`: patterns that compile, each with named groups, none of which is called like another column or group.
+    fn split_columns(&mut self, node: &Node, columns: &[Spanned<String>]) -> Vec<(Spanned<String>, Spanned<String>)> {
+        let members = self.map(node, "split_columns");
+        if members.is_empty() && matches!(node.kind, NodeKind::Object(_)) {
+            self.report(Diagnostic::new(Code::EmptyList, node.span, "`split_columns` has no columns"));
+        }
+        let mut taken: Vec<(String, Span)> = Vec::new();
+        let others: Vec<&Spanned<String>> =
+            columns.iter().filter(|column| !members.iter().any(|(key, _)| key.value == column.value)).collect();
+        let mut split = Vec::new();
+        for (column, node) in members {
+            if !columns.is_empty() && !columns.iter().any(|name| name.value == column.value) {
+                let message = format!("`columns` has no column {}", quote(column));
+                let mut diagnostic = Diagnostic::new(Code::DecodeConflict, column.span, message);
+                if let Some(near) = nearest(column, columns.iter().map(|name| name.as_str())) {
+                    diagnostic = diagnostic.help(format!("did you mean {}?", quote(near)));
+                }
+                self.report(diagnostic);
+            }
+            let Some((pattern, regex)) = self.pattern(node, "split_columns") else { continue };
+            let groups: Vec<&str> = regex.capture_names().flatten().collect();
+            if groups.is_empty() {
+                let message = format!("the pattern of {} names no group, so the column would vanish", quote(column));
+                let diagnostic = Diagnostic::new(Code::NoSuchGroup, node.span, message);
+                self.report(diagnostic.help("name what to keep: (?<name>…)"));
+                continue;
+            }
+            for group in groups {
+                let earlier = taken.iter().find(|(name, _)| name == group).map(|(_, span)| *span);
+                let earlier = earlier.or(others.iter().find(|name| name.value == group).map(|name| name.span));
+                if let Some(earlier) = earlier {
+                    let message = format!("the field {} stands twice", quote(group));
+                    let diagnostic = Diagnostic::new(Code::DuplicateKey, node.span, message);
+                    self.report(diagnostic.also(earlier, "it is here already"));
+                }
+                taken.push((group.to_owned(), node.span));
+            }
+            split.push((column.clone(), pattern));
+        }
+        split
     }
 
     fn character(&mut self, node: &Node, what: &str) -> Option<Spanned<char>> {

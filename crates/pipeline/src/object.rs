@@ -100,6 +100,10 @@ pub fn transform_object<'s>(
                 damage = Some(Damage { fault, from: None, position: Position::default() });
                 break;
             }
+            // A long Parquet file gives its bytes itself.
+            (Some(_), Extent::From(_)) if matches!(&item, Item::Fault { error: FrameError::Parquet { .. }, .. }) => {
+                batch.push_item(&item, source.decode(), Some(source), &origin, 0, |_| Ok(source));
+            }
             (Some((fault, beginning)), Extent::From(byte)) => {
                 if !beginning.is_empty() {
                     let refusal = Refusal::new(Some(source), reason::UNDECODABLE, fault.as_str());
@@ -142,9 +146,11 @@ pub fn transform_object<'s>(
 /// not text says so at once, while all of the input is kept.
 fn damaged<'r>(item: &Item<'r>) -> Option<(String, &'r [u8])> {
     match item {
-        Item::Fault { error: error @ (FrameError::Input(_) | FrameError::NotText { .. }), bytes, .. } => {
-            Some((error.to_string(), bytes))
-        }
+        Item::Fault {
+            error: error @ (FrameError::Input(_) | FrameError::NotText { .. } | FrameError::Parquet { .. }),
+            bytes,
+            ..
+        } => Some((error.to_string(), bytes)),
         _ => None,
     }
 }

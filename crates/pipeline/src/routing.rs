@@ -112,7 +112,8 @@ impl Sources {
             let wanted = source.mapping();
             let mapping = checked.mappings.iter().find(|mapping| mapping.name == wanted.value);
             let mapping = mapping.map(|mapping| mapping.text.as_str()).unwrap_or_default();
-            sources.sources.push(Source::new(&source.name, mapping, load)?);
+            let module = source.preprocessor.as_deref();
+            sources.sources.push(Source::with_preprocessor(&source.name, mapping, load, module)?);
         }
         // Stable, so that the order of the file decides between equals.
         sources.object_rules.sort_by_key(|rule| Reverse(rule.specificity));

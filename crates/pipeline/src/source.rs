@@ -7,14 +7,18 @@ use mapping::config::{DecodeSpec, Format, TextFieldNames};
 use mapping::diagnostic::{Diagnostic, SourceText};
 use mapping::{Mapping, Part, StepsBuffer, Unwrapped};
 use ocsf::TableBuilder;
-use sources::{Columns, Decode, Delimited, Document, DocumentBuffer, FieldNames, Framing, LinePrefix, TextFields};
+use sources::{
+    Columns, Decode, Delimited, Document, DocumentBuffer, FieldNames, Framing, LinePrefix, SplitColumns, TextFields,
+};
 
 /// The mapping configs that ship with Sluice, by name.
-pub const SHIPPED_MAPPINGS: [(&str, &str); 5] = [
+pub const SHIPPED_MAPPINGS: [(&str, &str); 7] = [
     ("windows-sysmon", include_str!("../../../mapping-configs/windows-sysmon.json")),
     ("windows-sysmon-precise", include_str!("../../../mapping-configs/windows-sysmon-precise.json")),
     ("aws-network-firewall", include_str!("../../../mapping-configs/aws-network-firewall.json")),
     ("aws-cloudtrail", include_str!("../../../mapping-configs/aws-cloudtrail.json")),
+    ("aws-alb", include_str!("../../../mapping-configs/aws-alb.json")),
+    ("aws-vpc-flow", include_str!("../../../mapping-configs/aws-vpc-flow.json")),
     ("sluice-findings", include_str!("../../../mapping-configs/sluice-findings.json")),
 ];
 
@@ -36,6 +40,14 @@ pub enum SourceError {
         summary: String,
         /// What is wrong, and where in the text.
         diagnostics: Vec<Diagnostic>,
+    },
+    /// A pattern of `split_columns` is not usable.
+    #[error("the split_columns of `{name}`: {reason}")]
+    SplitColumns {
+        /// The source.
+        name: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The list of field names is not usable.
     #[error("the text_fields of `{name}`: {reason}")]
@@ -72,13 +84,31 @@ impl Source {
     /// # Errors
     /// [`SourceError`] with the diagnostics of a config that is refused.
     pub fn new(name: &str, mapping_text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, SourceError> {
+        Self::with_preprocessor(name, mapping_text, load, None)
+    }
+
+    /// [`Source::new`] with the `preprocessor_module` of a sources file, which says how the events of a config without
+    /// `decode` are cut into fields.
+    ///
+    /// # Errors
+    /// As [`Source::new`].
+    pub fn with_preprocessor(
+        name: &str,
+        mapping_text: &str,
+        load: &dyn Fn(&str) -> Option<String>,
+        preprocessor: Option<&str>,
+    ) -> Result<Self, SourceError> {
         let base = |name: &str| load(name).or_else(|| shipped_mapping(name).map(str::to_owned));
-        let mapping =
-            Mapping::from_text(mapping_text, &base).map_err(|diagnostics| refused(name, mapping_text, diagnostics))?;
-        let framing = framing(mapping.decode());
-        let line_prefix = mapping.decode().line_prefix.as_ref().and_then(|pattern| LinePrefix::new(pattern));
-        let text_fields = text_fields(name, &mapping)?;
-        let decode = Decode { framing, line_prefix, text_fields, ..Decode::default() };
+        let mapping = Mapping::with_preprocessor(mapping_text, &base, preprocessor)
+            .map_err(|diagnostics| refused(name, mapping_text, diagnostics))?;
+        let spec = mapping.decode();
+        let decode = Decode {
+            framing: framing(spec),
+            split_columns: split_columns(name, spec)?,
+            line_prefix: spec.line_prefix.as_ref().and_then(|pattern| LinePrefix::new(pattern)),
+            text_fields: text_fields(name, spec)?,
+            ..Decode::default()
+        };
         Ok(Self { name: name.to_owned(), mapping: Arc::new(mapping), decode, spare_tables: Mutex::default() })
     }
 
@@ -165,19 +195,18 @@ fn framing(spec: &DecodeSpec) -> Framing {
     }
 }
 
-/// The rendered message of the config's `decode`. A config of the AWS transformation library has none: there the
-/// source's preprocessor, which goes by the name `windows-sysmon`, splits `Description`.
-fn text_fields(name: &str, mapping: &Mapping) -> Result<Option<TextFields>, SourceError> {
-    const SYSMON: &str = "windows-sysmon";
+/// The columns of delimited text that hold several fields.
+fn split_columns(name: &str, spec: &DecodeSpec) -> Result<SplitColumns, SourceError> {
+    let columns = spec.split_columns.iter().map(|(column, pattern)| (column.value.clone(), pattern.value.clone()));
+    SplitColumns::new(columns)
+        .map_err(|error| SourceError::SplitColumns { name: name.to_owned(), reason: error.to_string() })
+}
+
+/// The rendered message of the config's `decode`.
+fn text_fields(name: &str, spec: &DecodeSpec) -> Result<Option<TextFields>, SourceError> {
     let fault = |reason: String| SourceError::FieldNames { name: name.to_owned(), reason };
     let shipped = |list: &str| FieldNames::shipped(list).ok_or_else(|| fault(format!("no shipped list `{list}`")));
-    let Some(spec) = &mapping.decode().text_fields else {
-        if mapping.source_name() != SYSMON || !mapping.reads_below("Description") {
-            return Ok(None);
-        }
-        let (at, event_id) = (vec!["Description".to_owned()], vec!["EventId".to_owned()]);
-        return Ok(Some(TextFields { at, event_id, names: shipped(SYSMON)? }));
-    };
+    let Some(spec) = &spec.text_fields else { return Ok(None) };
     let names = match &spec.names {
         TextFieldNames::Shipped(list) => shipped(&list.value)?,
         TextFieldNames::Inline(lists) => {

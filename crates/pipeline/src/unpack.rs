@@ -69,9 +69,10 @@ impl<'s> Route<'s> for Known<'s> {
 /// Why bytes cannot be read to their end as events, if the item says so. They must be kept as they came.
 fn unreadable(item: &Item<'_>, decode: &Decode) -> Option<(&'static str, String)> {
     match item {
-        Item::Fault { error: error @ (FrameError::Input(_) | FrameError::NotText { .. }), .. } => {
-            Some((reason::UNDECODABLE, error.to_string()))
-        }
+        Item::Fault {
+            error: error @ (FrameError::Input(_) | FrameError::NotText { .. } | FrameError::Parquet { .. }),
+            ..
+        } => Some((reason::UNDECODABLE, error.to_string())),
         Item::Oversized { .. } => {
             let most = decode.limits.event_bytes;
             Some((reason::OVERSIZED, format!("an event is longer than {most} bytes")))

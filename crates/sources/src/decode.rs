@@ -10,6 +10,7 @@ use crate::delimited::Columns;
 use crate::document::{Document, DocumentBuffer, DocumentError};
 use crate::framing::{Framing, Limits, RawEvent, Records, Syntax};
 use crate::reshape::ENVELOPE_KEY;
+use crate::split_columns::SplitColumns;
 use crate::text_fields::TextFields;
 
 /// How the bytes of a source become documents. A mapping's `decode` section compiles to one.
@@ -37,6 +38,8 @@ use crate::text_fields::TextFields;
 pub struct Decode {
     /// How the input falls into events.
     pub framing: Framing,
+    /// Columns of delimited text that hold several fields.
+    pub split_columns: SplitColumns,
     /// What may stand before an event on its line.
     pub line_prefix: Option<LinePrefix>,
     /// The rendered message of each event, if it has one. It is split after all else is done with the event.
@@ -70,7 +73,9 @@ impl Decode {
     ) -> Result<Document<'a>, DocumentError> {
         let (mut document, prefix) = match event.syntax {
             Syntax::Json => self.json(event.bytes, buffer, bump)?,
-            Syntax::Delimited(delimited, names) => (delimited.document(event.bytes, names, buffer, bump)?, None),
+            Syntax::Delimited(delimited, names) => {
+                (delimited.document(event.bytes, names, &self.split_columns, buffer, bump)?, None)
+            }
             Syntax::Xml => (crate::xml::document(event.bytes, buffer, bump)?, None),
         };
         document.rename_reserved();
@@ -96,7 +101,7 @@ impl Decode {
             && let Columns::Named(names) = &delimited.columns
             && !text.starts_with(['{', '['])
         {
-            return delimited.document(text.as_bytes(), names, buffer, bump).ok();
+            return delimited.document(text.as_bytes(), names, &self.split_columns, buffer, bump).ok();
         }
         self.json(text.as_bytes(), buffer, bump).ok().map(|(document, _)| document)
     }

@@ -3,6 +3,7 @@
 use bumpalo::Bump;
 
 use crate::document::{Document, DocumentBuffer, DocumentError, NODE_LIMIT, Node, NodeValue};
+use crate::split_columns::SplitColumns;
 
 /// Most columns that a header line may name.
 pub const COLUMN_LIMIT: usize = 1024;
@@ -25,7 +26,8 @@ pub struct Delimited {
 /// Names of the fields of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// These. A first line with exactly these texts is a header, and no event.
+    /// These. A first line with exactly these texts is a header, and no event. So is a first line of names most of which
+    /// are among these: it has them in another order, or only some, and maybe newer ones; then its names hold.
     Named(Vec<String>),
     /// The fields of the first line.
     Header,
@@ -70,31 +72,40 @@ impl Delimited {
         let text = std::str::from_utf8(line).map_err(|error| DelimitedError::NotUtf8 { offset: error.valid_up_to() });
         match &self.columns {
             Columns::Named(names) => {
+                // An exact header may hold names that another file's header could not, such as `#date`.
                 let bump = Bump::new();
-                let is_header = text.is_ok_and(|text| {
+                let is_exact = text.as_ref().is_ok_and(|text| {
                     let mut fields = self.fields(text, &bump);
                     names.iter().all(|name| matches!(fields.next(), Some(Ok(field)) if field == name))
                         && fields.next().is_none()
                 });
-                Ok((names.clone(), is_header))
-            }
-            Columns::Header => {
-                let bump = Bump::new();
-                let mut names: Vec<String> = Vec::new();
-                for field in self.fields(text?, &bump) {
-                    if names.len() >= COLUMN_LIMIT {
-                        return Err(DelimitedError::TooManyColumns);
-                    }
-                    let name = field?.trim();
-                    if !name.starts_with(|first: char| first.is_alphabetic()) || names.iter().any(|other| other == name)
-                    {
-                        return Err(DelimitedError::ColumnName { name: name.to_owned() });
-                    }
-                    names.push(name.to_owned());
+                if is_exact {
+                    return Ok((names.clone(), true));
                 }
-                Ok((names, true))
+                let header = text.and_then(|text| self.header(text)).unwrap_or_default();
+                let known = header.iter().filter(|name| names.contains(name)).count();
+                let is_header = header.len() >= 2 && known * 2 > header.len();
+                Ok(if is_header { (header, true) } else { (names.clone(), false) })
             }
+            Columns::Header => Ok((self.header(text?)?, true)),
         }
+    }
+
+    /// The fields of a line that names columns.
+    fn header(&self, line: &str) -> Result<Vec<String>, DelimitedError> {
+        let bump = Bump::new();
+        let mut names: Vec<String> = Vec::new();
+        for field in self.fields(line, &bump) {
+            if names.len() >= COLUMN_LIMIT {
+                return Err(DelimitedError::TooManyColumns);
+            }
+            let name = field?.trim();
+            if !name.starts_with(|first: char| first.is_alphabetic()) || names.iter().any(|other| other == name) {
+                return Err(DelimitedError::ColumnName { name: name.to_owned() });
+            }
+            names.push(name.to_owned());
+        }
+        Ok(names)
     }
 
     /// An object of the line's fields.
@@ -102,6 +113,7 @@ impl Delimited {
         &self,
         line: &'a [u8],
         names: &'a [String],
+        split_columns: &SplitColumns,
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
     ) -> Result<Document<'a>, DocumentError> {
@@ -110,15 +122,21 @@ impl Delimited {
         nodes.push(Node { key: None, value: NodeValue::Object, end: 1, parent: 0 });
         let mut names = names.iter();
         for (position, field) in self.fields(text, bump).enumerate() {
-            let id = position + 1;
-            if id >= NODE_LIMIT {
+            if nodes.len() >= NODE_LIMIT {
                 return Err(DocumentError::TooManyNodes);
             }
+            let field = field?;
             let key = match names.next() {
+                Some(name) if split_columns.push(name, field, &mut nodes, bump) => continue,
                 Some(name) => name.as_str(),
-                None => bump.alloc_str(&format!("_{id}")),
+                None => bump.alloc_str(&format!("_{}", position + 1)),
             };
-            nodes.push(Node { key: Some(key), value: NodeValue::String(field?), end: id as u32 + 1, parent: 0 });
+            nodes.push(Node {
+                key: Some(key),
+                value: NodeValue::String(field),
+                end: nodes.len() as u32 + 1,
+                parent: 0,
+            });
         }
         let end = nodes.len() as u32;
         if let Some(root) = nodes.first_mut() {
@@ -226,8 +244,27 @@ mod tests {
         let names: Vec<String> = ["type", "time", "request", "agent"].map(str::to_owned).to_vec();
         let balancer = Delimited { columns: Columns::Header, separator: b' ', quote: Some(b'"') };
         let bump = Bump::new();
-        let document = balancer.document(line.as_bytes(), &names, &mut DocumentBuffer::default(), &bump)?;
+        let client = r"^\[?(?<ip>[0-9a-f:.]+?)\]?:(?<port>[0-9]+)(?:/(?<zone>.*))?$".to_owned();
+        let split_columns = SplitColumns::new([("agent".to_owned(), client)]).unwrap();
+        let mut buffer = DocumentBuffer::default();
+        let document = balancer.document(line.as_bytes(), &names, &split_columns, &mut buffer, &bump)?;
         Ok(document.to_json(NodeId::ROOT))
+    }
+
+    #[test]
+    fn a_column_that_matches_its_pattern_is_replaced_by_the_named_groups() {
+        let fields = |column: &str| split(&format!("h2 1 2 {column} 5")).unwrap();
+        assert_eq!(
+            fields("10.0.0.1:80"),
+            r#"{"type":"h2","time":"1","request":"2","ip":"10.0.0.1","port":"80","_5":"5"}"#
+        );
+        for (column, ip) in [("[2001:db8::5]:80", "2001:db8::5"), ("2001:db8::1:50718:80", "2001:db8::1:50718")] {
+            assert!(fields(column).contains(&format!(r#""ip":"{ip}","port":"80","_5""#)), "{}", fields(column));
+        }
+        assert!(fields("10.0.0.1:80/a").contains(r#""port":"80","zone":"a","_5":"5""#));
+        for column in ["-", "", "10.0.0.1", "host:80"] {
+            assert!(fields(column).contains(&format!(r#""agent":"{column}","_5":"5""#)), "{}", fields(column));
+        }
     }
 
     #[test]
@@ -262,6 +299,19 @@ mod tests {
         assert_eq!(error(r#"a "b c"#), DelimitedError::OpenQuote { offset: 2 });
         assert_eq!(error(r#"a "b\""#), DelimitedError::OpenQuote { offset: 2 });
         assert_eq!(error(r#"a "b"c"#), DelimitedError::AfterQuote { offset: 5 });
+    }
+
+    #[test]
+    fn a_header_may_have_the_named_columns_in_another_order_and_newer_ones() {
+        let names: Vec<String> = ["version", "srcaddr", "dstaddr", "action"].map(str::to_owned).to_vec();
+        let flow = Delimited { columns: Columns::Named(names.clone()), separator: b' ', quote: None };
+        let header = |line: &str| flow.columns_of(line.as_bytes()).unwrap();
+        for line in ["version srcaddr dstaddr action", "action version", "dstaddr srcaddr new-field"] {
+            assert_eq!(header(line), (line.split(' ').map(str::to_owned).collect(), true));
+        }
+        for line in ["2 10.0.0.1 10.0.0.2 ACCEPT", "action", "action new-field", "action action version", "version -"] {
+            assert_eq!(header(line), (names.clone(), false), "{line}");
+        }
     }
 
     #[test]

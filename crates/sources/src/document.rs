@@ -452,7 +452,7 @@ impl<'a> Members<'_, 'a> {
     }
 }
 
-fn write_json_string(text: &str, out: &mut String) {
+pub(crate) fn write_json_string(text: &str, out: &mut String) {
     // Serialising a &str cannot fail.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }

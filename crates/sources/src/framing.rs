@@ -9,6 +9,7 @@ use crate::binary::{self, BinaryFormat, FirstLine, without_space};
 use crate::compression::{ExpansionLimits, InputError};
 use crate::delimited::{Columns, Delimited, DelimitedError};
 use crate::json_stream::{JsonStream, Shape};
+use crate::parquet_rows::{ParquetFault, ParquetRows};
 use crate::window::{TURN, Window};
 use crate::xml_stream::XmlStream;
 
@@ -102,7 +103,7 @@ impl<'r> RawEvent<'r> {
         let is_likely = input.starts_with(b"{")
             && input.len() <= limits.event_bytes
             && memchr::memchr(b'\n', input).is_none()
-            && !crate::json_stream::first_member_is_array(input, RECORDS);
+            && array_of_events(input).is_none();
         is_likely.then(|| {
             let position = Position { line: Some(1), ..Position::default() };
             Self { position, bytes: input.trim_ascii_end(), raw: input, syntax: Syntax::Json }
@@ -177,6 +178,13 @@ pub enum FrameError {
         /// What it is.
         format: BinaryFormat,
     },
+    /// The input is a Parquet file that cannot be read, or not to its end; all rows before the damage were given out. The
+    /// bytes are those of the whole file.
+    #[error("the Parquet file cannot be read: {reason}")]
+    Parquet {
+        /// What the decoder says.
+        reason: String,
+    },
     /// What stands between XML elements is neither white space nor a comment, a declaration or the tag of one root.
     #[error("not part of an element <{element}>")]
     BetweenElements {
@@ -205,6 +213,13 @@ pub struct Records<'a> {
     framing: &'a Framing,
     framer: Framer,
     cursor: Cursor<'a>,
+}
+
+/// A Parquet file, whose items are not in the window.
+struct Parquet {
+    rows: ParquetRows,
+    /// What is wrong with the file, and how many of its bytes have been given out for that.
+    fault: Option<(ParquetFault, u64)>,
 }
 
 /// What all framers share.
@@ -261,6 +276,7 @@ enum Framer {
     Whole,
     /// The whole input goes out as it is.
     NotText(BinaryFormat),
+    Parquet(Box<Parquet>),
     Done,
 }
 
@@ -311,7 +327,7 @@ impl<'a> Records<'a> {
     /// wrong with the data is an [`Item`].
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>, InputError> {
         let found = self.find()?;
-        Ok(self.give(found))
+        self.give(found)
     }
 
     /// The next item but [`Item::Skipped`], for callers with all the time of the world.
@@ -322,7 +338,7 @@ impl<'a> Records<'a> {
         loop {
             match self.find()? {
                 Some(Found::Skipped) => {}
-                found => return Ok(self.give(found)),
+                found => return self.give(found),
             }
         }
     }
@@ -340,10 +356,13 @@ impl<'a> Records<'a> {
     }
 
     /// Turns what a framer found into an item.
-    fn give(&mut self, found: Option<Found>) -> Option<Item<'_>> {
+    fn give(&mut self, found: Option<Found>) -> Result<Option<Item<'_>>, InputError> {
+        if let Framer::Parquet(_) = self.framer {
+            return self.next_row();
+        }
         let Some(found) = found else {
             self.framer = Framer::Done;
-            return self.cursor.last_fault();
+            return Ok(self.cursor.last_fault());
         };
         let syntax = match &self.framer {
             Framer::Lines(Lines { delimited: Some((delimited, Names::Known(names))), .. }) => {
@@ -352,7 +371,47 @@ impl<'a> Records<'a> {
             Framer::Xml(_) => Syntax::Xml,
             _ => Syntax::Json,
         };
-        Some(self.cursor.give(found, syntax))
+        Ok(Some(self.cursor.give(found, syntax)))
+    }
+
+    /// The next row of a Parquet file. Its number is its index; it has no place of its own in the bytes.
+    fn next_row(&mut self) -> Result<Option<Item<'_>>, InputError> {
+        let Framer::Parquet(parquet) = &mut self.framer else { return Ok(None) };
+        let Parquet { rows, fault } = &mut **parquet;
+        let limits = self.cursor.limits;
+        let index = self.cursor.items;
+        let position = Position { index, ..Position::default() };
+        if fault.is_none() {
+            match rows.next_row(limits.expansion) {
+                Ok(true) => {
+                    self.cursor.items += 1;
+                    let bytes = rows.text().as_bytes();
+                    return Ok(Some(match bytes.len() > limits.event_bytes {
+                        true => Item::Oversized { position, part: 1, length: Some(bytes.len() as u64), bytes },
+                        false => Item::Event(RawEvent { position, bytes, raw: bytes, syntax: Syntax::Json }),
+                    }));
+                }
+                Ok(false) => {
+                    // The input around the file ended early: what is at hand of it is no file.
+                    let Some(error) = self.cursor.window.take_fault() else { return Ok(None) };
+                    *fault = Some((ParquetFault::Expansion(error), 0));
+                }
+                Err(found) => *fault = Some((found, 0)),
+            }
+        }
+        let Some((fault, given)) = fault else { return Ok(None) };
+        let offset = *given;
+        let bytes = rows.piece(offset, limits.event_bytes.max(1))?;
+        *given += bytes.len() as u64;
+        if bytes.is_empty() && offset > 0 {
+            return Ok(None);
+        }
+        self.cursor.items += 1;
+        let error = match fault {
+            ParquetFault::Damaged(reason) => FrameError::Parquet { reason: reason.clone() },
+            ParquetFault::Expansion(error) => FrameError::Parquet { reason: error.to_string() },
+        };
+        Ok(Some(Item::Fault { position: Position { offset, ..position }, error, bytes }))
     }
 }
 
@@ -379,17 +438,26 @@ impl Framer {
             Self::Xml(xml) => xml.next(cursor),
             Self::Whole => cursor.whole(),
             Self::NotText(format) => cursor.not_text(*format),
-            Self::Undecided | Self::Done => Ok(None),
+            Self::Undecided | Self::Parquet(_) | Self::Done => Ok(None),
         }
     }
 
     /// Chooses by the start of the input, which a byte order mark is then no longer part of.
     fn for_start(cursor: &mut Cursor<'_>, framing: &Framing) -> Result<Self, Halt> {
-        if let Some(format) = cursor.binary_format()? {
-            return Ok(Self::NotText(format));
+        match cursor.binary_format()? {
+            Some(BinaryFormat::Parquet) => {
+                let (rows, fault) = ParquetRows::open(&mut cursor.window).map_err(Halt::Source)?;
+                return Ok(Self::Parquet(Box::new(Parquet { rows, fault: fault.map(|fault| (fault, 0)) })));
+            }
+            Some(format) => return Ok(Self::NotText(format)),
+            None => {}
         }
         let detected = match framing {
             Framing::Auto => Some(detect(cursor)?),
+            // An envelope around lines of delimited text.
+            Framing::Delimited(_) if cursor.window.bytes().trim_ascii_start().starts_with(b"{\"") => {
+                Some(detect(cursor)?)
+            }
             _ => None,
         };
         let framing = detected.as_ref().unwrap_or(framing);
@@ -428,7 +496,9 @@ impl Cursor<'_> {
                 self.items += 1;
                 let position = Position { offset: offset + from as u64, ..position(line) };
                 let raw = self.window.bytes().get(..raw).unwrap_or_default();
-                Item::Event(RawEvent { position, bytes: raw.get(from..to).unwrap_or_default(), raw, syntax })
+                let bytes = raw.get(from..to).unwrap_or_default();
+                let syntax = if is_object(bytes, syntax) { Syntax::Json } else { syntax };
+                Item::Event(RawEvent { position, bytes, raw, syntax })
             }
             Found::Part { to, is_last, line } => {
                 self.given = self.given.max(to);
@@ -501,6 +571,16 @@ impl Cursor<'_> {
     }
 }
 
+/// True for a line of delimited text that is a JSON object: an envelope around such lines, a row of a Parquet file that comes
+/// back from quarantine, or a line that another program has split.
+fn is_row(line: &[u8]) -> bool {
+    line.starts_with(b"{\"") && line.ends_with(b"}")
+}
+
+fn is_object(line: &[u8], syntax: Syntax<'_>) -> bool {
+    matches!(syntax, Syntax::Delimited(..)) && is_row(line)
+}
+
 impl Lines {
     fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
         let mut passed = 0;
@@ -542,7 +622,10 @@ impl Lines {
                 }
                 continue;
             }
-            if let Some((delimited, names @ Names::Pending)) = &mut self.delimited {
+            let is_row = is_row(bytes);
+            if let Some((delimited, names @ Names::Pending)) = &mut self.delimited
+                && !is_row
+            {
                 let is_header;
                 (*names, is_header) = match delimited.columns_of(bytes) {
                     Ok((names, is_header)) => (Names::Known(names), is_header),
@@ -554,7 +637,9 @@ impl Lines {
                 }
             }
             cursor.given = whole;
-            if let Some((_, Names::Unreadable(error))) = &self.delimited {
+            if let Some((_, Names::Unreadable(error))) = &self.delimited
+                && !is_row
+            {
                 return Ok(Some(Found::Fault { error: FrameError::Header(error.clone()).into(), to: raw, line }));
             }
             return Ok(Some(Found::Event { from, to, raw, line }));
@@ -594,8 +679,13 @@ fn trimmed(bytes: &[u8]) -> (usize, usize) {
     (from, from + bytes.trim_ascii().len())
 }
 
-/// The member that holds the events of AWS's own logs.
-const RECORDS: &str = "Records";
+/// Members that hold the events of AWS's own logs, and of what `aws cloudtrail lookup-events` writes.
+const ARRAYS: [&str; 2] = ["Records", "Events"];
+
+/// The member with the events of a document, if it is the first one.
+fn array_of_events(input: &[u8]) -> Option<&'static str> {
+    ARRAYS.into_iter().find(|name| crate::json_stream::first_member_is_array(input, name))
+}
 
 /// The element that holds an event of a Windows event log.
 const EVENT: &str = "Event";
@@ -613,8 +703,8 @@ fn detect(cursor: &mut Cursor<'_>) -> Result<Framing, Halt> {
     Ok(match bytes.first() {
         Some(b'[') => Framing::JsonArray { at: Vec::new() },
         Some(b'{') => {
-            if crate::json_stream::first_member_is_array(bytes, RECORDS) {
-                Framing::JsonArray { at: vec![RECORDS.to_owned()] }
+            if let Some(name) = array_of_events(bytes) {
+                Framing::JsonArray { at: vec![name.to_owned()] }
             } else {
                 // A document that ends at the end of the first line is a line of JSON; one with lines of its own, or
                 // with another document on its line, is not.
@@ -1021,7 +1111,7 @@ mod tests {
         assert_eq!(items(&Framing::Auto, &gzip(input), limits), expected);
         let parquet = [&b"PAR1\x15\n\x04"[..], &[0xe0; 100]].concat();
         let item = &items(&Framing::Auto, &parquet, limits)[..];
-        assert!(item.len() == 1 && item[0].starts_with("0 fault a Parquet file"), "{item:?}");
+        assert!(item.len() == 1 && item[0].starts_with("0 fault the Parquet file cannot be read"), "{item:?}");
         // In as few pieces as memory allows.
         assert_eq!(items(&Framing::Auto, &parquet, small(40)).len(), 3);
     }

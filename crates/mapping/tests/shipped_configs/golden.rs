@@ -106,9 +106,15 @@ fn files_of(folder: &Path) -> BTreeSet<PathBuf> {
 
 #[test]
 fn lint_finds_nothing_in_them() {
-    for name in
-        ["windows-sysmon", "windows-sysmon-precise", "aws-network-firewall", "aws-cloudtrail", "sluice-findings"]
-    {
+    for name in [
+        "windows-sysmon",
+        "windows-sysmon-precise",
+        "aws-network-firewall",
+        "aws-cloudtrail",
+        "sluice-findings",
+        "aws-alb",
+        "aws-vpc-flow",
+    ] {
         let text = shipped_text(name).unwrap();
         let checked = mapping::check(&text, &shipped_text);
         let source = SourceText::new(name, &text);

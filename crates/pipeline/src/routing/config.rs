@@ -18,6 +18,8 @@ pub(crate) struct Config {
 pub(crate) struct SourceConfig {
     pub(crate) name: Spanned<String>,
     pub(crate) mapping_file: Option<Spanned<String>>,
+    /// The AWS library's preprocessor, which Sluice has a stand-in for where a mapping config has no `decode`.
+    pub(crate) preprocessor: Option<String>,
     /// The rule over stream records; none where it is not enabled.
     pub(crate) stream: Option<StreamConfig>,
     /// The rules over objects; none where they are not enabled.

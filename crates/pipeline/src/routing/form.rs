@@ -101,7 +101,11 @@ pub(crate) static SOURCE: ObjectForm = ObjectForm {
     keys: &[
         required("name", Form::Name, "Name of the source, as records and quarantine have it."),
         optional("mapping_file", Form::Name, "Mapping config: a file, or a shipped config. Default: `<name>.json`."),
-        optional("preprocessor_module", Form::Text, "Accepted for the AWS transformation library, and not needed."),
+        optional(
+            "preprocessor_module",
+            Form::Text,
+            "A preprocessor of the AWS transformation library, for a mapping config without `decode`.",
+        ),
         required("input_paths", Form::Object(&INPUT_PATHS), "Where its records come from."),
     ],
 };

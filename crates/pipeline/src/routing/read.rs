@@ -170,10 +170,10 @@ impl Reader {
         let inputs = self.fields(fields.get("input_paths")?, &INPUT_PATHS)?;
         let stream = optional(inputs.get("kinesis"), |node| self.stream(node));
         let objects = optional(inputs.get("s3"), |node| self.objects(node));
-        preprocessor?;
         Some(SourceConfig {
             name: name?,
             mapping_file: mapping_file?,
+            preprocessor: preprocessor?.map(|module| module.value),
             stream: stream?.flatten(),
             objects: objects?.flatten(),
         })

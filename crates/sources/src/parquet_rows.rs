@@ -1,0 +1,684 @@
+//! The rows of a Parquet file as events: flow logs are delivered so.
+//!
+//! A row becomes a JSON object whose members are the columns, so that one mapping reads the text form and the Parquet form
+//! of a log, and what goes into quarantine can be read by anyone. Rows come in batches, so that memory does not grow with
+//! the file; the file itself must be at hand as a whole, since its table of contents is at its end.
+//!
+//! | Parquet | JSON |
+//! |---|---|
+//! | integers, decimals | number, all digits |
+//! | FLOAT, DOUBLE, FLOAT16 | number; `"NaN"`, `"Infinity"` and `"-Infinity"` as text |
+//! | BOOLEAN | boolean |
+//! | STRING, ENUM, JSON | text |
+//! | BYTE_ARRAY and FIXED_LEN_BYTE_ARRAY without a meaning | text if it is UTF-8, else base64 |
+//! | UUID | text |
+//! | DATE, TIME, TIMESTAMP, INT96 | ISO 8601 text; with `Z` if it is adjusted to UTC |
+//! | LIST, repeated fields | array |
+//! | MAP | object; an array of `{"key", "value"}` where a key is there twice |
+//! | groups | object |
+//! | null | null |
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use bytes::Bytes;
+use jiff::{SignedDuration, Span, civil};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::{LogicalType, Type as PhysicalType};
+use parquet::file::reader::ChunkReader;
+use parquet::schema::types::SchemaDescriptor;
+use rustc_hash::FxHashSet;
+
+use crate::compression::{ExpansionLimits, InputError};
+use crate::document::write_json_string;
+use crate::framing::Halt;
+use crate::window::Window;
+
+/// Largest file that is held in memory; a larger one goes to a temporary file.
+const HELD_BYTES: usize = 64 << 20;
+
+/// Rows that are decoded at a time, at most, and about how many bytes of them.
+const BATCH_ROWS: usize = 1024;
+const BATCH_BYTES: i64 = 4 << 20;
+
+/// A Parquet file at hand, and how far it has been read.
+pub(crate) struct ParquetRows {
+    content: Content,
+    /// None at the end, and after a fault.
+    batches: Option<ParquetRecordBatchReader>,
+    columns: Vec<Member>,
+    batch: Option<RecordBatch>,
+    /// The next row of the batch.
+    row: usize,
+    /// The JSON of the last row.
+    text: String,
+    /// Bytes of all rows so far.
+    written: u64,
+    /// Bytes of a spooled file that are given out.
+    piece: Vec<u8>,
+}
+
+/// The bytes of a file.
+enum Content {
+    Memory(Bytes),
+    /// In a temporary file of this length.
+    Spooled(File, u64),
+}
+
+/// Why a file, or what is left of it, cannot be read.
+#[derive(Debug)]
+pub(crate) enum ParquetFault {
+    /// What is wrong with it.
+    Damaged(String),
+    /// Its rows take more than they may.
+    Expansion(InputError),
+}
+
+impl From<parquet::errors::ParquetError> for ParquetFault {
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl From<arrow_schema::ArrowError> for ParquetFault {
+    fn from(error: arrow_schema::ArrowError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl ParquetRows {
+    /// Takes all bytes of a window. That they are no Parquet file after all is said by [`ParquetRows::next_row`].
+    ///
+    /// # Errors
+    /// Only [`InputError::Source`]: the input, or the temporary file, failed.
+    pub(crate) fn open(window: &mut Window<'_>) -> Result<(Self, Option<ParquetFault>), InputError> {
+        Self::open_holding(window, HELD_BYTES)
+    }
+
+    fn open_holding(window: &mut Window<'_>, held: usize) -> Result<(Self, Option<ParquetFault>), InputError> {
+        let content = Content::of(window, held)?;
+        let mut rows = Self {
+            content,
+            batches: None,
+            columns: Vec::new(),
+            batch: None,
+            row: 0,
+            text: String::new(),
+            written: 0,
+            piece: Vec::new(),
+        };
+        // What is left of an input that ended early has no table of contents; the input's fault says more.
+        if window.has_fault() {
+            return Ok((rows, None));
+        }
+        let fault = guarded(|| rows.start()).err();
+        Ok((rows, fault))
+    }
+
+    fn start(&mut self) -> Result<(), ParquetFault> {
+        let (batches, columns) = match &self.content {
+            Content::Memory(bytes) => batches(bytes.clone())?,
+            Content::Spooled(file, _) => {
+                batches(file.try_clone().map_err(|error| ParquetFault::Damaged(error.to_string()))?)?
+            }
+        };
+        (self.batches, self.columns) = (Some(batches), columns);
+        Ok(())
+    }
+
+    /// Goes on to the next row, which [`ParquetRows::text`] has then. False at the end; after a fault comes the end.
+    pub(crate) fn next_row(&mut self, limits: ExpansionLimits) -> Result<bool, ParquetFault> {
+        guarded(|| self.advance(limits)).inspect_err(|_| (self.batches, self.batch) = (None, None))
+    }
+
+    /// The JSON of the row that [`ParquetRows::next_row`] went on to.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes of the file from `at` on, at most `most`; none at its end.
+    ///
+    /// # Errors
+    /// [`InputError::Source`]: the temporary file failed.
+    pub(crate) fn piece(&mut self, at: u64, most: usize) -> Result<&[u8], InputError> {
+        match &mut self.content {
+            Content::Memory(bytes) => {
+                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+                Ok(rest.get(..most).unwrap_or(rest))
+            }
+            Content::Spooled(file, _) => {
+                self.piece.clear();
+                file.seek(SeekFrom::Start(at)).map_err(InputError::Source)?;
+                file.take(most as u64).read_to_end(&mut self.piece).map_err(InputError::Source)?;
+                Ok(&self.piece)
+            }
+        }
+    }
+
+    fn advance(&mut self, limits: ExpansionLimits) -> Result<bool, ParquetFault> {
+        while self.batch.as_ref().is_none_or(|batch| self.row >= batch.num_rows()) {
+            let Some(next) = self.batches.as_mut().and_then(Iterator::next) else {
+                (self.batches, self.batch) = (None, None);
+                return Ok(false);
+            };
+            (self.batch, self.row) = (Some(next?), 0);
+        }
+        let Some(batch) = &self.batch else { return Ok(false) };
+        self.text.clear();
+        self.text.push('{');
+        for (position, ((name, form), column)) in self.columns.iter().zip(batch.columns()).enumerate() {
+            write_member(&mut self.text, position, name);
+            form.write(column.as_ref(), self.row, &mut self.text);
+        }
+        self.text.push('}');
+        self.row += 1;
+        self.written += self.text.len() as u64;
+        let (read, written) = (self.content.length(), self.written);
+        let too_dense = written > limits.ratio_from && written > limits.ratio.saturating_mul(read);
+        if written > limits.bytes || too_dense {
+            return Err(ParquetFault::Expansion(InputError::Bomb { read, written, limits }));
+        }
+        Ok(true)
+    }
+}
+
+impl Content {
+    /// All that a window still gives, in memory or, beyond `most` bytes, in a temporary file.
+    fn of(window: &mut Window<'_>, most: usize) -> Result<Self, InputError> {
+        let mut held = Vec::new();
+        let mut spooled: Option<(File, u64)> = None;
+        loop {
+            let bytes = window.bytes();
+            let count = bytes.len();
+            match &mut spooled {
+                Some((file, length)) => {
+                    file.write_all(bytes).map_err(InputError::Source)?;
+                    *length += count as u64;
+                }
+                None if held.len() + count > most => {
+                    let mut file = tempfile::tempfile().map_err(InputError::Source)?;
+                    file.write_all(&held).and_then(|()| file.write_all(bytes)).map_err(InputError::Source)?;
+                    spooled = Some((file, (held.len() + count) as u64));
+                    held = Vec::new();
+                }
+                None => held.extend_from_slice(bytes),
+            }
+            window.drop_front(count);
+            match window.grow() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(Halt::Source(error)) => return Err(error),
+                // No row can be had before all of the file is here.
+                Err(Halt::Found(_)) => window.start_turn(),
+            }
+        }
+        match spooled {
+            None => Ok(Self::Memory(held.into())),
+            Some((mut file, length)) => {
+                file.seek(SeekFrom::Start(0)).map_err(InputError::Source)?;
+                Ok(Self::Spooled(file, length))
+            }
+        }
+    }
+
+    fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Spooled(_, length) => *length,
+        }
+    }
+}
+
+/// The decoder has assertions; a file that meets one is as damaged as any.
+fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetFault>) -> Result<T, ParquetFault> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(ParquetFault::Damaged("the decoder broke off".to_owned())))
+}
+
+fn batches<T: ChunkReader + 'static>(content: T) -> Result<(ParquetRecordBatchReader, Vec<Member>), ParquetFault> {
+    // What Arrow writers note about their own types would only multiply the types to be read here.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(&content, options.clone())?;
+    let mut leaves = Leaves { schema: metadata.parquet_schema(), next: 0 };
+    let (fields, columns) = leaves.fields(metadata.schema().fields())?;
+    let options = options.with_schema(Arc::new(Schema::new(fields)));
+    let file = Arc::clone(metadata.metadata());
+    let rows: i64 = file.row_groups().iter().map(|group| group.num_rows()).sum();
+    let size: i64 = file.row_groups().iter().map(|group| group.total_byte_size()).fold(0, i64::saturating_add);
+    let row_size = (size / rows.max(1)).max(1);
+    let batch_rows = usize::try_from(BATCH_BYTES / row_size).unwrap_or(1).clamp(1, BATCH_ROWS);
+    let metadata = ArrowReaderMetadata::try_new(file, options)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata);
+    Ok((builder.with_batch_size(batch_rows).build()?, columns))
+}
+
+/// The leaf columns of a Parquet schema, in the order in which Arrow's fields name them.
+struct Leaves<'s> {
+    schema: &'s SchemaDescriptor,
+    next: usize,
+}
+
+impl Leaves<'_> {
+    /// Arrow's types as they are to be read, and how each is written.
+    fn fields(&mut self, fields: &Fields) -> Result<(Vec<FieldRef>, Vec<Member>), ParquetFault> {
+        let mut read = Vec::with_capacity(fields.len());
+        let mut forms = Vec::with_capacity(fields.len());
+        for field in fields {
+            let (data_type, form) = self.form(field)?;
+            read.push(Arc::new(Field::clone(field).with_data_type(data_type)));
+            forms.push((field.name().clone(), form));
+        }
+        Ok((read, forms))
+    }
+
+    fn form(&mut self, field: &Field) -> Result<(DataType, Form), ParquetFault> {
+        Ok(match field.data_type() {
+            DataType::Struct(fields) => {
+                let (read, forms) = self.fields(fields)?;
+                (DataType::Struct(read.into()), Form::Group(forms))
+            }
+            DataType::List(item) => {
+                let (data_type, form) = self.form(item)?;
+                (DataType::List(Arc::new(Field::clone(item).with_data_type(data_type))), Form::List(Box::new(form)))
+            }
+            DataType::Map(entries, sorted) => {
+                let (data_type, form) = self.form(entries)?;
+                let entries = Arc::new(Field::clone(entries).with_data_type(data_type));
+                (DataType::Map(entries, *sorted), Form::Map(Box::new(form)))
+            }
+            leaf => {
+                let column = self.schema.columns().get(self.next).ok_or_else(|| {
+                    ParquetFault::Damaged(format!("there is no leaf column for the field `{}`", field.name()))
+                })?;
+                self.next += 1;
+                // Nanoseconds, Arrow's choice, end in 2262; the year 9999 is common in what writes INT96.
+                let is_int96 = column.physical_type() == PhysicalType::INT96;
+                let read = if is_int96 { DataType::Timestamp(TimeUnit::Microsecond, None) } else { leaf.clone() };
+                let is_uuid = column.logical_type_ref() == Some(&LogicalType::Uuid);
+                let form = Form::of_leaf(&read, is_uuid).ok_or_else(|| {
+                    ParquetFault::Damaged(format!("the column `{}` has a type that is not read: {leaf}", column.path()))
+                })?;
+                (read, form)
+            }
+        })
+    }
+}
+
+/// A field and how its values are written.
+type Member = (String, Form);
+
+/// How the values of a column are written.
+#[derive(Clone, Debug)]
+enum Form {
+    Null,
+    Boolean,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    Float16,
+    Float32,
+    Float64,
+    /// Digits after the point.
+    Decimal128(i8),
+    Decimal256(i8),
+    Text,
+    Binary,
+    FixedBinary,
+    Uuid,
+    Date,
+    TimeMillis,
+    TimeMicros,
+    TimeNanos,
+    /// Whether it is adjusted to UTC.
+    TimestampMillis(bool),
+    TimestampMicros(bool),
+    TimestampNanos(bool),
+    List(Box<Form>),
+    /// Its form is that of a pair.
+    Map(Box<Form>),
+    Group(Vec<Member>),
+}
+
+impl Form {
+    fn of_leaf(data_type: &DataType, is_uuid: bool) -> Option<Self> {
+        Some(match data_type {
+            DataType::Null => Self::Null,
+            DataType::Boolean => Self::Boolean,
+            DataType::Int8 => Self::Int8,
+            DataType::Int16 => Self::Int16,
+            DataType::Int32 => Self::Int32,
+            DataType::Int64 => Self::Int64,
+            DataType::UInt8 => Self::UInt8,
+            DataType::UInt16 => Self::UInt16,
+            DataType::UInt32 => Self::UInt32,
+            DataType::UInt64 => Self::UInt64,
+            DataType::Float16 => Self::Float16,
+            DataType::Float32 => Self::Float32,
+            DataType::Float64 => Self::Float64,
+            DataType::Decimal128(_, scale) => Self::Decimal128(*scale),
+            DataType::Decimal256(_, scale) => Self::Decimal256(*scale),
+            DataType::Utf8 => Self::Text,
+            DataType::Binary => Self::Binary,
+            DataType::FixedSizeBinary(16) if is_uuid => Self::Uuid,
+            DataType::FixedSizeBinary(_) => Self::FixedBinary,
+            DataType::Date32 => Self::Date,
+            DataType::Time32(TimeUnit::Millisecond) => Self::TimeMillis,
+            DataType::Time64(TimeUnit::Microsecond) => Self::TimeMicros,
+            DataType::Time64(TimeUnit::Nanosecond) => Self::TimeNanos,
+            DataType::Timestamp(TimeUnit::Millisecond, zone) => Self::TimestampMillis(zone.is_some()),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => Self::TimestampMicros(zone.is_some()),
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => Self::TimestampNanos(zone.is_some()),
+            // INTERVAL among others: Arrow would drop the months of it.
+            _ => return None,
+        })
+    }
+
+    fn write(&self, array: &dyn Array, row: usize, out: &mut String) {
+        if array.is_null(row) {
+            out.push_str("null");
+            return;
+        }
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+            Self::Int8 => write_integer(value::<Int8Type>(array, row), out),
+            Self::Int16 => write_integer(value::<Int16Type>(array, row), out),
+            Self::Int32 => write_integer(value::<Int32Type>(array, row), out),
+            Self::Int64 => write_integer(value::<Int64Type>(array, row), out),
+            Self::UInt8 => write_integer(value::<UInt8Type>(array, row), out),
+            Self::UInt16 => write_integer(value::<UInt16Type>(array, row), out),
+            Self::UInt32 => write_integer(value::<UInt32Type>(array, row), out),
+            Self::UInt64 => write_integer(value::<UInt64Type>(array, row), out),
+            Self::Float16 => {
+                let number = value::<Float16Type>(array, row).to_f32();
+                write_float(number.into(), &format!("{number:?}"), out);
+            }
+            Self::Float32 => {
+                let number = value::<Float32Type>(array, row);
+                write_float(number.into(), &format!("{number:?}"), out);
+            }
+            Self::Float64 => {
+                let number = value::<Float64Type>(array, row);
+                write_float(number, &format!("{number:?}"), out);
+            }
+            Self::Decimal128(scale) => {
+                write_decimal(&value::<Decimal128Type>(array, row).to_string(), *scale, out);
+            }
+            Self::Decimal256(scale) => {
+                write_decimal(&value::<Decimal256Type>(array, row).to_string(), *scale, out);
+            }
+            Self::Text => write_json_string(array.as_string::<i32>().value(row), out),
+            Self::Binary => write_binary(array.as_binary::<i32>().value(row), out),
+            Self::FixedBinary => write_binary(array.as_fixed_size_binary().value(row), out),
+            Self::Uuid => write_uuid(array.as_fixed_size_binary().value(row), out),
+            Self::Date => write_date(value::<Date32Type>(array, row), out),
+            Self::TimeMillis => {
+                write_time(i64::from(value::<Time32MillisecondType>(array, row)) * 1_000_000, out);
+            }
+            Self::TimeMicros => write_time(value::<Time64MicrosecondType>(array, row).saturating_mul(1_000), out),
+            Self::TimeNanos => write_time(value::<Time64NanosecondType>(array, row), out),
+            Self::TimestampMillis(is_utc) => {
+                let value = value::<TimestampMillisecondType>(array, row);
+                write_timestamp(SignedDuration::from_millis(value), value, *is_utc, out);
+            }
+            Self::TimestampMicros(is_utc) => {
+                let value = value::<TimestampMicrosecondType>(array, row);
+                write_timestamp(SignedDuration::from_micros(value), value, *is_utc, out);
+            }
+            Self::TimestampNanos(is_utc) => {
+                let value = value::<TimestampNanosecondType>(array, row);
+                write_timestamp(SignedDuration::from_nanos(value), value, *is_utc, out);
+            }
+            Self::List(item) => {
+                let items = array.as_list::<i32>().value(row);
+                out.push('[');
+                for position in 0..items.len() {
+                    if position > 0 {
+                        out.push(',');
+                    }
+                    item.write(items.as_ref(), position, out);
+                }
+                out.push(']');
+            }
+            Self::Map(pair) => write_map(pair, array, row, out),
+            Self::Group(members) => {
+                out.push('{');
+                for (position, ((name, form), column)) in members.iter().zip(array.as_struct().columns()).enumerate() {
+                    write_member(out, position, name);
+                    form.write(column.as_ref(), row, out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+fn value<T: ArrowPrimitiveType>(array: &dyn Array, row: usize) -> T::Native {
+    array.as_primitive::<T>().value(row)
+}
+
+fn write_member(out: &mut String, position: usize, name: &str) {
+    if position > 0 {
+        out.push(',');
+    }
+    write_json_string(name, out);
+    out.push(':');
+}
+
+fn write_integer(number: impl itoa::Integer, out: &mut String) {
+    out.push_str(itoa::Buffer::new().format(number));
+}
+
+/// JSON has no numbers for what is none.
+fn write_float(number: f64, text: &str, out: &mut String) {
+    match number {
+        _ if number.is_finite() => out.push_str(text),
+        _ if number.is_nan() => out.push_str("\"NaN\""),
+        _ => out.push_str(if number > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" }),
+    }
+}
+
+/// `unscaled` with a point before its last `scale` digits.
+fn write_decimal(unscaled: &str, scale: i8, out: &mut String) {
+    let (sign, digits) = match unscaled.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", unscaled),
+    };
+    out.push_str(sign);
+    let Ok(scale) = usize::try_from(scale) else {
+        out.push_str(digits);
+        if digits != "0" {
+            out.extend(std::iter::repeat_n('0', usize::from(scale.unsigned_abs())));
+        }
+        return;
+    };
+    if scale == 0 {
+        out.push_str(digits);
+        return;
+    }
+    let padded = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - scale);
+    out.push_str(whole);
+    out.push('.');
+    out.push_str(fraction);
+}
+
+fn write_binary(bytes: &[u8], out: &mut String) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => write_json_string(text, out),
+        Err(_) => {
+            out.push('"');
+            out.push_str(&base64_simd::STANDARD.encode_to_string(bytes));
+            out.push('"');
+        }
+    }
+}
+
+fn write_uuid(bytes: &[u8], out: &mut String) {
+    out.push('"');
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            out.push('-');
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out.push('"');
+}
+
+fn write_date(days: i32, out: &mut String) {
+    match civil::date(1970, 1, 1).checked_add(Span::new().try_days(days).unwrap_or_default()) {
+        Ok(date) if i64::from(days).unsigned_abs() < 10_000_000 => {
+            let _ = write!(out, "\"{date}\"");
+        }
+        _ => write_integer(days, out),
+    }
+}
+
+/// Nanoseconds since midnight.
+fn write_time(nanoseconds: i64, out: &mut String) {
+    let nanosecond = i32::try_from(nanoseconds.rem_euclid(1_000_000_000)).unwrap_or_default();
+    let seconds = nanoseconds.div_euclid(1_000_000_000);
+    let part = |value: i64| i8::try_from(value).ok();
+    let time = part(seconds / 3600)
+        .zip(part(seconds / 60 % 60))
+        .zip(part(seconds % 60))
+        .and_then(|((hour, minute), second)| civil::Time::new(hour, minute, second, nanosecond).ok());
+    match time {
+        Some(time) => {
+            let _ = write!(out, "\"{time}\"");
+        }
+        None => write_integer(nanoseconds, out),
+    }
+}
+
+/// ISO 8601 with `Z`, or without offset where it is a local time; the bare number if no calendar has it.
+fn write_timestamp(since_1970: SignedDuration, value: i64, is_utc: bool, out: &mut String) {
+    match civil::date(1970, 1, 1).to_datetime(civil::Time::midnight()).checked_add(since_1970) {
+        Ok(instant) => {
+            let _ = write!(out, "\"{instant}{}\"", if is_utc { "Z" } else { "" });
+        }
+        Err(_) => write_integer(value, out),
+    }
+}
+
+fn write_map(pair: &Form, array: &dyn Array, row: usize, out: &mut String) {
+    let entries = array.as_map().value(row);
+    let (Form::Group(members), columns) = (pair, entries.columns()) else { return out.push_str("null") };
+    let [(_, key_form), rest @ ..] = members.as_slice() else { return out.push_str("null") };
+    let Some((keys, values)) = columns.split_first() else { return out.push_str("null") };
+    let mut names = Vec::with_capacity(entries.len());
+    for entry in 0..entries.len() {
+        let mut name = String::new();
+        key_form.write(keys.as_ref(), entry, &mut name);
+        names.push(name);
+    }
+    let mut seen = FxHashSet::default();
+    let is_object = names.iter().all(|name| seen.insert(name.as_str()));
+    out.push(if is_object { '{' } else { '[' });
+    for (entry, name) in names.iter().enumerate() {
+        if entry > 0 {
+            out.push(',');
+        }
+        let is_text = name.starts_with('"');
+        match (is_object, is_text) {
+            (true, true) => out.push_str(name),
+            (true, false) => write_json_string(name, out),
+            (false, _) => {
+                out.push_str("{\"key\":");
+                out.push_str(name);
+                out.push_str(",\"value\"");
+            }
+        }
+        out.push(':');
+        match (rest.first(), values.first()) {
+            (Some((_, form)), Some(column)) => form.write(column.as_ref(), entry, out),
+            _ => out.push_str("null"),
+        }
+        if !is_object {
+            out.push('}');
+        }
+    }
+    out.push(if is_object { '}' } else { ']' });
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Int32Array;
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    #[test]
+    fn decimals_keep_all_their_digits() {
+        let written = |unscaled: &str, scale| {
+            let mut out = String::new();
+            write_decimal(unscaled, scale, &mut out);
+            out
+        };
+        assert_eq!(written("12345", 2), "123.45");
+        assert_eq!(written("-5", 3), "-0.005");
+        assert_eq!(written("0", 2), "0.00");
+        assert_eq!(written("7", 0), "7");
+        assert_eq!(written("-7", -3), "-7000");
+        assert_eq!(written("0", -3), "0");
+    }
+
+    #[test]
+    fn times_out_of_range_stay_numbers() {
+        let written = |write: &dyn Fn(&mut String)| {
+            let mut out = String::new();
+            write(&mut out);
+            out
+        };
+        assert_eq!(written(&|out| write_date(19_458, out)), "\"2023-04-11\"");
+        assert_eq!(written(&|out| write_date(i32::MAX, out)), i32::MAX.to_string());
+        assert_eq!(written(&|out| write_time(86_399_000_000_001, out)), "\"23:59:59.000000001\"");
+        assert_eq!(written(&|out| write_time(86_400_000_000_000, out)), "86400000000000");
+        assert_eq!(written(&|out| write_time(-1, out)), "-1");
+        let stamp =
+            |value, is_utc| written(&|out| write_timestamp(SignedDuration::from_millis(value), value, is_utc, out));
+        assert_eq!(stamp(1_649_721_732_001, true), "\"2022-04-12T00:02:12.001Z\"");
+        assert_eq!(stamp(1_649_721_732_000, false), "\"2022-04-12T00:02:12\"");
+        assert_eq!(stamp(i64::MAX, true), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn a_file_too_large_for_memory_is_read_from_a_temporary_file() {
+        let values = Int32Array::from_iter_values(0..50_000);
+        let batch = RecordBatch::try_from_iter([("n", Arc::new(values) as arrow_array::ArrayRef)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let file = writer.into_inner().unwrap();
+        assert!(file.len() > 100_000);
+        let mut window = Window::of_stream(&file[..], ExpansionLimits::default());
+        assert!(matches!(window.grow(), Ok(true)));
+        let (mut rows, fault) = ParquetRows::open_holding(&mut window, 100_000).unwrap();
+        assert!(fault.is_none() && matches!(rows.content, Content::Spooled(..)));
+        assert_eq!(rows.piece(0, 4).unwrap(), b"PAR1");
+        for n in 0..50_000 {
+            assert!(rows.next_row(ExpansionLimits::default()).unwrap());
+            assert_eq!(rows.text(), format!("{{\"n\":{n}}}"));
+        }
+        assert!(!rows.next_row(ExpansionLimits::default()).unwrap());
+    }
+}
