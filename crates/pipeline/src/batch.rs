@@ -516,7 +516,7 @@ impl<'s> Batch<'s> {
     fn map<'a>(
         &mut self,
         source: &'s Source,
-        document: Document<'a>,
+        mut document: Document<'a>,
         buffer: &mut ReadBuffer,
         bump: &'a Bump,
         #[cfg_attr(not(test), expect(unused_variables, reason = "where tests have Sluice break off"))] bytes: &[u8],
@@ -528,7 +528,11 @@ impl<'s> Batch<'s> {
         let mut mapping_buffer = std::mem::take(&mut self.mapping_buffer);
         self.counts.repeated_fields += document.repeated_fields() as u64;
         let mapping: &'s Mapping = source.mapping();
+        let key_members = &self.key_members;
         let mapped = catch_unwind(AssertUnwindSafe(|| {
+            if !key_members.is_empty() {
+                document = document.with_member(OBJECT_KEY, key_members);
+            }
             let mapped = mapping.apply_in(&mut mapping_buffer, &document, bump);
             buffer.documents.recycle(document);
             mapped.map_err(|refusal| (refusal.code(), refusal.to_string()))

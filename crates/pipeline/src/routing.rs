@@ -25,6 +25,7 @@ use self::config::{ObjectConfig, StreamConfig};
 use self::diagnostic::Diagnostic;
 use self::pattern::{Anchor, Matcher, Pattern};
 use crate::source::{Source, SourceError};
+use crate::unpack::Route;
 
 /// The sources file that applies where none is given.
 pub const DEFAULT_SOURCES: &str = include_str!("../../../mapping-configs/sources.json");
@@ -221,23 +222,6 @@ pub struct StreamRoutes<'s> {
 }
 
 impl<'s> StreamRoutes<'s> {
-    /// The source of all records, if there is one rule and it asks nothing of them.
-    pub(crate) fn of_any_record(&self) -> Option<&'s Source> {
-        match self.rules.as_slice() {
-            [rule] if rule.field.is_none() && rule.when.is_none() => Some(&self.sources.sources[rule.source]),
-            _ => None,
-        }
-    }
-
-    /// The source of records that hold no JSON, and so name no source and fulfil no condition.
-    pub(crate) fn of_other_formats(&self) -> Option<&'s Source> {
-        let mut takers = self.rules.iter().filter(|rule| rule.when.is_none() && self.takes_unnamed(rule));
-        match (takers.next(), takers.next()) {
-            (Some(only), None) => Some(&self.sources.sources[only.source]),
-            _ => None,
-        }
-    }
-
     /// The source of a record: the one that its metadata field names, else that of the first rule whose conditions hold.
     ///
     /// A rule that only has a metadata field takes no record without that field, unless it is the only rule there is.
@@ -272,6 +256,24 @@ impl<'s> StreamRoutes<'s> {
     /// with one source there is nothing to choose.
     fn takes_unnamed(&self, rule: &StreamRule) -> bool {
         rule.field.is_none() || rule.stream.is_some() || rule.when.is_some() || self.sources.stream_rules.len() == 1
+    }
+}
+
+impl<'s> Route<'s> for StreamRoutes<'s> {
+    /// Where the first rule takes everything, unless a record may name another source.
+    fn whatever_it_holds(&self) -> Option<&'s Source> {
+        let first = self.rules.first().filter(|rule| rule.when.is_none())?;
+        self.rules.iter().all(|rule| rule.field.is_none()).then(|| &self.sources.sources[first.source])
+    }
+
+    /// Such a record names no source, and no condition on its fields holds.
+    fn of_other_formats(&self) -> Option<&'s Source> {
+        let rule = self.rules.iter().find(|rule| rule.when.is_none() && self.takes_unnamed(rule))?;
+        Some(&self.sources.sources[rule.source])
+    }
+
+    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String> {
+        StreamRoutes::of_event(self, document)
     }
 }
 

@@ -6,14 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow_schema::ArrowError;
 use lake::quarantine::{Origin, reason};
 use parquet::errors::ParquetError;
-use sources::Document;
 
 use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Sealing, Settings};
 use crate::deliver::{Stores, until_error};
 use crate::kinesis_event::json_fault;
 use crate::routing::{Sources, StreamRoutes};
-use crate::source::Source;
-use crate::unpack::{Route, Unpacked, Unpacking, kept_whole};
+use crate::unpack::{Unpacked, Unpacking, kept_whole};
 
 /// A record as the event source mapping delivers it.
 #[derive(Debug, Clone, Copy)]
@@ -239,20 +237,6 @@ impl<'a> Flow<'a> {
     }
 }
 
-impl<'a> Route<'a> for StreamRoutes<'a> {
-    fn whatever_it_holds(&self) -> Option<&'a Source> {
-        self.of_any_record()
-    }
-
-    fn of_other_formats(&self) -> Option<&'a Source> {
-        self.of_other_formats()
-    }
-
-    fn of_event(&self, document: &Document<'_>) -> Result<&'a Source, String> {
-        self.of_event(document)
-    }
-}
-
 impl StreamRecord<'_> {
     /// The origin of an event in it.
     fn origin(&self, sub_sequence: Option<u64>, index: u64) -> Origin {
@@ -276,30 +260,32 @@ impl StreamOutcome {
 /// An error and its causes in one line, fit for a log: of an error that may quote what a record holds, only the kind is
 /// said.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = without_content(error);
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&without_content(error));
-        cause = error.source();
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let quoting = without_content(error);
+        // What caused an error that may quote values may quote them too.
+        next = if quoting.is_some() { None } else { error.source() };
+        text.push_str(&quoting.unwrap_or_else(|| error.to_string()));
+        if next.is_some() {
+            text.push_str(": ");
+        }
     }
     text
 }
 
-/// The words of an error; the kind alone, where its words come from a library that quotes values.
-fn without_content(error: &(dyn std::error::Error + 'static)) -> String {
+/// The kind of an error whose words come from a library that quotes values.
+fn without_content(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     /// `CastError` of `CastError("…")`.
     fn kind(debug: &str) -> &str {
         debug.split(['(', ' ', '{']).next().unwrap_or_default()
     }
     if let Some(error) = error.downcast_ref::<ArrowError>() {
-        format!("Arrow's {}", kind(&format!("{error:?}")))
+        Some(format!("Arrow's {}", kind(&format!("{error:?}"))))
     } else if let Some(error) = error.downcast_ref::<ParquetError>() {
-        format!("Parquet's {}", kind(&format!("{error:?}")))
-    } else if let Some(error) = error.downcast_ref::<serde_json::Error>() {
-        json_fault(error)
+        Some(format!("Parquet's {}", kind(&format!("{error:?}"))))
     } else {
-        error.to_string()
+        error.downcast_ref().map(json_fault)
     }
 }
 

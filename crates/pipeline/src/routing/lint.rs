@@ -41,9 +41,9 @@ pub struct NamedMapping {
 /// where there is no such file.
 ///
 /// ```
-/// let sources = r#"{"sources": [{"name": "windows-sysmon", "input_paths": {"kinesis": {"enabld": true}}}]}"#;
-/// let checked = pipeline::check_sources(sources, &|_| None);
-/// assert_eq!(checked.diagnostics[0].help.as_deref().unwrap().split('?').next(), Some("did you mean `enabled`"));
+/// let file = r#"{"sources": [{"name": "windows-sysmon", "maping_file": "x", "input_paths": {}}]}"#;
+/// let checked = pipeline::check_sources(file, &|_| None);
+/// assert_eq!(checked.diagnostics[0].message, "unknown key `maping_file` in a source");
 /// ```
 pub fn check_sources(text: &str, load: &dyn Fn(&str) -> Option<String>) -> CheckedSources {
     let (config, diagnostics) = read(text);
