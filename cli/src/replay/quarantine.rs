@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines, seal_lines};
 use pipeline::{
-    Batch, BatchError, Counts, Destination, Parcel, Sealing, Settings, Source, Stores, Unpacked, is_whole, unpack_line,
+    Batch, BatchError, Bounds, Counts, Destination, Parcel, PartitionLimit, Sealing, Settings, Source, Stores,
+    Unpacked, is_whole, unpack_line,
 };
 use sources::{Decode, Framing, Item};
 
@@ -40,6 +41,9 @@ pub(crate) async fn replay(
     stores: &Stores,
     selection: &Selection<'_>,
 ) -> Result<Replayed, Failure> {
+    // Who replays wants the partitions that were too many for a batch.
+    let bounds = Bounds { partitions: PartitionLimit::NONE, ..settings.bounds };
+    let settings = &Settings { bounds, ..settings.clone() };
     let replayer = Replayer { source, settings, stores, decode: decode(source), dry_run: selection.dry_run };
     let prefix = QuarantineKey::prefix(Some(selection.source), selection.reason);
     let bar = output.progress(None, "quarantine");
@@ -116,7 +120,6 @@ impl Replayer<'_> {
         };
         let lines = all_lines(&object)?;
         let hash = blake3::hash(&object).to_hex();
-        let name = [key, hash.as_str()];
         let mut batch = Batch::new(self.settings);
         let mut stays = Vec::new();
         let mut unpacked = Vec::new();
@@ -125,10 +128,6 @@ impl Replayer<'_> {
                 replayed.counts.add(&counts);
                 unpacked.push(line);
             } else if line.part().is_none() && !is_whole(line) && self.is_one_event(line.raw()) {
-                // Lines that were too many partitions for one batch are written in several.
-                if batch.open_partitions() >= self.settings.bounds.partitions.get() {
-                    self.write(batch.seal("replay", &name), &mut stays, replayed).await?;
-                }
                 self.push(&mut batch, line, number);
             } else {
                 replayed.counts.add(&counts_of(line));
@@ -139,7 +138,7 @@ impl Replayer<'_> {
         if self.dry_run || (batch.counts().total_written() == 0 && unpacked.is_empty()) {
             return Ok(());
         }
-        self.write(batch.seal("replay", &name), &mut stays, replayed).await?;
+        stays.extend(self.write(batch.seal("replay", &[key, hash.as_str()]), replayed).await?);
         stays.sort_unstable();
         let mut whole = Batch::new(self.settings);
         for line in unpacked {
@@ -163,17 +162,9 @@ impl Replayer<'_> {
         self.deliver([rest], replayed).await
     }
 
-    /// Puts the lake objects of a batch, and notes the lines that stay in quarantine.
-    async fn write(
-        &self,
-        sealing: Sealing<'_>,
-        stays: &mut Vec<u32>,
-        replayed: &mut Replayed,
-    ) -> Result<(), ObjectFault> {
-        if self.dry_run {
-            return Ok(());
-        }
-        let mut error = None;
+    /// Puts the lake objects of a batch; gives the lines that stay in quarantine.
+    async fn write(&self, sealing: Sealing<'_>, replayed: &mut Replayed) -> Result<Vec<u32>, ObjectFault> {
+        let (mut stays, mut error) = (Vec::new(), None);
         let parcels = sealing.map_while(|parcel| parcel.map_err(|found| error = Some(found)).ok());
         let written = parcels.filter_map(|parcel| match parcel.destination {
             Destination::Lake => Some(parcel),
@@ -183,7 +174,7 @@ impl Replayer<'_> {
             }
         });
         self.deliver(written, replayed).await?;
-        error.map_or(Ok(()), |error| Err(error.into()))
+        error.map_or(Ok(stays), |error| Err(error.into()))
     }
 
     /// Maps the event of a line.

@@ -291,7 +291,7 @@ fn events_beyond_the_bounds_are_written_by_one_replay() {
     assert_eq!(ingested["written"], json!({ "application_lifecycle": 6 }));
     assert_eq!(ingested["quarantined"], json!({ "too_many_partitions": 14, "implausible_time": 1 }));
 
-    // As many partitions at once as before: the lines are written batch by batch, and nothing is left.
+    // The limit is not one of quarantine's replay: nothing is left, and each account has one object.
     let replay = [&["replay", "--quarantine", &lake], &in_lake[..]].concat();
     let tried = run(0, &[&replay[..], &["--dry-run"]].concat()).json();
     assert_eq!(tried["written"], json!({ "application_lifecycle": 14 }));

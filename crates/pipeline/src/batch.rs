@@ -336,12 +336,6 @@ impl<'s> Batch<'s> {
         held + self.refused_bytes >= self.settings.memory || self.refused_bytes >= MOST_REFUSED
     }
 
-    /// The partitions that the events since the last [`Batch::seal`] belong to. At [`Bounds::partitions`] the batch opens
-    /// no more.
-    pub fn open_partitions(&self) -> usize {
-        self.partitions
-    }
-
     /// Says when the events that come next have arrived, in milliseconds since 1970: their times may lie so many days ahead
     /// of that. Otherwise, and where that time is implausible itself, this is counted from the making of the batch.
     pub fn arrived(&mut self, time: i64) {

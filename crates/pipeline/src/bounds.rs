@@ -20,7 +20,7 @@ pub struct Bounds {
 
 impl Bounds {
     /// Whatever events say is taken.
-    pub const NONE: Self = Self { partitions: PartitionLimit(usize::MAX), days: PlausibleDays::ANY };
+    pub const NONE: Self = Self { partitions: PartitionLimit::NONE, days: PlausibleDays::ANY };
 }
 
 /// How many partitions (class, account and day) one batch opens at most. The default is 1,000.
@@ -32,6 +32,9 @@ impl Bounds {
 pub struct PartitionLimit(usize);
 
 impl PartitionLimit {
+    /// No limit.
+    pub const NONE: Self = Self(usize::MAX);
+
     /// A limit from 1 to 100,000.
     ///
     /// # Errors
@@ -137,8 +140,8 @@ pub(crate) fn implausible(time: i64, plausible: &Range<i64>) -> String {
 /// Why an event of one more partition is refused.
 pub(crate) fn too_many(limit: PartitionLimit) -> String {
     format!(
-        "its batch has events of {limit} partitions (class, account and day) already, which is the limit; replay writes it \
-         in a later batch; where so many are right, raise the limit (--partitions; SLUICE_PARTITIONS of a function)"
+        "its batch has events of {limit} partitions (class, account and day) already, which is the limit; replay writes it; \
+         where so many are right, raise the limit (--partitions; SLUICE_PARTITIONS of a function)"
     )
 }
 
