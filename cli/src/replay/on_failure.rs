@@ -226,7 +226,7 @@ impl Pipeline<'_> {
         let Some(first) = outcome.retry_from else { return Ok(()) };
         let sequence_number = records.get(first).map_or("?", |record| record.sequence_number);
         let errors = outcome.errors.join("; ");
-        Err(Failure::Other(anyhow!("{errors}. Not safe from record {sequence_number} on")))
+        Err(Failure::Other(anyhow!("{errors}. Records from {sequence_number} on are not in the lake")))
     }
 
     async fn replay_range(&self, range: &StreamRange, replayed: &mut Replayed) -> Result<(), Failure> {

@@ -78,7 +78,7 @@ pub async fn transform_records(
             first = records[held.start].sequence_number,
             records = held.len(),
             error,
-            "looking for the cause"
+            "internal error; the records are tried in halves to find the one that causes it"
         );
         match held.len() {
             // Not even its raw bytes can be kept.
@@ -109,7 +109,7 @@ struct Flow<'a> {
     outcome: StreamOutcome,
 }
 
-/// Sluice broke off. What of these records has been put by then will be put again, in objects of other batches.
+/// An internal error. What of these records has been put by then will be put again, in objects of other batches.
 struct Fault {
     records: Range<usize>,
     error: String,
@@ -178,7 +178,7 @@ impl<'a> Flow<'a> {
         Ok(())
     }
 
-    /// Does work on records, and says that it broke off if it fails or panics.
+    /// Does work on records; a failure or panic is a fault of these records.
     fn unbroken<T>(&self, records: Range<usize>, work: impl FnOnce() -> Result<T, BatchError>) -> Result<T, Fault> {
         let error = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(done)) => return Ok(done),
@@ -433,7 +433,7 @@ mod tests {
         }
     }
 
-    /// Tables are kept for their memory. What a batch that broke off had put into them must not be in the next one.
+    /// Tables are kept for their memory. What a batch with an internal error had put into them must not be in the next one.
     #[test]
     fn nothing_of_one_batch_is_in_the_next() {
         let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();

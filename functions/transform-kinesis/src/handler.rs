@@ -52,7 +52,7 @@ fn report(outcome: &StreamOutcome, records: &[StreamRecord<'_>], metrics: &mut M
         metrics.add("IteratorAge", Unit::Milliseconds, age(last.arrival));
     }
     for error in errors {
-        tracing::error!(error, "not all records are safe");
+        tracing::error!(error, "records are retried");
     }
     tracing::info!(
         shard = records.first().map(|record| record.shard),

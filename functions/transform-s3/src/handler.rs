@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use function::{Handler, HandlerError, Invocation, Metrics, Transformer, Unit};
-use lake::quarantine::Origin;
+use lake::quarantine::{Origin, reason};
 use lake::store::{S3Buckets, StoreError};
 use pipeline::{
     Naming, ObjectError, ObjectOutcome, ObjectRoute, Settings, error_chain, refuse_object, transform_object,
@@ -52,7 +52,7 @@ enum Failure {
     Read(#[source] StoreError),
     #[error(transparent)]
     Object(#[from] ObjectError),
-    #[error("a fault of Sluice broke off the object; its place is in the log")]
+    #[error("internal error on this object; the log has its place")]
     Panicked,
     #[error("no time is left to begin with it")]
     NoTime,
@@ -130,13 +130,15 @@ impl TransformS3 {
         let settings = self.transformer.settings(invocation);
         if route.taken().is_none() {
             let message = "no source of the configuration claims the object; it was not read";
-            return self.refuse(&object, &settings, "no_source", message).await;
+            return self.refuse(&object, &settings, reason::NO_SOURCE, message).await;
         }
         let read = self.buckets.bucket(&object.bucket).read_version(&object.key, object.version.as_deref()).await;
         let chunks = match read {
             Ok(chunks) => chunks,
             Err(error) if error.is_not_found() => {
-                return self.refuse(&object, &settings, "gone", "the object was deleted before it was read").await;
+                return self
+                    .refuse(&object, &settings, reason::GONE, "the object was deleted before it was read")
+                    .await;
             }
             Err(error) => return Err(Failure::Read(error)),
         };

@@ -263,7 +263,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(96))]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_stream_is_the_lake_and_quarantine_together(delivered in vec(delivered(), 1..4)) {
