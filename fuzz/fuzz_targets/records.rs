@@ -68,6 +68,7 @@ fuzz_target!(|input: &[u8]| {
             event_bytes: 64,
             expansion: ExpansionLimits { bytes: 100_000, ratio: 200, ratio_from: 10_000 },
         },
+        ..Decode::default()
     };
     let whole = described(decode.records_of_slice(input));
     let pieces = Pieces(input, usize::from(*piece) + 1);

@@ -202,7 +202,7 @@ fn a_config_has_the_last_word() {
     let wss = line(&[("type", "wss")]);
     assert!(mapped(&own(json!({})), wss.as_bytes())[0].is_ok());
     assert!(mapped(&own(json!({})), line(&[]).as_bytes())[0].is_err(), "no event `https` to fall back on");
-    let kept = mapped(&own(json!({ "absent": [""] })), &line(&[("type", "wss"), ("user_agent", "\"-\"")]).as_bytes());
+    let kept = mapped(&own(json!({ "absent": [""] })), line(&[("type", "wss"), ("user_agent", "\"-\"")]).as_bytes());
     assert_eq!(kept[0].as_ref().unwrap()["http_request"]["user_agent"], "-");
     let decoded = own(json!({ "decode": { "format": "ndjson" } }));
     assert!(mapped(&decoded, wss.as_bytes())[0].is_err());
