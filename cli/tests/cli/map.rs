@@ -52,11 +52,8 @@ fn required_attributes_that_are_missing_are_named() {
     let log =
         folder.write("log.ndjson", "{\"id\":1,\"time\":1700000000,\"name\":\"a.example\",\"client\":\"192.0.2.1\"}\n");
     let shown = run(0, &["map", "--mapping", &config, &log]).stdout;
-    assert!(shown.contains("refused, invalid: required attribute `metadata.product"), "{shown}");
-    assert!(
-        shown.ends_with(" (1 event)\n") && shown.contains("required attributes missing: metadata.product"),
-        "{shown}"
-    );
+    assert!(shown.contains("refused, invalid: required attribute `metadata"), "{shown}");
+    assert!(shown.ends_with(" (1 event)\n") && shown.contains("required attributes missing: metadata"), "{shown}");
 }
 
 #[test]
