@@ -9,7 +9,7 @@ use crate::binary::{self, BinaryFormat, FirstLine, without_space};
 use crate::compression::{ExpansionLimits, InputError};
 use crate::delimited::{Columns, Delimited, DelimitedError};
 use crate::json_stream::{JsonStream, Shape};
-use crate::parquet_rows::{ParquetFault, ParquetRows};
+use crate::parquet_rows::ParquetRows;
 use crate::window::{TURN, Window};
 use crate::xml_stream::XmlStream;
 
@@ -215,13 +215,6 @@ pub struct Records<'a> {
     cursor: Cursor<'a>,
 }
 
-/// A Parquet file, whose items are not in the window.
-struct Parquet {
-    rows: ParquetRows,
-    /// What is wrong with the file, and how many of its bytes have been given out for that.
-    fault: Option<(ParquetFault, u64)>,
-}
-
 /// What all framers share.
 pub(crate) struct Cursor<'a> {
     pub(crate) window: Window<'a>,
@@ -255,6 +248,19 @@ pub(crate) enum Found {
         to: usize,
         line: Option<u64>,
     },
+    /// The last row of [`ParquetRows`].
+    Row,
+    /// These bytes of that row, which is longer than an event may be.
+    RowPart {
+        from: usize,
+        to: usize,
+        is_last: bool,
+    },
+    /// The last piece of the file of [`ParquetRows`], which cannot be read.
+    Piece {
+        error: Box<FrameError>,
+        offset: u64,
+    },
     Skipped,
 }
 
@@ -276,7 +282,8 @@ enum Framer {
     Whole,
     /// The whole input goes out as it is.
     NotText(BinaryFormat),
-    Parquet(Box<Parquet>),
+    /// The rows of a Parquet file.
+    Parquet(Box<ParquetRows>),
     Done,
 }
 
@@ -313,6 +320,12 @@ impl<'a> Records<'a> {
         Self::new(framing, Window::of_stream(input, limits.expansion), limits)
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_parquet(rows: ParquetRows, input: impl std::io::Read + Send + 'a, limits: Limits) -> Self {
+        let framer = Framer::Parquet(Box::new(rows));
+        Self { framer, ..Self::of_stream(&Framing::Auto, input, limits) }
+    }
+
     fn new(framing: &'a Framing, window: Window<'a>, limits: Limits) -> Self {
         let cursor = Cursor { window, limits, items: 0, given: 0, open: None };
         Self { framing, framer: Framer::Undecided, cursor }
@@ -327,7 +340,7 @@ impl<'a> Records<'a> {
     /// wrong with the data is an [`Item`].
     pub fn next_item(&mut self) -> Result<Option<Item<'_>>, InputError> {
         let found = self.find()?;
-        self.give(found)
+        Ok(self.give(found))
     }
 
     /// The next item but [`Item::Skipped`], for callers with all the time of the world.
@@ -338,7 +351,7 @@ impl<'a> Records<'a> {
         loop {
             match self.find()? {
                 Some(Found::Skipped) => {}
-                found => return self.give(found),
+                found => return Ok(self.give(found)),
             }
         }
     }
@@ -356,14 +369,14 @@ impl<'a> Records<'a> {
     }
 
     /// Turns what a framer found into an item.
-    fn give(&mut self, found: Option<Found>) -> Result<Option<Item<'_>>, InputError> {
-        if let Framer::Parquet(_) = self.framer {
-            return self.next_row();
-        }
+    fn give(&mut self, found: Option<Found>) -> Option<Item<'_>> {
         let Some(found) = found else {
             self.framer = Framer::Done;
-            return Ok(self.cursor.last_fault());
+            return self.cursor.last_fault();
         };
+        if let Framer::Parquet(rows) = &self.framer {
+            return Some(self.cursor.give_of_file(rows, found));
+        }
         let syntax = match &self.framer {
             Framer::Lines(Lines { delimited: Some((delimited, Names::Known(names))), .. }) => {
                 Syntax::Delimited(delimited, names)
@@ -371,47 +384,7 @@ impl<'a> Records<'a> {
             Framer::Xml(_) => Syntax::Xml,
             _ => Syntax::Json,
         };
-        Ok(Some(self.cursor.give(found, syntax)))
-    }
-
-    /// The next row of a Parquet file. Its number is its index; it has no place of its own in the bytes.
-    fn next_row(&mut self) -> Result<Option<Item<'_>>, InputError> {
-        let Framer::Parquet(parquet) = &mut self.framer else { return Ok(None) };
-        let Parquet { rows, fault } = &mut **parquet;
-        let limits = self.cursor.limits;
-        let index = self.cursor.items;
-        let position = Position { index, ..Position::default() };
-        if fault.is_none() {
-            match rows.next_row(limits.expansion) {
-                Ok(true) => {
-                    self.cursor.items += 1;
-                    let bytes = rows.text().as_bytes();
-                    return Ok(Some(match bytes.len() > limits.event_bytes {
-                        true => Item::Oversized { position, part: 1, length: Some(bytes.len() as u64), bytes },
-                        false => Item::Event(RawEvent { position, bytes, raw: bytes, syntax: Syntax::Json }),
-                    }));
-                }
-                Ok(false) => {
-                    // The input around the file ended early: what is at hand of it is no file.
-                    let Some(error) = self.cursor.window.take_fault() else { return Ok(None) };
-                    *fault = Some((ParquetFault::Expansion(error), 0));
-                }
-                Err(found) => *fault = Some((found, 0)),
-            }
-        }
-        let Some((fault, given)) = fault else { return Ok(None) };
-        let offset = *given;
-        let bytes = rows.piece(offset, limits.event_bytes.max(1))?;
-        *given += bytes.len() as u64;
-        if bytes.is_empty() && offset > 0 {
-            return Ok(None);
-        }
-        self.cursor.items += 1;
-        let error = match fault {
-            ParquetFault::Damaged(reason) => FrameError::Parquet { reason: reason.clone() },
-            ParquetFault::Expansion(error) => FrameError::Parquet { reason: error.to_string() },
-        };
-        Ok(Some(Item::Fault { position: Position { offset, ..position }, error, bytes }))
+        Some(self.cursor.give(found, syntax))
     }
 }
 
@@ -438,17 +411,15 @@ impl Framer {
             Self::Xml(xml) => xml.next(cursor),
             Self::Whole => cursor.whole(),
             Self::NotText(format) => cursor.not_text(*format),
-            Self::Undecided | Self::Parquet(_) | Self::Done => Ok(None),
+            Self::Parquet(rows) => rows.next(cursor),
+            Self::Undecided | Self::Done => Ok(None),
         }
     }
 
     /// Chooses by the start of the input, which a byte order mark is then no longer part of.
     fn for_start(cursor: &mut Cursor<'_>, framing: &Framing) -> Result<Self, Halt> {
         match cursor.binary_format()? {
-            Some(BinaryFormat::Parquet) => {
-                let (rows, fault) = ParquetRows::open(&mut cursor.window).map_err(Halt::Source)?;
-                return Ok(Self::Parquet(Box::new(Parquet { rows, fault: fault.map(|fault| (fault, 0)) })));
-            }
+            Some(BinaryFormat::Parquet) => return Ok(Self::Parquet(Box::default())),
             Some(format) => return Ok(Self::NotText(format)),
             None => {}
         }
@@ -516,7 +487,31 @@ impl Cursor<'_> {
                 let bytes = self.window.bytes().get(..to).unwrap_or_default();
                 Item::Fault { position: position(line), error: *error, bytes }
             }
-            Found::Skipped => Item::Skipped,
+            Found::Skipped | Found::Row | Found::RowPart { .. } | Found::Piece { .. } => Item::Skipped,
+        }
+    }
+
+    /// Turns what was found in a Parquet file into an item. A row has no place of its own in the bytes.
+    fn give_of_file<'r>(&'r mut self, rows: &'r ParquetRows, found: Found) -> Item<'r> {
+        let position = Position { index: self.items, ..Position::default() };
+        match found {
+            Found::Row => {
+                self.items += 1;
+                let bytes = rows.text().as_bytes();
+                Item::Event(RawEvent { position, bytes, raw: bytes, syntax: Syntax::Json })
+            }
+            Found::RowPart { from, to, is_last } => {
+                let part = self.open.map_or(0, |(before, _)| before) + 1;
+                self.open = (!is_last).then_some((part, 0));
+                self.items += u64::from(is_last);
+                let bytes = rows.text().as_bytes().get(from..to).unwrap_or_default();
+                Item::Oversized { position, part, length: is_last.then_some(to as u64), bytes }
+            }
+            Found::Piece { error, offset } => {
+                self.items += 1;
+                Item::Fault { position: Position { offset, ..position }, error: *error, bytes: rows.piece() }
+            }
+            other => self.give(other, Syntax::Json),
         }
     }
 

@@ -45,7 +45,7 @@ use rustc_hash::FxHashSet;
 
 use crate::compression::{ExpansionLimits, InputError};
 use crate::document::write_json_string;
-use crate::framing::Halt;
+use crate::framing::{Cursor, Found, FrameError, Halt};
 use crate::window::Window;
 
 /// Largest file that is held in memory; a larger one goes to a temporary file.
@@ -55,215 +55,298 @@ const HELD_BYTES: usize = 64 << 20;
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: i64 = 4 << 20;
 
-/// A Parquet file at hand, and how far it has been read.
+/// The rows of a Parquet file: it is gathered from the window, then read row by row; if it cannot be read, its bytes are
+/// given out.
 pub(crate) struct ParquetRows {
-    content: Content,
-    /// None at the end, and after a fault.
-    batches: Option<ParquetRecordBatchReader>,
+    state: State,
+    /// Largest file that is held in memory.
+    held: usize,
+    /// The JSON of the last row.
+    text: String,
+    /// The bytes of `text` that were given out as parts of a row that is too long; all, if it is not.
+    given: usize,
+    /// Bytes of all rows so far.
+    written: u64,
+    /// The last piece of a file that cannot be read.
+    piece: Vec<u8>,
+}
+
+enum State {
+    Gathering(Gathered),
+    Reading(Content, Box<Reading>),
+    /// Why it cannot be read, and how many of its bytes were given out.
+    Faulty(Content, Fault, u64),
+    Done,
+}
+
+struct Reading {
+    batches: ParquetRecordBatchReader,
     columns: Vec<Member>,
     batch: Option<RecordBatch>,
     /// The next row of the batch.
     row: usize,
-    /// The JSON of the last row.
-    text: String,
-    /// Bytes of all rows so far.
-    written: u64,
-    /// Bytes of a spooled file that are given out.
-    piece: Vec<u8>,
+}
+
+/// What was gathered of a file so far.
+#[derive(Default)]
+struct Gathered {
+    held: Vec<u8>,
+    spooled: Option<(File, u64)>,
 }
 
 /// The bytes of a file.
 enum Content {
     Memory(Bytes),
-    /// In a temporary file of this length.
+    /// With its length.
     Spooled(File, u64),
 }
 
 /// Why a file, or what is left of it, cannot be read.
 #[derive(Debug)]
-pub(crate) enum ParquetFault {
-    /// What is wrong with it.
-    Damaged(String),
-    /// Its rows take more than they may.
-    Expansion(InputError),
+enum Fault {
+    /// The file is damaged, or has something that is not read.
+    File(String),
+    /// The input ended early, or its rows take more than they may.
+    Input(InputError),
 }
 
-impl From<parquet::errors::ParquetError> for ParquetFault {
+impl From<parquet::errors::ParquetError> for Fault {
     fn from(error: parquet::errors::ParquetError) -> Self {
-        Self::Damaged(error.to_string())
+        Self::File(error.to_string())
     }
 }
 
-impl From<arrow_schema::ArrowError> for ParquetFault {
+impl From<arrow_schema::ArrowError> for Fault {
     fn from(error: arrow_schema::ArrowError) -> Self {
-        Self::Damaged(error.to_string())
+        Self::File(error.to_string())
+    }
+}
+
+impl Default for ParquetRows {
+    fn default() -> Self {
+        Self {
+            state: State::Gathering(Gathered::default()),
+            held: HELD_BYTES,
+            text: String::new(),
+            given: 0,
+            written: 0,
+            piece: Vec::new(),
+        }
     }
 }
 
 impl ParquetRows {
-    /// Takes all bytes of a window. That they are no Parquet file after all is said by [`ParquetRows::next_row`].
-    ///
-    /// # Errors
-    /// Only [`InputError::Source`]: the input, or the temporary file, failed.
-    pub(crate) fn open(window: &mut Window<'_>) -> Result<(Self, Option<ParquetFault>), InputError> {
-        Self::open_holding(window, HELD_BYTES)
-    }
-
-    fn open_holding(window: &mut Window<'_>, held: usize) -> Result<(Self, Option<ParquetFault>), InputError> {
-        let content = Content::of(window, held)?;
-        let mut rows = Self {
-            content,
-            batches: None,
-            columns: Vec::new(),
-            batch: None,
-            row: 0,
-            text: String::new(),
-            written: 0,
-            piece: Vec::new(),
-        };
-        // What is left of an input that ended early has no table of contents; the input's fault says more.
-        if window.has_fault() {
-            return Ok((rows, None));
+    /// The next row, part of a row, or piece of a file that cannot be read.
+    pub(crate) fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<Found>, Halt> {
+        if let State::Gathering(gathered) = &mut self.state {
+            gathered.take_all(&mut cursor.window, self.held)?;
+            let content = std::mem::take(gathered).content().map_err(Halt::Source)?;
+            self.state = match cursor.window.take_fault() {
+                // The table of contents is at the end, which is not there.
+                Some(fault) => State::Faulty(content, Fault::Input(fault), 0),
+                None => State::of(content),
+            };
         }
-        let fault = guarded(|| rows.start()).err();
-        Ok((rows, fault))
-    }
-
-    fn start(&mut self) -> Result<(), ParquetFault> {
-        let (batches, columns) = match &self.content {
-            Content::Memory(bytes) => batches(bytes.clone())?,
-            Content::Spooled(file, _) => {
-                batches(file.try_clone().map_err(|error| ParquetFault::Damaged(error.to_string()))?)?
-            }
+        let most = cursor.most();
+        if self.given < self.text.len() {
+            return Ok(Some(self.part(most)));
+        }
+        if let State::Reading(content, reading) = &mut self.state {
+            let text = &mut self.text;
+            text.clear();
+            self.given = 0;
+            let row = guarded(|| reading.next_row(text));
+            self.written += self.text.len() as u64;
+            let fault = match row.and_then(|is_there| {
+                within(cursor.limits.expansion, content.length(), self.written)?;
+                Ok(is_there)
+            }) {
+                Ok(true) if self.text.len() > most => return Ok(Some(self.part(most))),
+                Ok(true) => {
+                    self.given = self.text.len();
+                    return Ok(Some(Found::Row));
+                }
+                Ok(false) => None,
+                Err(fault) => Some(fault),
+            };
+            self.text.clear();
+            self.state = match (fault, std::mem::replace(&mut self.state, State::Done)) {
+                (Some(fault), State::Reading(content, _)) => State::Faulty(content, fault, 0),
+                _ => State::Done,
+            };
+        }
+        let State::Faulty(content, fault, given) = &mut self.state else { return Ok(None) };
+        let offset = *given;
+        content.read(offset, most, &mut self.piece).map_err(|error| Halt::Source(InputError::Source(error)))?;
+        // An empty input has no Parquet file, so that the first piece is never empty.
+        if self.piece.is_empty() {
+            self.state = State::Done;
+            return Ok(None);
+        }
+        *given += self.piece.len() as u64;
+        let reason = fault.to_string();
+        let error = match std::mem::replace(fault, Fault::File(reason.clone())) {
+            Fault::File(_) => FrameError::Parquet { reason },
+            Fault::Input(error) => FrameError::Input(error),
         };
-        (self.batches, self.columns) = (Some(batches), columns);
-        Ok(())
+        Ok(Some(Found::Piece { error: error.into(), offset }))
     }
 
-    /// Goes on to the next row, which [`ParquetRows::text`] has then. False at the end; after a fault comes the end.
-    pub(crate) fn next_row(&mut self, limits: ExpansionLimits) -> Result<bool, ParquetFault> {
-        guarded(|| self.advance(limits)).inspect_err(|_| (self.batches, self.batch) = (None, None))
+    /// The next part of a row that is longer than `most`.
+    fn part(&mut self, most: usize) -> Found {
+        let from = self.given;
+        let to = self.text.len().min(from + most);
+        self.given = to;
+        Found::RowPart { from, to, is_last: to == self.text.len() }
     }
 
-    /// The JSON of the row that [`ParquetRows::next_row`] went on to.
+    /// The last row.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The bytes of the file from `at` on, at most `most`; none at its end.
-    ///
-    /// # Errors
-    /// [`InputError::Source`]: the temporary file failed.
-    pub(crate) fn piece(&mut self, at: u64, most: usize) -> Result<&[u8], InputError> {
-        match &mut self.content {
-            Content::Memory(bytes) => {
-                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-                Ok(rest.get(..most).unwrap_or(rest))
-            }
-            Content::Spooled(file, _) => {
-                self.piece.clear();
-                file.seek(SeekFrom::Start(at)).map_err(InputError::Source)?;
-                file.take(most as u64).read_to_end(&mut self.piece).map_err(InputError::Source)?;
-                Ok(&self.piece)
-            }
+    /// The last piece of the file.
+    pub(crate) fn piece(&self) -> &[u8] {
+        &self.piece
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(reason) => formatter.write_str(reason),
+            Self::Input(error) => error.fmt(formatter),
         }
     }
+}
 
-    fn advance(&mut self, limits: ExpansionLimits) -> Result<bool, ParquetFault> {
+/// Refuses rows that take more than a compressed input may.
+fn within(limits: ExpansionLimits, read: u64, written: u64) -> Result<(), Fault> {
+    let too_dense = written > limits.ratio_from && written > limits.ratio.saturating_mul(read);
+    if written > limits.bytes || too_dense {
+        return Err(Fault::Input(InputError::Bomb { read, written, limits }));
+    }
+    Ok(())
+}
+
+impl State {
+    fn of(content: Content) -> Self {
+        let opened = guarded(|| match &content {
+            Content::Memory(bytes) => Reading::of(bytes.clone()),
+            Content::Spooled(file, _) => Reading::of(file.try_clone().map_err(|error| Fault::File(error.to_string()))?),
+        });
+        match opened {
+            Ok(reading) => Self::Reading(content, Box::new(reading)),
+            Err(fault) => Self::Faulty(content, fault, 0),
+        }
+    }
+}
+
+impl Reading {
+    /// Writes the next row as JSON; false at the end.
+    fn next_row(&mut self, text: &mut String) -> Result<bool, Fault> {
         while self.batch.as_ref().is_none_or(|batch| self.row >= batch.num_rows()) {
-            let Some(next) = self.batches.as_mut().and_then(Iterator::next) else {
-                (self.batches, self.batch) = (None, None);
-                return Ok(false);
-            };
+            let Some(next) = self.batches.next() else { return Ok(false) };
             (self.batch, self.row) = (Some(next?), 0);
         }
         let Some(batch) = &self.batch else { return Ok(false) };
-        self.text.clear();
-        self.text.push('{');
+        text.push('{');
         for (position, ((name, form), column)) in self.columns.iter().zip(batch.columns()).enumerate() {
-            write_member(&mut self.text, position, name);
-            form.write(column.as_ref(), self.row, &mut self.text);
+            write_member(text, position, name);
+            form.write(column.as_ref(), self.row, text);
         }
-        self.text.push('}');
+        text.push('}');
         self.row += 1;
-        self.written += self.text.len() as u64;
-        let (read, written) = (self.content.length(), self.written);
-        let too_dense = written > limits.ratio_from && written > limits.ratio.saturating_mul(read);
-        if written > limits.bytes || too_dense {
-            return Err(ParquetFault::Expansion(InputError::Bomb { read, written, limits }));
-        }
         Ok(true)
     }
 }
 
-impl Content {
-    /// All that a window still gives, in memory or, beyond `most` bytes, in a temporary file.
-    fn of(window: &mut Window<'_>, most: usize) -> Result<Self, InputError> {
-        let mut held = Vec::new();
-        let mut spooled: Option<(File, u64)> = None;
+impl Gathered {
+    /// Takes all bytes that a window still gives; beyond `most` they go to a temporary file.
+    fn take_all(&mut self, window: &mut Window<'_>, most: usize) -> Result<(), Halt> {
         loop {
-            let bytes = window.bytes();
-            let count = bytes.len();
-            match &mut spooled {
-                Some((file, length)) => {
-                    file.write_all(bytes).map_err(InputError::Source)?;
-                    *length += count as u64;
-                }
-                None if held.len() + count > most => {
-                    let mut file = tempfile::tempfile().map_err(InputError::Source)?;
-                    file.write_all(&held).and_then(|()| file.write_all(bytes)).map_err(InputError::Source)?;
-                    spooled = Some((file, (held.len() + count) as u64));
-                    held = Vec::new();
-                }
-                None => held.extend_from_slice(bytes),
-            }
+            let count = window.bytes().len();
+            self.take(window.bytes(), most).map_err(|error| Halt::Source(InputError::Source(error)))?;
             window.drop_front(count);
-            match window.grow() {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(Halt::Source(error)) => return Err(error),
-                // No row can be had before all of the file is here.
-                Err(Halt::Found(_)) => window.start_turn(),
-            }
-        }
-        match spooled {
-            None => Ok(Self::Memory(held.into())),
-            Some((mut file, length)) => {
-                file.seek(SeekFrom::Start(0)).map_err(InputError::Source)?;
-                Ok(Self::Spooled(file, length))
+            if !window.grow()? {
+                return Ok(());
             }
         }
     }
 
+    fn take(&mut self, bytes: &[u8], most: usize) -> std::io::Result<()> {
+        if self.spooled.is_none() && self.held.len() + bytes.len() > most {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(&self.held)?;
+            self.spooled = Some((file, self.held.len() as u64));
+            self.held = Vec::new();
+        }
+        match &mut self.spooled {
+            Some((file, length)) => {
+                file.write_all(bytes)?;
+                *length += bytes.len() as u64;
+            }
+            None => self.held.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn content(self) -> Result<Content, InputError> {
+        Ok(match self.spooled {
+            Some((file, length)) => Content::Spooled(file, length),
+            None => Content::Memory(self.held.into()),
+        })
+    }
+}
+
+impl Content {
     fn length(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::Spooled(_, length) => *length,
         }
     }
+
+    /// Reads at most `most` bytes from `offset` on into `piece`.
+    fn read(&mut self, offset: u64, most: usize, piece: &mut Vec<u8>) -> std::io::Result<()> {
+        piece.clear();
+        match self {
+            Self::Memory(bytes) => {
+                let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
+                piece.extend_from_slice(rest.get(..most).unwrap_or(rest));
+            }
+            Self::Spooled(file, _) => {
+                file.seek(SeekFrom::Start(offset))?;
+                file.take(most as u64).read_to_end(piece)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The decoder has assertions; a file that meets one is as damaged as any.
-fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetFault>) -> Result<T, ParquetFault> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(ParquetFault::Damaged("the decoder broke off".to_owned())))
+fn guarded<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(Fault::File("the decoder broke off".to_owned())))
 }
 
-fn batches<T: ChunkReader + 'static>(content: T) -> Result<(ParquetRecordBatchReader, Vec<Member>), ParquetFault> {
-    // What Arrow writers note about their own types would only multiply the types to be read here.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let metadata = ArrowReaderMetadata::load(&content, options.clone())?;
-    let mut leaves = Leaves { schema: metadata.parquet_schema(), next: 0 };
-    let (fields, columns) = leaves.fields(metadata.schema().fields())?;
-    let options = options.with_schema(Arc::new(Schema::new(fields)));
-    let file = Arc::clone(metadata.metadata());
-    let rows: i64 = file.row_groups().iter().map(|group| group.num_rows()).sum();
-    let size: i64 = file.row_groups().iter().map(|group| group.total_byte_size()).fold(0, i64::saturating_add);
-    let row_size = (size / rows.max(1)).max(1);
-    let batch_rows = usize::try_from(BATCH_BYTES / row_size).unwrap_or(1).clamp(1, BATCH_ROWS);
-    let metadata = ArrowReaderMetadata::try_new(file, options)?;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata);
-    Ok((builder.with_batch_size(batch_rows).build()?, columns))
+impl Reading {
+    fn of<T: ChunkReader + 'static>(content: T) -> Result<Self, Fault> {
+        // What Arrow writers note about their own types would only multiply the types to be read here.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load(&content, options.clone())?;
+        let mut leaves = Leaves { schema: metadata.parquet_schema(), next: 0 };
+        let (fields, columns) = leaves.fields(metadata.schema().fields())?;
+        let options = options.with_schema(Arc::new(Schema::new(fields)));
+        let file = Arc::clone(metadata.metadata());
+        let rows: i64 = file.row_groups().iter().map(|group| group.num_rows()).sum();
+        let size: i64 = file.row_groups().iter().map(|group| group.total_byte_size()).fold(0, i64::saturating_add);
+        let row_size = (size / rows.max(1)).max(1);
+        let batch_rows = usize::try_from(BATCH_BYTES / row_size).unwrap_or(1).clamp(1, BATCH_ROWS);
+        let metadata = ArrowReaderMetadata::try_new(file, options)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata);
+        let batches = builder.with_batch_size(batch_rows).build()?;
+        Ok(Self { batches, columns, batch: None, row: 0 })
+    }
 }
 
 /// The leaf columns of a Parquet schema, in the order in which Arrow's fields name them.
@@ -274,7 +357,7 @@ struct Leaves<'s> {
 
 impl Leaves<'_> {
     /// Arrow's types as they are to be read, and how each is written.
-    fn fields(&mut self, fields: &Fields) -> Result<(Vec<FieldRef>, Vec<Member>), ParquetFault> {
+    fn fields(&mut self, fields: &Fields) -> Result<(Vec<FieldRef>, Vec<Member>), Fault> {
         let mut read = Vec::with_capacity(fields.len());
         let mut forms = Vec::with_capacity(fields.len());
         for field in fields {
@@ -285,7 +368,7 @@ impl Leaves<'_> {
         Ok((read, forms))
     }
 
-    fn form(&mut self, field: &Field) -> Result<(DataType, Form), ParquetFault> {
+    fn form(&mut self, field: &Field) -> Result<(DataType, Form), Fault> {
         Ok(match field.data_type() {
             DataType::Struct(fields) => {
                 let (read, forms) = self.fields(fields)?;
@@ -301,16 +384,17 @@ impl Leaves<'_> {
                 (DataType::Map(entries, *sorted), Form::Map(Box::new(form)))
             }
             leaf => {
-                let column = self.schema.columns().get(self.next).ok_or_else(|| {
-                    ParquetFault::Damaged(format!("there is no leaf column for the field `{}`", field.name()))
-                })?;
+                let column =
+                    self.schema.columns().get(self.next).ok_or_else(|| {
+                        Fault::File(format!("there is no leaf column for the field `{}`", field.name()))
+                    })?;
                 self.next += 1;
                 // Nanoseconds, Arrow's choice, end in 2262; the year 9999 is common in what writes INT96.
                 let is_int96 = column.physical_type() == PhysicalType::INT96;
                 let read = if is_int96 { DataType::Timestamp(TimeUnit::Microsecond, None) } else { leaf.clone() };
                 let is_uuid = column.logical_type_ref() == Some(&LogicalType::Uuid);
                 let form = Form::of_leaf(&read, is_uuid).ok_or_else(|| {
-                    ParquetFault::Damaged(format!("the column `{}` has a type that is not read: {leaf}", column.path()))
+                    Fault::File(format!("the column `{}` has a type that is not read: {leaf}", column.path()))
                 })?;
                 (read, form)
             }
@@ -627,6 +711,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
+    use crate::framing::{Framing, Item, Limits, Records};
 
     #[test]
     fn decimals_keep_all_their_digits() {
@@ -670,15 +755,40 @@ mod tests {
         writer.write(&batch).unwrap();
         let file = writer.into_inner().unwrap();
         assert!(file.len() > 100_000);
-        let mut window = Window::of_stream(&file[..], ExpansionLimits::default());
-        assert!(matches!(window.grow(), Ok(true)));
-        let (mut rows, fault) = ParquetRows::open_holding(&mut window, 100_000).unwrap();
-        assert!(fault.is_none() && matches!(rows.content, Content::Spooled(..)));
-        assert_eq!(rows.piece(0, 4).unwrap(), b"PAR1");
-        for n in 0..50_000 {
-            assert!(rows.next_row(ExpansionLimits::default()).unwrap());
-            assert_eq!(rows.text(), format!("{{\"n\":{n}}}"));
+        let damaged = [&file[..100_000], &[0xff; 60_000]].concat();
+        for input in [&file, &damaged] {
+            let rows = ParquetRows { held: 100_000, ..ParquetRows::default() };
+            let mut records = Records::of_parquet(rows, &input[..], Limits::default());
+            let (mut kept, mut events) = (Vec::new(), 0);
+            loop {
+                match records.next_unskipped().unwrap() {
+                    Some(Item::Event(event)) => {
+                        assert_eq!(event.bytes, format!("{{\"n\":{events}}}").as_bytes());
+                        events += 1;
+                    }
+                    Some(Item::Fault { bytes, .. }) => kept.extend_from_slice(bytes),
+                    None => break,
+                    Some(other) => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(events, if input == &file { 50_000 } else { 0 });
+            assert!(kept.is_empty() == (input == &file) && (kept.is_empty() || kept == *input));
         }
-        assert!(!rows.next_row(ExpansionLimits::default()).unwrap());
+    }
+
+    #[test]
+    fn gathering_a_long_file_gives_control_back_and_goes_on() {
+        let long = [&b"PAR1\x15"[..], &vec![0xe0; 5 << 20]].concat();
+        let limits = Limits::default();
+        let mut records = Records::of_stream(&Framing::Auto, &long[..], limits);
+        let mut turns = 0;
+        let kept = loop {
+            match records.next_item().unwrap().unwrap() {
+                Item::Skipped => turns += 1,
+                Item::Fault { bytes, .. } => break bytes.to_vec(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(turns >= 3 && kept == long, "{turns}");
     }
 }

@@ -41,8 +41,9 @@ pub struct NamedMapping {
 /// where there is no such file.
 ///
 /// ```
-/// let file = r#"{"sources": [{"name": "windows-sysmon", "maping_file": "x", "input_paths": {}}]}"#;
-/// let checked = pipeline::check_sources(file, &|_| None);
+/// let inputs = r#"{"kinesis": {"enabled": true}}"#;
+/// let file = format!(r#"{{"sources": [{{"name": "windows-sysmon", "maping_file": "x", "input_paths": {inputs}}}]}}"#);
+/// let checked = pipeline::check_sources(&file, &|_| None);
 /// assert_eq!(checked.diagnostics[0].message, "unknown key `maping_file` in a source");
 /// ```
 pub fn check_sources(text: &str, load: &dyn Fn(&str) -> Option<String>) -> CheckedSources {

@@ -1,7 +1,10 @@
 //! Stream records: by the source that they name, else by the first rule whose conditions hold.
 
+use std::sync::Arc;
+
 use bumpalo::Bump;
-use pipeline::{Sources, check_sources};
+use lake::store::MemoryStore;
+use pipeline::{Bounds, Settings, Sources, Stores, StreamRecord, check_sources, transform_records};
 use serde_json::{Value, json};
 use sources::Document;
 
@@ -19,12 +22,16 @@ pub(crate) fn route(sources: &Sources, stream: &str, event: &str) -> String {
 
 /// Sources `a`, `b`, … with a rule each.
 fn rules(rules: &[Value]) -> Sources {
+    sources(&file(rules))
+}
+
+fn file(rules: &[Value]) -> String {
     let sources_of = rules.iter().zip('a'..).map(|(rule, name)| {
         let mut rule = rule.clone();
         rule["enabled"] = json!(true);
         json!({"name": name.to_string(), "input_paths": {"kinesis": rule}})
     });
-    sources(&json!({ "sources": sources_of.collect::<Vec<_>>() }).to_string())
+    json!({ "sources": sources_of.collect::<Vec<_>>() }).to_string()
 }
 
 const ARN: &str = "arn:aws:kinesis:eu-central-1:111122223333:stream/logs-north";
@@ -87,6 +94,53 @@ fn with_one_rule_there_is_nothing_to_choose() {
     assert_eq!(route(&only, ARN, r#"{"source": "b"}"#), "refused: the event names source `b`, which is not configured");
     let two = rules(&[json!({"metadata_field": "source"}), json!({"metadata_field": "source"})]);
     assert_eq!(route(&two, ARN, "{}"), "refused: the event's metadata field names none of the configured sources");
+}
+
+/// Records in the lake by source, of records that are lines of text and not JSON.
+fn written_of_lines(rules: &[Value], stream: &str) -> Vec<String> {
+    let mapping = r#"{"custom_source_events": {
+        "source_name": "door", "timestamp": {"field": "$.at", "format": "epoch"},
+        "decode": {"format": "delimited", "columns": ["at", "door"]},
+        "select": [{"when": {"exists": "$.at"}, "event": "any"}],
+        "ocsf_mapping": {"any": {"schema": "base_event", "schema_mapping": {
+            "activity_id": 1, "severity_id": 1, "metadata": {"product": {"name": "Door", "vendor_name": "Example"}}}}}}}"#;
+    let named =
+        |name: &str| Some(mapping.replace("\"door\", \"timestamp", &format!("\"{}\", \"timestamp", &name[..1])));
+    let sources = Sources::from_text(&file(rules), &named).unwrap();
+    let settings = Settings {
+        region: "eu-central-1".parse().unwrap(),
+        account: "111122223333".parse().unwrap(),
+        seal: Default::default(),
+        memory: 1 << 30,
+        bounds: Bounds::default(),
+    };
+    let (lake, quarantine) = (MemoryStore::default(), MemoryStore::default());
+    let stores = Stores { lake: Arc::new(lake.clone()), quarantine: Arc::new(quarantine) };
+    let record = StreamRecord {
+        sequence_number: "1",
+        shard: "shardId-000000000000",
+        stream,
+        arrival: 1_740_990_000_000,
+        data: b"1740990000 north\n1740990001 south\n",
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(transform_records(&sources, &settings, &stores, &[record], || true));
+    let keys = lake.objects().into_keys();
+    let sources = keys.map(|key| key.split('/').nth(1).unwrap().split('-').next().unwrap().to_owned());
+    sources.chain((outcome.counts.total_written() != 2).then(|| "quarantine".to_owned())).collect()
+}
+
+#[test]
+fn a_record_that_is_no_json_belongs_to_the_source_of_its_stream() {
+    let rules = [
+        json!({"metadata_field": "source"}),
+        json!({"stream": "logs-*", "when": {"exists": "$.door"}}),
+        json!({"stream": "logs-*"}),
+        json!({"stream": "doors"}),
+    ];
+    assert_eq!(written_of_lines(&rules, ARN), ["c"]);
+    assert_eq!(written_of_lines(&rules, "doors"), ["d"]);
+    assert_eq!(written_of_lines(&rules, "other"), ["quarantine"]);
 }
 
 #[test]
