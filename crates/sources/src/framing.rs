@@ -425,9 +425,9 @@ impl Framer {
         }
         let detected = match framing {
             Framing::Auto => Some(detect(cursor)?),
-            // An envelope around lines of delimited text.
+            // Envelopes around lines of delimited text; those that are lines themselves are known one by one.
             Framing::Delimited(_) if cursor.window.bytes().trim_ascii_start().starts_with(b"{\"") => {
-                Some(detect(cursor)?)
+                Some(detect(cursor)?).filter(|detected| *detected != Framing::Ndjson)
             }
             _ => None,
         };
