@@ -23,6 +23,8 @@ enum Step {
     Format,
     /// cargo clippy, every warning an error
     Lints,
+    /// The fuzz targets, which are a workspace of their own, against the crates as they are
+    Fuzz,
     /// cargo test --workspace
     Crates,
     /// Every record of the real logs through the pipeline, and every row past two judges; a release build, for there are many
@@ -37,9 +39,10 @@ enum Step {
     Deployment,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step::Format,
     Step::Lints,
+    Step::Fuzz,
     Step::Crates,
     Step::Grammar,
     Step::RealLogs,
@@ -53,6 +56,7 @@ impl fmt::Display for Step {
         f.pad(match self {
             Self::Format => "format",
             Self::Lints => "lints",
+            Self::Fuzz => "fuzz",
             Self::Crates => "crates",
             Self::Grammar => "grammar",
             Self::RealLogs => "real-logs",
@@ -93,6 +97,11 @@ impl Step {
         match self {
             Self::Format => component("fmt", &["--all", "--check"]),
             Self::Lints => component("clippy", &["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+            Self::Fuzz if !has_cpp_compiler() => {
+                println!("skipped: libFuzzer needs a C++ compiler, and there is no `c++`");
+                Ok(Outcome { counts: Counts { skipped: 1, ..Counts::default() }, succeeded: true })
+            }
+            Self::Fuzz => single(cargo().args(["check", "--manifest-path", "fuzz/Cargo.toml", "--locked", "--quiet"])),
             Self::Crates => {
                 if !crate::workspace().join("../shared/data").exists() {
                     println!("skipped: tests over real logs, because ../shared/data is not here");
@@ -201,9 +210,18 @@ fn component(name: &str, arguments: &[&str]) -> Result<Outcome> {
         println!("skipped: this installation of Rust has no `cargo {name}`");
         return Ok(Outcome { counts: Counts { skipped: 1, ..Counts::default() }, succeeded: true });
     }
-    let succeeded = cargo().arg(name).args(arguments).stdin(Stdio::null()).status().context("running cargo")?.success();
+    single(cargo().arg(name).args(arguments))
+}
+
+/// A command that counts as one test.
+fn single(command: &mut Command) -> Result<Outcome> {
+    let succeeded = command.stdin(Stdio::null()).status().with_context(|| format!("running {command:?}"))?.success();
     let counts = Counts { passed: u64::from(succeeded), failed: u64::from(!succeeded), skipped: 0 };
     Ok(Outcome { counts, succeeded })
+}
+
+fn has_cpp_compiler() -> bool {
+    Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// A test runner: its output goes on to ours, and is counted on the way.
