@@ -209,14 +209,14 @@ impl Lint<'_> {
                 self.condition(when);
             }
             // What names its source is not taken by the order of rules.
-            if rule.metadata_field.is_none() {
-                if let Some((owner, earlier)) = before.iter().find(|(_, earlier)| takes_all_of(earlier, rule)) {
-                    let message = format!("{} never gets a record by this rule", quote(&source.name));
-                    let diagnostic = Diagnostic::new(Code::Shadowed, rule.span, message);
-                    let label = format!("{} takes all of them", quote(&owner.name));
-                    let help = "rules are tried in the order of the file: put the narrower one first";
-                    self.report(diagnostic.also(earlier.span, label).help(help));
-                }
+            if rule.metadata_field.is_none()
+                && let Some((owner, earlier)) = before.iter().find(|(_, earlier)| takes_all_of(earlier, rule))
+            {
+                let message = format!("{} never gets a record by this rule", quote(&source.name));
+                let diagnostic = Diagnostic::new(Code::Shadowed, rule.span, message);
+                let label = format!("{} takes all of them", quote(&owner.name));
+                let help = "rules are tried in the order of the file: put the narrower one first";
+                self.report(diagnostic.also(earlier.span, label).help(help));
             }
             before.push((source, rule));
         }
