@@ -1,6 +1,6 @@
 //! Rows of Parquet files as events: what was written is what is read, whatever the types, codecs and limits.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
 use std::io::{Read, Write};
 use std::sync::Arc;

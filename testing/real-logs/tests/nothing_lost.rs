@@ -282,7 +282,8 @@ fn map_line(source: &Source, line: &[u8]) -> (Value, Value) {
     let document = sources::Document::parse(line, &bump).unwrap();
     let mut events = Vec::new();
     source.events(document, &mut ReadBuffer::default(), &bump, &mut |event, _| events.push(event));
-    let [Unwrapped::Event(document)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(events.len(), 1);
+    let Some(Unwrapped::Event(document)) = events.first() else { unreachable!("one event") };
     let mapped = source.mapping().apply(document, &bump).unwrap();
     let mut table = TableBuilder::new(source.mapping().tables()[mapped.table].shape.clone());
     table.append(&mapped.record);
