@@ -81,7 +81,8 @@ fn decode(source: &Source) -> Decode {
         Framing::Delimited(delimited) => Framing::Delimited(delimited.clone()),
         _ => Framing::Json,
     };
-    Decode { framing, ..Decode::default() }
+    let Decode { split_columns, line_prefix, .. } = source.decode().clone();
+    Decode { framing, split_columns, line_prefix, ..Decode::default() }
 }
 
 /// Why an object was not replayed.
