@@ -81,8 +81,7 @@ fn decode(source: &Source) -> Decode {
         Framing::Delimited(delimited) => Framing::Delimited(delimited.clone()),
         _ => Framing::Json,
     };
-    let Decode { split_columns, line_prefix, .. } = source.decode().clone();
-    Decode { framing, split_columns, line_prefix, ..Decode::default() }
+    Decode { framing, ..source.decode().clone() }
 }
 
 /// Why an object was not replayed.

@@ -146,10 +146,11 @@ struct Readable {
 }
 
 impl Log {
-    /// A plain input comes out as it is, whatever is wrong with it; a plain record that is no text is kept whole.
+    /// What is not text is kept whole, except a plain input that is too long for that, whose bytes come out in pieces.
     fn readable(&self, of: Of) -> Readable {
         let decode = Decode::default();
-        let is_kept = of == Of::Stream || Compression::of(&self.bytes).is_some();
+        let is_kept =
+            of == Of::Stream || self.bytes.len() < Compression::LOOK || Compression::of(&self.bytes).is_some();
         let mut readable = Readable { ids: Vec::new(), items: Vec::new(), is_damaged: false };
         let mut records = decode.records_of_slice(&self.bytes);
         while let Some(item) = records.next_unskipped().unwrap() {
