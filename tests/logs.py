@@ -48,8 +48,12 @@ def kinesis_event(
     shard: str = "shardId-000000000000",
     numbers: list[str] | None = None,
     stream: str = "arn:aws:kinesis:us-east-1:000000000000:stream/logs",
+    arrived: float = 1740988850.0,
 ) -> dict:
-    """What Lambda hands to a function for a batch of records of one shard, `numbers` being their sequence numbers."""
+    """What Lambda hands to a function for a batch of records of one shard, `numbers` being their sequence numbers.
+
+    An event that is days later than its arrival goes to quarantine, so events of today need an arrival of today.
+    """
     numbers = numbers or [sequence_number(index) for index in range(len(records))]
     return {
         "Records": [
@@ -59,7 +63,7 @@ def kinesis_event(
                     "partitionKey": "host",
                     "sequenceNumber": number,
                     "data": base64.b64encode(record).decode(),
-                    "approximateArrivalTimestamp": 1740988850.0 + index,
+                    "approximateArrivalTimestamp": arrived + index,
                 },
                 "eventSource": "aws:kinesis",
                 "eventVersion": "1.0",

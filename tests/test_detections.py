@@ -151,7 +151,7 @@ class Deployment:
         shard = answer["Records"][0]["ShardId"]
         numbers = [record["SequenceNumber"] for record in answer["Records"]]
         arn = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
-        again = kinesis_event(records, shard, numbers, arn)
+        again = kinesis_event(records, shard, numbers, arn, arrived=time.time())
         assert self.stack.invoke(KINESIS, again) == {"batchItemFailures": []}
 
     def put(self, key: str, content: bytes) -> None:
