@@ -76,7 +76,7 @@ fn record(data: &[u8]) -> StreamRecord<'_> {
         sequence_number: "49590338271490256608559692538361571095921575989136588898",
         shard: "shardId-000000000000",
         stream: "arn:aws:kinesis:eu-central-1:123456789012:stream/sysmon",
-        arrival: 1_741_000_000_000,
+        arrival: 1_790_000_000_000,
         data,
     }
 }
