@@ -242,8 +242,12 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
+    /// Inlined, as [`Evaluation::assign_one`] is: both are done for every attribute of every event.
+    #[inline(always)]
     fn wrote(&mut self, assignment: &'a Assignment, scope: Scope, raw: Raw<'a>, before: usize) {
-        self.note_written(assignment, raw, before);
+        if self.written.is_some() {
+            self.note_written(assignment, raw, before);
+        }
         if self.ledger.is_some() && assignment.is_raw {
             self.note_in_ledger(scope.cell_id(assignment.node), assignment.node, raw, before);
         }
@@ -293,6 +297,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         false
     }
 
+    #[inline(always)]
     fn assign_one(&mut self, assignment: &Assignment, scope: Scope, raw: Raw<'a>) -> bool {
         let Some(cell) = coerce(raw, &assignment.target, self.values.document, self.values.bump) else {
             return false;
@@ -463,9 +468,6 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     }
 
     fn note_written(&mut self, assignment: &Assignment, raw: Raw<'a>, before: usize) {
-        if self.written.is_none() {
-            return;
-        }
         let mut reads = &self.values.reads[before..];
         if reads.is_empty() && assignment.is_raw {
             reads = self.split_from;

@@ -17,29 +17,6 @@ use crate::config::Step;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Slot(u32);
 
-/// Some of the first 128 slots, for a quick look at which of them select a node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SlotSet(u128);
-
-impl SlotSet {
-    /// The set of one slot; empty for a slot that has no place in a set.
-    pub(crate) fn of(slot: Slot) -> Self {
-        Self(1u128.checked_shl(slot.0).unwrap_or_default())
-    }
-
-    pub(crate) fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(crate) fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    pub(crate) fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
 /// The nodes that the slots of a document select.
 #[derive(Debug, Default)]
 pub(crate) struct Slots(Vec<Option<NodeId>>);
@@ -48,12 +25,6 @@ impl Slots {
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<NodeId> {
         self.0[slot.0 as usize]
-    }
-
-    /// The slots that select a node.
-    pub(crate) fn present(&self) -> SlotSet {
-        let bits = self.0.iter().take(128).enumerate().filter(|(_, node)| node.is_some());
-        SlotSet(bits.fold(0, |set, (at, _)| set | 1 << at))
     }
 }
 

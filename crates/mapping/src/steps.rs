@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use regex::Regex;
 use sources::{Decode, Document, DocumentBuffer, FieldNames, Move, Moved, NodeId, NodeValue};
 
-use crate::paths::{PathTree, Slot, SlotSet, Slots};
+use crate::paths::{PathTree, Slot, Slots};
 use crate::plan::{Condition, Expression};
 use crate::values::{AbsentTexts, Values};
 
@@ -34,29 +34,27 @@ pub(crate) struct StepPlan {
     when: Option<Condition>,
     action: Action,
     /// Slots without which the step does nothing, so that most steps are passed over without a look at their condition.
-    needs: SlotSet,
+    needs: Vec<Slot>,
 }
 
 impl StepPlan {
     pub(crate) fn new(when: Option<Condition>, action: Action) -> Self {
-        let needs = when.as_ref().map_or(SlotSet::default(), needs);
-        let needs = match &action {
-            Action::Each(slot) | Action::Root(slot) | Action::Parse(slot) | Action::WindowsValues(slot) => {
-                needs.union(SlotSet::of(*slot))
-            }
-            Action::Extract { from, .. } => needs.union(SlotSet::of(*from)),
-            Action::Nest { event_id, .. } => needs.union(SlotSet::of(*event_id)),
-            Action::Discard(_) | Action::Move { .. } => needs,
-        };
+        let mut needs = when.as_ref().map(needs).unwrap_or_default();
+        needs.extend(match &action {
+            Action::Each(slot) | Action::Root(slot) | Action::Parse(slot) | Action::WindowsValues(slot) => Some(*slot),
+            Action::Extract { from, .. } => Some(*from),
+            Action::Nest { event_id, .. } => Some(*event_id),
+            Action::Discard(_) | Action::Move { .. } => None,
+        });
         Self { when, action, needs }
     }
 }
 
 /// Slots that select a node wherever a condition holds.
-fn needs(condition: &Condition) -> SlotSet {
+fn needs(condition: &Condition) -> Vec<Slot> {
     let slot = |value: &Expression| match value {
-        Expression::Slot(slot) => SlotSet::of(*slot),
-        _ => SlotSet::default(),
+        Expression::Slot(slot) => Some(*slot),
+        _ => None,
     };
     match condition {
         Condition::Exists(value)
@@ -64,11 +62,17 @@ fn needs(condition: &Condition) -> SlotSet {
         | Condition::Matches(value, _)
         | Condition::StartsWith(value, _)
         | Condition::EndsWith(value, _)
-        | Condition::Contains(value, _) => slot(value),
-        Condition::Equals(left, right) => slot(left).union(slot(right)),
-        Condition::All(conditions) => conditions.iter().map(needs).fold(SlotSet::default(), SlotSet::union),
-        Condition::Any(conditions) => conditions.iter().map(needs).reduce(SlotSet::intersection).unwrap_or_default(),
-        Condition::Not(_) => SlotSet::default(),
+        | Condition::Contains(value, _) => slot(value).into_iter().collect(),
+        Condition::Equals(left, right) => slot(left).into_iter().chain(slot(right)).collect(),
+        Condition::All(conditions) => conditions.iter().flat_map(needs).collect(),
+        Condition::Any(conditions) => {
+            let of_all = conditions.iter().map(needs).reduce(|mut of_all, needs| {
+                of_all.retain(|slot| needs.contains(slot));
+                of_all
+            });
+            of_all.unwrap_or_default()
+        }
+        Condition::Not(_) => Vec::new(),
     }
 }
 
@@ -134,9 +138,9 @@ impl<'a> Run<'_, 'a> {
     /// Applies the steps from `at` on.
     pub(crate) fn from(&mut self, at: usize, mut document: Document<'a>, part: Option<Part<'_, 'a>>) {
         let plan = self.plan;
-        let mut present = self.look_at(&document);
+        self.look_at(&document);
         for (at, step) in plan.steps.iter().enumerate().skip(at) {
-            if !present.contains(step.needs) || !self.applies(step, &document) {
+            if !self.applies(step, &document) {
                 continue;
             }
             let changed = match &step.action {
@@ -176,20 +180,22 @@ impl<'a> Run<'_, 'a> {
             };
             if let Some(changed) = changed {
                 document = changed;
-                present = self.look_at(&document);
+                self.look_at(&document);
             }
         }
         (self.take)(Unwrapped::Event(document), part);
     }
 
-    fn look_at(&mut self, document: &Document<'a>) -> SlotSet {
+    fn look_at(&mut self, document: &Document<'a>) {
         self.plan.paths.fill(document, &mut self.memory.slots);
-        self.memory.slots.present()
     }
 
     fn applies(&mut self, step: &'a StepPlan, document: &Document<'a>) -> bool {
-        let Some(when) = &step.when else { return true };
         let StepsBuffer { slots, reads } = &mut *self.memory;
+        if step.needs.iter().any(|slot| slots.get(*slot).is_none()) {
+            return false;
+        }
+        let Some(when) = &step.when else { return true };
         Values::new(document, self.bump, self.absent, slots, reads).holds(when)
     }
 

@@ -349,10 +349,13 @@ impl<'a> Record<'a> {
     /// makes of them, in the order in which they were added; without this, completing keeps the last.
     pub fn join_unmapped(&mut self, mut join: impl FnMut(&[(&'a str, &'a str)]) -> &'a str) {
         self.is_settled = true;
-        if self.unmapped.is_sorted_by(|a, b| a.0 < b.0) {
+        if self.has_sorted_keys() {
             return;
         }
         self.unmapped.sort_by_key(|(key, _)| *key);
+        if self.has_sorted_keys() {
+            return;
+        }
         let (mut read, mut written) = (0, 0);
         while let Some((key, first)) = self.unmapped.get(read).copied() {
             let len = self.unmapped[read..].iter().take_while(|(other, _)| *other == key).count();
@@ -368,7 +371,7 @@ impl<'a> Record<'a> {
 
     /// Sorts the unmapped values by key and keeps the last of equal keys, unless they are joined already.
     pub(crate) fn settle_unmapped(&mut self) {
-        if self.is_settled || self.unmapped.is_sorted_by(|a, b| a.0 < b.0) {
+        if self.is_settled || self.has_sorted_keys() {
             return;
         }
         self.unmapped.sort_by_key(|(key, _)| *key);
@@ -379,5 +382,10 @@ impl<'a> Record<'a> {
             }
             same
         });
+    }
+
+    /// Whether the unmapped values are sorted by key, and each key is there once.
+    fn has_sorted_keys(&self) -> bool {
+        self.unmapped.is_sorted_by(|a, b| a.0 < b.0)
     }
 }
