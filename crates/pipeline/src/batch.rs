@@ -411,7 +411,6 @@ impl<'s> Batch<'s> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut routed = source;
         let mut format_of = None;
-        let key_members = &self.key_members;
         // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
         let pieces = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
@@ -426,13 +425,6 @@ impl<'s> Batch<'s> {
             }
             let mut pieces = Pieces { source, first: None, more: Vec::new(), is_divided: false };
             source.events(document, &mut buffer, &bump, &mut |piece, part| {
-                let piece = match piece {
-                    // So that a mapping reads what the key says as `$._key.<name>`.
-                    Unwrapped::Event(document) if !key_members.is_empty() => {
-                        Unwrapped::Event(document.with_member(OBJECT_KEY, key_members))
-                    }
-                    piece => piece,
-                };
                 pieces.is_divided |= part.is_some();
                 match pieces.first {
                     None => pieces.first = Some(piece),
@@ -524,6 +516,7 @@ impl<'s> Batch<'s> {
         let mapping: &'s Mapping = source.mapping();
         let key_members = &self.key_members;
         let mapped = catch_unwind(AssertUnwindSafe(|| {
+            // So that a mapping reads what the key says as `$._key.<name>`.
             if !key_members.is_empty() {
                 document = document.with_member(OBJECT_KEY, key_members);
             }
