@@ -146,11 +146,7 @@ pub fn transform_object<'s>(
 /// not text says so at once, while all of the input is kept.
 fn damaged<'r>(item: &Item<'r>) -> Option<(String, &'r [u8])> {
     match item {
-        Item::Fault {
-            error: error @ (FrameError::Input(_) | FrameError::NotText { .. } | FrameError::Parquet { .. }),
-            bytes,
-            ..
-        } => Some((error.to_string(), bytes)),
+        Item::Fault { error, bytes, .. } if error.is_of_whole_input() => Some((error.to_string(), bytes)),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@
 
 use bumpalo::Bump;
 use lake::quarantine::{Origin, QuarantineLine, reason};
-use sources::{Compression, Decode, Document, DocumentBuffer, FrameError, Item, Position, RawEvent, kpl};
+use sources::{Compression, Decode, Document, DocumentBuffer, Item, Position, RawEvent, kpl};
 
 use crate::batch::{Batch, InputId, Refusal, Taken};
 use crate::source::Source;
@@ -69,10 +69,7 @@ impl<'s> Route<'s> for Known<'s> {
 /// Why bytes cannot be read to their end as events, if the item says so. They must be kept as they came.
 fn unreadable(item: &Item<'_>, decode: &Decode) -> Option<(&'static str, String)> {
     match item {
-        Item::Fault {
-            error: error @ (FrameError::Input(_) | FrameError::NotText { .. } | FrameError::Parquet { .. }),
-            ..
-        } => Some((reason::UNDECODABLE, error.to_string())),
+        Item::Fault { error, .. } if error.is_of_whole_input() => Some((reason::UNDECODABLE, error.to_string())),
         Item::Oversized { .. } => {
             let most = decode.limits.event_bytes;
             Some((reason::OVERSIZED, format!("an event is longer than {most} bytes")))

@@ -10,7 +10,18 @@ use crate::compression::{Compression, InputError};
 
 pub(crate) trait Decoder {
     /// Decodes as much as there is or as there is room for; `is_last` if no bytes follow those of `packed`.
-    fn decode(&mut self, packed: &[u8], is_last: bool, room: &mut [u8]) -> Step;
+    fn decode(&mut self, packed: &[u8], is_last: bool, room: &mut [u8]) -> Step {
+        let mut step = Step { taken: 0, given: 0, outcome: Outcome::More };
+        step.outcome = loop {
+            if let Err(outcome) = self.step(packed, is_last, room, &mut step) {
+                break outcome;
+            }
+        };
+        step
+    }
+
+    /// One step of [`Decoder::decode`]; `Err` where decoding has to stop.
+    fn step(&mut self, packed: &[u8], is_last: bool, room: &mut [u8], step: &mut Step) -> Result<(), Outcome>;
 }
 
 /// What a decoder did.
@@ -83,8 +94,9 @@ impl Members {
         let inflate = Decompress::new(compression == Compression::Zlib);
         Self { compression, state: Member::Between, inflate, crc: Crc::new() }
     }
+}
 
-    /// One step; `Err` where decoding has to stop.
+impl Decoder for Members {
     fn step(&mut self, packed: &[u8], is_last: bool, room: &mut [u8], step: &mut Step) -> Result<(), Outcome> {
         let compression = self.compression;
         let short = if is_last { Outcome::Fault(InputError::Truncated(compression)) } else { Outcome::More };
@@ -165,18 +177,6 @@ impl Members {
     }
 }
 
-impl Decoder for Members {
-    fn decode(&mut self, packed: &[u8], is_last: bool, room: &mut [u8]) -> Step {
-        let mut step = Step { taken: 0, given: 0, outcome: Outcome::More };
-        step.outcome = loop {
-            if let Err(outcome) = self.step(packed, is_last, room, &mut step) {
-                break outcome;
-            }
-        };
-        step
-    }
-}
-
 /// Length of the header of a gzip member (RFC 1952, 2.3), `None` if it goes on behind these bytes.
 fn header_length(bytes: &[u8]) -> Result<Option<usize>, &'static str> {
     const HEADER_CRC: u8 = 1 << 1;
@@ -225,7 +225,9 @@ impl Frames {
     pub(crate) fn new() -> Self {
         Self { decoder: raw::Decoder::new().ok(), in_frame: false }
     }
+}
 
+impl Decoder for Frames {
     fn step(&mut self, packed: &[u8], is_last: bool, room: &mut [u8], step: &mut Step) -> Result<(), Outcome> {
         let fault = |error: std::io::Error| corrupt(Compression::Zstd, error.to_string());
         let Some(decoder) = &mut self.decoder else { return Err(corrupt(Compression::Zstd, "out of memory")) };
@@ -256,17 +258,5 @@ impl Frames {
             _ => return Err(corrupt(Compression::Zstd, "no end of a block")),
         }
         Ok(())
-    }
-}
-
-impl Decoder for Frames {
-    fn decode(&mut self, packed: &[u8], is_last: bool, room: &mut [u8]) -> Step {
-        let mut step = Step { taken: 0, given: 0, outcome: Outcome::More };
-        step.outcome = loop {
-            if let Err(outcome) = self.step(packed, is_last, room, &mut step) {
-                break outcome;
-            }
-        };
-        step
     }
 }

@@ -193,6 +193,14 @@ pub enum FrameError {
     },
 }
 
+impl FrameError {
+    /// Whether it is a fault of the input as a whole, of which no part can be kept in the place of the rest.
+    #[must_use]
+    pub fn is_of_whole_input(&self) -> bool {
+        matches!(self, Self::Input(_) | Self::NotText { .. } | Self::Parquet { .. })
+    }
+}
+
 /// The items of one input.
 ///
 /// ```

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseResult;
-use sources::{Compression, Decode, FrameError, Item};
+use sources::{Compression, Decode, Item};
 
 use crate::laboratory::{Laboratory, Record, aggregated, event_source, faults, gzip, sequence_number};
 use crate::objects::{lasting, transform};
@@ -159,9 +159,7 @@ impl Log {
                     readable.ids.extend(self.ids.get(event.bytes).cloned());
                     readable.items.push(event.raw.to_vec());
                 }
-                Item::Fault { error: FrameError::Input(_) | FrameError::NotText { .. }, .. } if is_kept => {
-                    readable.is_damaged = true;
-                }
+                Item::Fault { error, .. } if is_kept && error.is_of_whole_input() => readable.is_damaged = true,
                 Item::Fault { bytes, .. } => readable.items.push(bytes.to_vec()),
                 other => panic!("{other:?}"),
             }
