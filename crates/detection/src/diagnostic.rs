@@ -90,22 +90,3 @@ diagnostics::diagnostics! {
     W209 DoubtfulPattern Warning "a STIX pattern that may not say what is meant"
         "The message says what the parser wonders about.";
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_unique_ordered_and_say_the_severity() {
-        for (index, facts) in DIAGNOSTICS.iter().enumerate() {
-            assert_eq!(facts.code as usize, index);
-            let letter = match facts.severity {
-                Severity::Error => 'E',
-                Severity::Warning => 'W',
-            };
-            assert!(facts.number.starts_with(letter), "{}", facts.number);
-            assert!(!facts.summary.ends_with('.') && facts.explanation.ends_with('.'), "{}", facts.number);
-        }
-        assert!(DIAGNOSTICS.is_sorted_by(|a, b| a.number < b.number));
-    }
-}

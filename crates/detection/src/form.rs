@@ -1,5 +1,7 @@
 //! The keys of a rule file, once: what may stand where. The parser reads by these tables and the JSON Schema is made of them.
 
+use diagnostics::form::{optional, required};
+
 use crate::rule::{Level, ParameterType, Status};
 
 /// What a value has to be.
@@ -40,31 +42,7 @@ pub(crate) struct TextForm {
 }
 
 /// A mapping with fixed keys.
-#[derive(Debug)]
-pub(crate) struct ObjectForm {
-    /// What it is called in messages.
-    pub(crate) name: &'static str,
-    /// Its keys, in the order of the reference page.
-    pub(crate) keys: &'static [Key],
-}
-
-/// A key of a mapping.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) form: Form,
-    pub(crate) required: bool,
-    /// What it means, in one line.
-    pub(crate) summary: &'static str,
-}
-
-const fn required(name: &'static str, form: Form, summary: &'static str) -> Key {
-    Key { name, form, required: true, summary }
-}
-
-const fn optional(name: &'static str, form: Form, summary: &'static str) -> Key {
-    Key { name, form, required: false, summary }
-}
+pub(crate) type ObjectForm = diagnostics::form::ObjectForm<Form>;
 
 pub(crate) static UUID: TextForm = TextForm {
     name: "a UUID in lower case",

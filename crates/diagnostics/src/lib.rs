@@ -5,6 +5,7 @@
 //! reported leaves its number unused. `E…` means that the file is refused, since it cannot be carried out exactly; `W…`
 //! means that it is carried out, with the loss or repair that the text describes.
 
+pub mod form;
 pub mod json;
 
 use std::fmt;
@@ -165,6 +166,26 @@ macro_rules! diagnostics {
             $summary,
             $explanation,
         ),)+];
+
+        #[cfg(test)]
+        mod diagnostics_list {
+            use super::DIAGNOSTICS;
+
+            #[test]
+            fn numbers_are_unique_ordered_and_say_the_severity() {
+                for (index, facts) in DIAGNOSTICS.iter().enumerate() {
+                    assert_eq!(facts.code as usize, index);
+                    assert_eq!(facts.code.facts().number, facts.number);
+                    let letter = match facts.severity {
+                        $crate::Severity::Error => 'E',
+                        $crate::Severity::Warning => 'W',
+                    };
+                    assert!(facts.number.starts_with(letter), "{}", facts.number);
+                    assert!(!facts.summary.ends_with('.') && facts.explanation.ends_with('.'), "{}", facts.number);
+                }
+                assert!(DIAGNOSTICS.is_sorted_by(|a, b| a.number < b.number));
+            }
+        }
 
         impl Code {
             /// The facts of this kind.

@@ -139,23 +139,3 @@ diagnostics::diagnostics! {
     W126 StandIn Warning "a config that counts on a preprocessor of the AWS transformation library"
         "Sluice does what that preprocessor does, as the message says. With a `decode` of its own the config says it itself.";
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_unique_ordered_and_say_the_severity() {
-        for (index, facts) in DIAGNOSTICS.iter().enumerate() {
-            assert_eq!(facts.code as usize, index);
-            assert_eq!(facts.code.facts().number, facts.number);
-            let letter = match facts.severity {
-                Severity::Error => 'E',
-                Severity::Warning => 'W',
-            };
-            assert!(facts.number.starts_with(letter), "{}", facts.number);
-            assert!(!facts.summary.ends_with('.') && facts.explanation.ends_with('.'), "{}", facts.number);
-        }
-        assert!(DIAGNOSTICS.is_sorted_by(|a, b| a.number < b.number));
-    }
-}

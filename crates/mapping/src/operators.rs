@@ -3,6 +3,8 @@
 //! The parser takes from here what may stand where and what to suggest for a misspelt word, the JSON Schema is made
 //! from it, and a test holds the reference page to it.
 
+use diagnostics::form::{optional, required};
+
 /// What a key, an argument or an item has to be.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -61,43 +63,7 @@ pub enum Form {
 }
 
 /// An object with fixed keys.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct ObjectForm {
-    /// What it is called in messages.
-    pub name: &'static str,
-    /// Its keys, in the order of the reference page.
-    pub keys: &'static [Key],
-}
-
-impl ObjectForm {
-    /// The key of that name.
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
-    }
-}
-
-/// A key of an object.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Key {
-    /// The key.
-    pub name: &'static str,
-    /// What its value has to be.
-    pub form: Form,
-    /// Whether the object must have it.
-    pub required: bool,
-    /// What it is for.
-    pub summary: &'static str,
-}
-
-const fn required(name: &'static str, form: Form, summary: &'static str) -> Key {
-    Key { name, form, required: true, summary }
-}
-
-const fn optional(name: &'static str, form: Form, summary: &'static str) -> Key {
-    Key { name, form, required: false, summary }
-}
+pub type ObjectForm = diagnostics::form::ObjectForm<Form>;
 
 /// Names an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,8 @@
 //! The keys of a sources file, once: what may stand where. The reader reads by these tables, the JSON Schema is made of them,
 //! and a test holds the reference page to the schema.
 
+use diagnostics::form::{optional, required};
+
 /// What a value has to be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
@@ -25,31 +27,7 @@ pub(crate) enum Form {
 }
 
 /// An object with fixed keys.
-#[derive(Debug)]
-pub(crate) struct ObjectForm {
-    /// What it is called in messages.
-    pub(crate) name: &'static str,
-    /// Its keys, in the order of the reference page.
-    pub(crate) keys: &'static [Key],
-}
-
-/// A key of an object.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) form: Form,
-    pub(crate) required: bool,
-    /// What it is for, in one line.
-    pub(crate) summary: &'static str,
-}
-
-const fn required(name: &'static str, form: Form, summary: &'static str) -> Key {
-    Key { name, form, required: true, summary }
-}
-
-const fn optional(name: &'static str, form: Form, summary: &'static str) -> Key {
-    Key { name, form, required: false, summary }
-}
+pub(crate) type ObjectForm = diagnostics::form::ObjectForm<Form>;
 
 /// A rule over buckets and keys.
 pub(crate) static SOURCE_BUCKET: ObjectForm = ObjectForm {
