@@ -1,7 +1,7 @@
 use crate::query::lake;
 use crate::support::{Folder, run};
 
-const RULE: &str = "\
+pub(crate) const RULE: &str = "\
 title: DNS of a test
 id: 6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a01
 status: test

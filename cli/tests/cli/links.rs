@@ -4,24 +4,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use crate::detections::RULE;
 use crate::support::{Folder, run, sysmon};
-
-const RULE: &str = "\
-title: DNS of a test
-id: 6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a02
-status: test
-description: Every DNS query.
-author: Sluice
-date: 2024-05-01
-tags: [attack.t1071.004]
-falsepositives: [All of them]
-level: low
-schedule: rate(5 minutes)
-lookback: 1h
-ingest_delay: 10m
-sql: |
-  SELECT time, query.hostname AS hostname FROM {{class:dns_activity}} WHERE {{window}}
-";
 
 #[test]
 fn a_linked_partition_is_refused_by_every_command() {
