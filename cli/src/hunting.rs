@@ -5,21 +5,21 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
-use detection::finding::{FindingContext, findings};
+use detection::attack::Attacks;
+use detection::finding::FindingContext;
+use detection::hunt::HuntError;
 use detection::rule::{ParameterValues, Rule};
-use detection::shipped_sources;
-use detection::window::Timing;
-use detection::{Catalog, Finding, Window, statement};
+use detection::{Catalog, Finding, Found, Hunt, Window, shipped_sources};
 use jiff::Timestamp;
-use query::{Engine, Statistics};
+use query::Engine;
 use serde_json::Value;
-use sql::table::Table;
+use sql::table::Table as PhysicalTable;
 use tokio::runtime::Runtime;
 
 use crate::engine::EngineArguments;
 use crate::exit::Failure;
 use crate::lake_arguments::runtime;
-use crate::output::{Align, Output, Table as Lines, cut, harmless, instant};
+use crate::output::{Align, Output, Palette, Table, counted, cut, harmless, instant};
 use crate::period::Period;
 use crate::rules::rules;
 
@@ -33,7 +33,7 @@ pub(crate) struct CatalogArguments {
 
 impl CatalogArguments {
     /// The catalog of these tables. The sources of shipped mappings are known though they have no objects yet.
-    pub(crate) fn catalog(&self, tables: &[Table]) -> Result<Catalog, Failure> {
+    pub(crate) fn catalog(&self, tables: &[PhysicalTable]) -> Result<Catalog, Failure> {
         let database = tables.first().map_or("sluice", |table| table.database.as_str());
         let sources = shipped_sources().map_err(Failure::usage)?;
         let catalog = Catalog::of_tables(tables, &sources, database);
@@ -48,17 +48,17 @@ impl CatalogArguments {
 /// Rules over a time that has passed.
 pub(crate) struct Hunting {
     pub(crate) rules: Vec<Rule>,
-    since: i64,
-    until: i64,
+    window: Window,
     runtime: Runtime,
     engine: Box<dyn Engine>,
     catalog: Catalog,
-    /// The most rows of a run that are made findings.
+    /// The most rows of a statement that are made findings.
     limit: u64,
 }
 
 impl Hunting {
-    /// The rules at these places, the shipped ones if there are none, over the engine's tables.
+    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that do not run any more
+    /// are left out.
     pub(crate) fn new(
         places: &[PathBuf],
         period: &Period,
@@ -71,111 +71,130 @@ impl Hunting {
             return Err(Failure::usage("give --since, the beginning of the time to look at"));
         };
         let until = period.end().unwrap_or_else(Timestamp::now);
-        let rules = rules(places, output)?;
+        let rules = rules(places, output)?.into_iter().filter(Rule::is_active).collect();
         let runtime = runtime()?;
         let engine = runtime.block_on(engine.open())?;
         let catalog = catalog.catalog(&runtime.block_on(engine.tables())?)?;
-        let (since, until) = (since.as_millisecond(), until.as_millisecond());
-        Ok(Self { rules, since, until, runtime, engine, catalog, limit })
+        let window = Window { start: since.as_millisecond(), end: until.as_millisecond() };
+        Ok(Self { rules, window, runtime, engine, catalog, limit })
     }
 
-    /// Runs a rule over each of its windows. What one window found, the next ones do not find again.
-    pub(crate) fn each_window(
+    /// Runs each rule as its schedule would have, and hands on what it found. A rule that cannot be run is named, and holds up
+    /// no other; the first of them is what the command ends with.
+    pub(crate) fn each_rule(
         &self,
-        rule: &Rule,
-        mut each: impl FnMut(Hunted) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut seen = BTreeSet::new();
-        for window in windows(rule, self.since, self.until) {
-            let run = hunt(rule, window, &self.catalog, self.engine.as_ref(), self.limit);
-            let mut hunted = self.runtime.block_on(run)?;
-            hunted.findings.retain(|finding| seen.insert(finding.key.clone()));
-            each(hunted)?;
+        output: &Output,
+        mut each: impl FnMut(&Rule, Found) -> Result<(), Failure>,
+    ) -> Result<Option<Failure>, Failure> {
+        let progress = output.steps(self.rules.len() as u64, "rules");
+        let mut failed = None;
+        for rule in &self.rules {
+            let title = harmless(&rule.title);
+            progress.set_message(cut(&title, 40).into_owned());
+            let mut step = |done: u64, total: u64| {
+                if total > 1 {
+                    progress.set_message(format!("{}, window {done} of {total}", cut(&title, 40)));
+                }
+            };
+            match self.runtime.block_on(self.hunt(rule, &mut step)) {
+                Ok(found) => {
+                    let said = progress.suspend(|| {
+                        self.warn(rule, &found, output);
+                        each(rule, found)
+                    });
+                    said?;
+                }
+                Err(error) => {
+                    let failure = failure(error).context(format!("rule `{title}`"));
+                    if let Failure::Invalid(error) | Failure::Other(error) = &failure {
+                        progress.suspend(|| output.error(error));
+                    }
+                    failed = failed.or(Some(failure));
+                }
+            }
+            progress.inc(1);
         }
-        Ok(())
+        progress.finish_and_clear();
+        Ok(failed.map(|failure| match failure {
+            Failure::Invalid(_) => Failure::Refused,
+            _ => Failure::usage("a rule could not be run; the findings are those of the others"),
+        }))
     }
-}
 
-/// What a rule found in a window.
-#[derive(Debug)]
-pub(crate) struct Hunted {
-    pub(crate) findings: Vec<Finding>,
-    /// Whether there were more rows than are made findings.
-    pub(crate) truncated: bool,
-    pub(crate) statistics: Statistics,
-}
-
-/// Runs a rule over one window.
-async fn hunt(
-    rule: &Rule,
-    window: Window,
-    catalog: &Catalog,
-    engine: &dyn Engine,
-    max_rows: u64,
-) -> Result<Hunted, Failure> {
-    let context = || format!("rule `{}`", rule.title);
-    let prepared = statement::build(rule, catalog, window, &ParameterValues::new(), max_rows)
-        .map_err(|error| Failure::Invalid(anyhow::Error::new(error).context(context())))?;
-    let answer = engine.run(&prepared.statement).await.map_err(|error| Failure::of_query(error).context(context()))?;
-    let now = Timestamp::now().as_millisecond();
-    let hits = prepared.hits(rule, &answer).map_err(|why| Failure::Invalid(anyhow::anyhow!(why)).context(context()))?;
-    let rows = usize::try_from(max_rows).unwrap_or(usize::MAX);
-    Ok(Hunted {
-        findings: findings(rule, window, &hits, rows, now, &FindingContext::default()),
-        truncated: answer.rows.len() > rows,
-        statistics: answer.statistics,
-    })
-}
-
-/// The windows that a rule has between two times, if it runs on schedule. Without a threshold one window gives the same rows.
-fn windows(rule: &Rule, since: i64, until: i64) -> Vec<Window> {
-    if rule.threshold.is_none() {
-        return vec![Window { start: since, end: until }];
+    async fn hunt(&self, rule: &Rule, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Found, HuntError> {
+        let hunt = Hunt {
+            engine: self.engine.as_ref(),
+            catalog: &self.catalog,
+            parameters: &ParameterValues::new(),
+            max_rows: self.limit,
+            context: &FindingContext::default(),
+        };
+        hunt.rule(rule, self.window, Timestamp::now().as_millisecond(), progress).await
     }
-    let timing = Timing::of(rule);
-    let mut windows = Vec::new();
-    let mut fire = rule.schedule.first_after(since);
-    let mut watermark = since;
-    while let Some(at) = fire.filter(|at| *at <= until) {
-        if let Some(window) = timing.window(Some(watermark), at) {
-            windows.push(Window { start: window.start.max(since), end: window.end });
-            watermark = window.end;
+
+    /// Says what the findings do not tell.
+    fn warn(&self, rule: &Rule, found: &Found, output: &Output) {
+        let warn = |what: &str, text: String| {
+            output.complain(format_args!("{} `{}` {text}", output.talk.warning(what), harmless(&rule.title)));
+        };
+        if found.truncated {
+            warn("cut:", format!("has more than {} rows, and the rest was not looked at; raise --limit", self.limit));
         }
-        fire = rule.schedule.first_after(at);
+        let null: BTreeSet<&str> =
+            found.findings.iter().flat_map(|finding| &finding.null_columns).map(String::as_str).collect();
+        if !null.is_empty() {
+            let columns = null.into_iter().collect::<Vec<_>>().join(", ");
+            let count = found.findings.iter().filter(|finding| !finding.null_columns.is_empty()).count();
+            let findings = counted(count as u64, "finding");
+            warn(
+                "NULL:",
+                format!("has {findings} without a value in {columns}, where different things are one finding"),
+            );
+        }
+        for table in detection::finding::sources(rule).iter().flat_map(|name| self.catalog.tables(name)) {
+            if table.expected && !table.exists {
+                warn(
+                    "missing:",
+                    format!("reads the table {}, which the catalog expects and nobody sees", table.table.name),
+                );
+            }
+        }
     }
-    if watermark < until {
-        windows.push(Window { start: (until - rule.lookback).max(since), end: until });
-    }
-    windows
 }
 
-/// A finding in a line: when, how bad, what, and the first of its rows.
-pub(crate) struct FindingLines(Lines);
-
-impl FindingLines {
-    pub(crate) fn new() -> Self {
-        Self(Lines::new(["TIME", "LEVEL", "RULE", "ROWS", "FIRST ROW"].map(|title| (title, Align::Left))))
+fn failure(error: HuntError) -> Failure {
+    match error {
+        HuntError::Query(error) => Failure::of_query(error),
+        error => Failure::Invalid(error.into()),
     }
+}
 
-    pub(crate) fn add(&mut self, rule: &Rule, finding: &Finding) {
-        let first = finding.rows.first().map(|row| {
-            let cells = row.iter().filter(|(_, value)| !value.is_null());
-            let cells = cells.map(|(name, value)| match value {
-                Value::String(text) => format!("{name}={text}"),
-                other => format!("{name}={other}"),
-            });
-            cells.collect::<Vec<_>>().join(" ")
+/// The findings of a rule: what it is, and a line for each, as when, where, who and the first of its rows.
+pub(crate) fn lines(rule: &Rule, findings: &[Finding], palette: Palette) -> String {
+    let techniques = Attacks::of_tags(rule.tags.iter().map(|tag| tag.value.as_str())).techniques;
+    let mut about = vec![rule.level.as_str().to_owned()];
+    about.extend(techniques);
+    let mut table = Table::new(["TIME", "HOST", "USER", "ROWS", "FIRST ROW"].map(|title| (title, Align::Left)));
+    for finding in findings {
+        let first = finding.rows.first();
+        let cell = |names: &[&str]| {
+            let values = names.iter().filter_map(|name| first?.get(*name)?.as_str());
+            values.map(|value| cut(&harmless(value), 40).into_owned()).next().unwrap_or_default()
+        };
+        let cells = first.into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let row = cells.map(|(name, value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
         });
-        self.0.row([
+        table.row([
             instant(finding.first),
-            rule.level.as_str().to_owned(),
-            harmless(&rule.title).into_owned(),
+            cell(&["hostname", "src_hostname", "device", "src_ip"]),
+            cell(&["user_name", "user_uid", "account"]),
             finding.rows.len().to_string(),
-            cut(&harmless(&first.unwrap_or_default()), 110).into_owned(),
+            cut(&harmless(&row.collect::<Vec<_>>().join(" ")), 110).into_owned(),
         ]);
     }
-
-    pub(crate) fn write(&self, output: &Output) -> Result<(), Failure> {
-        if self.0.is_empty() { Ok(()) } else { output.write(self.0.render("", output.data)) }
-    }
+    let title = palette.strong(harmless(&rule.title));
+    let count = counted(findings.len() as u64, "finding");
+    format!("{title} ({}): {count}\n{}\n", about.join(", "), table.render("  ", palette))
 }

@@ -2,6 +2,7 @@
 
 mod bench_hunt;
 mod examples;
+mod fuzz;
 mod measure_functions;
 mod schema;
 mod test;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Task {
     /// Time and memory of the shipped CloudTrail rules over millions of events
     BenchHunt(bench_hunt::BenchHunt),
+    /// Fuzz the readers of bytes from outside
+    Fuzz(fuzz::Fuzz),
     /// Write the small logs of examples/
     GenerateExamples(examples::GenerateExamples),
     /// Write crates/ocsf/data/ocsf-<version>.txt from the compiled schemas in ../shared/data/ocsf
@@ -40,6 +43,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::BenchHunt(task) => task.run(),
+        Task::Fuzz(task) => task.run(),
         Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
         Task::MeasureFunctions(task) => task.run(),

@@ -41,11 +41,11 @@ pub(crate) struct Backtest {
     engine: EngineArguments,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Tested {
     rule: String,
     title: String,
-    runs: usize,
+    statements: u64,
     findings: usize,
     /// By UTC day.
     days: BTreeMap<String, u64>,
@@ -58,39 +58,38 @@ impl Backtest {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let Self { period, catalog, engine, limit, .. } = &self;
         let hunting = Hunting::new(&self.rules, period, catalog, engine, *limit, output)?;
-        let progress = output.steps(hunting.rules.len() as u64, "rules");
         let mut tested = Vec::new();
-        for rule in &hunting.rules {
-            let mut sum = Tested { rule: rule.id.to_string(), title: rule.title.clone(), ..Tested::default() };
-            hunting.each_window(rule, |hunted| {
-                sum.runs += 1;
-                sum.findings += hunted.findings.len();
-                sum.truncated |= hunted.truncated;
-                sum.scanned_bytes += hunted.statistics.scanned_bytes;
-                sum.seconds += hunted.statistics.duration.as_secs_f64();
-                for finding in &hunted.findings {
-                    *sum.days.entry(day(finding.first)).or_default() += 1;
-                }
-                Ok(())
-            })?;
+        let failed = hunting.each_rule(output, |rule, found| {
+            let mut sum = Tested {
+                rule: rule.id.to_string(),
+                title: rule.title.clone(),
+                statements: found.statements,
+                findings: found.findings.len(),
+                truncated: found.truncated,
+                scanned_bytes: found.statistics.scanned_bytes,
+                seconds: found.statistics.duration.as_secs_f64(),
+                days: BTreeMap::new(),
+            };
+            for finding in &found.findings {
+                *sum.days.entry(day(finding.first)).or_default() += 1;
+            }
             tested.push(sum);
-            progress.inc(1);
-        }
-        progress.finish_and_clear();
+            Ok(())
+        })?;
         match self.format {
             ResultFormat::Json => output.json(&tested)?,
             ResultFormat::Table => {
                 let right = Align::Right;
                 let columns = [("RULE", Align::Left), ("FINDINGS", right), ("DAYS", right), ("MOST A DAY", right)];
                 let mut table =
-                    Table::new(columns.into_iter().chain([("RUNS", right), ("READ", right), ("", Align::Left)]));
+                    Table::new(columns.into_iter().chain([("STATEMENTS", right), ("READ", right), ("", Align::Left)]));
                 for rule in &tested {
                     table.row([
                         harmless(&rule.title).into_owned(),
                         count(rule.findings as u64),
                         rule.days.len().to_string(),
                         count(rule.days.values().copied().max().unwrap_or(0)),
-                        count(rule.runs as u64),
+                        count(rule.statements),
                         size(rule.scanned_bytes),
                         if rule.truncated { "cut: raise --limit".to_owned() } else { String::new() },
                     ]);
@@ -98,7 +97,7 @@ impl Backtest {
                 output.write(table.render("", output.data))?;
             }
         }
-        Ok(Verdict::of(tested.iter().any(|rule| rule.findings > 0)))
+        failed.map_or_else(|| Ok(Verdict::of(tested.iter().any(|rule| rule.findings > 0))), Err)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct CatalogTable {
     pub classes: Vec<u32>,
     /// Whether the engine has it. One that will be there with the first event has no rows.
     pub exists: bool,
+    /// Whether it is a fault if the engine does not have it: somebody has said that it is there.
+    pub expected: bool,
 }
 
 /// Logical tables, and what they stand for.
@@ -58,6 +60,9 @@ pub struct CatalogFileTable {
     /// The names of the classes whose events it has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// Whether it may be missing because its source has logged nothing yet. Any other table of the file is expected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_data_yet: bool,
     /// Its columns with their types, in Trino's or Glue's spelling, where the engine is not asked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, String>,
@@ -164,7 +169,7 @@ impl Catalog {
                     dialect: "ocsf".to_owned(),
                 });
                 let exists = there.is_some();
-                catalog.add(&source.name, CatalogTable { table, classes: vec![*class], exists });
+                catalog.add(&source.name, CatalogTable { table, classes: vec![*class], exists, expected: false });
             }
         }
         for table in tables.iter().filter(|table| !claimed.contains(&table.name.as_str())) {
@@ -174,6 +179,7 @@ impl Catalog {
                 table: table.clone(),
                 classes: class.map(|(_, class)| class).into_iter().collect(),
                 exists: true,
+                expected: false,
             };
             if let Some((source, _)) = class {
                 catalog.add(&source.replace('_', "-"), entry.clone());
@@ -218,6 +224,13 @@ impl Catalog {
         if !tables.contains(&table) {
             tables.push(table);
         }
+    }
+
+    /// The physical tables behind a logical one; none where there is no such name.
+    pub fn tables(&self, name: &str) -> Vec<&CatalogTable> {
+        self.resolve(name)
+            .map(|resolved| resolved.tables.into_iter().map(|(table, _)| table).collect())
+            .unwrap_or_default()
     }
 
     /// The logical tables that are no classes.
@@ -283,8 +296,12 @@ impl CatalogFile {
             class_uid(class)
                 .ok_or_else(|| CatalogError::UnknownClass { table: entry.name.clone(), class: class.clone() })
         });
+        let classes = classes.collect::<Result<_, _>>()?;
+        // Engines list the tables of the databases that they were told of. One of another database is found out by its query.
+        let is_listed = |database: &String| tables.iter().any(|table| table.database == *database);
+        let exists = there.is_some() || !database.is_some_and(is_listed);
         Ok(CatalogTable {
-            classes: classes.collect::<Result<_, _>>()?,
+            classes,
             table: Table {
                 database: database.cloned().ok_or_else(|| CatalogError::NoDatabase(entry.name.clone()))?,
                 name: entry.name.clone(),
@@ -292,7 +309,8 @@ impl CatalogFile {
                 columns,
                 dialect: entry.dialect.clone().unwrap_or_else(|| "ocsf".to_owned()),
             },
-            exists: true,
+            exists,
+            expected: !entry.no_data_yet,
         })
     }
 }

@@ -28,15 +28,14 @@ use query::{Answer, BoxFuture, Engine, QueryError, Statement};
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
-use crate::finding::{self, Finding, FindingContext};
+use crate::finding::{self, FindingContext, Keyed, Origin};
+use crate::ledger::{Entry, News, Published, PublishedFinding};
 use crate::message::{PublishError, Publisher};
 use crate::rule::{Logic, ParameterValues, Rule};
-use crate::state::{
-    self, Kept, Published, PublishedFinding, QueryOwner, RuleState, Run, StateError, bytes_of, finding_key, query_key,
-    rule_key,
-};
+use crate::shape::Shape;
+use crate::state::{self, Kept, QueryOwner, RuleState, Run, StateError, bytes_of, finding_key, query_key, rule_key};
 use crate::statement::{self, StatementError};
-use crate::window::Timing;
+use crate::window::{self, Look, Position};
 
 /// An engine as detections use it: a query is started now and asked for later.
 pub trait Queries: fmt::Debug + Send + Sync {
@@ -171,8 +170,10 @@ pub enum Collected {
         window: crate::Window,
         /// Findings published now.
         published: u64,
-        /// Findings that had been published before.
+        /// Rows that had been published before.
         repeated: u64,
+        /// Findings that came later than the rule's `ingest_delay` allows for.
+        late: Late,
         /// What it read, in bytes.
         scanned_bytes: u64,
         /// Whether there were more rows than are made findings.
@@ -195,6 +196,25 @@ pub enum Collected {
         /// Why.
         error: QueryError,
     },
+}
+
+/// Findings whose events reached the lake later than the rule's `ingest_delay`, when their time had been looked at already.
+/// They were found because windows overlap further; others may not be found at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Late {
+    /// How many.
+    pub findings: u64,
+    /// How long after its last event the latest of them was found, in milliseconds.
+    pub most: i64,
+}
+
+impl Late {
+    fn add(&mut self, news: News, after: i64) {
+        if news == News::Created {
+            self.findings += 1;
+            self.most = self.most.max(after);
+        }
+    }
 }
 
 /// What a call of [`Detector::start_due`] did.
@@ -290,11 +310,17 @@ impl Detector {
         let mut due = Due::default();
         for rule in &self.rules {
             match self.start_rule(rule, now, &mut due).await {
-                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| now - watermark))),
+                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| self.behind(rule, watermark, now)))),
                 Err(error) => due.faults.push((rule.id, error)),
             }
         }
         due
+    }
+
+    /// How far a watermark is behind, for a rule that waits until events have arrived since then.
+    fn behind(&self, rule: &Rule, watermark: i64, now: i64) -> i64 {
+        let waits = Shape::of(rule).waits(rule);
+        now - watermark - if waits { rule.ingest_delay } else { 0 }
     }
 
     /// Takes the answer of a query, if it is done. What was due meanwhile is started; see [`Due::started`] of the next call,
@@ -323,7 +349,7 @@ impl Detector {
         let mut due = Due::default();
         if let Some(rule) = self.rules.iter().find(|other| other.id == rule) {
             match self.start_rule(rule, now, &mut due).await {
-                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| now - watermark))),
+                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| self.behind(rule, watermark, now)))),
                 Err(error) => due.faults.push((rule.id, error)),
             }
         }
@@ -353,33 +379,40 @@ impl Detector {
             }
         }
         let watermark = kept.value.watermark;
-        let (window, attempt) = match &kept.value.running {
+        let (look, attempt) = match &kept.value.running {
             // Decided before, but perhaps never started.
-            Some(run) => (run.window, run.attempt),
+            Some(run) => (run.look, run.attempt),
             None => {
                 if kept.value.not_before.is_some_and(|time| now < time) {
                     return Ok(watermark);
                 }
-                let Some(fire) = rule.schedule.last_at_or_before(now) else { return Ok(watermark) };
-                let timing = timing(rule, &kept.value, kept.value.narrowed);
-                let Some(window) = timing.window(watermark, fire) else { return Ok(watermark) };
-                (window, kept.value.failures)
+                let position = position(&kept.value, kept.value.narrowed);
+                let Some(look) = window::next(rule, Shape::of(rule), position, now) else { return Ok(watermark) };
+                (look, kept.value.failures)
             }
         };
-        let statement = self.prepare(rule, window)?.statement;
-        let token = statement::token(rule, window, attempt, &statement.sql);
-        let statement = Statement { token: Some(token.clone()), ..statement };
-        let run = Run {
-            window,
+        let run = |token: String| Run {
+            look,
             attempt,
-            token: token.clone(),
+            token,
             rule_version: rule.version(),
             started: now,
             query_id: None,
             publishing_until: None,
         };
+        let tables = match self.tables_of(rule, &kept.value.tables) {
+            Ok(tables) => tables,
+            Err(why) => {
+                due.collected.push(self.fail(rule, &kept, &run(String::new()), QueryError::Failed(why), now).await?);
+                return Ok(watermark);
+            }
+        };
+        let statement = self.prepare(rule, look)?.statement;
+        let token = statement::token(rule, look.window, attempt, &statement.sql);
+        let statement = Statement { token: Some(token.clone()), ..statement };
+        let run = run(token.clone());
         if kept.value.running.as_ref().is_none_or(|running| running.token != token) {
-            let next = RuleState { running: Some(run.clone()), ..kept.value.clone() };
+            let next = RuleState { running: Some(run.clone()), tables, ..kept.value.clone() };
             kept = kept.replace(&*self.store, &key, next).await?;
         }
         let query_id = match self.queries.start(&statement).await {
@@ -399,7 +432,7 @@ impl Detector {
             Err(error) if error.is_conflict() => return Ok(watermark),
             other => other?,
         };
-        due.started.push(Started { rule: rule.id, query_id, window });
+        due.started.push(Started { rule: rule.id, query_id, window: look.window });
         Ok(watermark)
     }
 
@@ -444,10 +477,36 @@ impl Detector {
         done
     }
 
-    fn prepare(&self, rule: &Rule, window: crate::Window) -> Result<statement::Prepared, DetectError> {
+    /// The physical tables of a rule that are there.
+    ///
+    /// # Errors
+    /// A table that was there `before`, or that the catalog expects, cannot be seen: what it holds would be looked for in vain.
+    fn tables_of(&self, rule: &Rule, before: &[String]) -> Result<Vec<String>, String> {
+        let mut tables = Vec::new();
+        for logical in finding::sources(rule) {
+            // A name that stands for nothing is refused where the statement is made.
+            for entry in self.catalog.tables(&logical) {
+                let name = format!("{}.{}", entry.table.database, entry.table.name);
+                if entry.exists {
+                    tables.push(name);
+                } else if entry.expected || before.contains(&name) {
+                    let why = if entry.expected { "the catalog expects it" } else { "it was there before" };
+                    return Err(format!(
+                        "table {name} cannot be seen, and {why}. It was removed, or Lake Formation no longer lets this role \
+                         see it. The rule waits until it is back"
+                    ));
+                }
+            }
+        }
+        tables.sort_unstable();
+        tables.dedup();
+        Ok(tables)
+    }
+
+    fn prepare(&self, rule: &Rule, look: Look) -> Result<statement::Prepared, DetectError> {
         let nothing = ParameterValues::new();
         let parameters = self.settings.parameters.get(&rule.id).unwrap_or(&nothing);
-        statement::build(rule, &self.catalog, window, parameters, self.settings.max_rows)
+        statement::build(rule, &self.catalog, look, parameters, self.settings.max_rows)
             .map_err(|source| DetectError::Statement { rule: rule.title.clone(), source })
     }
 
@@ -462,25 +521,42 @@ impl Detector {
     ) -> Result<Collected, DetectError> {
         let max_rows = usize::try_from(self.settings.max_rows).unwrap_or(usize::MAX);
         let truncated = answer.rows.len() > max_rows;
-        if truncated && let Some(narrowed) = narrower(rule, &kept.value, run.window) {
+        if truncated && let Some(narrowed) = narrower(rule, &kept.value, run.look.window) {
             return self.narrow(rule, kept, run, narrowed).await;
         }
         let hits = match rule.logic {
             Logic::Sql(_) => Cow::Borrowed(answer),
             // Another version of the pattern has other columns.
             Logic::Stix { .. } if run.rule_version != rule.version() => return self.give_up(rule, kept, run).await,
-            Logic::Stix { .. } => match self.prepare(rule, run.window)?.hits(rule, answer) {
+            Logic::Stix { .. } => match self.prepare(rule, run.look)?.hits(rule, answer) {
                 Ok(hits) => Cow::Owned(hits.into_owned()),
                 Err(why) => return self.fail(rule, kept, run, QueryError::Failed(why), now).await,
             },
         };
-        let findings = finding::findings(rule, run.window, &hits, max_rows, now, &self.settings.context);
-        let (mut published, mut repeated) = (0, 0);
-        for finding in &findings {
-            if self.publish_once(rule, finding).await? {
-                published += 1;
-            } else {
-                repeated += 1;
+        let window = run.look.window;
+        let shape = Shape::of(rule);
+        let settled = match shape.waits(rule) {
+            true => window.end,
+            false => window.end.min(run.started - rule.ingest_delay),
+        };
+        let origin = Origin { rule, window, answer: &hits, now, context: &self.settings.context };
+        let (keys, repeated) =
+            self.changes(rule, finding::keyed(rule, shape, run.look, &hits, max_rows), settled).await?;
+        // What was looked at before, and has a finding only now, came later than the rule allows for.
+        let is_same_rule = kept.value.rule_version.as_ref() == Some(&run.rule_version);
+        let looked_at = kept.value.settled.filter(|_| is_same_rule);
+        let (mut published, mut late) = (0, Late::default());
+        for Changes { keyed, mut kept, entries } in keys {
+            let key = finding_key(rule.id, &keyed.key);
+            for entry in entries {
+                if entry.news != News::Settled {
+                    self.publisher.publish(&finding::finding(&origin, &keyed, &entry).message(rule)).await?;
+                    published += 1;
+                }
+                if let Some(row) = entry.rows.first().filter(|row| looked_at.is_some_and(|until| row.due <= until)) {
+                    late.add(entry.news, run.started - row.last);
+                }
+                kept = kept.replace(&*self.store, &key, entry.after).await?;
             }
         }
         let scanned = answer.statistics.scanned_bytes;
@@ -495,14 +571,36 @@ impl Detector {
         // Twice as much would still not be too much.
         let wide_enough = answer.rows.len() > max_rows / 2;
         let narrowed = if wide_enough { kept.value.narrowed } else { kept.value.narrowed.saturating_sub(1) };
-        let next = RuleState { watermark: Some(run.window.end), narrowed, ..RuleState::default() };
+        let next = RuleState {
+            watermark: Some(window.end),
+            narrowed,
+            settled: Some(settled),
+            rule_version: Some(run.rule_version.clone()),
+            tables: kept.value.tables.clone(),
+            ..RuleState::default()
+        };
         match kept.replace(&*self.store, &rule_key(rule.id), next).await {
             Err(error) if error.is_conflict() => return Ok(Collected::Outdated),
             other => other?,
         };
         self.forget(run).await;
-        let (rule, window) = (rule.id, run.window);
-        Ok(Collected::Published { rule, window, published, repeated, scanned_bytes: scanned, truncated })
+        let rule = rule.id;
+        Ok(Collected::Published { rule, window, published, repeated, late, scanned_bytes: scanned, truncated })
+    }
+
+    /// What an answer's rows change, key by key, the earliest first, and how many of them were published before.
+    async fn changes(&self, rule: &Rule, keys: Vec<Keyed>, settled: i64) -> Result<(Vec<Changes>, u64), DetectError> {
+        let window = finding::dedupe_window(rule);
+        let (mut changes, mut repeated) = (Vec::new(), 0);
+        for mut keyed in keys {
+            let kept: Kept<Published> = state::load(&*self.store, &finding_key(rule.id, &keyed.key)).await?;
+            let rows = std::mem::take(&mut keyed.rows);
+            let (entries, others) = kept.value.clone().take(rule.id, &keyed.key, rows, window, settled);
+            repeated += others;
+            changes.push(Changes { keyed, kept, entries });
+        }
+        changes.sort_by_key(|changes| changes.entries.first().and_then(|entry| Some(entry.rows.first()?.first)));
+        Ok((changes, repeated))
     }
 
     /// Leaves a query's answer alone: its window is asked for in parts.
@@ -519,7 +617,7 @@ impl Detector {
             other => other?,
         };
         self.forget(run).await;
-        Ok(Collected::Narrowed { rule: rule.id, window: run.window })
+        Ok(Collected::Narrowed { rule: rule.id, window: run.look.window })
     }
 
     /// Leaves a query's answer alone: its window is asked for again.
@@ -531,20 +629,6 @@ impl Detector {
         }
         self.forget(run).await;
         Ok(Collected::Outdated)
-    }
-
-    /// Publishes a finding unless it was; says whether it did.
-    async fn publish_once(&self, rule: &Rule, finding: &Finding) -> Result<bool, DetectError> {
-        let key = finding_key(rule.id, &finding.key);
-        let kept: Kept<Published> = state::load(&*self.store, &key).await?;
-        if kept.value.covers(finding.first, finding.last, finding.dedupe_window) {
-            return Ok(false);
-        }
-        self.publisher.publish(&finding.message(rule)).await?;
-        let mut published = kept.value.clone();
-        published.add(PublishedFinding { id: finding.id.clone(), first: finding.first, last: finding.last });
-        kept.replace(&*self.store, &key, published).await?;
-        Ok(true)
     }
 
     /// Tells of a failure, and lets the window be tried again later.
@@ -561,19 +645,18 @@ impl Detector {
         let failures = kept.value.failures.saturating_add(1);
         let pause = interval.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
         let next = RuleState {
-            watermark: kept.value.watermark,
             running: None,
             failures,
-            narrowed: kept.value.narrowed,
             // An interval less a moment, so that the next firing is not missed by the time this took.
             not_before: Some(now + pause - pause.min(interval) / 2),
+            ..kept.value.clone()
         };
         match kept.replace(&*self.store, &rule_key(rule.id), next).await {
             Err(error) if error.is_conflict() => return Ok(Collected::Outdated),
             other => other?,
         };
         self.forget(run).await;
-        Ok(Collected::Failed { rule: rule.id, window: run.window, error })
+        Ok(Collected::Failed { rule: rule.id, window: run.look.window, error })
     }
 
     /// One alert a day for each kind of failure at each watermark.
@@ -587,15 +670,16 @@ impl Detector {
     ) -> Result<(), DetectError> {
         let watermark = kept.value.watermark;
         let context = &self.settings.context;
-        let alert = finding::alert(rule, run.window, watermark, run.query_id.as_deref(), error, now, context);
+        let alert = finding::alert(rule, run.look.window, watermark, run.query_id.as_deref(), error, now, context);
         let key = state::alert_key(rule.id, &alert.key);
         let kept: Kept<Published> = state::load(&*self.store, &key).await?;
-        if kept.value.covers(alert.first, alert.last, alert.dedupe_window) {
+        if kept.value.covers(alert.first, alert.last, Some(finding::ALERT_WINDOW)) {
             return Ok(());
         }
         self.publisher.publish(&alert.message(rule)).await?;
         let mut published = kept.value.clone();
-        published.add(PublishedFinding { id: alert.id.clone(), first: alert.first, last: alert.last });
+        let (id, first, last) = (alert.id, alert.first, alert.last);
+        published.add(PublishedFinding { id, first, last, provisional: false });
         kept.replace(&*self.store, &key, published).await?;
         Ok(())
     }
@@ -608,13 +692,24 @@ impl Detector {
     }
 }
 
-fn timing(rule: &Rule, state: &RuleState, narrowed: u32) -> Timing {
-    Timing::of(rule).halved(state.failures.saturating_add(narrowed))
+/// The rows of a key, what was published for it, and what changes.
+struct Changes {
+    keyed: Keyed,
+    kept: Kept<Published>,
+    entries: Vec<Entry>,
+}
+
+fn position(state: &RuleState, narrowed: u32) -> Position {
+    let halved = state.failures.saturating_add(narrowed);
+    Position { watermark: state.watermark, settled: state.settled, halved }
 }
 
 /// How often windows have to be halved so that the next one ends before this one, if any does.
 fn narrower(rule: &Rule, state: &RuleState, window: crate::Window) -> Option<u32> {
-    let end = |narrowed| Some(timing(rule, state, narrowed).window(state.watermark, window.end)?.end);
+    let shape = Shape::of(rule);
+    // Rules that wait look at what has arrived by then.
+    let now = if shape.waits(rule) { window.end + rule.ingest_delay } else { window.end };
+    let end = |narrowed| Some(window::next(rule, shape, position(state, narrowed), now)?.window.end);
     (state.narrowed.saturating_add(1)..=62).find(|narrowed| end(*narrowed).is_some_and(|end| end < window.end))
 }
 

@@ -15,10 +15,13 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use crate::attack::Attacks;
+use crate::groups;
+use crate::ledger::{Entry, News, Row};
 use crate::message::{Attribute, MAX_MESSAGE_BYTES, Message, MessageKind};
 use crate::rule::{Level, Logic, Rule};
+use crate::shape::Shape;
 use crate::template;
-use crate::window::Window;
+use crate::window::{self, Look, Window};
 
 /// What findings say of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +47,16 @@ pub struct Finding {
     pub kind: MessageKind,
     /// Names it for ever: the same rows give the same id.
     pub id: String,
+    /// The id of its message: that of the finding, but for an update of it.
+    pub message_id: String,
     /// The key under which its publication is remembered: hexadecimal digits.
     pub key: String,
     /// The time of its first event, in milliseconds since 1970.
     pub first: i64,
     /// The time of its last event.
     pub last: i64,
-    /// For how long nothing of the same key is published; `None` for ever.
-    pub dedupe_window: Option<i64>,
+    /// The columns of its key that have no value.
+    pub null_columns: Vec<String>,
     /// The rows that it is made of, at most [`MAX_EVIDENCE`] of them as evidence.
     pub rows: Vec<Map<String, Json>>,
     /// The finding in OCSF.
@@ -61,60 +66,75 @@ pub struct Finding {
 /// How many rows a finding carries as evidence, and how many observables.
 pub const MAX_EVIDENCE: usize = 100;
 
+/// For how long no alert of the same kind follows another, in milliseconds.
+pub(crate) const ALERT_WINDOW: i64 = 86_400_000;
+
 /// What product findings name.
 const PRODUCT: &str = "Sluice";
 
-/// The findings of an answer, in the order of their first events. Rows of one key within the dedupe window are one finding;
-/// without `dedupe` and `group_by` every different row is one.
-pub fn findings(
-    rule: &Rule,
-    window: Window,
-    answer: &Answer,
-    max_rows: usize,
-    now: i64,
-    context: &FindingContext,
-) -> Vec<Finding> {
-    let rows = answer.rows.iter().take(max_rows).map(|values| {
-        let names = answer.columns.iter().map(|column| column.name.clone());
-        names.zip(values.iter().cloned()).collect::<Map<String, Json>>()
-    });
-    let (key_columns, dedupe_window): (Option<Vec<&str>>, Option<i64>) = match (&rule.dedupe, &rule.group_by[..]) {
-        (Some(dedupe), _) => {
-            (Some(dedupe.key.iter().map(|column| column.value.as_str()).collect()), Some(dedupe.window))
-        }
-        (None, []) => (None, None),
-        (None, group) => (Some(group.iter().map(|column| column.value.as_str()).collect()), Some(rule.lookback)),
-    };
-    let mut by_key: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        let values: Json = match &key_columns {
-            Some(columns) => columns.iter().map(|column| row.get(*column).cloned().unwrap_or(Json::Null)).collect(),
-            None => Json::Object(row.clone()),
-        };
-        let (first, last) = times(&row, window);
-        by_key.entry(hash(&[&values.to_string()])).or_default().push(Row { first, last, cells: row });
-    }
-    let mut found = Vec::new();
-    for (key, mut rows) in by_key {
-        rows.sort_by_key(|row| (row.first, row.last));
-        let mut rows = rows.into_iter().peekable();
-        while let Some(row) = rows.next() {
-            let until = dedupe_window.map_or(i64::MAX, |window| row.first.saturating_add(window));
-            let mut together = vec![row];
-            while let Some(row) = rows.next_if(|row| row.last < until) {
-                together.push(row);
-            }
-            found.push(finding(rule, &key, dedupe_window, together, answer, window, now, context));
-        }
-    }
-    found.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
-    found
+/// The rows of one key in an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keyed {
+    /// The key under which their findings are remembered: hexadecimal digits.
+    pub key: String,
+    /// The columns of the key that have no value. Rows without it are one finding though they need not belong together.
+    pub null_columns: Vec<String>,
+    /// The rows in the order in which they count.
+    pub rows: Vec<Row>,
 }
 
-struct Row {
-    first: i64,
-    last: i64,
-    cells: Map<String, Json>,
+/// For how long nothing of the same key is published; `None` for ever.
+pub fn dedupe_window(rule: &Rule) -> Option<i64> {
+    match &rule.dedupe {
+        Some(dedupe) => Some(dedupe.window),
+        None if rule.group_by.is_empty() => None,
+        None => Some(rule.lookback),
+    }
+}
+
+/// The rows of an answer by their keys: the columns of `dedupe` or `group_by`, else all. At most `max_rows` are looked at.
+pub fn keyed(rule: &Rule, shape: Shape, look: Look, answer: &Answer, max_rows: usize) -> Vec<Keyed> {
+    let columns = match &rule.dedupe {
+        Some(dedupe) => Some(&dedupe.key),
+        None => Some(&rule.group_by).filter(|columns| !columns.is_empty()),
+    };
+    let mut by_key: BTreeMap<String, Keyed> = BTreeMap::new();
+    for values in answer.rows.iter().take(max_rows) {
+        let names = answer.columns.iter().map(|column| column.name.clone());
+        let mut cells: Map<String, Json> = names.zip(values.iter().cloned()).collect();
+        let end = cells.remove(groups::WINDOW_END).and_then(|end| end.as_i64());
+        let window = end.map_or(look.window, |end| Window { start: end - rule.lookback, end });
+        let (first, last) = times(&cells, window);
+        if shape == Shape::Pairs && !window::fits(rule, first, last) {
+            continue;
+        }
+        let due = match shape {
+            Shape::Rows | Shape::Pairs => last + 1,
+            Shape::Groups | Shape::Windows => window.end,
+        };
+        let is_evidence = shape != Shape::Groups;
+        let null = |name: &&str| cells.get(*name).is_none_or(Json::is_null);
+        let (value, null_columns) = match columns {
+            Some(columns) => {
+                let names = || columns.iter().map(|column| column.value.as_str());
+                let values = names().map(|name| cells.get(name).cloned().unwrap_or(Json::Null)).collect();
+                (values, names().filter(null).map(str::to_owned).collect())
+            }
+            None => (Json::Object(cells.clone()), Vec::new()),
+        };
+        let key = hash(&[&value.to_string()]);
+        let keyed =
+            by_key.entry(key).or_insert_with_key(|key| Keyed { key: key.clone(), null_columns, rows: Vec::new() });
+        keyed.rows.push(Row { first, last, due, is_evidence, cells });
+    }
+    let mut keyed: Vec<Keyed> = by_key.into_values().collect();
+    for Keyed { rows, .. } in &mut keyed {
+        match shape {
+            Shape::Rows | Shape::Pairs => rows.sort_by_key(|row| (row.first, row.last)),
+            Shape::Groups | Shape::Windows => rows.sort_by_key(|row| (row.due, row.first, row.last)),
+        }
+    }
+    keyed
 }
 
 fn hash(parts: &[&str]) -> String {
@@ -145,31 +165,47 @@ fn millis(value: &Json) -> Option<i64> {
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one of the things that a finding tells of")]
-fn finding(
-    rule: &Rule,
-    key: &str,
-    dedupe_window: Option<i64>,
-    rows: Vec<Row>,
-    answer: &Answer,
-    window: Window,
-    now: i64,
-    context: &FindingContext,
-) -> Finding {
-    let first = rows.iter().map(|row| row.first).min().unwrap_or(window.start);
-    let last = rows.iter().map(|row| row.last).max().unwrap_or(window.end - 1);
-    let id = Uuid::new_v5(&rule.id, format!("{key}/{first}").as_bytes()).to_string();
-    let rows: Vec<Map<String, Json>> = rows.into_iter().map(|row| row.cells).collect();
+/// What a finding was found by.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// What was looked at.
+    pub window: Window,
+    /// What the engine answered.
+    pub answer: &'a Answer,
+    /// When the finding is made, in milliseconds since 1970.
+    pub now: i64,
+    /// The deployment.
+    pub context: &'a FindingContext,
+}
+
+/// The finding of an entry.
+pub fn finding(origin: &Origin<'_>, keyed: &Keyed, entry: &Entry) -> Finding {
+    let Origin { rule, window, answer, now, context } = *origin;
+    let first = entry.rows.first().map_or(window.start, |row| row.first);
+    let last = entry.rows.iter().map(|row| row.last).max().unwrap_or(window.end - 1);
+    let rows: Vec<Map<String, Json>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
     // A group's row counts events.
     let events = rows.iter().map(|row| row.get("event_count").and_then(Json::as_i64).unwrap_or(1)).sum::<i64>();
+    let is_update = entry.news == News::Updated;
     let mut event = base(rule, rule.level, context, now, &rows);
+    if is_update {
+        event["activity_id"] = json!(2);
+        event["activity_name"] = json!("Update");
+        event["type_uid"] = json!(200_402);
+        event["type_name"] = json!("Detection Finding: Update");
+    }
     event["message"] = json!(summary(rule, &rows, events));
     event["start_time"] = json!(first);
     event["end_time"] = json!(last);
     event["count"] = json!(i32::try_from(events.clamp(1, i64::from(i32::MAX))).unwrap_or(i32::MAX));
-    event["finding_info"] = finding_info(rule, &id, &rule.title, now);
+    event["finding_info"] = finding_info(rule, &entry.id, &rule.title, now);
     event["finding_info"]["first_seen_time"] = json!(first);
     event["finding_info"]["last_seen_time"] = json!(last);
+    if is_update {
+        event["finding_info"]["modified_time"] = json!(now);
+    }
     event["evidences"] = rows.iter().take(MAX_EVIDENCE).map(evidence).collect();
     let observables = observables(&rows);
     if !observables.is_empty() {
@@ -181,8 +217,26 @@ fn finding(
     if rows.len() > MAX_EVIDENCE {
         unmapped.insert("evidence.omitted".to_owned(), json!((rows.len() - MAX_EVIDENCE).to_string()));
     }
+    if !keyed.null_columns.is_empty() {
+        unmapped.insert("key.null_columns".to_owned(), json!(keyed.null_columns.join(", ")));
+    }
     event["unmapped"] = Json::Object(unmapped);
-    Finding { kind: MessageKind::Finding, id, key: key.to_owned(), first, last, dedupe_window, rows, event }
+    let message_id = match entry.news {
+        // The id that it would have had, so that a topic does not take it for what it knows.
+        News::Updated => Uuid::new_v5(&rule.id, format!("{}/{first}/update", keyed.key).as_bytes()).to_string(),
+        News::Created | News::Settled => entry.id.clone(),
+    };
+    Finding {
+        kind: MessageKind::Finding,
+        id: entry.id.clone(),
+        message_id,
+        key: keyed.key.clone(),
+        null_columns: keyed.null_columns.clone(),
+        first,
+        last,
+        rows,
+        event,
+    }
 }
 
 /// An alert about a query that failed, was stopped, or found too much.
@@ -195,7 +249,6 @@ pub fn alert(
     now: i64,
     context: &FindingContext,
 ) -> Finding {
-    const DAY: i64 = 86_400_000;
     let what = match error {
         QueryError::OverBudget { .. } => "over budget",
         QueryError::Cancelled(_) => "cancelled",
@@ -203,7 +256,7 @@ pub fn alert(
         _ => "failed",
     };
     let key = hash(&["alert", what, &watermark.unwrap_or_default().to_string()]);
-    let day = now.div_euclid(DAY);
+    let day = now.div_euclid(ALERT_WINDOW);
     let id = Uuid::new_v5(&rule.id, format!("{key}/{day}").as_bytes()).to_string();
     let title = format!("Detection {what}: {}", rule.title);
     let mut event = base(rule, Level::High, context, now, &[]);
@@ -223,11 +276,12 @@ pub fn alert(
     event["unmapped"] = Json::Object(facts);
     Finding {
         kind: MessageKind::Alert,
+        message_id: id.clone(),
         id,
         key,
+        null_columns: Vec::new(),
         first: now,
         last: now,
-        dedupe_window: Some(DAY),
         rows: Vec::new(),
         event,
     }
@@ -503,7 +557,7 @@ impl Finding {
         let title = text("/finding_info/title").unwrap_or_else(|| rule.title.clone());
         Message {
             kind: self.kind,
-            id: self.id.clone(),
+            id: self.message_id.clone(),
             group: rule.id.to_string(),
             subject: subject(&title, rule.level),
             body,

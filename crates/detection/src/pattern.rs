@@ -1,10 +1,8 @@
 //! Rules whose logic is a STIX pattern: parameters, tables, and what a row of an answer says.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use diagnostics::Spanned;
 use query::Answer;
 use query::Column;
 use serde_json::{Map, Value as Json, json};
@@ -15,9 +13,10 @@ use stix::pattern::{Observation, ObservationKind, Pattern, QualifierKind};
 use translation::{DialectMaps, Options, Translation};
 
 use crate::catalog::Catalog;
+use crate::groups;
 use crate::rule::{ParameterValue, Rule};
 use crate::statement::StatementError;
-use crate::window::Window;
+use crate::window::{Look, Window};
 
 /// A pattern with its parameters filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +45,12 @@ impl Filled {
         filled.push(&pattern[at..], |offset| at + offset);
         filled.origins.push(pattern.len());
         filled
+    }
+
+    /// The pattern of a rule with the defaults of its parameters.
+    pub(crate) fn with_defaults(rule: &Rule, pattern: &str) -> Self {
+        let declared = |name: &str| rule.parameters.iter().find(|parameter| parameter.name.value == name);
+        Self::new(pattern, |name| declared(name).map(|parameter| parameter.default.clone()))
     }
 
     fn push(&mut self, text: &str, origin: impl Fn(usize) -> usize) {
@@ -193,7 +198,12 @@ static COLUMNS: [(&str, &[&str]); 20] = [
 ///
 /// # Errors
 /// An answer that cannot be read, or candidates too many to settle.
-pub(crate) fn hits(rule: &Rule, translation: Option<&Translation>, answer: &Answer) -> Result<Answer, String> {
+pub(crate) fn hits(
+    rule: &Rule,
+    look: Look,
+    translation: Option<&Translation>,
+    answer: &Answer,
+) -> Result<Answer, String> {
     let rows: Vec<Map<String, Json>> = match translation {
         None => Vec::new(),
         Some(translation) => {
@@ -201,7 +211,7 @@ pub(crate) fn hits(rule: &Rule, translation: Option<&Translation>, answer: &Answ
             matches.rows.iter().map(|row| row_of(&row.table, row.time, &row.event)).collect()
         }
     };
-    let rows = if rule.group_by.is_empty() { rows } else { grouped(rule, &rows) };
+    let rows = if rule.group_by.is_empty() { rows } else { groups::of_rows(rule, &rows, look.ends) };
     let mut names: Vec<String> = Vec::new();
     for name in rows.iter().flat_map(Map::keys) {
         if !names.contains(name) {
@@ -231,45 +241,6 @@ fn row_of(table: &str, time: i64, event: &str) -> Map<String, Json> {
     }
     row.insert("event".to_owned(), event);
     row
-}
-
-/// The groups of rows that reach the threshold, as the statements of SQL rules count them.
-fn grouped(rule: &Rule, rows: &[Map<String, Json>]) -> Vec<Map<String, Json>> {
-    let cell = |row: &Map<String, Json>, name: &str| row.get(name).cloned().unwrap_or(Json::Null);
-    // In the order of their first rows.
-    let mut groups: Vec<Vec<&Map<String, Json>>> = Vec::new();
-    let mut places: HashMap<Vec<Json>, usize> = HashMap::new();
-    for row in rows {
-        let key: Vec<Json> = rule.group_by.iter().map(|column| cell(row, column)).collect();
-        let place = *places.entry(key).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(members) => members.push(row),
-            None => groups.push(vec![row]),
-        }
-    }
-    let group = |members: Vec<&Map<String, Json>>| {
-        let named = |column: &Spanned<String>| Some((column.value.clone(), cell(members.first()?, column)));
-        let mut group: Map<String, Json> = rule.group_by.iter().filter_map(named).collect();
-        let times = || members.iter().filter_map(|row| row.get("time").and_then(Json::as_i64));
-        group.insert("event_count".to_owned(), json!(members.len()));
-        let mut count = members.len() as u64;
-        if let Some(column) = rule.threshold.as_ref().and_then(|threshold| threshold.distinct.as_ref()) {
-            let mut values: Vec<String> = members
-                .iter()
-                .map(|row| cell(row, column))
-                .filter(|value| !value.is_null())
-                .map(|v| v.to_string())
-                .collect();
-            values.sort_unstable();
-            values.dedup();
-            count = values.len() as u64;
-            group.insert("distinct_count".to_owned(), json!(count));
-        }
-        group.insert("start_time".to_owned(), json!(times().min()));
-        group.insert("end_time".to_owned(), json!(times().max()));
-        (count >= rule.threshold.as_ref().map_or(1, |threshold| threshold.count)).then_some(group)
-    };
-    groups.into_iter().filter_map(group).collect()
 }
 
 /// The longest time, in milliseconds, that a match of several observations may span; `None` if nothing bounds it, and 0 if

@@ -89,6 +89,20 @@ impl Schedule {
         }
     }
 
+    /// The times after `after` and up to `until` at which it fires, in order.
+    pub fn runs(&self, after: i64, until: i64) -> impl Iterator<Item = i64> + '_ {
+        std::iter::successors(self.first_after(after), |run| self.first_after(*run))
+            .take_while(move |run| *run <= until)
+    }
+
+    /// The milliseconds between two firings of a `rate`; `None` for a `cron`, which need not be regular.
+    pub fn rate(&self) -> Option<i64> {
+        match self.kind {
+            Kind::Rate(every) => Some(every),
+            Kind::Cron(_) => None,
+        }
+    }
+
     /// The longest time between two firings, in milliseconds. That of a cron expression is measured over the four years
     /// from 2024 on; one that fires less than twice in them counts as that long.
     pub fn longest_interval(&self) -> i64 {

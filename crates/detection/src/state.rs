@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::window::Window;
+use crate::window::Look;
 
 /// What is remembered of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,6 +36,15 @@ pub struct RuleState {
     /// How often windows were halved, since more was found in one than is published at a time.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub narrowed: u32,
+    /// Up to this time all events had arrived when the last window was queried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<i64>,
+    /// The version of the rule that published last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_version: Option<String>,
+    /// The physical tables that were there when its last query was started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -47,7 +56,8 @@ fn is_zero(number: &u32) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// What it looks at.
-    pub window: Window,
+    #[serde(flatten)]
+    pub look: Look,
     /// How many queries for this watermark failed before it.
     pub attempt: u32,
     /// The token it is started with: the same token, the same query.
@@ -71,47 +81,6 @@ pub struct QueryOwner {
     pub rule: String,
     /// The token of the run.
     pub token: String,
-}
-
-/// What was published for a key.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Published {
-    /// The findings, oldest first.
-    pub findings: Vec<PublishedFinding>,
-}
-
-/// One of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublishedFinding {
-    /// Its id.
-    pub id: String,
-    /// The time of its first event.
-    pub first: i64,
-    /// The time of its last event.
-    pub last: i64,
-}
-
-impl Published {
-    /// More than a key has in the time in which windows overlap.
-    const KEPT: usize = 32;
-
-    /// Whether a finding over these times is one with what was published: nothing is repeated for `window` milliseconds
-    /// after the first event of a finding, nor ever if there is no `window`.
-    pub fn covers(&self, first: i64, last: i64, window: Option<i64>) -> bool {
-        self.findings.iter().any(|published| match window {
-            None => true,
-            // What is found later in the same period, and late events of it.
-            Some(window) => last < published.first.saturating_add(window) && first > published.first - window,
-        })
-    }
-
-    /// Adds one.
-    pub fn add(&mut self, finding: PublishedFinding) {
-        self.findings.push(finding);
-        self.findings.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
-        let surplus = self.findings.len().saturating_sub(Self::KEPT);
-        self.findings.drain(..surplus);
-    }
 }
 
 /// An object of the state, with the tag to replace it by.
@@ -201,36 +170,6 @@ impl<T: Serialize + Clone> Kept<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_not_published_again_within_its_window_and_is_after_it() {
-        let mut published = Published::default();
-        published.add(PublishedFinding { id: "a".to_owned(), first: 1000, last: 1010 });
-        for (first, last, covered) in [
-            (1000, 1010, true),
-            (1005, 1020, true),
-            (901, 1050, true),
-            (900, 1050, false),
-            (1099, 1099, true),
-            (1100, 1100, false),
-            (1090, 1100, false),
-            (850, 860, false),
-        ] {
-            assert_eq!(published.covers(first, last, Some(100)), covered, "{first} {last}");
-            assert!(published.covers(first, last, None));
-        }
-        assert!(!Published::default().covers(1, 1, None));
-    }
-
-    #[test]
-    fn what_is_kept_of_a_key_is_bounded_and_the_newest() {
-        let mut published = Published::default();
-        for n in (0..100).rev() {
-            published.add(PublishedFinding { id: n.to_string(), first: n, last: n });
-        }
-        assert_eq!(published.findings.len(), 32);
-        assert_eq!(published.findings[31].first, 99);
-    }
 
     #[test]
     fn query_ids_become_keys_whatever_they_are() {

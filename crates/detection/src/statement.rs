@@ -11,10 +11,11 @@ use sql::types::ColumnType;
 use translation::Translation;
 
 use crate::catalog::{Catalog, CatalogTable, UnknownTable};
+use crate::groups;
 use crate::pattern::{self, Filled};
-use crate::rule::{Logic, ParameterValue, ParameterValues, Rule, Threshold};
+use crate::rule::{Logic, ParameterValue, ParameterValues, Rule};
 use crate::template::{self, Piece, TableReference, Template};
-use crate::window::Window;
+use crate::window::{Look, Window};
 
 /// Why no statement can be made of a rule here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +73,8 @@ pub enum StatementError {
 pub struct Prepared {
     /// The statement, without a token.
     pub statement: Statement,
+    /// What it looks at.
+    look: Look,
     /// For a pattern that some table can match.
     translation: Option<Box<Translation>>,
 }
@@ -85,30 +88,32 @@ impl Prepared {
     pub fn hits<'a>(&self, rule: &Rule, answer: &'a Answer) -> Result<Cow<'a, Answer>, String> {
         match rule.logic {
             Logic::Sql(_) => Ok(Cow::Borrowed(answer)),
-            Logic::Stix { .. } => pattern::hits(rule, self.translation.as_deref(), answer).map(Cow::Owned),
+            Logic::Stix { .. } => pattern::hits(rule, self.look, self.translation.as_deref(), answer).map(Cow::Owned),
         }
     }
 }
 
-/// The statement of a rule for a window. At most `max_rows` rows and one more come out of it, so that it can be seen when
-/// there are too many. It has no token yet.
+/// The statement of a rule for what it is to look at. At most `max_rows` rows and one more come out of it, so that it can be
+/// seen when there are too many. It has no token yet.
 ///
 /// # Errors
 /// [`StatementError`]
 pub fn build(
     rule: &Rule,
     catalog: &Catalog,
-    window: Window,
+    look: impl Into<Look>,
     parameters: &ParameterValues,
     max_rows: u64,
 ) -> Result<Prepared, StatementError> {
+    let look = look.into();
+    let window = look.window;
     let values = Values::new(rule, parameters)?;
     let (sql, translation) = match &rule.logic {
         Logic::Sql(text) => {
             let hits = of_sql(&text.value, catalog, window, &values)?;
             let rows = match rule.group_by[..] {
                 [] => sql!("SELECT * FROM ({}) AS \"hits\"", hits),
-                _ => grouped(rule, hits),
+                _ => groups::statement(rule, &hits, look.ends),
             };
             let limit = Sql::integer(i64::try_from(max_rows.saturating_add(1)).unwrap_or(i64::MAX));
             (sql!("{} LIMIT {}", rows, limit), None)
@@ -123,7 +128,41 @@ pub fn build(
         }
     };
     let statement = Statement { max_scanned_bytes: rule.max_scanned_bytes, ..Statement::new(sql) };
-    Ok(Prepared { statement, translation: translation.map(Box::new) })
+    Ok(Prepared { statement, look, translation: translation.map(Box::new) })
+}
+
+/// Statements that give the times of a rule's events within a window, each the multiple of `bucket` milliseconds before some
+/// event. `None` if a table has no column `time` in milliseconds.
+pub(crate) fn times(
+    rule: &Rule,
+    catalog: &Catalog,
+    window: Window,
+    bucket: i64,
+) -> Result<Option<Vec<Sql>>, StatementError> {
+    let bucket = Sql::integer(bucket);
+    let mut statements = Vec::new();
+    let mut seen: Vec<&Table> = Vec::new();
+    for name in crate::finding::sources(rule) {
+        for (entry, _) in catalog.resolve(&name)?.tables {
+            let table = &entry.table;
+            if !entry.exists || seen.contains(&table) {
+                continue;
+            }
+            if !matches!(table.column("time"), Some(ColumnType::Bigint)) {
+                return Ok(None);
+            }
+            seen.push(table);
+            statements.push(sql!(
+                "SELECT DISTINCT \"time\" - mod(mod(\"time\", {}) + {}, {}) AS \"bucket\" FROM {} WHERE {}",
+                bucket,
+                bucket,
+                bucket,
+                table.reference(),
+                bounds(table, window, None)?
+            ));
+        }
+    }
+    Ok(Some(statements))
 }
 
 /// The token of a run: it differs if anything does that its answer depends on, and only then.
@@ -141,30 +180,6 @@ pub fn token(rule: &Rule, window: Window, attempt: u32, statement: &Sql) -> Stri
         hasher.update(part.as_bytes());
     }
     hasher.finalize().to_hex().to_string()
-}
-
-/// One row for every group that reaches the threshold.
-fn grouped(rule: &Rule, hits: Sql) -> Sql {
-    let columns = || rule.group_by.iter().map(|column| Sql::name(column));
-    let (counted, wanted) = match &rule.threshold {
-        Some(Threshold { count, distinct: Some(column) }) => (sql!("count(DISTINCT {})", Sql::name(column)), *count),
-        Some(Threshold { count, distinct: None }) => (Sql::code("count(*)"), *count),
-        None => (Sql::code("count(*)"), 1),
-    };
-    let mut selected: Vec<Sql> = columns().collect();
-    selected.push(Sql::code("count(*) AS \"event_count\""));
-    if rule.threshold.as_ref().is_some_and(|threshold| threshold.distinct.is_some()) {
-        selected.push(sql!("{} AS \"distinct_count\"", counted));
-    }
-    selected.push(Sql::code("min(\"time\") AS \"start_time\", max(\"time\") AS \"end_time\""));
-    sql!(
-        "SELECT {} FROM ({}) AS \"hits\" GROUP BY {} HAVING {} >= {}",
-        Sql::list(selected),
-        hits,
-        Sql::list(columns()),
-        counted,
-        Sql::integer(i64::try_from(wanted).unwrap_or(i64::MAX))
-    )
 }
 
 /// The values of a rule's parameters.
@@ -305,7 +320,12 @@ impl Relation {
         if let [(table, None)] = resolved.tables[..]
             && table.exists
         {
-            return Ok(Self { sql: table.table.reference(), bounds: bounds(&table.table, window, alias)? });
+            let bounds = Sql::and([bounds(&table.table, window, alias)?].into_iter().chain(not_of_such_rules(
+                &table.table,
+                &reference.name,
+                alias,
+            )));
+            return Ok(Self { sql: table.table.reference(), bounds });
         }
         let sql = union(&reference.name, &resolved.tables, window, wanted)?;
         // The bounds are within; once more outside they change nothing.
@@ -322,6 +342,19 @@ fn column(alias: Option<&str>, name: &str) -> Sql {
 
 fn time_bounds(time: Sql, window: Window) -> Sql {
     sql!("({} >= {} AND {} < {})", time, Sql::integer(window.start), time, Sql::integer(window.end))
+}
+
+/// For a table of findings: those that are not of rules over findings. Otherwise a rule would find what it published itself, or
+/// two rules each other's findings, for ever. Findings name the logical tables that their rule reads.
+fn not_of_such_rules(table: &Table, logical: &str, alias: Option<&str>) -> Option<Sql> {
+    table.column("finding_info")?.field("data_sources")?;
+    let read = sql!("{}.\"data_sources\"", column(alias, "finding_info"));
+    let mut names = vec!["sluice-findings", "class:detection_finding"];
+    if !names.contains(&logical) {
+        names.push(logical);
+    }
+    let names = Sql::list(names.into_iter().map(Sql::text));
+    Some(sql!("coalesce(arrays_overlap({}, ARRAY[{}]), FALSE) = FALSE", read, names))
 }
 
 /// The rows of a table within a window: the exact bounds of time, and what lets the engine leave the rest unread.
@@ -420,6 +453,7 @@ fn union(
             sql!("{} AS {}", value, Sql::name(name))
         });
         let mut conditions = vec![bounds(table, window, None)?];
+        conditions.extend(not_of_such_rules(table, logical, None));
         if let Some(class) = class {
             conditions.push(sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class))));
         }
@@ -507,7 +541,10 @@ mod tests {
     fn catalog(entries: &[(&str, Table, &[u32], bool)]) -> Catalog {
         let mut catalog = Catalog::default();
         for (name, table, classes, exists) in entries {
-            catalog.add(name, CatalogTable { table: table.clone(), classes: classes.to_vec(), exists: *exists });
+            catalog.add(
+                name,
+                CatalogTable { table: table.clone(), classes: classes.to_vec(), exists: *exists, expected: false },
+            );
         }
         catalog
     }

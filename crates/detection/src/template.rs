@@ -1,7 +1,7 @@
 //! `{{…}}` in the SQL of a rule: where they stand, and what they stand for.
 
 mod named;
-mod tokens;
+pub(crate) mod tokens;
 
 use std::ops::Range;
 

@@ -16,10 +16,10 @@ use sql::table::{PARTITION_KEYS, name_of_source};
 use sql::types::ColumnType;
 
 use crate::catalog::{Catalog, KnownSource};
-use crate::finding::{Finding, FindingContext, findings};
+use crate::finding::{Finding, FindingContext};
+use crate::hunt::Hunt;
 use crate::rule::{Expectation, Rule, Test, TestEvents, TestInput};
 use crate::shipped_sources;
-use crate::statement;
 use crate::window::Window;
 
 /// Makes an engine over a lake folder.
@@ -96,11 +96,18 @@ async fn found(
     let engine = engines.open(lake).await.map_err(trouble)?;
     let tables = engine.tables().await.map_err(trouble)?;
     let catalog = Catalog::of_tables(&tables, &known, DATABASE);
-    let prepared = statement::build(rule, &catalog, window, &test.parameters, MAX_ROWS).map_err(trouble)?;
-    let answer = engine.run(&prepared.statement).await.map_err(trouble)?;
-    let hits = prepared.hits(rule, &answer)?;
-    let context = FindingContext::default();
-    Ok(findings(rule, window, &hits, usize::MAX, window.end, &context))
+    let hunt = Hunt {
+        engine: engine.as_ref(),
+        catalog: &catalog,
+        parameters: &test.parameters,
+        max_rows: MAX_ROWS,
+        context: &FindingContext::default(),
+    };
+    let found = hunt.rule(rule, window, window.end, &mut |_, _| {}).await.map_err(trouble)?;
+    if found.truncated {
+        return Err(format!("the test gives more than {MAX_ROWS} rows"));
+    }
+    Ok(found.findings)
 }
 
 /// What a source's mapping says of its tables, for a [`Catalog`].

@@ -1,19 +1,22 @@
-//! Which times a run looks at, so that none is skipped.
+//! Which times a run looks at, so that none is skipped and the outcome does not depend on when runs took place.
 //!
-//! A rule's *watermark* is the end of its last window whose findings are published. The next window ends at the last firing
-//! of the schedule and begins far enough before the watermark that two things hold:
+//! A rule's *scheduled windows* have the length `lookback` and end at the runs of its schedule. Its *watermark* is the end of
+//! its last window whose findings are published. What a run looks at depends on the rule's [`Shape`]:
 //!
-//! - An event that reached the lake within `ingest_delay` is in a window that was queried after it had arrived: windows
-//!   overlap by `ingest_delay` at least.
-//! - Events that belong together, as those of a sequence, lie in one window if they are at most `lookback` less an interval
-//!   apart: windows overlap by that much, and none is shorter than `lookback`.
+//! - **Rows**: from before the watermark to the last run, so that an event that reached the lake within `ingest_delay` is
+//!   in a window that was queried after it had arrived. Pairs reach back further, by `lookback`.
+//! - **Groups**: all scheduled windows that end after the events that had settled at the last run, each counted by itself. A
+//!   window is counted at its end, when late events may be missing, and again once they have arrived.
+//! - **Windows**: the next scheduled window, once all of its events have arrived.
 //!
-//! What overlaps is found twice and published once, see [`crate::state`]. After a stop the windows go on where they ended:
+//! What overlaps is found twice and published once, see [`crate::ledger`]. After a stop the windows go on where they ended:
 //! [`Timing::catch_up`] bounds how far one of them goes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rule::Rule;
+use crate::schedule::Schedule;
+use crate::shape::Shape;
 
 /// A half-open range of event times, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +32,48 @@ impl Window {
     pub fn length(self) -> i64 {
         self.end - self.start
     }
+}
+
+/// What one statement of a rule looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The times of its events.
+    pub window: Window,
+    /// The scheduled windows in which groups are counted. `None` where all of `window` is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Ends>,
+}
+
+impl From<Window> for Look {
+    fn from(window: Window) -> Self {
+        Self { window, ends: None }
+    }
+}
+
+/// Scheduled windows, by the runs at which they end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// Those of the runs after this time,
+    pub after: i64,
+    /// and not after this one.
+    pub until: i64,
+}
+
+impl Ends {
+    /// The runs.
+    pub fn of(self, schedule: &Schedule) -> impl Iterator<Item = i64> + '_ {
+        schedule.runs(self.after, self.until)
+    }
+
+    /// The runs at whose windows, of length `lookback`, an event is counted.
+    pub fn around(self, time: i64, lookback: i64, schedule: &Schedule) -> impl Iterator<Item = i64> + '_ {
+        schedule.runs(time.max(self.after), self.until.min(time.saturating_add(lookback)))
+    }
+}
+
+/// Whether events from `first` to `last` are together in one of the rule's scheduled windows.
+pub fn fits(rule: &Rule, first: i64, last: i64) -> bool {
+    rule.schedule.first_after(last).is_some_and(|end| end - rule.lookback <= first)
 }
 
 /// What the windows of a rule follow from. Times are in milliseconds.
@@ -47,15 +92,23 @@ pub struct Timing {
 /// How far one window may go after a stop, in milliseconds, where nothing speaks against it.
 const LONGEST_CATCH_UP: i64 = 24 * 3_600_000;
 
+/// How far a rule has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// The end of the last window whose findings are published; `None` before the first.
+    pub watermark: Option<i64>,
+    /// Up to this time all events had arrived when they were last looked at.
+    pub settled: Option<i64>,
+    /// How often windows were halved, since one was too much.
+    pub halved: u32,
+}
+
 impl Timing {
     /// That of a rule.
-    ///
-    /// A threshold counts within a window, so a rule that has one catches up in windows of the usual length: a longer one
-    /// would find what no run on time would have found.
     pub fn of(rule: &Rule) -> Self {
         let interval = rule.schedule.longest_interval();
-        let catch_up = if rule.threshold.is_some() { interval } else { LONGEST_CATCH_UP.max(interval) };
-        Self { interval, lookback: rule.lookback, ingest_delay: rule.ingest_delay, catch_up }
+        let Rule { lookback, ingest_delay, .. } = *rule;
+        Self { interval, lookback, ingest_delay, catch_up: LONGEST_CATCH_UP.max(interval) }
     }
 
     /// A window that goes less far: what was too much to be read, or to be published, can be taken in parts.
@@ -73,13 +126,42 @@ impl Timing {
     ///
     /// A rule that never ran begins with one window of `lookback`.
     pub fn window(&self, watermark: Option<i64>, fire: i64) -> Option<Window> {
+        self.overlapping(watermark, fire, self.overlap())
+    }
+
+    fn overlapping(&self, watermark: Option<i64>, fire: i64, overlap: i64) -> Option<Window> {
         let watermark = watermark.unwrap_or(fire - self.interval);
         if fire <= watermark {
             return None;
         }
         let end = fire.min(watermark.saturating_add(self.catch_up));
-        let start = (watermark - self.overlap()).min(end - self.lookback);
+        let start = (watermark - overlap).min(end - self.lookback);
         Some(Window { start, end })
+    }
+}
+
+/// What a rule looks at next, if anything is due at `now`.
+pub fn next(rule: &Rule, shape: Shape, position: Position, now: i64) -> Option<Look> {
+    let Position { watermark, settled, halved } = position;
+    let timing = Timing::of(rule).halved(halved);
+    let Timing { interval, lookback, ingest_delay, .. } = timing;
+    let now = if shape.waits(rule) { now - ingest_delay } else { now };
+    let fire = rule.schedule.last_at_or_before(now)?;
+    match shape {
+        Shape::Rows => timing.window(watermark, fire).map(Look::from),
+        // The last event of a pair may come late, and the first be in any window of the last.
+        Shape::Pairs => timing.overlapping(watermark, fire, lookback + ingest_delay).map(Look::from),
+        Shape::Groups => {
+            let Window { end, .. } = timing.window(watermark, fire)?;
+            let until = rule.schedule.last_at_or_before(end)?;
+            let after = settled.unwrap_or(watermark.unwrap_or(fire - interval) - ingest_delay).min(until - 1);
+            let start = rule.schedule.first_after(after)? - lookback;
+            Some(Look { window: Window { start, end: until }, ends: Some(Ends { after, until }) })
+        }
+        Shape::Windows => {
+            let end = watermark.map_or(Some(fire), |watermark| rule.schedule.first_after(watermark))?;
+            (end <= now).then(|| Window { start: end - lookback, end }.into())
+        }
     }
 }
 

@@ -37,7 +37,7 @@ fn catalog() -> Catalog {
         dialect: "ocsf".to_owned(),
     };
     let mut catalog = Catalog::default();
-    catalog.add("t", CatalogTable { table, classes: vec![], exists: true });
+    catalog.add("t", CatalogTable { table, classes: vec![], exists: true, expected: false });
     catalog
 }
 

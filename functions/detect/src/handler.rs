@@ -65,6 +65,8 @@ struct Tally {
     collected: u64,
     published: u64,
     repeated: u64,
+    /// Findings whose events came later than their rule allows for.
+    late: u64,
     failures: u64,
     scanned: u64,
     /// The longest that a rule is behind, in milliseconds.
@@ -272,14 +274,21 @@ impl Tally {
 
     fn add_collected(&mut self, collected: &Collected) {
         match collected {
-            Collected::Published { rule, window, published, repeated, scanned_bytes, truncated } => {
+            Collected::Published { rule, window, published, repeated, late, scanned_bytes, truncated } => {
                 tracing::info!(
                     %rule, start = window.start, end = window.end, published, repeated, scanned_bytes, truncated,
                     "a query was collected"
                 );
+                if late.findings > 0 {
+                    tracing::warn!(
+                        %rule, findings = late.findings, most_milliseconds = late.most,
+                        "events reached the lake later than the rule's ingest_delay; others may have been missed"
+                    );
+                }
                 self.collected += 1;
                 self.published += published;
                 self.repeated += repeated;
+                self.late += late.findings;
                 self.scanned += scanned_bytes;
             }
             Collected::Narrowed { rule, window } => {
@@ -314,6 +323,7 @@ impl Tally {
         metrics.add("QueriesCollected", Unit::Count, self.collected);
         metrics.add("FindingsPublished", Unit::Count, self.published);
         metrics.add("FindingsRepeated", Unit::Count, self.repeated);
+        metrics.add("FindingsLate", Unit::Count, self.late);
         metrics.add("DetectionFailures", Unit::Count, self.failures);
         metrics.add("BytesScanned", Unit::Bytes, self.scanned);
         if let Some(lag) = self.lag {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// A word of SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// A name or keyword, in lower case; quoted names with their quotes.
     Word(String),
     /// `(` or `[`
@@ -22,30 +22,30 @@ pub(super) enum Token {
 
 impl Token {
     /// The name or keyword as it is written.
-    pub(super) fn word(&self) -> Option<&str> {
+    pub(crate) fn word(&self) -> Option<&str> {
         match self {
             Self::Word(word) => Some(word),
             _ => None,
         }
     }
 
-    pub(super) fn is_word(&self, word: &str) -> bool {
+    pub(crate) fn is_word(&self, word: &str) -> bool {
         self.word() == Some(word)
     }
 }
 
 /// Words with which what follows the FROM of a SELECT begins: its other clauses, and another SELECT.
-pub(super) const AFTER_FROM: &[&str] =
+pub(crate) const AFTER_FROM: &[&str] =
     &["where", "group", "having", "order", "limit", "offset", "fetch", "window", "union", "intersect", "except"];
 
 /// Whether a clause of a SELECT, a join or another SELECT begins with this word.
-pub(super) fn begins_part(word: &str) -> bool {
+pub(crate) fn begins_part(word: &str) -> bool {
     const JOINS: &[&str] = &["join", "inner", "left", "right", "full", "cross", "natural"];
     AFTER_FROM.contains(&word) || JOINS.contains(&word)
 }
 
 /// A name without its quotes.
-pub(super) fn unquoted(word: &str) -> String {
+pub(crate) fn unquoted(word: &str) -> String {
     match word.strip_prefix('"') {
         Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted).replace("\"\"", "\""),
         None => word.to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn unquoted(word: &str) -> String {
 
 /// The tokens of a text, comments and white space apart. Whatever is no valid SQL comes out as [`Token::Other`]: the engine
 /// says so better.
-pub(super) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
+pub(crate) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
     let bytes = sql.as_bytes();
     let mut tokens = Vec::new();
     let mut at = 0;

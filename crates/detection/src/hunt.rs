@@ -1,0 +1,244 @@
+//! What the schedule of a rule would have published over a time that has passed, if it had run from the beginning on.
+//!
+//! `hunt`, `backtest` and the tests of rules are this. Findings are those of [`crate::detector`] over the same events: the same
+//! scheduled windows, thresholds and keys, whatever was late and whichever run was missed. It takes one statement for
+//! most rules, see [`Shape`].
+
+use std::collections::BTreeMap;
+
+use query::{Answer, Engine, QueryError, Statement, Statistics};
+use serde_json::Value as Json;
+
+use crate::catalog::Catalog;
+use crate::finding::{self, Finding, FindingContext, Origin};
+use crate::ledger::Published;
+use crate::rule::{ParameterValues, Rule};
+use crate::shape::Shape;
+use crate::statement::{self, StatementError};
+use crate::window::{Ends, Look, Window};
+
+/// Runs rules over the past.
+#[derive(Debug, Clone, Copy)]
+pub struct Hunt<'a> {
+    /// Answers statements.
+    pub engine: &'a dyn Engine,
+    /// The tables.
+    pub catalog: &'a Catalog,
+    /// Values of parameters other than the defaults.
+    pub parameters: &'a ParameterValues,
+    /// The most rows of a statement that are looked at.
+    pub max_rows: u64,
+    /// What findings say of the deployment.
+    pub context: &'a FindingContext,
+}
+
+/// What a rule found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The findings, the earliest first.
+    pub findings: Vec<Finding>,
+    /// Whether there were more rows than are looked at.
+    pub truncated: bool,
+    /// How many statements were run.
+    pub statements: u64,
+    /// What they cost.
+    pub statistics: Statistics,
+}
+
+/// Why a rule gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HuntError {
+    /// No statement can be made of it.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The engine has no answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The answer cannot be read.
+    #[error("{0}")]
+    Answer(String),
+    /// It has to be asked window by window, and there are too many.
+    #[error(
+        "this rule is asked window by window, and there are {windows} in this time, of at most {MOST_WINDOWS}; look at less time"
+    )]
+    TooManyWindows {
+        /// How many there are.
+        windows: usize,
+    },
+}
+
+/// How many statements one rule may take.
+const MOST_WINDOWS: usize = 100_000;
+/// How many runs of a cron expression one statement names: some 60,000 bytes of it.
+const RUNS_OF_A_STATEMENT: usize = 4_000;
+/// The most rows that groups of overlapping windows may take.
+const MOST_ROWS: u64 = 1_000_000;
+const DAY: i64 = 86_400_000;
+
+impl Hunt<'_> {
+    /// Runs a rule over the events of a time. `progress` is told how many of how many statements are done.
+    ///
+    /// # Errors
+    /// [`HuntError`]
+    pub async fn rule(
+        &self,
+        rule: &Rule,
+        window: Window,
+        now: i64,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<Found, HuntError> {
+        let mut past =
+            Past { hunt: self, rule, shape: Shape::of(rule), now, found: Found::default(), keys: BTreeMap::new() };
+        let tables: Vec<_> = finding::sources(rule).iter().flat_map(|name| self.catalog.tables(name)).collect();
+        let has_tables = tables.iter().any(|table| table.exists);
+        let looks = match past.shape {
+            // Without a table there are no rows. The statement is made all the same, so that what is refused is refused.
+            Shape::Rows | Shape::Pairs | Shape::Groups if !has_tables => {
+                statement::build(rule, self.catalog, window, self.parameters, self.max_rows)?;
+                Vec::new()
+            }
+            Shape::Rows | Shape::Pairs => vec![window.into()],
+            Shape::Groups => past.counted(window).await?,
+            Shape::Windows => past.one_by_one(window, has_tables).await?,
+        };
+        let total = looks.len() as u64;
+        for (done, look) in (0..).zip(looks) {
+            progress(done, total);
+            past.look(look).await?;
+        }
+        progress(total, total);
+        past.found.findings.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
+        Ok(past.found)
+    }
+}
+
+/// A rule on its way through the past.
+struct Past<'h> {
+    hunt: &'h Hunt<'h>,
+    rule: &'h Rule,
+    shape: Shape,
+    now: i64,
+    found: Found,
+    /// What is published, by key.
+    keys: BTreeMap<String, Published>,
+}
+
+impl Past<'_> {
+    async fn look(&mut self, look: Look) -> Result<(), HuntError> {
+        let Hunt { catalog, parameters, context, .. } = *self.hunt;
+        let max_rows = self.max_rows();
+        let prepared = statement::build(self.rule, catalog, look, parameters, max_rows)?;
+        let answer = self.run(&prepared.statement).await?;
+        let hits = prepared.hits(self.rule, &answer).map_err(HuntError::Answer)?;
+        let rows = usize::try_from(max_rows).unwrap_or(usize::MAX);
+        self.found.truncated |= answer.rows.len() > rows;
+        let (rule, now) = (self.rule, self.now);
+        let origin = Origin { rule, window: look.window, answer: &hits, now, context };
+        for mut keyed in finding::keyed(rule, self.shape, look, &hits, rows) {
+            let published = self.keys.entry(keyed.key.clone()).or_default();
+            let rows = std::mem::take(&mut keyed.rows);
+            let (entries, _) = published.take(rule.id, &keyed.key, rows, finding::dedupe_window(rule), i64::MAX);
+            self.found.findings.extend(entries.iter().map(|entry| finding::finding(&origin, &keyed, entry)));
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, statement: &Statement) -> Result<Answer, HuntError> {
+        let answer = self.hunt.engine.run(statement).await?;
+        self.found.statements += 1;
+        self.found.statistics.scanned_bytes += answer.statistics.scanned_bytes;
+        self.found.statistics.duration += answer.statistics.duration;
+        Ok(answer)
+    }
+
+    /// A group is in as many rows as windows have its events.
+    fn max_rows(&self) -> u64 {
+        let Self { rule, hunt: Hunt { max_rows, .. }, .. } = self;
+        let interval = rule.schedule.rate().unwrap_or(rule.lookback).max(1);
+        match self.shape {
+            Shape::Groups => {
+                let windows = u64::try_from(rule.lookback / interval).unwrap_or(1).max(1);
+                max_rows.saturating_mul(windows).min((*max_rows).max(MOST_ROWS))
+            }
+            _ => *max_rows,
+        }
+    }
+
+    /// All scheduled windows that have some of this time.
+    fn ends(&self, window: Window) -> Ends {
+        Ends { after: window.start, until: window.end.saturating_add(self.rule.lookback) - 1 }
+    }
+
+    /// A schedule that is regular is one statement. Runs of any other have to be named, those that have data.
+    async fn counted(&mut self, window: Window) -> Result<Vec<Look>, HuntError> {
+        let ends = self.ends(window);
+        let schedule = &self.rule.schedule;
+        if schedule.rate().is_some() || ends.of(schedule).take(RUNS_OF_A_STATEMENT + 1).count() <= RUNS_OF_A_STATEMENT {
+            return Ok(vec![Look { window, ends: Some(ends) }]);
+        }
+        let mut looks: Vec<Look> = Vec::new();
+        let runs = self.runs_with_data(window, DAY).await?.unwrap_or_else(|| ends.of(&self.rule.schedule).collect());
+        for runs in runs.chunks(RUNS_OF_A_STATEMENT) {
+            let [first, .., last] = runs else { continue };
+            let start = (first - self.rule.lookback).max(window.start);
+            let window = Window { start, end: window.end.min(*last) };
+            looks.push(Look { window, ends: Some(Ends { after: first - 1, until: *last }) });
+        }
+        Ok(looks)
+    }
+
+    /// The scheduled windows that have data, and all of them if the rule finds something where there is none.
+    async fn one_by_one(&mut self, window: Window, has_tables: bool) -> Result<Vec<Look>, HuntError> {
+        let (rule, ends) = (self.rule, self.ends(window));
+        let bucket = rule.schedule.rate().unwrap_or(DAY).min(DAY);
+        let some = match has_tables {
+            true => self.runs_with_data(window, bucket).await?,
+            false => Some(Vec::new()),
+        };
+        let mut runs = match some {
+            Some(runs) => {
+                let empty = ends.of(&rule.schedule).find(|run| runs.binary_search(run).is_err());
+                let finds_nothing_in_nothing = match empty {
+                    Some(run) => {
+                        let empty = Window { start: (run - rule.lookback).max(window.start), end: run.min(window.end) };
+                        let prepared =
+                            statement::build(rule, self.hunt.catalog, empty, self.hunt.parameters, self.hunt.max_rows)?;
+                        let answer = self.run(&prepared.statement).await?;
+                        prepared.hits(rule, &answer).map_err(HuntError::Answer)?.rows.is_empty()
+                    }
+                    None => true,
+                };
+                if finds_nothing_in_nothing { runs } else { ends.of(&rule.schedule).take(MOST_WINDOWS + 1).collect() }
+            }
+            None => ends.of(&rule.schedule).take(MOST_WINDOWS + 1).collect(),
+        };
+        runs.dedup();
+        if runs.len() > MOST_WINDOWS {
+            return Err(HuntError::TooManyWindows { windows: runs.len() });
+        }
+        let look =
+            |run: i64| Window { start: (run - rule.lookback).max(window.start), end: run.min(window.end) }.into();
+        Ok(runs.into_iter().map(look).collect())
+    }
+
+    /// The runs whose windows have data, as far as `bucket` milliseconds can tell; `None` if that cannot be asked.
+    async fn runs_with_data(&mut self, window: Window, bucket: i64) -> Result<Option<Vec<i64>>, HuntError> {
+        let Some(statements) = statement::times(self.rule, self.hunt.catalog, window, bucket)? else { return Ok(None) };
+        let mut buckets: Vec<i64> = Vec::new();
+        for statement in statements {
+            let answer = self.run(&Statement::new(statement)).await?;
+            buckets.extend(answer.rows.iter().filter_map(|row| row.first().and_then(Json::as_i64)));
+        }
+        buckets.sort_unstable();
+        buckets.dedup();
+        let (rule, ends) = (self.rule, self.ends(window));
+        let mut runs: Vec<i64> = Vec::new();
+        for start in buckets {
+            let after = runs.last().copied().unwrap_or(i64::MIN).max(start).max(ends.after);
+            let until = ends.until.min(start.saturating_add(bucket + rule.lookback));
+            runs.extend(rule.schedule.runs(after, until).take((MOST_WINDOWS + 1).saturating_sub(runs.len())));
+        }
+        Ok(Some(runs))
+    }
+}

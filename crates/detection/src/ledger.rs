@@ -1,0 +1,220 @@
+//! What was published for a key, and which rows of an answer are a finding of their own.
+//!
+//! A key's findings are apart by the rule's `dedupe.window`: the first row of a key is a finding, and what follows within the
+//! window belongs to it. That depends on the order of the rows, and late events come out of order. So a finding is
+//! *provisional* as long as an earlier row may still arrive. It is published all the same. Once all events have arrived, rows
+//! are looked at again in order. A row that begins an earlier finding takes the place of the provisional one, and the finding
+//! is published again as an update. In the end the findings are those that the rows in order give, whenever they arrived.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+/// A row of an answer, in terms of findings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The time of its first event, in milliseconds since 1970.
+    pub first: i64,
+    /// The time of its last event.
+    pub last: i64,
+    /// From this time on it cannot change: the end of its window, or the time after its last event.
+    pub due: i64,
+    /// Whether rows of the same finding are told apart by their events, and so are evidence together. Those of groups count
+    /// the same events again.
+    pub is_evidence: bool,
+    /// Its columns.
+    pub cells: Map<String, Json>,
+}
+
+/// What was published for a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Published {
+    /// The findings, oldest first.
+    pub findings: Vec<PublishedFinding>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedFinding {
+    /// Its id.
+    pub id: String,
+    /// The time of its first event.
+    pub first: i64,
+    /// The time of its last event.
+    pub last: i64,
+    /// Whether an earlier row may still take its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
+}
+
+/// A change to what is published for a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The finding's id.
+    pub id: String,
+    /// What has to be told.
+    pub news: News,
+    /// Its rows, the one that begins it first.
+    pub rows: Vec<Row>,
+    /// What is published for the key after it.
+    pub after: Published,
+}
+
+/// What is to be told of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It is new.
+    Created,
+    /// It was published already, and began earlier than was known.
+    Updated,
+    /// It is as it was published, and stays so.
+    Settled,
+}
+
+impl Published {
+    /// More than a key has in the time in which windows overlap.
+    const KEPT: usize = 32;
+
+    /// Takes the rows of a key, in order of when they count. `window` is the rule's `dedupe.window`: `None` means once for ever.
+    /// Rows that are due by `settled` cannot change. Gives the changes, and how many rows were published before.
+    pub fn take(
+        &mut self,
+        rule: Uuid,
+        key: &str,
+        rows: Vec<Row>,
+        window: Option<i64>,
+        settled: i64,
+    ) -> (Vec<Entry>, u64) {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut repeated = 0;
+        for row in rows {
+            let is_settled = window.is_none() || row.due <= settled;
+            // What was settled comes first: a late row is part of it, and not the beginning of what came after it.
+            let covering = |provisional: bool| {
+                let mut findings = self.findings.iter().enumerate();
+                findings
+                    .find(|(_, found)| found.provisional == provisional && found.covers(row.first, row.last, window))
+            };
+            let found = match covering(false) {
+                Some((_, finding)) => Err(finding.id.clone()),
+                None => match covering(true) {
+                    Some((_, finding)) if !is_settled => Err(finding.id.clone()),
+                    Some((index, _)) => Ok(Some(index)),
+                    None => Ok(None),
+                },
+            };
+            match found {
+                Err(id) => match entries.iter_mut().find(|entry| entry.id == id).filter(|_| row.is_evidence) {
+                    Some(entry) => entry.rows.push(row),
+                    None => repeated += 1,
+                },
+                Ok(None) => {
+                    let id = Uuid::new_v5(&rule, format!("{key}/{}", row.first).as_bytes()).to_string();
+                    let (first, last) = (row.first, row.last);
+                    self.add(PublishedFinding { id: id.clone(), first, last, provisional: !is_settled });
+                    entries.push(Entry { id, news: News::Created, rows: vec![row], after: self.clone() });
+                }
+                Ok(Some(index)) => {
+                    let finding = &mut self.findings[index];
+                    let news = if finding.first == row.first { News::Settled } else { News::Updated };
+                    finding.provisional = false;
+                    (finding.first, finding.last) = (row.first, row.last);
+                    let id = finding.id.clone();
+                    self.sort();
+                    // It may have begun within this very answer.
+                    entries.push(Entry { id, news, rows: vec![row], after: self.clone() });
+                }
+            }
+        }
+        (entries, repeated)
+    }
+
+    /// Whether something over these times is one with what was published.
+    pub fn covers(&self, first: i64, last: i64, window: Option<i64>) -> bool {
+        self.findings.iter().any(|finding| finding.covers(first, last, window))
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, finding: PublishedFinding) {
+        self.findings.push(finding);
+        self.sort();
+        let surplus = self.findings.len().saturating_sub(Self::KEPT);
+        self.findings.drain(..surplus);
+    }
+
+    fn sort(&mut self) {
+        self.findings.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
+    }
+}
+
+impl PublishedFinding {
+    /// Nothing is repeated for `window` milliseconds after the first event of a finding, nor ever if there is no `window`.
+    fn covers(&self, first: i64, last: i64, window: Option<i64>) -> bool {
+        match window {
+            None => true,
+            // The same again, perhaps with more events; what is found later in the same period, and late events of it.
+            Some(window) => {
+                first == self.first || (last < self.first.saturating_add(window) && first > self.first - window)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(id: &str, first: i64, last: i64) -> PublishedFinding {
+        PublishedFinding { id: id.to_owned(), first, last, provisional: false }
+    }
+
+    fn row(time: i64) -> Row {
+        Row { first: time, last: time, due: time + 1, is_evidence: true, cells: Map::new() }
+    }
+
+    fn taken(published: &mut Published, times: &[i64], settled: i64) -> Vec<(News, i64)> {
+        let rows = times.iter().map(|time| row(*time)).collect();
+        let (entries, _) = published.take(Uuid::nil(), "k", rows, Some(100), settled);
+        entries.iter().map(|entry| (entry.news, entry.rows[0].first)).collect()
+    }
+
+    #[test]
+    fn a_key_is_not_published_again_within_its_window_and_is_after_it() {
+        let mut published = Published::default();
+        published.add(finding("a", 1000, 1010));
+        for (first, last, covered) in [
+            (1000, 1010, true),
+            (1005, 1020, true),
+            (901, 1050, true),
+            (900, 1050, false),
+            (1099, 1099, true),
+            (1100, 1100, false),
+            (1090, 1100, false),
+            (850, 860, false),
+        ] {
+            assert_eq!(published.covers(first, last, Some(100)), covered, "{first} {last}");
+            assert!(published.covers(first, last, None));
+        }
+        assert!(!Published::default().covers(1, 1, None));
+    }
+
+    #[test]
+    fn a_row_that_comes_late_and_was_first_takes_the_place_of_what_was_published() {
+        let mut published = Published::default();
+        assert_eq!(taken(&mut published, &[1050], 1000), [(News::Created, 1050)]);
+        assert_eq!(taken(&mut published, &[1010, 1050], 1000), [], "not before it is settled");
+        assert_eq!(taken(&mut published, &[1010, 1050, 1115], 1100), [(News::Updated, 1010), (News::Created, 1115)]);
+        assert_eq!(taken(&mut published, &[1010, 1050, 1115], 1200), [(News::Settled, 1115)]);
+        assert_eq!(taken(&mut published, &[1010, 1050, 1115], 1300), []);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_key_is_bounded_and_the_newest() {
+        let mut published = Published::default();
+        for n in (0..100).rev() {
+            published.add(finding(&n.to_string(), n, n));
+        }
+        assert_eq!(published.findings.len(), 32);
+        assert_eq!(published.findings[31].first, 99);
+    }
+}
