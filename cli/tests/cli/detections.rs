@@ -1,5 +1,5 @@
 use crate::query::lake;
-use crate::support::{Folder, run};
+use crate::support::{Folder, Run, run, sluice};
 
 pub(crate) const RULE: &str = "\
 title: DNS of a test
@@ -83,4 +83,82 @@ fn a_run_publishes_a_finding_once_and_remembers_it() {
     assert!(published.iter().all(|message| message["group"] == "6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a01"));
     assert_eq!(detect(0, &first).stdout, "", "the same firing does nothing");
     assert_eq!(detect(0, &second).stdout, "", "the next window overlaps, but what was published is remembered");
+}
+
+/// A call that is denied, at a minute of an hour.
+fn denial(minute: u32, user: &str) -> String {
+    format!(
+        r#"{{"eventVersion":"1.09","eventTime":"2025-03-03T{:02}:{:02}:00Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","awsRegion":"us-east-1","sourceIPAddress":"198.51.100.7","userAgent":"x","requestID":"r{minute}{user}","eventID":"e{minute}{user}","eventType":"AwsApiCall","recipientAccountId":"777788889999","eventCategory":"Management","managementEvent":true,"readOnly":false,"errorCode":"AccessDenied","userIdentity":{{"type":"IAMUser","principalId":"AIDA{user}","arn":"arn:aws:iam::777788889999:user/{user}","accountId":"777788889999","userName":"{user}"}}}}"#,
+        8 + minute / 60,
+        minute % 60
+    )
+}
+
+const DENIALS: &str = "\
+title: Three refusals in a quarter of an hour
+id: 6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a02
+status: test
+description: A user is refused three times.
+author: Sluice
+date: 2025-03-03
+tags: [attack.discovery, attack.t1526]
+falsepositives: [A broken deployment]
+level: low
+schedule: rate(5 minutes)
+lookback: 15m
+ingest_delay: 10m
+group_by: [user_name]
+threshold: {count: 3}
+dedupe: {key: [user_name], window: 1h}
+sql: |
+  SELECT time, actor.\"user\".name AS user_name FROM {{aws-cloudtrail}}
+  WHERE {{window}} AND api.response.error = 'AccessDenied'
+tests:
+  - name: All of these events
+    source: aws-cloudtrail
+    file: denials.ndjson
+    expect: FINDINGS
+";
+
+/// One meaning: the same findings by a hunt, a backtest, the rule's own test, and the runs of its schedule.
+#[test]
+fn a_rule_finds_the_same_whichever_command_asks() {
+    let folder = Folder::new();
+    // `fast` is refused often enough twice, hours apart, and once more within the hour after. `slow` never is, within a window.
+    let fast = [0, 4, 9, 20, 24, 30, 150, 151, 152].map(|minute| denial(minute, "fast"));
+    let slow = [0, 10, 20, 30, 40, 50, 60].map(|minute| denial(minute, "slow"));
+    let events = folder.write("denials.ndjson", [&fast[..], &slow[..]].concat().join("\n"));
+    let rule = folder.write("rule.yaml", DENIALS.replace("FINDINGS", "2"));
+    let lake = folder.path("lake");
+    run(0, &["ingest", "--mapping", "aws-cloudtrail", "--lake", &lake, &events]);
+
+    let identity = |finding: &serde_json::Value| {
+        let row = &finding["evidences"][0]["data"];
+        (row["user_name"].as_str().unwrap().to_owned(), finding["finding_info"]["first_seen_time"].as_i64().unwrap())
+    };
+    let period = ["--lake", &lake, "--since", "2025-03-01", "--until", "2025-03-05", "--format", "json"];
+    let hunted = run(1, &[&["hunt", &rule], &period[..]].concat()).json();
+    let hunted: Vec<_> = hunted.as_array().unwrap().iter().map(identity).collect();
+    let first = 1_740_988_800_000;
+    assert_eq!(hunted, [("fast".to_owned(), first), ("fast".to_owned(), first + 150 * 60_000)]);
+
+    let days = run(1, &[&["detect", "backtest", &rule], &period[..]].concat()).json();
+    assert_eq!((&days[0]["findings"], &days[0]["days"]["2025-03-03"]), (&2.into(), &2.into()));
+
+    run(0, &["detect", "test", &rule]);
+    folder.write("rule.yaml", DENIALS.replace("FINDINGS", "3"));
+    run(1, &["detect", "test", &rule]);
+    folder.write("rule.yaml", DENIALS.replace("FINDINGS", "2"));
+
+    // The schedule, but for some runs that are missed.
+    let state = folder.path("state");
+    let mut detected = Vec::new();
+    for minute in (-15..240).step_by(5).filter(|minute| minute % 3 != 0 || *minute > 200) {
+        let now = format!("2025-03-03T{:02}:{:02}:00Z", (480 + minute) / 60, (480 + minute) % 60);
+        let arguments = ["detect", "run", "--lake", &lake, "--state", &state, "--now", &now, &rule];
+        let published = Run::of(sluice(&arguments));
+        assert!(published.code <= 1, "{published:?}");
+        detected.extend(published.lines().iter().map(|message| identity(&message["body"])));
+    }
+    assert_eq!(detected, hunted);
 }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sql::table::{Layout, Table};
 use sql::types::ColumnType;
 
+use crate::rule::Rule;
+
 /// A physical table of a catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogTable {
@@ -231,6 +233,11 @@ impl Catalog {
         self.resolve(name)
             .map(|resolved| resolved.tables.into_iter().map(|(table, _)| table).collect())
             .unwrap_or_default()
+    }
+
+    /// Whether any of a rule's tables is there.
+    pub fn has_tables_of(&self, rule: &Rule) -> bool {
+        crate::finding::sources(rule).iter().flat_map(|name| self.tables(name)).any(|table| table.exists)
     }
 
     /// The logical tables that are no classes.

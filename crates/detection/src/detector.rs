@@ -304,6 +304,11 @@ impl Detector {
         &self.rules
     }
 
+    /// The rules that find nothing because none of their tables is there yet.
+    pub fn rules_without_tables(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| !self.catalog.has_tables_of(rule))
+    }
+
     /// Starts the query of every rule that is due at `now`, and collects those that are done although nobody said so. A
     /// rule that cannot be looked at does not hold up the others.
     pub async fn start_due(&self, now: i64) -> Due {

@@ -90,8 +90,7 @@ impl Hunt<'_> {
     ) -> Result<Found, HuntError> {
         let mut past =
             Past { hunt: self, rule, shape: Shape::of(rule), now, found: Found::default(), keys: BTreeMap::new() };
-        let tables: Vec<_> = finding::sources(rule).iter().flat_map(|name| self.catalog.tables(name)).collect();
-        let has_tables = tables.iter().any(|table| table.exists);
+        let has_tables = self.catalog.has_tables_of(rule);
         let looks = match past.shape {
             // Without a table there are no rows. The statement is made all the same, so that what is refused is refused.
             Shape::Rows | Shape::Pairs | Shape::Groups if !has_tables => {

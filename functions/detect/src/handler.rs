@@ -206,6 +206,7 @@ impl Handler for Detect {
                 start_due(&detector, invocation, &mut tally).await;
                 tally.failures += rules.refused.len() as u64;
                 metrics.add("RulesActive", Unit::Count, detector.rules().len() as u64);
+                metrics.add("RulesWithoutTables", Unit::Count, detector.rules_without_tables().count() as u64);
             }
         }
         tally.report(metrics);
