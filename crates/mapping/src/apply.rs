@@ -167,10 +167,10 @@ impl Mapping {
         memory: &mut StepsBuffer,
         take: &mut dyn FnMut(Unwrapped<'a>, Option<Part<'_, 'a>>),
     ) {
-        if self.plan.steps.steps.is_empty() {
+        let plan = &self.plan.steps;
+        if !plan.may_apply(&document) {
             return take(Unwrapped::Event(document), None);
         }
-        let plan = &self.plan.steps;
         Run { plan, absent: &self.absent, decode, bump, documents, memory, take }.from(0, document, None);
     }
 
@@ -210,11 +210,12 @@ impl Mapping {
         bump: &'a Bump,
         explain: bool,
     ) -> Result<Mapped<'a>, Refusal> {
-        match self.attempt(buffer, document, bump, explain, false) {
+        let mut mapped = self.attempt(buffer, document, bump, explain, false);
+        if let Err(Refusal::Invalid(_)) = mapped {
             // Once more, with an account of what was written where: so that only such a record pays for it.
-            Err(Refusal::Invalid(_)) => self.attempt(buffer, document, bump, explain, true),
-            done => done,
+            mapped = self.attempt(buffer, document, bump, explain, true);
         }
+        mapped
     }
 
     /// Maps one raw event; with `repair`, without what is optional and breaks the schema.

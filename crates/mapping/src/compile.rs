@@ -154,7 +154,7 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
         };
         steps.push(StepPlan::new(when, action));
     }
-    Ok(StepsPlan { paths, steps })
+    Ok(StepsPlan::new(paths, steps))
 }
 
 /// The lists of field names that a config gives or names.

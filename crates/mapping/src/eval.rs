@@ -214,7 +214,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
         let before = self.values.reads.len();
         let raw = self.values.value(&assignment.value);
-        if !self.values.unreadable.is_empty() {
+        if self.is_unreadable() {
             self.note_unreadable(&self.shape.path(assignment.node));
         }
         if raw.is_absent() {
@@ -411,7 +411,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     fn misplaced(&mut self, path: &'a str, value: &'a Expression) {
         let before = self.values.reads.len();
         let raw = self.values.value(value);
-        self.note_unreadable(path);
+        if self.is_unreadable() {
+            self.note_unreadable(path);
+        }
         if raw.is_absent() {
             self.values.reads.truncate(before);
             return;
@@ -427,7 +429,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     pub(crate) fn keep(&mut self, key: &'a str, value: &'a Expression) {
         let before = self.values.reads.len();
         let raw = self.values.value(value);
-        self.note_unreadable(key);
+        if self.is_unreadable() {
+            self.note_unreadable(key);
+        }
         if let Some(text) = raw.json_text(self.values.document, self.values.bump) {
             self.record.add_unmapped(key, text);
             self.consume(before);
@@ -436,7 +440,14 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
+    /// Whether there was a time on the way to a value that could not be read.
+    #[inline]
+    fn is_unreadable(&self) -> bool {
+        !self.values.unreadable.is_empty()
+    }
+
     /// Counts the times that could not be read on the way to a value. Those of raw fields are still to be mapped.
+    #[cold]
     fn note_unreadable(&mut self, attribute: &str) {
         for (raw, is_field) in std::mem::take(&mut self.values.unreadable) {
             let text = raw.json_text(self.values.document, self.values.bump).unwrap_or_default();
@@ -455,7 +466,9 @@ impl<'m, 'a> Evaluation<'m, 'a> {
     pub(crate) fn peek_time(&mut self, value: &'a Expression) -> Option<i64> {
         let before = self.values.reads.len();
         let raw = self.values.value(value);
-        self.note_unreadable("time");
+        if self.is_unreadable() {
+            self.note_unreadable("time");
+        }
         let from = self.values.reads[before..].iter().map(|node| raw_path(self.values.document, *node));
         if let (Raw::Instant(time), Some(written)) = (raw, &mut self.written) {
             written.push(Written { attribute: "time".to_owned(), from: from.collect(), value: time.to_string() });

@@ -60,11 +60,11 @@ impl Names {
 
     #[inline]
     fn get(&self, name: &str) -> Option<&Branch> {
-        self.branches.get(self.find(name)?).map(|(_, branch)| branch)
+        self.find(name).map(|(_, branch)| branch)
     }
 
     fn get_or_insert(&mut self, name: &str) -> &mut Branch {
-        let at = self.find(name).unwrap_or_else(|| {
+        let at = self.find(name).map(|(at, _)| at).unwrap_or_else(|| {
             self.branches.push((name.into(), Branch::default()));
             self.table = vec![Self::FREE; (self.branches.len() * 2).next_power_of_two()];
             for (at, (name, _)) in (0..).zip(&self.branches) {
@@ -81,14 +81,14 @@ impl Names {
     }
 
     #[inline]
-    fn find(&self, name: &str) -> Option<usize> {
+    fn find(&self, name: &str) -> Option<(usize, &Branch)> {
         let mask = self.table.len().checked_sub(1)?;
         let mut place = hash(name);
         loop {
-            let at = *self.table.get(place & mask)?;
-            let (found, _) = self.branches.get(at as usize)?;
+            let at = *self.table.get(place & mask)? as usize;
+            let (found, branch) = self.branches.get(at)?;
             if **found == *name {
-                return Some(at as usize);
+                return Some((at, branch));
             }
             place += 1;
         }
@@ -132,7 +132,14 @@ impl PathTree {
 
     /// Whether any path goes on below a member of the root.
     pub(crate) fn reads_below(&self, member: &str) -> bool {
-        self.root.names.get(member).is_some_and(|branch| !branch.names.is_empty() || !branch.items.is_empty())
+        self.root.names.get(member).is_some_and(Branch::goes_on)
+    }
+
+    /// The member of the root that the path of a slot begins with, and whether the path goes on below it. None, if it does
+    /// not begin with a name.
+    pub(crate) fn root_member(&self, slot: Slot) -> Option<(&str, bool)> {
+        let (name, branch) = self.root.names.branches.iter().find(|(_, branch)| branch.leads_to(slot))?;
+        Some((name, branch.slot != Some(slot)))
     }
 
     /// Finds what the paths select in a document.
@@ -144,18 +151,37 @@ impl PathTree {
 }
 
 impl Branch {
+    /// Whether any path goes on below this branch.
+    #[inline]
+    fn goes_on(&self) -> bool {
+        !self.names.is_empty() || !self.items.is_empty()
+    }
+
+    fn leads_to(&self, slot: Slot) -> bool {
+        self.slot == Some(slot)
+            || self.names.branches.iter().any(|(_, branch)| branch.leads_to(slot))
+            || self.items.iter().any(|(_, branch)| branch.leads_to(slot))
+    }
+
+    /// Fills the slots of this branch, which leads to `node`. Most branches end there, and are not worth a call.
+    #[inline(always)]
     fn fill(&self, document: &Document<'_>, node: NodeId, slots: &mut Slots) {
         if let Some(slot) = self.slot {
             slots.0[slot.0 as usize] = Some(node);
         }
-        if self.names.is_empty() && self.items.is_empty() {
-            return;
+        if self.goes_on() {
+            self.fill_below(document, node, slots);
         }
+    }
+
+    /// Never inlined: the compiler would make one function of the two, which calls itself for every branch.
+    #[inline(never)]
+    fn fill_below(&self, document: &Document<'_>, node: NodeId, slots: &mut Slots) {
         match document.value(node) {
             NodeValue::Object if !self.names.is_empty() => {
-                for child in document.children(node) {
-                    if let Some(branch) = document.key(child).and_then(|key| self.names.get(key)) {
-                        branch.fill(document, child, slots);
+                for (name, member) in document.members(node) {
+                    if let Some(branch) = self.names.get(name) {
+                        branch.fill(document, member, slots);
                     }
                 }
             }

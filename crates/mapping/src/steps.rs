@@ -2,7 +2,7 @@
 //!
 //! A step changes the document (takes the event out of its envelope, reads JSON out of a text, brings fields to other
 //! names), divides it, or says that it is no event. Steps run in order, each on what the one before made. An event that
-//! no step applies to costs one walk over its members and is not copied.
+//! no step applies to costs one look at the names of its members and is not copied.
 
 use bumpalo::Bump;
 use regex::Regex;
@@ -25,8 +25,75 @@ pub const EMPTY_ENVELOPE: &str = "empty-envelope";
 /// The compiled steps of a config.
 #[derive(Debug, Default)]
 pub(crate) struct StepsPlan {
-    pub(crate) paths: PathTree,
-    pub(crate) steps: Vec<StepPlan>,
+    paths: PathTree,
+    steps: Vec<StepPlan>,
+    /// None, if a step has no sign.
+    signs: Option<Signs>,
+}
+
+impl StepsPlan {
+    pub(crate) fn new(paths: PathTree, steps: Vec<StepPlan>) -> Self {
+        let signs = steps.iter().map(|step| step.sign(&paths)).collect();
+        Self { paths, steps, signs }
+    }
+
+    /// False, if no step does anything to a document; true, if one may. Much cheaper than to find what the steps read.
+    #[inline]
+    pub(crate) fn may_apply(&self, document: &Document<'_>) -> bool {
+        self.signs.as_ref().is_none_or(|signs| signs.are_in(document))
+    }
+}
+
+/// A member of the root without which a step does nothing.
+#[derive(Debug)]
+struct Sign {
+    name: String,
+    /// Whether it must be an object or array.
+    is_container: bool,
+}
+
+/// The signs of all steps, each name once.
+#[derive(Debug, Default)]
+struct Signs {
+    signs: Vec<Sign>,
+    /// The [bits](Signs::bit) of their names.
+    bits: u64,
+}
+
+impl FromIterator<Sign> for Signs {
+    fn from_iter<I: IntoIterator<Item = Sign>>(signs: I) -> Self {
+        let mut all = Self::default();
+        for sign in signs {
+            all.bits |= Self::bit(&sign.name);
+            match all.signs.iter_mut().find(|known| known.name == sign.name) {
+                Some(known) => known.is_container &= sign.is_container,
+                None => all.signs.push(sign),
+            }
+        }
+        all
+    }
+}
+
+impl Signs {
+    #[inline]
+    fn are_in(&self, document: &Document<'_>) -> bool {
+        document.members(document.root()).any(|(name, member)| {
+            self.bits & Self::bit(name) != 0 && self.has(name, document.value(member).is_container())
+        })
+    }
+
+    fn has(&self, name: &str, is_container: bool) -> bool {
+        self.signs.iter().any(|sign| (is_container || !sign.is_container) && sign.name == name)
+    }
+
+    /// One of 64 bits, by which most names are told from those of signs without a comparison.
+    #[inline]
+    fn bit(name: &str) -> u64 {
+        match name.as_bytes() {
+            [first, .., last] => 1 << (first.wrapping_add(*last) % 64),
+            _ => 1,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -47,6 +114,16 @@ impl StepPlan {
             Action::Discard(_) | Action::Move { .. } => None,
         });
         Self { when, action, needs }
+    }
+
+    fn sign(&self, paths: &PathTree) -> Option<Sign> {
+        // Only members of an object are rewritten.
+        let (slot, is_container) = match &self.action {
+            Action::WindowsValues(slot) => (*slot, true),
+            _ => (*self.needs.first()?, false),
+        };
+        let (name, goes_on) = paths.root_member(slot)?;
+        Some(Sign { name: name.to_owned(), is_container: is_container || goes_on })
     }
 }
 
@@ -297,5 +374,70 @@ fn as_rendered<'a>(name: &str, text: &'a str, bump: &'a Bump) -> Option<&'a str>
         (is_hex && is_lower).then(|| &*bump.alloc_str(&format!("0x{}", digits.to_ascii_uppercase())))
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Step as PathStep;
+
+    fn slot(paths: &mut PathTree, names: &[&str]) -> Slot {
+        paths.slot(&names.iter().map(|name| PathStep::Name((*name).to_owned())).collect::<Vec<_>>())
+    }
+
+    fn check(plan: &StepsPlan, event: &str, may_apply: bool) {
+        let bump = Bump::new();
+        assert_eq!(plan.may_apply(&Document::parse(event.as_bytes(), &bump).unwrap()), may_apply, "{event}");
+    }
+
+    #[test]
+    fn an_event_is_passed_over_only_where_no_step_does_anything() {
+        let mut paths = PathTree::default();
+        let message = slot(&mut paths, &["message"]);
+        let values = slot(&mut paths, &["data"]);
+        let id = slot(&mut paths, &["event", "id"]);
+        let has_id = Condition::Exists(Expression::Slot(id));
+        let plan = StepsPlan::new(
+            paths,
+            vec![
+                StepPlan::new(None, Action::Root(message)),
+                StepPlan::new(None, Action::WindowsValues(values)),
+                StepPlan::new(Some(has_id), Action::Discard("with-id".to_owned())),
+            ],
+        );
+        for (event, may_apply) in [
+            (r#"{"a":1,"message":"text"}"#, true),
+            (r#"{"massage":{},"me":{}}"#, false),
+            (r#"{"data":{"LogonId":"0xa"}}"#, true),
+            (r#"{"data":"text"}"#, false),
+            (r#"{"event":{"id":1}}"#, true),
+            (r#"{"event":1,"id":1}"#, false),
+            (r#"{"below":{"message":{},"data":{},"event":{"id":1}}}"#, false),
+            ("{}", false),
+            (r#"[{"message":"text"}]"#, false),
+        ] {
+            check(&plan, event, may_apply);
+        }
+    }
+
+    #[test]
+    fn a_step_that_needs_nothing_of_an_event_is_never_passed_over() {
+        let mut paths = PathTree::default();
+        let root = paths.slot(&[]);
+        let everything = StepsPlan::new(paths, vec![StepPlan::new(None, Action::Discard("all".to_owned()))]);
+        check(&everything, "{}", true);
+        check(&StepsPlan::new(PathTree::default(), Vec::new()), r#"{"a":1}"#, false);
+        let mut paths = PathTree::default();
+        assert_eq!(paths.slot(&[]), root);
+        check(&StepsPlan::new(paths, vec![StepPlan::new(None, Action::Each(root))]), "[{}]", true);
+    }
+
+    #[test]
+    fn one_name_can_be_the_sign_of_several_steps() {
+        let mut paths = PathTree::default();
+        let (values, text) = (slot(&mut paths, &["data"]), slot(&mut paths, &["data"]));
+        let steps = vec![StepPlan::new(None, Action::WindowsValues(values)), StepPlan::new(None, Action::Parse(text))];
+        check(&StepsPlan::new(paths, steps), r#"{"data":"{}"}"#, true);
     }
 }

@@ -349,11 +349,14 @@ impl<'a> Record<'a> {
     /// makes of them, in the order in which they were added; without this, completing keeps the last.
     pub fn join_unmapped(&mut self, mut join: impl FnMut(&[(&'a str, &'a str)]) -> &'a str) {
         self.is_settled = true;
-        if self.has_sorted_keys() {
-            return;
-        }
-        self.unmapped.sort_by_key(|(key, _)| *key);
-        if self.has_sorted_keys() {
+        // Equal keys end side by side, so sorting has compared them.
+        let mut has_equal_keys = false;
+        self.unmapped.sort_by(|(a, _), (b, _)| {
+            let order = a.cmp(b);
+            has_equal_keys |= order.is_eq();
+            order
+        });
+        if !has_equal_keys {
             return;
         }
         let (mut read, mut written) = (0, 0);
@@ -371,7 +374,7 @@ impl<'a> Record<'a> {
 
     /// Sorts the unmapped values by key and keeps the last of equal keys, unless they are joined already.
     pub(crate) fn settle_unmapped(&mut self) {
-        if self.is_settled || self.has_sorted_keys() {
+        if self.is_settled || self.unmapped.is_sorted_by(|a, b| a.0 < b.0) {
             return;
         }
         self.unmapped.sort_by_key(|(key, _)| *key);
@@ -382,10 +385,5 @@ impl<'a> Record<'a> {
             }
             same
         });
-    }
-
-    /// Whether the unmapped values are sorted by key, and each key is there once.
-    fn has_sorted_keys(&self) -> bool {
-        self.unmapped.is_sorted_by(|a, b| a.0 < b.0)
     }
 }

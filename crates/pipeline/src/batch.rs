@@ -198,6 +198,8 @@ pub struct Batch<'s> {
     refused: BTreeMap<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
     refused_bytes: usize,
     counts: Counts,
+    /// [`Counts::total_written`], which is asked for with every record of a stream.
+    written: u64,
     examples: BTreeMap<String, Example>,
     bump: Bump,
     buffer: ReadBuffer,
@@ -235,8 +237,8 @@ pub enum Taken<'s> {
 }
 
 /// What a raw event turned out to be. Nearly always it is one event.
-struct Pieces<'s, 'a> {
-    source: &'s Source,
+#[derive(Default)]
+struct Pieces<'a> {
     first: Option<Unwrapped<'a>>,
     more: Vec<Unwrapped<'a>>,
     /// Whether the raw event holds several events.
@@ -297,6 +299,7 @@ impl<'s> Batch<'s> {
             refused: BTreeMap::new(),
             refused_bytes: 0,
             counts: Counts::default(),
+            written: 0,
             examples: BTreeMap::new(),
             bump: Bump::new(),
             buffer: ReadBuffer::default(),
@@ -322,6 +325,11 @@ impl<'s> Batch<'s> {
     /// What became of the events so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// [`Counts::total_written`] of the events so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// The first record in quarantine of each reason.
@@ -408,14 +416,15 @@ impl<'s> Batch<'s> {
         cut: Cut,
     ) -> Taken<'s> {
         let mut bump = std::mem::take(&mut self.bump);
-        let mut buffer = std::mem::take(&mut self.buffer);
         let mut routed = source;
         let mut format_of = None;
+        // Out here they need not be moved on their way out of what catches a panic.
+        let mut pieces = Pieces::default();
         // A fault of ours in one event must not take its neighbours along; nothing of it has been written yet.
-        let pieces = catch_unwind(AssertUnwindSafe(|| {
+        let done = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             failpoint::reach(failpoint::Place::Map, event.bytes);
-            let read = decode.document(event, &mut buffer.documents, &bump);
+            let read = decode.document(event, &mut self.buffer.documents, &bump);
             let document = read.map_err(|error| (reason::UNDECODABLE, error.to_string()))?;
             let source = route(&document).map_err(|message| (reason::NO_SOURCE, message))?;
             routed = Some(source);
@@ -423,26 +432,25 @@ impl<'s> Batch<'s> {
                 format_of = Some(source);
                 return Ok(None);
             }
-            let mut pieces = Pieces { source, first: None, more: Vec::new(), is_divided: false };
-            source.events(document, &mut buffer, &bump, &mut |piece, part| {
+            source.events(document, &mut self.buffer, &bump, &mut |piece, part| {
                 pieces.is_divided |= part.is_some();
                 match pieces.first {
                     None => pieces.first = Some(piece),
                     Some(_) => pieces.more.push(piece),
                 }
             });
-            Ok(Some(pieces))
+            Ok(Some(source))
         }));
-        let taken = match pieces.unwrap_or_else(|_| Err(internal_error())) {
+        let taken = match done.unwrap_or_else(|_| Err(internal_error())) {
             Err((reason::UNDECODABLE, _)) if cut == Cut::Tried => Taken::NoDocument,
             Err((reason, message)) => {
                 self.refuse(Refusal::new(routed, reason, message), event.raw, origin, input);
                 Taken::Event
             }
             Ok(None) => format_of.map_or(Taken::NoDocument, Taken::FormatOf),
-            Ok(Some(pieces)) => {
-                let (source, is_divided) = (pieces.source, pieces.is_divided);
-                let faults = self.push_pieces(pieces, &mut buffer, &bump, event.bytes, input);
+            Ok(Some(source)) => {
+                let is_divided = pieces.is_divided;
+                let faults = self.push_pieces(source, pieces, &bump, event.bytes, input);
                 if !faults.is_empty() {
                     let raw_of = |at| match is_divided {
                         true => part_of(event, decode, source, at),
@@ -457,7 +465,6 @@ impl<'s> Batch<'s> {
                 Taken::Event
             }
         };
-        self.buffer = buffer;
         bump.reset();
         self.bump = bump;
         taken
@@ -466,8 +473,8 @@ impl<'s> Batch<'s> {
     /// Maps the events of a raw event into tables, and gives the faults of those that are refused, by their places.
     fn push_pieces<'a>(
         &mut self,
-        pieces: Pieces<'s, 'a>,
-        buffer: &mut ReadBuffer,
+        source: &'s Source,
+        pieces: Pieces<'a>,
         bump: &'a Bump,
         bytes: &[u8],
         input: InputId,
@@ -475,27 +482,48 @@ impl<'s> Batch<'s> {
     where
         's: 'a,
     {
-        let Pieces { source, first, more, .. } = pieces;
+        let Pieces { first, more, .. } = pieces;
         let mut faults = Vec::new();
-        for (at, piece) in first.into_iter().chain(more).enumerate() {
-            self.counts.records_in += 1;
-            match piece {
-                Unwrapped::Event(document) => {
-                    if let Err(fault) = self.map(source, document, buffer, bump, bytes, input) {
-                        faults.push((at, fault));
-                    }
-                }
-                Unwrapped::Discarded(rule) => match self.counts.discarded.get_mut(rule) {
+        let mut push = |at, piece| {
+            if let Err(fault) = self.push_piece(source, piece, bump, bytes, input) {
+                faults.push((at, fault));
+            }
+        };
+        if let Some(first) = first {
+            push(0, first);
+        }
+        for (at, piece) in (1..).zip(more) {
+            push(at, piece);
+        }
+        faults
+    }
+
+    fn push_piece<'a>(
+        &mut self,
+        source: &'s Source,
+        piece: Unwrapped<'a>,
+        bump: &'a Bump,
+        bytes: &[u8],
+        input: InputId,
+    ) -> Result<(), Fault>
+    where
+        's: 'a,
+    {
+        self.counts.records_in += 1;
+        match piece {
+            Unwrapped::Event(document) => self.map(source, document, bump, bytes, input),
+            Unwrapped::Discarded(rule) => {
+                match self.counts.discarded.get_mut(rule) {
                     Some(count) => *count += 1,
                     None => {
                         self.counts.discarded.insert(rule.to_owned(), 1);
                     }
-                },
-                Unwrapped::Refused(message) => faults.push((at, (reason::UNDECODABLE, message))),
-                other => faults.push((at, (reason::FAULT, format!("{other:?}")))),
+                }
+                Ok(())
             }
+            Unwrapped::Refused(message) => Err((reason::UNDECODABLE, message)),
+            other => Err((reason::FAULT, format!("{other:?}"))),
         }
-        faults
     }
 
     /// Maps an event into its table.
@@ -503,7 +531,6 @@ impl<'s> Batch<'s> {
         &mut self,
         source: &'s Source,
         mut document: Document<'a>,
-        buffer: &mut ReadBuffer,
         bump: &'a Bump,
         #[cfg_attr(not(test), expect(unused_variables, reason = "where tests have Sluice break off"))] bytes: &[u8],
         input: InputId,
@@ -511,28 +538,27 @@ impl<'s> Batch<'s> {
     where
         's: 'a,
     {
-        let mut mapping_buffer = std::mem::take(&mut self.mapping_buffer);
         self.counts.repeated_fields += document.repeated_fields() as u64;
         let mapping: &'s Mapping = source.mapping();
-        let key_members = &self.key_members;
         let mapped = catch_unwind(AssertUnwindSafe(|| {
             // So that a mapping reads what the key says as `$._key.<name>`.
-            if !key_members.is_empty() {
-                document = document.with_member(OBJECT_KEY, key_members);
+            if !self.key_members.is_empty() {
+                document = document.with_member(OBJECT_KEY, &self.key_members);
             }
-            let mapped = mapping.apply_in(&mut mapping_buffer, &document, bump);
-            buffer.documents.recycle(document);
-            mapped.map_err(|refusal| (refusal.code(), refusal.to_string()))
+            mapping.apply_in(&mut self.mapping_buffer, &document, bump)
         }));
+        self.buffer.documents.recycle(document);
         #[cfg(test)]
         failpoint::reach(failpoint::Place::Append, bytes);
-        let appended = mapped.unwrap_or_else(|_| Err(internal_error())).and_then(|mapped| {
-            let appended = self.append(source, &mapped, input);
-            mapping_buffer.recycle(mapped);
-            appended
-        });
-        self.mapping_buffer = mapping_buffer;
-        appended
+        match mapped {
+            Ok(Ok(mapped)) => {
+                let appended = self.append(source, &mapped, input);
+                self.mapping_buffer.recycle(mapped);
+                appended
+            }
+            Ok(Err(refusal)) => Err((refusal.code(), refusal.to_string())),
+            Err(_) => Err(internal_error()),
+        }
     }
 
     /// Puts bytes into quarantine that are no event, or cannot be read as events.
@@ -598,6 +624,7 @@ impl<'s> Batch<'s> {
         table.note_row(partition, input);
         self.partitions += usize::from(partition as usize == known);
         self.counts.problems += mapped.problems.len() as u64;
+        self.written += 1;
         let class = source.mapping().tables()[mapped.table].class().name;
         match self.counts.written.get_mut(class) {
             Some(count) => *count += 1,

@@ -105,7 +105,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
             return Ok(Unpacked::Kept);
         }
         let aggregated = data.starts_with(&kpl::MAGIC);
-        let before = self.batch.counts().total_written();
+        let before = self.batch.written();
         let mut unpacked = Unpacked::Done;
         for user_record in user_records {
             if user_record.index > 0 && !(self.between)(self.batch)? {
@@ -173,7 +173,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
         what: &str,
         origin: &dyn Fn(Position) -> Origin,
     ) -> Result<Unpacked, E> {
-        let before = self.batch.counts().total_written();
+        let before = self.batch.written();
         let mark = self.batch.mark();
         let mut items = decode.records_of_slice(data);
         let (mut is_first, mut is_empty) = (true, true);
@@ -201,7 +201,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
         }
         let (reason, message) = match fault {
             Some((reason, fault)) => {
-                let written = self.batch.counts().total_written() - before;
+                let written = self.batch.written() - before;
                 self.batch.drop_undecodable_since(&mark);
                 (reason, kept_whole(what, &fault, written))
             }
@@ -214,7 +214,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
     }
 
     fn out_of_time(&self, before: u64) -> Unpacked {
-        Unpacked::OutOfTime { written: self.batch.counts().total_written() - before }
+        Unpacked::OutOfTime { written: self.batch.written() - before }
     }
 }
 

@@ -71,18 +71,26 @@ impl Decode {
         buffer: &mut DocumentBuffer,
         bump: &'a Bump,
     ) -> Result<Document<'a>, DocumentError> {
-        let (mut document, prefix) = match event.syntax {
-            Syntax::Json => self.json(event.bytes, buffer, bump)?,
-            Syntax::Delimited(delimited, names) => {
-                (delimited.document(event.bytes, names, &self.split_columns, buffer, bump)?, None)
+        let mut prefix = None;
+        let mut read = match event.syntax {
+            Syntax::Json => {
+                let json;
+                (json, prefix) = self.without_prefix(event.bytes, bump);
+                buffer.parse(json, bump)
             }
-            Syntax::Xml => (crate::xml::document(event.bytes, buffer, bump)?, None),
+            Syntax::Delimited(delimited, names) => {
+                delimited.document(event.bytes, names, &self.split_columns, buffer, bump)
+            }
+            Syntax::Xml => crate::xml::document(event.bytes, buffer, bump),
         };
-        document.rename_reserved();
-        Ok(match prefix {
-            Some(prefix) => document.with_member(ENVELOPE_KEY, prefix),
-            None => document,
-        })
+        // In its place: every event comes by here, and a document is large to move.
+        if let Ok(document) = &mut read {
+            document.rename_reserved();
+            if let Some(prefix) = prefix {
+                *document = document.with_member(ENVELOPE_KEY, prefix);
+            }
+        }
+        read
     }
 
     /// The document that a text within an event holds: JSON, an XML element, or a line of this source. None, if it is none
@@ -103,7 +111,8 @@ impl Decode {
         {
             return delimited.document(text.as_bytes(), names, &self.split_columns, buffer, bump).ok();
         }
-        self.json(text.as_bytes(), buffer, bump).ok().map(|(document, _)| document)
+        let (json, _) = self.without_prefix(text.as_bytes(), bump);
+        buffer.parse(json, bump).ok()
     }
 
     /// Splits the rendered message of an event.
@@ -113,17 +122,13 @@ impl Decode {
         }
     }
 
-    /// JSON, and what stood before it on its line.
-    fn json<'a>(
-        &self,
-        bytes: &'a [u8],
-        buffer: &mut DocumentBuffer,
-        bump: &'a Bump,
-    ) -> Result<(Document<'a>, Option<Groups<'a>>), DocumentError> {
-        let prefix = self.line_prefix.as_ref().filter(|_| !matches!(bytes.first(), Some(b'{' | b'[')));
-        match prefix.and_then(|prefix| prefix.split(bytes, bump)) {
-            Some((rest, members)) => Ok((buffer.parse(rest, bump)?, Some(members))),
-            None => Ok((buffer.parse(bytes, bump)?, None)),
+    /// The JSON of a line, and what stands before it.
+    #[inline]
+    fn without_prefix<'a>(&self, line: &'a [u8], bump: &'a Bump) -> (&'a [u8], Option<Groups<'a>>) {
+        let prefix = self.line_prefix.as_ref().filter(|_| !matches!(line.first(), Some(b'{' | b'[')));
+        match prefix.and_then(|prefix| prefix.split(line, bump)) {
+            Some((json, members)) => (json, Some(members)),
+            None => (line, None),
         }
     }
 }

@@ -271,6 +271,18 @@ impl<'a> Document<'a> {
         Children { document: self, next: node.0.saturating_add(1), end: self.end(node) }
     }
 
+    /// Names and nodes of an object's members in order; nothing for any other value.
+    #[inline]
+    pub fn members(&self, object: NodeId) -> impl Iterator<Item = (&'a str, NodeId)> {
+        let nodes = self.nodes.get(..self.end(object) as usize).unwrap_or_default();
+        let mut next = object.0.saturating_add(1);
+        std::iter::from_fn(move || {
+            let (node, member) = (NodeId(next), nodes.get(next as usize)?);
+            next = member.end;
+            Some((member.key?, node))
+        })
+    }
+
     /// The member of an object with that name.
     #[inline]
     #[must_use]
@@ -509,6 +521,18 @@ mod tests {
 
     fn error(input: &[u8]) -> DocumentError {
         Document::parse(input, &Bump::new()).unwrap_err()
+    }
+
+    #[test]
+    fn only_objects_have_members() {
+        let bump = Bump::new();
+        let document = Document::parse(br#"{"a":{"x":1},"b":[{"y":2}],"c":"t"}"#, &bump).unwrap();
+        let members = |node| document.members(node).collect::<Vec<_>>();
+        assert_eq!(members(NodeId::ROOT), [("a", NodeId(1)), ("b", NodeId(3)), ("c", NodeId(6))]);
+        assert_eq!(members(NodeId(1)), [("x", NodeId(2))]);
+        for other in [3, 6, 7] {
+            assert!(members(NodeId(other)).is_empty(), "{other}");
+        }
     }
 
     #[test]
