@@ -3,7 +3,7 @@
 use std::num::{NonZeroI64, NonZeroU32};
 
 use clap::Args;
-use detection::entity::{BlockSize, EntityKey, EntityTable};
+use detection::entity::{BlockSize, EntityKey, EntityTable, NoteKind};
 
 use crate::exit::Failure;
 use crate::output::{Align, Format, Output, Table, count, counted, cut, harmless, instant};
@@ -81,11 +81,15 @@ pub(crate) fn write(table: &EntityTable, format: Format, output: &Output) -> Res
 pub(crate) fn say(table: &EntityTable, output: &Output) {
     for note in &table.notes {
         let text = format!("`{}`: {}", harmless(&note.title), harmless(&note.message));
-        if note.failed {
-            output.complain(format_args!("{} {text}", output.talk.warning("not evaluated:")));
-        } else {
-            output.say(format_args!("{} {text}", output.talk.faint("note:")));
+        match note.kind {
+            NoteKind::Failed => output.complain(format_args!("{} {text}", output.talk.warning("not evaluated:"))),
+            NoteKind::NoEvents => {}
+            _ => output.say(format_args!("{} {text}", output.talk.faint("note:"))),
         }
+    }
+    let idle = table.notes.iter().filter(|note| note.kind == NoteKind::NoEvents).count() as u64;
+    if idle > 0 {
+        output.say(output.talk.faint(format_args!("{} without events here", counted(idle, "rule"))));
     }
     for (source, events) in &table.without_entity {
         let events = counted(*events, "event");

@@ -7,7 +7,7 @@ use detection::rule::Level;
 use jiff::Timestamp;
 
 use super::Scope;
-use super::shape::{Bucket, Cell, Report};
+use super::shape::{Bucket, Cell, Report, Tactic, Technique};
 use super::text::Text;
 use crate::output::count;
 
@@ -54,6 +54,11 @@ impl Page<'_> {
     fn matrix_rows(&self) -> std::ops::Range<usize> {
         0..self.report.matrix.iter().map(|tactic| tactic.techniques.len()).max().unwrap_or_default()
     }
+}
+
+/// The technique in a row of a column.
+fn technique<'t>(tactic: &'t Tactic, row: &usize) -> Option<&'t Technique> {
+    tactic.techniques.get(*row)
 }
 
 /// `2024-05-01 12:00:00`, with milliseconds if there are any.

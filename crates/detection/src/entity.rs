@@ -133,8 +133,21 @@ pub struct Note {
     pub title: String,
     /// Why.
     pub message: String,
-    /// Whether the rule was not evaluated at all.
-    pub failed: bool,
+    /// What kind of note it is.
+    pub kind: NoteKind,
+}
+
+/// Kinds of notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NoteKind {
+    /// The rule was refused or failed, and hit nothing.
+    Failed,
+    /// The rule reads a source that has no events here.
+    NoEvents,
+    /// The rule was evaluated over the whole time and not by block.
+    WholeTime,
 }
 
 /// Why there is no table.
@@ -212,7 +225,7 @@ impl EntityHunt<'_> {
         }
         for ((name, rule), found) in read.iter().zip(found) {
             if !found {
-                table.note(rule, format!("there are no events of `{name}`"), true);
+                table.note(rule, format!("there are no events of `{name}`"), NoteKind::NoEvents);
             }
         }
         table.order();
@@ -259,7 +272,7 @@ impl EntityHunt<'_> {
                     }
                     Err(why) => {
                         if let Some(rule) = batch.first() {
-                            table.note(rule.rule, why, true);
+                            table.note(rule.rule, why, NoteKind::Failed);
                         }
                     }
                 }
@@ -276,9 +289,9 @@ impl EntityHunt<'_> {
                         if is_cut {
                             message = format!("{message}; it has more than {} rows", self.max_rows);
                         }
-                        table.note(rule, message, false);
+                        table.note(rule, message, NoteKind::WholeTime);
                     }
-                    Err(why) => table.note(rule, why, true),
+                    Err(why) => table.note(rule, why, NoteKind::Failed),
                 }
             }
         }
@@ -325,8 +338,8 @@ impl EntityTable {
         self.statistics.duration += answer.statistics.duration;
     }
 
-    fn note(&mut self, rule: &Rule, message: String, failed: bool) {
-        let note = Note { rule: rule.id, title: rule.title.clone(), message, failed };
+    fn note(&mut self, rule: &Rule, message: String, kind: NoteKind) {
+        let note = Note { rule: rule.id, title: rule.title.clone(), message, kind };
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
 use detection::catalog::{Catalog, CatalogTable};
-use detection::entity::{BlockSize, EntityHunt, EntityKey, EntityTable};
+use detection::entity::{BlockSize, EntityHunt, EntityKey, EntityTable, NoteKind};
 use detection::{Rule, Window};
 use embedded::Embedded;
 use proptest::prelude::*;
@@ -292,8 +292,8 @@ fn a_rule_that_fails_or_reads_nothing_is_noted_and_stops_no_other() {
     ];
     let table = hunt(&[event(2_000, "a", 0, "a")], rows(60), None, &rules);
     assert_eq!(table.blocks[0].rules.iter().map(|hit| hit.title.as_str()).collect::<Vec<_>>(), ["rule 0"]);
-    let failed: Vec<&str> = table.notes.iter().filter(|note| note.failed).map(|note| note.title.as_str()).collect();
-    assert_eq!(failed, ["rule 1", "rule 2"], "{:?}", table.notes);
+    let notes: Vec<_> = table.notes.iter().map(|note| (note.title.as_str(), note.kind)).collect();
+    assert_eq!(notes, [("rule 1", NoteKind::Failed), ("rule 2", NoteKind::NoEvents)], "{:?}", table.notes);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn a_query_of_queries_goes_to_the_block_of_its_entity_and_time() {
                api.operation = 'a') SELECT time, user_uid FROM c";
     let events = [event(2_000, "a", 0, "b"), event(3_000, "a", 1, "b"), event(4_000, "a", 2, "a")];
     let table = hunt(&events, rows(2), None, &[rule(0, "", &sql.replace("actor.user", "actor.\"user\""))]);
-    assert!(table.notes.iter().all(|note| !note.failed), "{:?}", table.notes);
+    assert!(table.notes.iter().all(|note| note.kind == NoteKind::WholeTime), "{:?}", table.notes);
     assert_eq!(table.blocks.iter().map(|block| block.rules.len()).collect::<Vec<_>>(), [0, 1]);
     assert!(!table.blocks[1].rules[0].by_block);
 }

@@ -71,11 +71,11 @@ impl Statements<'_, '_> {
                     self.groups(rule, catalog)?
                 ));
             } else {
-                let columns = Sql::list([ENTITY, TIME, UID].map(Sql::name));
+                let columns = told([ENTITY, TIME, UID]);
                 let relation = |rule_relation: Sql| self.keyed(rule_relation);
                 rows.push(sql!(
-                    "SELECT {} AS \"rule\", \"sluice_entity\" AS \"entity\", \"sluice_time\" AS \"time\", \"sluice_uid\" \
-                     AS \"uid\" FROM ({}) AS \"hits\" WHERE \"sluice_entity\" IS NOT NULL",
+                    "SELECT {} AS \"rule\", \"told_sluice_entity\" AS \"entity\", \"told_sluice_time\" AS \"time\", \
+                     \"told_sluice_uid\" AS \"uid\" FROM ({}) AS \"hits\" WHERE \"told_sluice_entity\" IS NOT NULL",
                     index,
                     self.select(rule, catalog, &columns, &columns, relation)?
                 ));
@@ -217,28 +217,24 @@ impl Statements<'_, '_> {
         }
     }
 
-    /// The groups of a rule, those of each block apart.
+    /// The groups of a rule, those of each block apart: entity, block, and the times of the first and the last event.
     fn groups(&self, rule: &BlockRule<'_>, catalog: &Catalog) -> Result<Sql, StatementError> {
-        let own = [ENTITY, BLOCK].map(Sql::name);
         let relation = |relation: Sql| self.blocked(relation);
         if rule.select.is_grouped() {
-            let [entity, block] = own;
             let columns = sql!(
-                "{}, {}, min({}) AS \"sluice_first\", max({}) AS \"sluice_last\"",
-                entity,
-                block,
-                Sql::name(TIME),
-                Sql::name(TIME)
+                "{}, min(\"sluice_time\") AS \"sluice_first\", max(\"sluice_time\") AS \"sluice_last\"",
+                told([ENTITY, BLOCK])
             );
-            let groups = sql!("{}, {}", entity, block);
+            let groups = Sql::list([ENTITY, BLOCK].map(Sql::name));
             return Ok(sql!(
-                "SELECT * FROM ({}) AS \"own_groups\" WHERE \"sluice_entity\" IS NOT NULL",
+                "SELECT \"told_sluice_entity\" AS \"sluice_entity\", \"told_sluice_block\" AS \"sluice_block\", \
+                 \"sluice_first\", \"sluice_last\" FROM ({}) AS \"own_groups\" WHERE \"told_sluice_entity\" IS NOT NULL",
                 self.select(rule, catalog, &columns, &groups, relation)?
             ));
         }
-        let columns = Sql::list([ENTITY, BLOCK, TIME].map(Sql::name));
-        let rows = self.select(rule, catalog, &columns, &columns, relation)?;
-        let grouped = Sql::list(own.into_iter().chain(rule.rule.group_by.iter().map(|column| Sql::name(column))));
+        let rows = self.select(rule, catalog, &told([ENTITY, BLOCK, TIME]), &Sql::code(""), relation)?;
+        let columns = Sql::code("\"told_sluice_entity\", \"told_sluice_block\"");
+        let grouped = rule.rule.group_by.iter().map(|column| Sql::name(column));
         let (counted, wanted) = match &rule.rule.threshold {
             Some(Threshold { count, distinct: Some(column) }) => {
                 (sql!("count(DISTINCT {})", Sql::name(column)), *count)
@@ -247,10 +243,11 @@ impl Statements<'_, '_> {
             None => (Sql::code("count(*)"), 1),
         };
         Ok(sql!(
-            "SELECT \"sluice_entity\", \"sluice_block\", min(\"sluice_time\") AS \"sluice_first\", max(\"sluice_time\") AS \
-             \"sluice_last\" FROM ({}) AS \"hits\" WHERE \"sluice_entity\" IS NOT NULL GROUP BY {} HAVING {} >= {}",
+            "SELECT \"told_sluice_entity\" AS \"sluice_entity\", \"told_sluice_block\" AS \"sluice_block\", \
+             min(\"told_sluice_time\") AS \"sluice_first\", max(\"told_sluice_time\") AS \"sluice_last\" FROM ({}) AS \
+             \"hits\" WHERE \"told_sluice_entity\" IS NOT NULL GROUP BY {} HAVING {} >= {}",
             rows,
-            grouped,
+            Sql::list([columns].into_iter().chain(grouped)),
             counted,
             Sql::integer(i64::try_from(wanted).unwrap_or(i64::MAX))
         ))
@@ -292,6 +289,12 @@ impl Statements<'_, '_> {
         };
         Ok(rule.select.with(text, template, columns, groups, fill))
     }
+}
+
+/// Columns of a relation of events under names that `SELECT *` does not give.
+fn told<const N: usize>(columns: [&str; N]) -> Sql {
+    let told = |column| sql!("{} AS {}", Sql::name(column), Sql::name(&format!("told_{column}")));
+    Sql::list(columns.into_iter().map(told))
 }
 
 /// A rule whose rows tell their events or blocks.
