@@ -77,6 +77,14 @@ pub(crate) struct AthenaArguments {
 }
 
 impl EngineArguments {
+    /// Where the data is, for people: the lake folder, or the databases of Athena.
+    pub(crate) fn place(&self) -> String {
+        match (self.engine, &self.lake) {
+            (EngineChoice::Embedded, Some(folder)) => folder.display().to_string(),
+            _ => format!("Athena: {}", self.athena.databases.join(", ")),
+        }
+    }
+
     /// The engine, ready to run.
     pub(crate) async fn open(&self) -> Result<Box<dyn Engine>, Failure> {
         match self.engine {

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueHint;
+use detection::Window;
 
 use crate::engine::EngineArguments;
 use crate::exit::{Outcome, Verdict};
 use crate::hunting::{self, CatalogArguments, Hunting};
 use crate::output::{Format, Output, counted, size};
 use crate::period::Period;
+use crate::report::blocks::{self, BlockArguments};
+use crate::report::{self, Scope};
 
 /// Run rules over a lake, once
 ///
@@ -20,6 +23,8 @@ use crate::period::Period;
 Examples:
   sluice hunt --lake ./lake --since 2024-05-01
   sluice hunt --lake ./lake --since 30d my-rules/ --format ndjson | jq .finding_info.title
+  sluice hunt --lake ./lake --since 7d --report report.html
+  sluice hunt --lake ./lake --since 7d --by entity
   sluice hunt --engine athena --database security_lake --since 24h detections/aws-cloudtrail/
 
 Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage, or the engine cannot be used.
@@ -39,6 +44,11 @@ pub(crate) struct Hunt {
     /// table: the findings of each rule as it ends; json and ndjson: OCSF Detection Findings
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Write the findings as an HTML page, too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "by")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    blocks: BlockArguments,
     #[command(flatten)]
     catalog: CatalogArguments,
     #[command(flatten)]
@@ -50,28 +60,53 @@ impl Hunt {
         let Self { period, catalog, engine, limit, .. } = &self;
         let places: Vec<PathBuf> = self.places.iter().chain(&self.rules).cloned().collect();
         let hunting = Hunting::new(&places, period, catalog, engine, *limit, output)?;
-        let mut events = Vec::new();
+        if self.blocks.by.is_some() {
+            return self.by_entity(&hunting, output);
+        }
+        let (mut events, mut notes) = (Vec::new(), Vec::new());
         let (mut findings, mut scanned, mut took) = (0, 0, Duration::ZERO);
         let failed = hunting.each_rule(output, |rule, found| {
             findings += found.findings.len() as u64;
             scanned += found.statistics.scanned_bytes;
             took += found.statistics.duration;
+            if found.truncated {
+                notes.push(format!("`{}` has more than {limit} rows; its findings are not complete.", rule.title));
+            }
             match self.format {
                 Format::Table if found.findings.is_empty() => {}
                 Format::Table => output.write(hunting::lines(rule, &found.findings, output.data))?,
-                Format::Json => events.extend(found.findings.into_iter().map(|finding| finding.event)),
+                Format::Json => {}
                 Format::Ndjson => {
                     output.stream(|data| found.findings.iter().try_for_each(|finding| data.json(&finding.event)))?
                 }
+            }
+            if self.format == Format::Json || self.report.is_some() {
+                events.extend(found.findings.into_iter().map(|finding| finding.event));
             }
             Ok(())
         })?;
         if self.format == Format::Json {
             output.json(&events)?;
         }
+        if let Some(path) = &self.report {
+            if failed.is_some() {
+                notes.push("Some rules could not be run; the findings are those of the others.".to_owned());
+            }
+            let (Window { start, end }, rules) = (hunting.window, hunting.rules.len() as u64);
+            report::write(path, &events, &Scope { lake: engine.place(), since: start, until: end, rules, notes })?;
+        }
         let (found, ran) = (counted(findings, "finding"), counted(hunting.rules.len() as u64, "rule"));
         let seconds = took.as_secs_f64();
         output.say(output.talk.faint(format_args!("{found} by {ran} in {seconds:.2} s; {} read", size(scanned))));
         failed.map_or_else(|| Ok(Verdict::of(findings > 0)), Err)
+    }
+
+    fn by_entity(&self, hunting: &Hunting, output: &Output) -> Outcome {
+        let waiting = output.waiting("looking at blocks");
+        let table = hunting.by_entity(self.blocks.size(), self.blocks.key())?;
+        waiting.finish_and_clear();
+        blocks::write(&table, self.format, output)?;
+        blocks::say(&table, output);
+        Ok(Verdict::of(table.blocks.iter().any(|block| !block.rules.is_empty())))
     }
 }

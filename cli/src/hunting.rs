@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use detection::attack::Attacks;
+use detection::entity::{BlockSize, EntityError, EntityHunt, EntityKey, EntityTable};
 use detection::finding::FindingContext;
 use detection::hunt::HuntError;
 use detection::rule::{ParameterValues, Rule};
@@ -48,7 +49,7 @@ impl CatalogArguments {
 /// Rules over a time that has passed.
 pub(crate) struct Hunting {
     pub(crate) rules: Vec<Rule>,
-    window: Window,
+    pub(crate) window: Window,
     runtime: Runtime,
     engine: Box<dyn Engine>,
     catalog: Catalog,
@@ -77,6 +78,18 @@ impl Hunting {
         let catalog = catalog.catalog(&runtime.block_on(engine.tables())?)?;
         let window = Window { start: since.as_millisecond(), end: until.as_millisecond() };
         Ok(Self { rules, window, runtime, engine, catalog, limit })
+    }
+
+    /// Runs rules over blocks of the events of each entity.
+    pub(crate) fn by_entity(&self, size: BlockSize, key: Option<EntityKey>) -> Result<EntityTable, Failure> {
+        let (catalog, window, max_rows) = (&self.catalog, self.window, self.limit);
+        let hunt = EntityHunt { catalog, window, size, key, max_rows };
+        let rules: Vec<&Rule> = self.rules.iter().collect();
+        let run = self.runtime.block_on(hunt.run(&rules, self.engine.as_ref()));
+        run.map_err(|error| match error {
+            EntityError::Query { error, .. } => Failure::of_query(error),
+            other => Failure::Invalid(anyhow::Error::new(other)),
+        })
     }
 
     /// Runs each rule as its schedule would have, and hands on what it found. A rule that cannot be run is named, and holds up

@@ -25,6 +25,7 @@ mod output;
 mod period;
 mod query;
 mod replay;
+mod report;
 mod rows;
 mod rules;
 mod send;

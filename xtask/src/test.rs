@@ -33,7 +33,7 @@ enum Step {
     Grammar,
     /// The template: SAM's and CloudFormation's linters, permissions, encryption, failure handling
     Template,
-    /// What `sluice` writes, read by other readers (Arrow's C++ reader, DuckDB, STIX's validator)
+    /// What `sluice` writes, read by other readers (Arrow's C++ reader, DuckDB, STIX's validator, an HTML parser)
     Readers,
     /// sam build, sam deploy into a stand-in for AWS, logs through the deployed functions, and detections over them
     Deployment,
@@ -131,7 +131,7 @@ impl Step {
                 tests(environment.command("pytest").args(pytest).env(GENERATED_STATEMENTS, generated_statements()))
             }
             Self::Template => pytest(&["tests/test_template.py"]),
-            Self::Readers => pytest(&["tests/test_readers.py", "tests/test_stix_bundles.py"]),
+            Self::Readers => pytest(&["tests/test_readers.py", "tests/test_stix_bundles.py", "tests/test_hunting.py"]),
             // Together: what SAM builds takes minutes, and is the same for both.
             Self::Deployment => pytest(&["tests/test_deployment.py", "tests/test_detections.py"]),
         }

@@ -4,6 +4,7 @@
 mod demo;
 mod detections;
 mod help;
+mod hunting;
 mod ingest;
 mod ingest_many;
 mod inspect;

@@ -107,7 +107,13 @@ fn technique(id: &str) -> Option<(&'static str, impl Iterator<Item = &'static st
     Some((found.next()?, found.next().unwrap_or_default().split(',').filter(|id| !id.is_empty())))
 }
 
-fn tactic_name(id: &str) -> Option<&'static str> {
+/// The place of a tactic in the order of an attack: 0 for Reconnaissance.
+pub fn tactic_place(id: &str) -> Option<usize> {
+    TACTICS.iter().position(|(other, ..)| *other == id)
+}
+
+/// The name of a tactic: `Credential Access` for `TA0006`.
+pub fn tactic_name(id: &str) -> Option<&'static str> {
     TACTICS.iter().find(|(other, ..)| *other == id).map(|(_, _, name)| *name)
 }
 

@@ -245,6 +245,22 @@ impl Catalog {
         self.sources.keys().map(String::as_str)
     }
 
+    /// The catalog of one logical table.
+    pub(crate) fn only(&self, name: &str) -> Self {
+        Self { sources: self.sources.get_key_value(name).map(|(k, v)| (k.clone(), v.clone())).into_iter().collect() }
+    }
+
+    /// The logical tables whose physical ones are not all part of another: each event belongs to one of them.
+    pub(crate) fn sources_of_blocks(&self) -> impl Iterator<Item = &str> {
+        let is_part = |name: &str, tables: &[CatalogTable]| {
+            self.sources.iter().any(|(other, others)| {
+                let holds = tables.iter().all(|table| others.iter().any(|other| other.table == table.table));
+                other != name && holds && (others.len() > tables.len() || other.as_str() < name)
+            })
+        };
+        self.sources.iter().filter(move |(name, tables)| !is_part(name, tables)).map(|(name, _)| name.as_str())
+    }
+
     /// Whether the engine has every table of the catalog.
     pub fn has_all_tables(&self) -> bool {
         self.sources.values().flatten().all(|table| table.exists)

@@ -148,7 +148,7 @@ fn hash(parts: &[&str]) -> String {
 
 /// When the events of a row were: its columns say, else the window does.
 fn times(row: &Map<String, Json>, window: Window) -> (i64, i64) {
-    let at = |name: &str| row.get(name).and_then(millis);
+    let at = |name: &str| row.get(name).and_then(cell_millis);
     let time = at("time");
     let first = at("start_time").or(time).unwrap_or(window.start);
     let last = at("end_time").or(time).unwrap_or(if time.is_some() { first } else { window.end - 1 });
@@ -156,7 +156,7 @@ fn times(row: &Map<String, Json>, window: Window) -> (i64, i64) {
 }
 
 /// A point in time as an answer has it: milliseconds since 1970, or `2024-05-01 10:00:00.000` with `UTC` or nothing after it.
-fn millis(value: &Json) -> Option<i64> {
+pub(crate) fn cell_millis(value: &Json) -> Option<i64> {
     if let Some(number) = value.as_i64() {
         return Some(number);
     }

@@ -9,6 +9,7 @@ pub mod attack;
 pub mod catalog;
 pub mod detector;
 pub mod diagnostic;
+pub mod entity;
 pub mod finding;
 mod form;
 mod groups;

@@ -213,7 +213,7 @@ impl<'r> Values<'r> {
 }
 
 /// A value as SQL. A list stands to the right of IN; of an empty one it is a query without rows, so that `NOT IN` holds.
-fn parameter(value: &ParameterValue) -> Sql {
+pub(crate) fn parameter(value: &ParameterValue) -> Sql {
     let list = |items: Vec<Sql>, none: &'static str| {
         if items.is_empty() { Sql::code(none) } else { sql!("({})", Sql::list(items)) }
     };
@@ -255,13 +255,13 @@ fn of_sql(text: &str, catalog: &Catalog, window: Window, values: &Values<'_>) ->
 }
 
 /// Which columns a text of SQL may speak of: its words, or all.
-enum Wanted {
+pub(crate) enum Wanted {
     All,
     Words(Vec<String>),
 }
 
 impl Wanted {
-    fn of(text: &str, template: &Template) -> Self {
+    pub(crate) fn of(text: &str, template: &Template) -> Self {
         let outside: String = template
             .pieces
             .iter()
@@ -289,6 +289,19 @@ impl Wanted {
         Self::Words(words)
     }
 
+    /// These columns too, by their names in lower case.
+    pub(crate) fn and(self, more: impl IntoIterator<Item = String>) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Words(mut words) => {
+                words.extend(more);
+                words.sort_unstable();
+                words.dedup();
+                Self::Words(words)
+            }
+        }
+    }
+
     fn has(&self, column: &str) -> bool {
         const ALWAYS: [&str; 2] = ["time", "class_uid"];
         match self {
@@ -302,14 +315,14 @@ impl Wanted {
 }
 
 /// What stands for a logical table in one place.
-struct Relation {
-    sql: Sql,
+pub(crate) struct Relation {
+    pub(crate) sql: Sql,
     /// What `{{window}}` is for it.
-    bounds: Sql,
+    pub(crate) bounds: Sql,
 }
 
 impl Relation {
-    fn of(
+    pub(crate) fn of(
         reference: &TableReference,
         catalog: &Catalog,
         window: Window,

@@ -40,6 +40,13 @@ pub(crate) struct TableReference {
     scope: usize,
 }
 
+impl TableReference {
+    /// A table that stands in no text.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), span: 0..0, alias: None, scope: 0 }
+    }
+}
+
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemplateFault {

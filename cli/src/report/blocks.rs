@@ -1,0 +1,179 @@
+//! The blocks of a hunt by entity as a table, JSON or NDJSON.
+
+use std::num::{NonZeroI64, NonZeroU32};
+
+use clap::Args;
+use detection::entity::{BlockSize, EntityKey, EntityTable, NoteKind};
+
+use crate::exit::Failure;
+use crate::output::{Align, Format, Output, Table, count, counted, cut, harmless, instant};
+
+/// What a hunt groups events by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Grouping {
+    /// Who caused them: an ARN, else a source address
+    Entity,
+}
+
+/// How events are grouped.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "By entity")]
+pub(crate) struct BlockArguments {
+    /// Group events by entity, cut them into blocks, and evaluate rules over each block
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) by: Option<Grouping>,
+    /// Events in a block
+    #[arg(long, value_name = "N", requires = "by", conflicts_with = "block_time", default_value = "60")]
+    block_rows: NonZeroU32,
+    /// Length of a block: 90s, 15m, 1h, 1d
+    #[arg(long, value_name = "TIME", requires = "by", value_parser = length)]
+    block_time: Option<NonZeroI64>,
+    /// Column or SQL expression that names the entity [default: the source's own]
+    #[arg(long, value_name = "COLUMN", requires = "by")]
+    entity: Option<String>,
+}
+
+impl BlockArguments {
+    /// The size of a block.
+    pub(crate) fn size(&self) -> BlockSize {
+        self.block_time.map_or(BlockSize::Rows(self.block_rows), BlockSize::Time)
+    }
+
+    /// The key of entities, if one is given.
+    pub(crate) fn key(&self) -> Option<EntityKey> {
+        self.entity.as_deref().map(EntityKey::of_text)
+    }
+}
+
+/// Milliseconds of `1h`.
+fn length(text: &str) -> Result<NonZeroI64, String> {
+    let read = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let unit: i64 = match unit {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        let number = number.parse::<u32>().ok()?;
+        NonZeroI64::new(i64::from(number) * unit)
+    };
+    read().ok_or_else(|| "a length is a whole number and a unit: 90s, 15m, 1h, 1d".to_owned())
+}
+
+/// Writes the blocks: as a table those that a rule hit, as JSON and NDJSON all.
+pub(crate) fn write(table: &EntityTable, format: Format, output: &Output) -> Result<(), Failure> {
+    match format {
+        Format::Json => output.json(table),
+        Format::Ndjson => output.stream(|data| {
+            table.blocks.iter().try_for_each(|block| data.json(block))?;
+            table.notes.iter().try_for_each(|note| data.json(note))
+        }),
+        Format::Table => {
+            let lines = lines(table, output.width);
+            if lines.is_empty() { Ok(()) } else { output.write(lines.render("", output.data)) }
+        }
+    }
+}
+
+/// Says what the table cannot: notes, totals, and events without an entity.
+pub(crate) fn say(table: &EntityTable, output: &Output) {
+    for note in &table.notes {
+        let text = format!("`{}`: {}", harmless(&note.title), harmless(&note.message));
+        match note.kind {
+            NoteKind::Failed => output.complain(format_args!("{} {text}", output.talk.warning("not evaluated:"))),
+            NoteKind::NoEvents => {}
+            _ => output.say(format_args!("{} {text}", output.talk.faint("note:"))),
+        }
+    }
+    let idle = table.notes.iter().filter(|note| note.kind == NoteKind::NoEvents).count() as u64;
+    if idle > 0 {
+        output.say(output.talk.faint(format_args!("{} without events here", counted(idle, "rule"))));
+    }
+    for (source, events) in &table.without_entity {
+        let events = counted(*events, "event");
+        output.say(output.talk.faint(format_args!("{events} of {source} without an entity left out")));
+    }
+    let hit = counted(table.hit_blocks().len() as u64, "block");
+    let blocks = counted(table.blocks.len() as u64, "block");
+    let entities = counted(table.entities() as u64, "entity");
+    output.say(output.talk.faint(format_args!("{hit} hit, of {blocks} of {entities}")));
+}
+
+/// A line for each rule that hit a block. What does not fit a terminal is cut in the entity and the tactics, and nowhere else.
+fn lines(table: &EntityTable, width: Option<usize>) -> Table {
+    let titles = [
+        ("ENTITY", Align::Left),
+        ("BLOCK", Align::Right),
+        ("EVENTS", Align::Right),
+        ("FIRST HIT", Align::Left),
+        ("#", Align::Right),
+        ("LEVEL", Align::Left),
+        ("RULE", Align::Left),
+        ("HITS", Align::Right),
+        ("TACTICS", Align::Left),
+    ];
+    let mut lines = Table::new(titles);
+    let blocks = table.hit_blocks();
+    // The other columns take about 75 characters and the longest title.
+    let title = blocks.iter().flat_map(|block| &block.rules).map(|hit| hit.title.chars().count()).max().unwrap_or(0);
+    let rest = width.map(|width| width.saturating_sub(75 + title.min(40)).max(24) / 2);
+    let fitted = |text: &str, least: usize| {
+        let text = harmless(text);
+        match rest {
+            Some(rest) => cut_start(&text, rest.max(least)),
+            None => text.into_owned(),
+        }
+    };
+    for block in blocks {
+        for hit in &block.rules {
+            let tactics: Vec<&str> = hit.tactics.iter().map(|tactic| tactic.name).collect();
+            let title = harmless(&hit.title);
+            lines.row([
+                fitted(&block.entity, 24),
+                block.block.to_string(),
+                count(block.events),
+                instant(hit.first_time),
+                hit.order.to_string(),
+                hit.level.as_str().to_owned(),
+                if rest.is_some() { cut(&title, 40).into_owned() } else { title.into_owned() },
+                count(hit.hits),
+                match rest {
+                    Some(rest) => cut(&tactics.join(", "), rest.max(12)).into_owned(),
+                    None => tactics.join(", "),
+                },
+            ]);
+        }
+    }
+    lines
+}
+
+/// The end of a text: ARNs begin alike.
+fn cut_start(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    ['…'].into_iter().chain(text.chars().skip(length + 1 - width)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_blocks_are_whole_and_not_zero() {
+        assert_eq!(length("1h").map(NonZeroI64::get), Ok(3_600_000));
+        assert_eq!(length("90s").map(NonZeroI64::get), Ok(90_000));
+        for text in ["", "h", "0h", "1.5h", "-1h", "5", "1w", "ä"] {
+            assert!(length(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cut_entity_keeps_its_end() {
+        assert_eq!(cut_start("arn:aws:iam::1:user/backup", 12), "…user/backup");
+        assert_eq!(cut_start("short", 12), "short");
+    }
+}

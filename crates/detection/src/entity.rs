@@ -1,0 +1,551 @@
+//! Hunting by entity: the events of a source grouped by who caused them, cut into blocks, and rules looked for in each.
+//!
+//! An [`EntityHunt`] orders the events of each entity by time, then by `metadata.uid`, and cuts them into blocks of so many
+//! events or so much time. Blocks are numbered from 0 for each entity and do not overlap. Events without an entity are
+//! counted and left out. The result is one [`EntityTable`].
+//!
+//! A rule is evaluated over each block alone where its rows tell their events: its SQL is one SELECT whose first table is a
+//! logical one. A threshold is counted, and a GROUP BY made, within a block. Any other rule (a STIX pattern, a query of
+//! queries) is evaluated over the whole time, and its rows go to the block of their entity and first time.
+
+mod finding;
+mod key;
+mod select;
+mod statements;
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroI64, NonZeroU32};
+
+use query::{Answer, Engine, QueryError, Statement, Statistics};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use crate::attack::{Attacks, tactic_name};
+use crate::catalog::Catalog;
+use crate::finding::{cell_millis, sources};
+use crate::rule::{Level, ParameterValues, Rule};
+use crate::statement::{self, StatementError};
+use crate::window::Window;
+pub use finding::{EntityKind, of_finding};
+pub use key::{EntityKey, Step};
+use statements::{BlockRule, Statements};
+
+/// The size of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockSize {
+    /// So many events of an entity; its last block may have fewer.
+    Rows(NonZeroU32),
+    /// So many milliseconds. Blocks start at multiples of it since 1970; those without events do not count.
+    Time(NonZeroI64),
+}
+
+/// What is looked for, where, and how events are grouped.
+#[derive(Debug)]
+pub struct EntityHunt<'h> {
+    /// The tables.
+    pub catalog: &'h Catalog,
+    /// The time that is looked at.
+    pub window: Window,
+    /// The size of a block.
+    pub size: BlockSize,
+    /// How entities are found; `None` for each source's own key.
+    pub key: Option<EntityKey>,
+    /// The most rows of a rule that cannot be evaluated by block.
+    pub max_rows: u64,
+}
+
+/// The blocks of all entities, and which rules hit them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EntityTable {
+    /// The blocks: by source, entity and number.
+    pub blocks: Vec<Block>,
+    /// Events of each source that have no entity.
+    pub without_entity: BTreeMap<String, u64>,
+    /// Rules that were not evaluated by block, and rows that belong to no block.
+    pub notes: Vec<Note>,
+    /// What the queries cost.
+    #[serde(skip)]
+    pub statistics: Statistics,
+}
+
+/// A block of events of one entity.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Block {
+    /// The logical table that its events are of.
+    pub source: String,
+    /// The entity.
+    pub entity: String,
+    /// Its number among the blocks of the entity, from 0.
+    pub block: u64,
+    /// How many events it has.
+    pub events: u64,
+    /// The time of its first event, in milliseconds since 1970.
+    pub start_time: i64,
+    /// The time of its last event.
+    pub end_time: i64,
+    /// The rules that hit it, by the time of their first hits.
+    pub rules: Vec<RuleHit>,
+}
+
+/// A rule that hit a block.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuleHit {
+    /// The rule's id.
+    #[serde(serialize_with = "as_text")]
+    pub rule: Uuid,
+    /// Its title.
+    pub title: String,
+    /// Its level.
+    pub level: Level,
+    /// The rows that it gave for the block: events, or groups that reached its threshold.
+    pub hits: u64,
+    /// Its place in the order in which rules first hit the entity, from 1.
+    pub order: u64,
+    /// The time of the first event that it hit here.
+    pub first_time: i64,
+    /// The time of the last event that it hit here.
+    pub last_time: i64,
+    /// Tactics of ATT&CK.
+    pub tactics: Vec<Tactic>,
+    /// Ids of techniques of ATT&CK.
+    pub techniques: Vec<String>,
+    /// Whether the rule was evaluated over the block alone. Otherwise its rows were assigned by entity and time.
+    pub by_block: bool,
+}
+
+/// A tactic of ATT&CK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tactic {
+    /// `TA0006`
+    pub id: &'static str,
+    /// `Credential Access`
+    pub name: &'static str,
+}
+
+/// What was not done as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// The rule's id.
+    #[serde(serialize_with = "as_text")]
+    pub rule: Uuid,
+    /// Its title.
+    pub title: String,
+    /// Why.
+    pub message: String,
+    /// What kind of note it is.
+    pub kind: NoteKind,
+}
+
+/// Kinds of notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NoteKind {
+    /// The rule was refused or failed, and hit nothing.
+    Failed,
+    /// The rule reads a source that has no events here.
+    NoEvents,
+    /// The rule was evaluated over the whole time and not by block.
+    WholeTime,
+}
+
+/// Why there is no table.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntityError {
+    /// A statement cannot be made.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The engine refused or failed the query for the blocks.
+    #[error("the blocks of `{entity_source}` cannot be computed: {error}")]
+    Query {
+        /// The logical table.
+        entity_source: String,
+        /// The engine's error.
+        #[source]
+        error: QueryError,
+    },
+    /// An answer has other columns than were asked for.
+    #[error("the engine's answer cannot be read: {0}")]
+    Answer(String),
+}
+
+/// A source of events and the catalog of its tables alone.
+struct Source<'c> {
+    name: &'c str,
+    catalog: Catalog,
+}
+
+/// A statement of several rules is no longer than this, in bytes; Athena's limit is 262,144.
+const MAX_STATEMENT: usize = 200_000;
+/// How many rules one statement evaluates at most.
+const MAX_RULES: usize = 12;
+
+impl EntityHunt<'_> {
+    /// Runs rules over the blocks of the sources that they read: one statement for the blocks of a source, and one for up
+    /// to twelve rules over all its entities. A rule that fails is noted and does not stop the others.
+    ///
+    /// # Errors
+    /// [`EntityError`] if the blocks of a source cannot be computed.
+    pub async fn run(&self, rules: &[&Rule], engine: &dyn Engine) -> Result<EntityTable, EntityError> {
+        let mut table = EntityTable {
+            blocks: Vec::new(),
+            without_entity: BTreeMap::new(),
+            notes: Vec::new(),
+            statistics: Statistics::default(),
+        };
+        let mut followed: Vec<BlockRule<'_>> = Vec::new();
+        let mut others: Vec<(&Rule, &'static str)> = Vec::new();
+        for rule in rules {
+            match BlockRule::of(rule) {
+                Ok(of_blocks) => followed.push(of_blocks),
+                Err(why) => others.push((rule, why)),
+            }
+        }
+        let read: Vec<(String, &Rule)> = followed
+            .iter()
+            .map(|rule| (rule.table().to_owned(), rule.rule))
+            .chain(others.iter().flat_map(|(rule, _)| sources(rule).into_iter().map(|table| (table, *rule))))
+            .collect();
+        let mut found: Vec<bool> = vec![false; read.len()];
+        for source in self.catalog.sources_of_blocks() {
+            let source = Source { name: source, catalog: self.catalog.only(source) };
+            let reads: Vec<bool> = read.iter().map(|(name, _)| source.has(name)).collect();
+            if !reads.contains(&true) {
+                continue;
+            }
+            for (found, reads) in found.iter_mut().zip(&reads) {
+                *found |= reads;
+            }
+            let of_source: Vec<&BlockRule<'_>> = followed.iter().filter(|rule| source.has(rule.table())).collect();
+            let others: Vec<_> =
+                others.iter().filter(|(rule, _)| sources(rule).iter().any(|name| source.has(name))).copied().collect();
+            self.run_source(&source, &of_source, &others, engine, &mut table).await?;
+        }
+        for ((name, rule), found) in read.iter().zip(found) {
+            if !found {
+                table.note(rule, format!("there are no events of `{name}`"), NoteKind::NoEvents);
+            }
+        }
+        table.order();
+        Ok(table)
+    }
+
+    async fn run_source(
+        &self,
+        source: &Source<'_>,
+        rules: &[&BlockRule<'_>],
+        others: &[(&Rule, &'static str)],
+        engine: &dyn Engine,
+        table: &mut EntityTable,
+    ) -> Result<(), EntityError> {
+        let own_key;
+        let key = match &self.key {
+            Some(key) => key,
+            None => {
+                own_key = EntityKey::of_source(source.name);
+                &own_key
+            }
+        };
+        let statements = Statements { source, key, size: self.size, window: self.window };
+        let answer = engine.run(&Statement::new(statements.blocks()?)).await;
+        let answer = answer.map_err(|error| EntityError::Query { entity_source: source.name.to_owned(), error })?;
+        table.cost(&answer);
+        let mut blocks = Blocks::read(&answer, self.size).map_err(EntityError::Answer)?;
+        if blocks.without_entity > 0 {
+            table.without_entity.insert(source.name.to_owned(), blocks.without_entity);
+        }
+        if !blocks.entities.is_empty() {
+            let mut batches: Vec<Vec<&BlockRule<'_>>> = rules.chunks(MAX_RULES).map(<[_]>::to_vec).collect();
+            while let Some(batch) = batches.pop() {
+                let run = self.run_rules(&statements, &batch, engine).await;
+                match run {
+                    Ok(answer) => {
+                        table.cost(&answer);
+                        blocks.hit(&answer, &batch).map_err(EntityError::Answer)?;
+                    }
+                    // One of them is refused or too long: each half alone.
+                    Err(_) if batch.len() > 1 => {
+                        let (one, other) = batch.split_at(batch.len() / 2);
+                        batches.extend([one.to_vec(), other.to_vec()]);
+                    }
+                    Err(why) => {
+                        if let Some(rule) = batch.first() {
+                            table.note(rule.rule, why, NoteKind::Failed);
+                        }
+                    }
+                }
+            }
+            for (rule, why) in others {
+                match self.run_whole(rule, engine).await {
+                    Ok((answer, is_cut)) => {
+                        table.cost(&answer);
+                        let lost = blocks.assign(rule, &answer, key);
+                        let mut message = format!("evaluated over the whole time, since {why}");
+                        if lost > 0 {
+                            message = format!("{message}; {lost} of its rows belong to no block");
+                        }
+                        if is_cut {
+                            message = format!("{message}; it has more than {} rows", self.max_rows);
+                        }
+                        table.note(rule, message, NoteKind::WholeTime);
+                    }
+                    Err(why) => table.note(rule, why, NoteKind::Failed),
+                }
+            }
+        }
+        table.blocks.extend(blocks.into_blocks(source.name));
+        Ok(())
+    }
+
+    async fn run_rules(
+        &self,
+        statements: &Statements<'_, '_>,
+        rules: &[&BlockRule<'_>],
+        engine: &dyn Engine,
+    ) -> Result<Answer, String> {
+        let sql = statements.hits(rules, self.catalog).map_err(|error| error.to_string())?;
+        if rules.len() > 1 && sql.as_str().len() > MAX_STATEMENT {
+            return Err("the statement is too long".to_owned());
+        }
+        // Each rule may read what it may read alone.
+        let budget = rules.iter().map(|rule| rule.rule.max_scanned_bytes).sum::<Option<u64>>();
+        let statement = Statement { max_scanned_bytes: budget, ..Statement::new(sql) };
+        engine.run(&statement).await.map_err(|error| error.to_string())
+    }
+
+    /// The rows of a rule over the whole time, and whether there are more.
+    async fn run_whole(&self, rule: &Rule, engine: &dyn Engine) -> Result<(Answer, bool), String> {
+        let prepared = statement::build(rule, self.catalog, self.window, &ParameterValues::new(), self.max_rows)
+            .map_err(|error| error.to_string())?;
+        let answer = engine.run(&prepared.statement).await.map_err(|error| error.to_string())?;
+        let is_cut = u64::try_from(answer.rows.len()).unwrap_or(u64::MAX) > self.max_rows;
+        Ok((prepared.hits(rule, &answer)?.into_owned(), is_cut))
+    }
+}
+
+impl Source<'_> {
+    /// Whether a logical table, or class, has events of this source.
+    fn has(&self, name: &str) -> bool {
+        self.catalog.resolve(name).is_ok_and(|resolved| resolved.tables.iter().any(|(table, _)| table.exists))
+    }
+}
+
+impl EntityTable {
+    fn cost(&mut self, answer: &Answer) {
+        self.statistics.scanned_bytes += answer.statistics.scanned_bytes;
+        self.statistics.duration += answer.statistics.duration;
+    }
+
+    fn note(&mut self, rule: &Rule, message: String, kind: NoteKind) {
+        let note = Note { rule: rule.id, title: rule.title.clone(), message, kind };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Numbers the rules of each entity in the order of their first hits.
+    fn order(&mut self) {
+        let mut firsts: BTreeMap<&str, BTreeMap<Uuid, i64>> = BTreeMap::new();
+        for block in &self.blocks {
+            let of_entity = firsts.entry(&block.entity).or_default();
+            for hit in &block.rules {
+                let first = of_entity.entry(hit.rule).or_insert(hit.first_time);
+                *first = hit.first_time.min(*first);
+            }
+        }
+        let orders: BTreeMap<String, Vec<Uuid>> = firsts
+            .into_iter()
+            .map(|(entity, firsts)| {
+                let mut rules: Vec<(i64, Uuid)> = firsts.into_iter().map(|(rule, first)| (first, rule)).collect();
+                rules.sort_unstable();
+                (entity.to_owned(), rules.into_iter().map(|(_, rule)| rule).collect())
+            })
+            .collect();
+        for block in &mut self.blocks {
+            let order = orders.get(&block.entity).map(Vec::as_slice).unwrap_or_default();
+            for hit in &mut block.rules {
+                let place = order.iter().position(|rule| *rule == hit.rule);
+                hit.order = place.map_or(0, |place| place as u64 + 1);
+            }
+            block.rules.sort_by_key(|hit| (hit.first_time, hit.order));
+        }
+        self.blocks.sort_by(|a, b| (&a.source, &a.entity, a.block).cmp(&(&b.source, &b.entity, b.block)));
+    }
+
+    /// The blocks that some rule hit: entities with hits of the most rules first, then by the time of their first hits.
+    pub fn hit_blocks(&self) -> Vec<&Block> {
+        let mut of_entity: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+        for (block, hit) in self.blocks.iter().flat_map(|block| block.rules.iter().map(move |hit| (block, hit))) {
+            let (rules, first) = of_entity.entry(&block.entity).or_insert((0, hit.first_time));
+            *rules = hit.order.max(*rules);
+            *first = hit.first_time.min(*first);
+        }
+        let mut hit: Vec<&Block> = self.blocks.iter().filter(|block| !block.rules.is_empty()).collect();
+        hit.sort_by_key(|block| {
+            let (rules, first) = of_entity.get(block.entity.as_str()).copied().unwrap_or_default();
+            (u64::MAX - rules, first, &block.entity, &block.source, block.block)
+        });
+        hit
+    }
+
+    /// How many entities have blocks.
+    pub fn entities(&self) -> usize {
+        let mut names: Vec<&str> = self.blocks.iter().map(|block| block.entity.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+}
+
+/// A block while the hits of a source are collected.
+struct Counted {
+    /// Its number as statements have it.
+    slot: i64,
+    events: u64,
+    first: i64,
+    last: i64,
+    first_uid: Option<String>,
+    rules: Vec<RuleHit>,
+}
+
+struct Blocks {
+    size: BlockSize,
+    without_entity: u64,
+    /// The blocks of each entity in order.
+    entities: BTreeMap<String, Vec<Counted>>,
+}
+
+impl Blocks {
+    fn read(answer: &Answer, size: BlockSize) -> Result<Self, String> {
+        let mut blocks = Self { size, without_entity: 0, entities: BTreeMap::new() };
+        for row in &answer.rows {
+            let [entity, slot, events, first, last, first_uid] = row.as_slice() else {
+                return Err(format!("{} columns where a block has 6", row.len()));
+            };
+            let events = number(events)?.unsigned_abs();
+            let Some(entity) = entity.as_str() else {
+                blocks.without_entity += events;
+                continue;
+            };
+            blocks.entities.entry(entity.to_owned()).or_default().push(Counted {
+                slot: number(slot)?,
+                events,
+                first: number(first)?,
+                last: number(last)?,
+                first_uid: first_uid.as_str().map(str::to_owned),
+                rules: Vec::new(),
+            });
+        }
+        for blocks in blocks.entities.values_mut() {
+            blocks.sort_unstable_by_key(|block| block.slot);
+        }
+        Ok(blocks)
+    }
+
+    /// Adds the hits of an answer to the statement of these rules.
+    fn hit(&mut self, answer: &Answer, rules: &[&BlockRule<'_>]) -> Result<(), String> {
+        for row in &answer.rows {
+            let [rule, entity, slot, hits, first, last] = row.as_slice() else {
+                return Err(format!("{} columns where a hit has 6", row.len()));
+            };
+            let rule = usize::try_from(number(rule)?).ok().and_then(|rule| rules.get(rule));
+            let rule = rule.ok_or_else(|| "a hit of no rule".to_owned())?;
+            let slot = number(slot)?;
+            let blocks = entity.as_str().and_then(|entity| self.entities.get_mut(entity));
+            // An event that reached the lake between the two queries may have a block that is not known yet.
+            let block = blocks.and_then(|blocks| blocks.iter_mut().find(|block| block.slot == slot));
+            let Some(block) = block else { continue };
+            let times = (number(first)?, number(last)?);
+            block.rules.push(RuleHit::new(rule.rule, number(hits)?.unsigned_abs(), times, true));
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of a rule to the blocks of their entities and times. How many belong to none comes back.
+    fn assign(&mut self, rule: &Rule, answer: &Answer, key: &EntityKey) -> u64 {
+        let mut lost = 0;
+        for values in &answer.rows {
+            let names = answer.columns.iter().map(|column| column.name.clone());
+            let row: Map<String, Json> = names.zip(values.iter().cloned()).collect();
+            let time = |name: &str| row.get(name).and_then(cell_millis);
+            let first = time("start_time").or_else(|| time("time"));
+            let last = time("end_time").or(first);
+            let uid = row.get("event").and_then(|event| event.pointer("/metadata/uid")).and_then(Json::as_str);
+            let block = key.of_row(&row).zip(first).and_then(|(entity, time)| self.block_of(&entity, time, uid));
+            let (Some(block), Some(first), Some(last)) = (block, first, last) else {
+                lost += 1;
+                continue;
+            };
+            match block.rules.iter_mut().find(|hit| hit.rule == rule.id) {
+                Some(hit) => {
+                    hit.hits += 1;
+                    hit.first_time = hit.first_time.min(first);
+                    hit.last_time = hit.last_time.max(last);
+                }
+                None => block.rules.push(RuleHit::new(rule, 1, (first, last), false)),
+            }
+        }
+        lost
+    }
+
+    /// The block of an event. Without an id it is the first that has events of this time.
+    fn block_of(&mut self, entity: &str, time: i64, uid: Option<&str>) -> Option<&mut Counted> {
+        let blocks = self.entities.get_mut(entity)?;
+        let place = match (self.size, uid) {
+            (BlockSize::Time(length), _) => blocks.iter().position(|block| block.slot == time / length.get()),
+            (BlockSize::Rows(_), Some(uid)) => {
+                let starts_before =
+                    |block: &Counted| (block.first, block.first_uid.as_deref().unwrap_or_default()) <= (time, uid);
+                blocks.partition_point(starts_before).checked_sub(1)
+            }
+            (BlockSize::Rows(_), None) => Some(blocks.partition_point(|block| block.last < time)),
+        };
+        blocks.get_mut(place?)
+    }
+
+    fn into_blocks(self, source: &str) -> impl Iterator<Item = Block> {
+        self.entities.into_iter().flat_map(move |(entity, blocks)| {
+            let numbered = blocks.into_iter().zip(0..);
+            numbered
+                .map(|(block, number)| Block {
+                    source: source.to_owned(),
+                    entity: entity.clone(),
+                    block: number,
+                    events: block.events,
+                    start_time: block.first,
+                    end_time: block.last,
+                    rules: block.rules,
+                })
+                .collect::<Vec<_>>()
+        })
+    }
+}
+
+impl RuleHit {
+    fn new(rule: &Rule, hits: u64, (first_time, last_time): (i64, i64), by_block: bool) -> Self {
+        let attacks = Attacks::of_tags(rule.tags.iter().map(|tag| tag.value.as_str()));
+        let tactic = |id: &'static str| Tactic { id, name: tactic_name(id).unwrap_or(id) };
+        Self {
+            rule: rule.id,
+            title: rule.title.clone(),
+            level: rule.level,
+            hits,
+            order: 0,
+            first_time,
+            last_time,
+            tactics: attacks.tactic_ids().into_iter().map(tactic).collect(),
+            techniques: attacks.techniques,
+            by_block,
+        }
+    }
+}
+
+fn as_text<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+fn number(value: &Json) -> Result<i64, String> {
+    value.as_i64().ok_or_else(|| format!("{value} where a whole number is expected"))
+}
