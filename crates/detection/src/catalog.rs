@@ -360,6 +360,11 @@ pub(crate) fn class_uid(name: &str) -> Option<u32> {
     })
 }
 
+/// The names of all classes, by which [`class_uid`] finds them.
+pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {
+    newest().classes().iter().map(|class| class.name)
+}
+
 fn newest() -> &'static Schema {
     Schema::get(Version::V1_3_0)
 }

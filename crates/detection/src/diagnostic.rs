@@ -69,6 +69,25 @@ diagnostics::diagnostics! {
     E227 ReadByName Error "SQL that reads a table by its own name"
         "It would be read without bounds of time, and the rule would mean something else, or nothing, in another lake. Write \
          the logical table, as `{{aws-cloudtrail}}`; a catalog file can give one to any table.";
+    E228 BadStatement Error "SQL that an engine refuses"
+        "The statement is planned over the columns of its tables before it runs: syntax, columns, fields, types, functions and \
+         their arguments. The message is the engine's. Without `--lake`, `--engine` or `--catalog` the tables are those of the \
+         shipped mappings.";
+    E229 NotAColumn Error "`group_by`, `threshold` or `dedupe` names a column that the rule's rows do not have"
+        "Values of a column that is not there are all alike: different findings would silently become one. Give the column in \
+         the SELECT, with AS where its name differs. Rows of STIX rules have the columns listed in docs/detections.md.";
+    E230 NoTime Error "rows that do not say when the event was"
+        "A finding without a time is dated by the window, and so differs from run to run. Select `time`, or `start_time` and \
+         `end_time` of rows that are aggregated, in milliseconds since 1970 or as a timestamp. `group_by` needs `time`.";
+    E231 LimitedRows Error "a LIMIT, OFFSET or FETCH FIRST that leaves events out"
+        "Which rows are left depends on the window and on chance, so a finding would be published or lost at random. Runs are \
+         bounded without it. Within a subquery a LIMIT is accepted beside an ORDER BY, and in EXISTS.";
+    E232 ListOutsideIn Error "a list parameter outside IN, or another parameter after IN"
+        "A list stands to the right of IN or NOT IN, without parentheses of its own: `x IN {{param:names}}`. Declare the \
+         parameter as `text_list` or `integer_list` for that, and as `text` or `integer` elsewhere.";
+    E233 TablesDisagree Error "tables that cannot be read together, or not for a window"
+        "The tables behind a logical one must have a column of time that is known, and the same types where they share a \
+         column. The catalog file says which tables these are.";
 
     W201 RevokedTechnique Warning "an ATT&CK id that is revoked or deprecated"
         "It still works in findings, but tools that know today's ATT&CK will not find it.";
@@ -89,4 +108,14 @@ diagnostics::diagnostics! {
         "Say what whoever gets the finding should do first.";
     W209 DoubtfulPattern Warning "a STIX pattern that may not say what is meant"
         "The message says what the parser wonders about.";
+    W210 OwnFindings Warning "a rule over findings that does not exclude its own"
+        "Its findings are rows of the table that it reads, and would be found again by the next run. Exclude them by the \
+         rule's id, as `finding_info.analytic.uid IS DISTINCT FROM '…'`, or name the products or rules that are meant.";
+    W211 NotInEmbedded Warning "SQL that the embedded engine does not have"
+        "Athena may run it, but `hunt`, `backtest` and `detect test` on a lake folder cannot. Write it in another way if the \
+         rule is to have tests.";
+    W212 UnknownColumns Warning "a statement that is not checked, since the columns of its tables are not known"
+        "Give `columns` in the catalog file, or let an engine say: `--lake FOLDER`, or `--engine athena --database NAME`.";
+    W213 ColumnTwice Warning "two columns of a SELECT have the same name"
+        "A finding keeps one of the two values. Give one of them another name with AS.";
 }

@@ -1,21 +1,29 @@
 //! What is wrong with a rule, before it runs.
 //!
-//! [`check`] reads and examines one file. What needs more than the file, [`duplicates`] and [`against_catalog`] say.
+//! [`check`] reads and examines one file. What needs more than the file, [`duplicates`], [`against_catalog`] and
+//! [`against_engine`] say; [`Checked::complete`] puts it in its place.
+
+mod planned;
+mod words;
 
 use std::collections::BTreeMap;
 
 use diagnostics::{Span, Spanned, list, nearest, quote};
+use stix::pattern::{Observation, ObservationKind, QualifierKind};
 use uuid::Uuid;
 
 use crate::attack::{AttackTag, replacement};
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::parse;
 use crate::pattern::{self, Filled};
-use crate::rule::{Expectation, Level, Logic, ParameterValue, Rule, Test};
+use crate::rule::{Expectation, Level, Logic, ParameterType, ParameterValue, Rule, Test};
 use crate::schedule::format_duration;
 use crate::template::{self, FaultKind, Piece, Template};
 use crate::yaml::Places;
+
+pub use planned::Planner;
+use words::{Position, Words};
 
 /// A rule file, examined.
 #[derive(Debug, Clone)]
@@ -30,6 +38,22 @@ impl Checked {
     /// The rule, if nothing refuses it.
     pub fn accepted(&self) -> Option<&Rule> {
         self.rule.as_ref().filter(|_| !self.diagnostics.iter().any(Diagnostic::is_error))
+    }
+
+    /// Adds what is wrong with the rule over the tables of a catalog. A place that has an error of this kind keeps the one.
+    pub fn complete(&mut self, catalog: &Catalog, planner: &dyn Planner) {
+        let Some(rule) = &self.rule else { return };
+        for fault in against_engine(rule, catalog, planner) {
+            let is_told = |known: &Diagnostic| {
+                let (one, other) = (known.primary.span, fault.primary.span);
+                known.code == fault.code && known.primary.span == fault.primary.span && known.message == fault.message
+                    || (known.is_error() && fault.is_error() && one.start < other.end && other.start < one.end)
+            };
+            if !self.diagnostics.iter().any(is_told) {
+                self.diagnostics.push(fault);
+            }
+        }
+        diagnostic::sort(&mut self.diagnostics);
     }
 }
 
@@ -79,12 +103,21 @@ pub fn duplicates(rules: &[(&str, &Rule)]) -> Vec<(usize, Diagnostic)> {
 pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
     let check = |name: &str, span: Span| {
         let unknown = catalog.resolve(name).err()?;
-        let mut fault = Diagnostic::new(Code::UnknownTable, span, format!("there is no table {}", quote(name)));
-        fault = match nearest(name, unknown.known.iter().map(String::as_str)) {
-            Some(near) => fault.help(format!("did you mean {}?", quote(near))),
-            None => fault.help(format!("there are {}", list(unknown.known.iter().map(String::as_str)))),
-        };
-        Some(fault)
+        if let Some(fault) = unknown_class(name, span) {
+            return Some(fault);
+        }
+        let fault = Diagnostic::new(Code::UnknownTable, span, format!("there is no table {}", quote(name)));
+        let known = || unknown.known.iter().map(String::as_str);
+        Some(match (name.strip_prefix("class:"), nearest(name, known())) {
+            (Some(_), _) => {
+                fault.help("no source has events of this class here; name a source, or a catalog that has some")
+            }
+            (None, Some(near)) => fault.help(format!("did you mean {}?", quote(near))),
+            (None, None) => {
+                let help = format!("there are {}; a catalog file can name more", list(known()));
+                fault.help(help)
+            }
+        })
     };
     match &rule.logic {
         Logic::Stix { pattern: text, tables } => {
@@ -114,6 +147,29 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
     }
 }
 
+/// What is wrong with a rule over the tables of a catalog: tables that it does not have, and what an engine would refuse, from
+/// the grammar to the types. No row is read.
+pub fn against_engine(rule: &Rule, catalog: &Catalog, planner: &dyn Planner) -> Vec<Diagnostic> {
+    let faults = against_catalog(rule, catalog);
+    match &rule.logic {
+        Logic::Sql(text) if faults.is_empty() => planned::faults(rule, text, catalog, planner),
+        _ => faults,
+    }
+}
+
+/// The fault of a table that is named by a class that OCSF does not have.
+fn unknown_class(name: &str, span: Span) -> Option<Diagnostic> {
+    let class = name.strip_prefix("class:")?;
+    if catalog::class_uid(class).is_some() {
+        return None;
+    }
+    let fault = Diagnostic::new(Code::UnknownTable, span, format!("OCSF has no class {}", quote(class)));
+    Some(match nearest(class, catalog::class_names()) {
+        Some(near) => fault.help(format!("did you mean {}?", quote(&format!("class:{near}")))),
+        None => fault.help("classes have names like `class:api_activity`, see schema.ocsf.io"),
+    })
+}
+
 /// A pattern with the defaults of its rule's parameters; one that is not declared is an empty text.
 fn filled(rule: &Rule, pattern: &str) -> Filled {
     Filled::new(pattern, |name| {
@@ -132,6 +188,18 @@ fn place_of_key(text: &str, key: &str) -> Span {
         start += line.len();
     }
     Span::new(0, 0)
+}
+
+/// Whether a match of a pattern is several observations.
+fn is_sequence(observation: &Observation) -> bool {
+    match &observation.kind {
+        ObservationKind::Leaf { .. } => false,
+        ObservationKind::Or(one, other) => is_sequence(one) || is_sequence(other),
+        ObservationKind::And(..) | ObservationKind::FollowedBy(..) => true,
+        ObservationKind::Qualified(inner, qualifier) => {
+            matches!(qualifier.kind, QualifierKind::Repeats(times) if times > 1) || is_sequence(inner)
+        }
+    }
 }
 
 struct Lint<'r> {
@@ -245,6 +313,7 @@ impl Lint<'_> {
             Logic::Sql(text) => self.sql(text),
             Logic::Stix { pattern, .. } => self.stix(pattern),
         };
+        self.own_findings();
         let Some(used) = used else { return };
         let unused: Vec<_> =
             self.rule.parameters.iter().filter(|parameter| !used.contains(&parameter.name.value)).collect();
@@ -277,20 +346,109 @@ impl Lint<'_> {
                 return None;
             }
         };
+        let words = Words::new(&text.value);
+        for limit in words.limits() {
+            let message = match limit.is_outermost {
+                true => format!("{} leaves events out, and which ones is left to chance", limit.word),
+                false => format!("{} without ORDER BY leaves it to chance which rows are read", limit.word),
+            };
+            let help = match limit.is_outermost {
+                true => "remove it: runs are bounded without it, and `group_by` makes one finding of many rows",
+                false => "add ORDER BY beside it, or remove it",
+            };
+            self.fault(Diagnostic::new(Code::LimitedRows, places.of(limit.span), message).help(help));
+        }
+        for table in &template.tables {
+            if let Some(fault) = unknown_class(&table.name, places.of(table.span.clone())) {
+                self.fault(fault);
+            }
+        }
         let mut used = Vec::new();
         for piece in template.pieces {
             if let Piece::Parameter(name, span) = piece {
-                self.declared(&name, places.of(span));
+                let position = words.position(&span);
+                let place = places.of(span);
+                if self.declared(&name, place) {
+                    self.list_position(&name, place, position);
+                }
                 used.push(name);
             }
         }
         Some(used)
     }
 
-    fn declared(&mut self, name: &str, span: Span) {
+    /// A list parameter stands after IN, and only that.
+    fn list_position(&mut self, name: &str, span: Span, position: Position) {
+        let Some(parameter) = self.rule.parameters.iter().find(|parameter| parameter.name.value == name) else {
+            return;
+        };
+        let list_type = match parameter.parameter_type {
+            ParameterType::TextList | ParameterType::IntegerList => None,
+            ParameterType::Text | ParameterType::Boolean => Some("text_list"),
+            ParameterType::Integer | ParameterType::Decimal => Some("integer_list"),
+        };
+        let (message, help) = match (list_type, position) {
+            (None, Position::AfterIn) | (Some(_), Position::Elsewhere | Position::WithinIn) => return,
+            (None, Position::WithinIn) => (
+                format!("the list {} stands within parentheses", quote(name)),
+                format!("it brings its own: IN {{{{param:{name}}}}}"),
+            ),
+            (None, Position::Elsewhere) => (
+                format!("the list {} stands elsewhere than after IN", quote(name)),
+                format!("write IN {{{{param:{name}}}}} or NOT IN {{{{param:{name}}}}}"),
+            ),
+            (Some(list_type), Position::AfterIn) => (
+                format!("{} stands after IN and is no list", quote(name)),
+                format!("declare it with `type: {list_type}`, or compare with ="),
+            ),
+        };
+        self.fault(Diagnostic::new(Code::ListOutsideIn, span, message).help(help));
+    }
+
+    /// A rule that reads findings reads its own, too.
+    fn own_findings(&mut self) {
+        let rule = self.rule;
+        let reads_findings = |name: &str| matches!(name, "sluice-findings" | "class:detection_finding");
+        let (text, table) = match &rule.logic {
+            Logic::Stix { pattern, tables } => {
+                let table = tables.iter().find(|table| reads_findings(&table.value)).map(|table| table.span);
+                (pattern, table)
+            }
+            Logic::Sql(text) => {
+                let places = Places::new(&rule.text, text.span, &text.value);
+                let tables = template::read(&text.value).map(|template| template.tables).unwrap_or_default();
+                let table = tables.into_iter().find(|table| reads_findings(&table.name));
+                (text, table.map(|table| places.of(table.span)))
+            }
+        };
+        let Some(table) = table else { return };
+        let id = rule.id.to_string();
+        let words = Words::new(&text.value);
+        let parameter = |name: &str| {
+            let declared = rule.parameters.iter().find(|parameter| parameter.name.value == name);
+            match declared.map(|parameter| &parameter.default) {
+                Some(ParameterValue::Text(text)) => vec![text.clone()],
+                Some(ParameterValue::TextList(items)) => items.clone(),
+                _ => Vec::new(),
+            }
+        };
+        let by_rule = words.keeps_away(&[&id, &rule.title], &["analytic", "event_code"], parameter);
+        if by_rule || words.keeps_away(&["Sluice"], &["product"], parameter) {
+            return;
+        }
+        let help = match rule.logic {
+            Logic::Sql(_) => format!("add AND finding_info.analytic.uid IS DISTINCT FROM '{id}'"),
+            Logic::Stix { .. } => format!("exclude the rule's id {id}, as a rule in SQL can"),
+        };
+        let message = "the rule reads findings, and its own are among them";
+        self.fault(Diagnostic::new(Code::OwnFindings, table, message).help(help));
+    }
+
+    /// Whether a parameter is declared; if not, that is a fault.
+    fn declared(&mut self, name: &str, span: Span) -> bool {
         let names = || self.rule.parameters.iter().map(|parameter| parameter.name.value.as_str());
         if names().any(|known| known == name) {
-            return;
+            return true;
         }
         let fault = Diagnostic::new(Code::UndeclaredParameter, span, format!("no parameter {}", quote(name)));
         let fault = match nearest(name, names()) {
@@ -298,19 +456,31 @@ impl Lint<'_> {
             None => fault.help("declare it under `parameters`, with `type` and `default`"),
         };
         self.fault(fault);
+        false
     }
 
     /// Examines a pattern, and gives the parameters that it uses.
     fn stix(&mut self, text: &Spanned<String>) -> Option<Vec<String>> {
         let places = Places::new(&self.rule.text, text.span, &text.value);
         let filled = self.filled(&text.value);
+        let words = Words::new(&text.value);
+        let before = self.diagnostics.len();
         for (name, span) in &filled.parameters {
-            self.declared(name, places.of(span.clone()));
+            let place = places.of(span.clone());
+            if self.declared(name, place) {
+                self.list_position(name, place, words.position(span));
+            }
         }
+        let misplaced: Vec<Span> = self.diagnostics[before..].iter().map(|fault| fault.primary.span).collect();
         let checked = stix::check(&filled.text, stix::Version::default());
         for fault in &checked.diagnostics {
             let place = |span: Span| places.of(filled.origin(&span.range()));
             let code = if fault.is_error() { Code::BadPattern } else { Code::DoubtfulPattern };
+            // What a misplaced list leads to.
+            let at = place(fault.primary.span);
+            if misplaced.iter().any(|list| list.start <= at.start && at.end <= list.end) {
+                continue;
+            }
             let message = format!("{} ({})", fault.message, fault.code.number());
             let mut diagnostic = Diagnostic::new(code, place(fault.primary.span), message);
             diagnostic = diagnostic.label(fault.primary.text.clone());
@@ -323,6 +493,7 @@ impl Lint<'_> {
             });
         }
         if let Ok(pattern) = stix::parse(&filled.text, stix::Version::default()) {
+            self.columns_of_stix(&pattern.root);
             let overlap = self.rule.lookback - self.rule.schedule.longest_interval();
             let extent = pattern::extent(&pattern.root);
             if extent.is_none_or(|extent| extent > overlap) {
@@ -337,6 +508,29 @@ impl Lint<'_> {
             }
         }
         Some(filled.parameters.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// `group_by`, `threshold` and `dedupe` name columns that the rows of a pattern have.
+    fn columns_of_stix(&mut self, root: &Observation) {
+        let rule = self.rule;
+        let known = pattern::columns(is_sequence(root));
+        let distinct = rule.threshold.as_ref().and_then(|threshold| threshold.distinct.as_ref());
+        let grouped = rule.group_by.iter().map(|column| ("group_by", column));
+        let grouped = grouped.chain(distinct.map(|column| ("threshold", column)));
+        let dedupe = rule.dedupe.iter().filter(|_| rule.group_by.is_empty()).flat_map(|dedupe| &dedupe.key);
+        let mut faults = Vec::new();
+        for (key, column) in grouped.chain(dedupe.map(|column| ("dedupe", column))) {
+            if known.contains(&column.value.as_str()) {
+                continue;
+            }
+            let message = format!("`{key}` names {}, which rows of a STIX rule do not have", quote(&column.value));
+            let fault = Diagnostic::new(Code::NotAColumn, column.span, message);
+            faults.push(match nearest(&column.value, known.iter().copied()) {
+                Some(near) => fault.help(format!("did you mean {}?", quote(near))),
+                None => fault.help(format!("there are {}", list(known.iter().copied()))),
+            });
+        }
+        self.diagnostics.append(&mut faults);
     }
 
     fn filled(&self, pattern: &str) -> Filled {

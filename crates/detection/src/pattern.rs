@@ -193,6 +193,11 @@ static COLUMNS: [(&str, &[&str]); 20] = [
     ("signature", &["/firewall_rule/name"]),
 ];
 
+/// The columns that rows of STIX rules can have, which `group_by`, `threshold` and `dedupe` may name.
+pub(crate) fn columns(_is_sequence: bool) -> Vec<&'static str> {
+    ["time", "table"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name)).chain(["event"]).collect()
+}
+
 /// The answer of a pattern as rows with the columns that findings know, the whole event in `event`, and groups counted
 /// where the rule has them.
 ///

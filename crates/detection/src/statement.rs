@@ -490,7 +490,7 @@ fn null_of(column_type: &ColumnType) -> Sql {
 }
 
 /// The narrowest type that holds both.
-fn merge(one: &ColumnType, other: &ColumnType) -> Option<ColumnType> {
+pub(crate) fn merge(one: &ColumnType, other: &ColumnType) -> Option<ColumnType> {
     use ColumnType::{Array, Bigint, Double, Integer, Map, Real, Row};
     Some(match (one, other) {
         (one, other) if one == other => one.clone(),

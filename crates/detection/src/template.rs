@@ -178,14 +178,34 @@ impl Reader<'_> {
             });
             self.pieces.push(Piece::Window(Vec::new()));
         } else if is_table(content) {
-            let scope = scopes.last().copied().unwrap_or_default();
-            let alias = alias_after(&tokens[index + 1..]);
-            self.pieces.push(Piece::Table(self.tables.len()));
-            self.tables.push(TableReference { name: content.to_owned(), span: span.clone(), alias, scope });
+            self.table(content.to_owned(), span, tokens, index, scopes);
         } else {
-            let help = "{{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}";
-            self.fault(FaultKind::Bad, span, format!("`{content}` is no template"), Some(help));
+            let near = content.to_lowercase();
+            let is_near = is_table(&near);
+            let help = match is_near {
+                true => format!("names are in lower case: {{{{{near}}}}}"),
+                false => "{{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}".to_owned(),
+            };
+            self.fault(FaultKind::Bad, span, format!("`{content}` is no template"), Some(&help));
+            if is_near {
+                self.table(near, span, tokens, index, scopes);
+            }
         }
+    }
+
+    /// The table `name`, whose template is the token at `index`.
+    fn table(
+        &mut self,
+        name: String,
+        span: &Range<usize>,
+        tokens: &[(Token, Range<usize>)],
+        index: usize,
+        scopes: &[usize],
+    ) {
+        let scope = scopes.last().copied().unwrap_or_default();
+        let alias = alias_after(&tokens[index + 1..]);
+        self.pieces.push(Piece::Table(self.tables.len()));
+        self.tables.push(TableReference { name, span: span.clone(), alias, scope });
     }
 
     /// Finds the table of every window.

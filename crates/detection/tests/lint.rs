@@ -1,6 +1,7 @@
 //! What lint says, to the letter.
 //!
-//! `tests/lint/<case>.yaml` is a rule with faults, `tests/lint/<case>.txt` what is shown for it.
+//! `tests/lint/<case>.yaml` is a rule with faults, `tests/lint/<case>.txt` what is shown for it. Its tables are those of the
+//! shipped mappings, and of the catalog `tests/lint/<case>.catalog` if there is one.
 //! `UPDATE_GOLDEN=1 cargo test -p detection --test lint` writes the texts anew; review the difference like code.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
@@ -11,7 +12,28 @@ use std::path::{Path, PathBuf};
 
 use detection::catalog::Catalog;
 use detection::diagnostic::{DIAGNOSTICS, Diagnostic, SourceText, sort};
+use detection::lint::Planner;
 use detection::{Rule, lint};
+use query::{Column, QueryError};
+use sql::table::Table;
+use sql::text::Sql;
+
+/// The planner of the embedded engine.
+struct Embedded;
+
+impl Planner for Embedded {
+    fn plan(&self, sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError> {
+        embedded::plan(sql, tables)
+    }
+}
+
+fn catalog_of(case: &Path) -> Catalog {
+    let catalog = Catalog::of_tables(&[], &detection::shipped_sources().unwrap(), "sluice");
+    match fs::read_to_string(case.with_extension("catalog")) {
+        Ok(text) => catalog.with_file(&Catalog::read_file(&text).unwrap(), &[]).unwrap(),
+        Err(_) => catalog,
+    }
+}
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint");
@@ -23,12 +45,11 @@ fn cases() -> Vec<PathBuf> {
 }
 
 /// All that can be said of a file, and of its being there twice.
-fn faults(name: &str, text: &str) -> Vec<Diagnostic> {
-    let checked = lint::check(text);
+fn faults(name: &str, text: &str, catalog: &Catalog) -> Vec<Diagnostic> {
+    let mut checked = lint::check(text);
+    checked.complete(catalog, &Embedded);
     let mut faults = checked.diagnostics;
     if let Some(rule) = &checked.rule {
-        let catalog = Catalog::of_tables(&[], &detection::shipped_sources().unwrap(), "sluice");
-        faults.extend(lint::against_catalog(rule, &catalog));
         if name.starts_with("twice") {
             let twice: Vec<(&str, &Rule)> = vec![("other.yaml", rule), (name, rule)];
             faults.extend(lint::duplicates(&twice).into_iter().map(|(_, fault)| fault));
@@ -48,7 +69,8 @@ fn every_fault_is_shown_with_its_place_and_its_remedy() {
     for case in cases() {
         let (name, text) = named(&case);
         let source = SourceText::new(&name, &text);
-        let shown: String = faults(&name, &text).iter().map(|fault| fault.render(&source, false) + "\n").collect();
+        let shown: String =
+            faults(&name, &text, &catalog_of(&case)).iter().map(|fault| fault.render(&source, false) + "\n").collect();
         let shown: String = shown.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
         let golden = case.with_extension("txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -67,9 +89,35 @@ fn every_diagnostic_there_is_has_a_case() {
     let mut shown = BTreeSet::new();
     for case in cases() {
         let (name, text) = named(&case);
-        shown.extend(faults(&name, &text).iter().map(|fault| fault.code.number()));
+        shown.extend(faults(&name, &text, &catalog_of(&case)).iter().map(|fault| fault.code.number()));
     }
     let without: Vec<_> =
         DIAGNOSTICS.iter().map(|facts| facts.number).filter(|number| !shown.contains(number)).collect();
     assert!(without.is_empty(), "no case shows {without:?}");
+}
+
+/// A rule whose SQL is this.
+fn with_sql(sql: &str) -> String {
+    let indented = sql.replace('\n', "\n  ");
+    format!(
+        "title: t\nid: 6f5b1c5e-2a43-4b0e-9d5f-0f3c0a1b2c3d\nstatus: test\nlevel: low\nschedule: rate(5 minutes)\n\
+         lookback: 1h\ningest_delay: 10m\nsql: |\n  {indented}\n"
+    )
+}
+
+#[test]
+fn every_name_that_is_not_there_is_told_of_at_its_place() {
+    let catalog = catalog_of(Path::new("none"));
+    let sql = "SELECT time, one.two AS a,\n  three AS b\nFROM {{aws-cloudtrail}}\nWHERE {{window}} AND lower(four) = 'x'\n  AND api.five.six = 'y'";
+    let text = with_sql(sql);
+    let source = SourceText::new("names.yaml", &text);
+    let faults = faults("names.yaml", &text, &catalog);
+    let mut found: Vec<&str> = faults
+        .iter()
+        .filter(|fault| fault.code.number() == "E228")
+        .map(|fault| &text[fault.primary.span.range()])
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, ["five", "four", "one.two", "three"]);
+    assert_eq!(source.position(faults.last().unwrap().primary.span.start).line, 13);
 }

@@ -297,6 +297,23 @@ impl<C: Kind> Diagnostic<C> {
         drawing.render(source, coloured)
     }
 
+    /// The fault in one line, as editors read it: `rule.yaml:3:7: error[E203]: …; help: …`. `coloured` adds ANSI colours.
+    pub fn line(&self, source: &SourceText<'_>, coloured: bool) -> String {
+        let Position { line, column } = source.position(self.primary.span.start);
+        let severity = format!("{}[{}]", self.code.severity(), self.code.number());
+        let severity = match (coloured, self.code.severity()) {
+            (false, _) => severity,
+            (true, Severity::Error) => format!("\x1b[1;91m{severity}\x1b[0m"),
+            (true, Severity::Warning) => format!("\x1b[1;33m{severity}\x1b[0m"),
+        };
+        let help = self.help.as_ref().map(|help| format!("; help: {help}")).unwrap_or_default();
+        let text = format!("{}{help}", self.message);
+        // Line ends and other white space as one space, none of a terminal's controls.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        format!("{}:{line}:{column}: {severity}: {text}", source.name)
+    }
+
     /// The fault as data, for `--format json`.
     pub fn report(&self, source: &SourceText<'_>) -> DiagnosticReport {
         let start = source.position(self.primary.span.start);
@@ -514,6 +531,14 @@ mod tests {
         }
     }
     use sample::Code;
+
+    #[test]
+    fn a_fault_in_one_line_has_its_place_its_number_and_its_remedy() {
+        let source = SourceText::new("x.json", "ab\ncäd\n");
+        let fault = Diagnostic::new(Code::UnknownKey, Span::new(6, 7), "no `d`\n  here\u{1b}[2J").help("write\n`e`");
+        assert_eq!(fault.line(&source, false), "x.json:2:3: error[E103]: no `d` here\u{fffd}[2J; help: write `e`");
+        assert!(fault.line(&source, true).contains("\u{1b}[1;91merror[E103]\u{1b}[0m"));
+    }
 
     #[test]
     fn a_place_is_a_line_and_a_column_in_characters() {

@@ -16,9 +16,11 @@ mod answer;
 mod engine;
 mod error;
 mod functions;
+mod plan;
 mod syntax;
 mod tables;
 mod text_form;
 mod types;
 
 pub use engine::{Embedded, Options};
+pub use plan::plan;

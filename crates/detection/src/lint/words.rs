@@ -1,0 +1,405 @@
+//! What the words of a rule's SQL say, whatever its tables are.
+
+use std::ops::Range;
+
+use crate::template::tokens::{Token, tokens, unquoted};
+
+/// The words of a statement or of a STIX pattern, which has the same quotes and names.
+pub(super) struct Words<'t> {
+    text: &'t str,
+    tokens: Vec<(Token, Range<usize>)>,
+}
+
+/// A LIMIT, an OFFSET or a FETCH FIRST that leaves rows out at random.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) span: Range<usize>,
+    /// `LIMIT`, as the message names it.
+    pub(super) word: String,
+    /// It bounds the rule's own rows, not those of a subquery.
+    pub(super) is_outermost: bool,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// `IN {{param:x}}`
+    AfterIn,
+    /// `IN ({{param:x}})` or one of several: `IN ('a', {{param:x}})`
+    WithinIn,
+    Elsewhere,
+}
+
+/// The parentheses around a token, or the whole text.
+struct Level {
+    is_outermost: bool,
+    is_exists: bool,
+    is_ordered: bool,
+}
+
+impl<'t> Words<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, tokens: tokens(text) }
+    }
+
+    fn token(&self, index: usize) -> Option<&Token> {
+        self.tokens.get(index).map(|(token, _)| token)
+    }
+
+    fn is_word(&self, index: Option<usize>, word: &str) -> bool {
+        index.and_then(|index| self.token(index)).is_some_and(|token| token.is_word(word))
+    }
+
+    fn source(&self, index: usize) -> &'t str {
+        self.tokens.get(index).and_then(|(_, span)| self.text.get(span.clone())).unwrap_or_default()
+    }
+
+    /// The SELECT whose rows are the statement's.
+    pub(super) fn main_select(&self) -> Range<usize> {
+        let mut depth = 0_usize;
+        let mut with = false;
+        for (token, span) in &self.tokens {
+            match token {
+                Token::Open => depth += 1,
+                Token::Close => depth = depth.saturating_sub(1),
+                Token::Word(word) if word == "with" => with = true,
+                // Those within parentheses are definitions, unless the whole statement stands in them.
+                Token::Word(word) if word == "select" && (depth == 0 || !with) => return span.clone(),
+                _ => {}
+            }
+        }
+        0..0
+    }
+
+    /// The token at a byte, and with it the whole path that it is a part of, as `api."response".error`.
+    pub(super) fn path_at(&self, byte: usize) -> Option<Range<usize>> {
+        let at = self.tokens.iter().position(|(_, span)| span.contains(&byte))?;
+        let is_name = |index: usize| matches!(self.token(index), Some(Token::Word(_)));
+        let is_dot = |index: usize| self.token(index) == Some(&Token::Dot);
+        if !is_name(at) && !is_dot(at) {
+            return Some(self.tokens.get(at)?.1.clone());
+        }
+        let (mut first, mut last) = (at, at);
+        while first > 0 && (is_dot(first) || is_dot(first - 1)) && (is_name(first - 1) || is_dot(first - 1)) {
+            first -= 1;
+        }
+        while (is_dot(last) || is_dot(last + 1)) && (is_name(last + 1) || is_dot(last + 1)) {
+            last += 1;
+        }
+        Some(self.tokens.get(first)?.1.start..self.tokens.get(last)?.1.end)
+    }
+
+    /// The name within a path, as `eror` within `api.response.eror`.
+    pub(super) fn name_within(&self, path: &Range<usize>, name: &str) -> Option<Range<usize>> {
+        let is_it = |token: &Token| token.word().is_some_and(|word| unquoted(word).eq_ignore_ascii_case(name));
+        let within = self.tokens.iter().filter(|(_, span)| path.start <= span.start && span.end <= path.end);
+        within.filter(|(token, _)| is_it(token)).map(|(_, span)| span.clone()).last()
+    }
+
+    /// The token at a byte.
+    pub(super) fn token_at(&self, byte: usize) -> Option<Range<usize>> {
+        let at = self.tokens.iter().position(|(_, span)| span.contains(&byte))?;
+        let span = self.tokens.get(at)?.1.clone();
+        // Numbers and operators are cut into characters.
+        let is_alike = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
+        let rest = self.text.get(span.start..)?;
+        let run = match rest.chars().next() {
+            Some(first) if first.is_ascii_digit() => rest.find(|c| !is_alike(c)).unwrap_or(rest.len()),
+            _ => 0,
+        };
+        Some(span.start..span.end.max(span.start + run))
+    }
+
+    /// The first place of a word or of words one after another, as `WITH RECURSIVE`.
+    pub(super) fn find(&self, words: &str) -> Option<Range<usize>> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_ascii_lowercase).collect();
+        let is_here = |at: usize| words.iter().enumerate().all(|(next, word)| self.is_word(Some(at + next), word));
+        let at = (0..self.tokens.len()).find(|at| !words.is_empty() && is_here(*at))?;
+        Some(self.tokens[at].1.start..self.tokens.get(at + words.len() - 1)?.1.end)
+    }
+
+    /// The places where rows are left out at random. A subquery may have a LIMIT beside an ORDER BY, and within EXISTS.
+    pub(super) fn limits(&self) -> Vec<Limit> {
+        let mut found = Vec::new();
+        let mut around: Vec<Level> = Vec::new();
+        let mut level = Level { is_outermost: true, is_exists: false, is_ordered: false };
+        for (index, (token, span)) in self.tokens.iter().enumerate() {
+            let before = index.checked_sub(1);
+            match token {
+                Token::Open => {
+                    let is_part = match before.and_then(|before| self.token(before)) {
+                        None => true,
+                        Some(Token::Open) => level.is_outermost,
+                        Some(Token::Word(word)) => {
+                            let set = |word: &str| matches!(word, "union" | "intersect" | "except");
+                            let all = matches!(word.as_str(), "all" | "distinct");
+                            let prior = index.checked_sub(2).and_then(|at| self.token(at)).and_then(Token::word);
+                            set(word) || (all && prior.is_some_and(set))
+                        }
+                        _ => false,
+                    };
+                    let inner = Level {
+                        is_outermost: level.is_outermost && is_part,
+                        is_exists: self.is_word(before, "exists"),
+                        is_ordered: false,
+                    };
+                    around.push(std::mem::replace(&mut level, inner));
+                }
+                Token::Close => level = around.pop().unwrap_or(level),
+                Token::Word(word) if before.and_then(|before| self.token(before)) != Some(&Token::Dot) => {
+                    match word.as_str() {
+                        "order" if self.is_word(Some(index + 1), "by") => level.is_ordered = true,
+                        "union" | "intersect" | "except" => level.is_ordered = false,
+                        "limit" | "offset" | "fetch" => {
+                            let Some(end) = self.end_of_limit(word, index + 1) else { continue };
+                            let is_settled = level.is_exists || level.is_ordered;
+                            if level.is_outermost || !is_settled {
+                                found.push(Limit {
+                                    span: span.start..end,
+                                    word: word.to_ascii_uppercase(),
+                                    is_outermost: level.is_outermost,
+                                });
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Where the number of a LIMIT ends that stands at `index`; `None` where the word is a name.
+    fn end_of_limit(&self, word: &str, index: usize) -> Option<usize> {
+        let span = &self.tokens.get(index)?.1;
+        match self.token(index)? {
+            Token::Word(next) if word == "fetch" && matches!(next.as_str(), "first" | "next") => Some(span.end),
+            Token::Hole(_) if word != "fetch" => Some(span.end),
+            Token::Other if word != "fetch" && self.source(index).starts_with(|first: char| first.is_ascii_digit()) => {
+                self.token_at(span.start).map(|number| number.end)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the template at a place stands.
+    pub(super) fn position(&self, span: &Range<usize>) -> Position {
+        let Some(at) = self.tokens.iter().position(|(_, place)| place == span) else { return Position::Elsewhere };
+        let mut before = at.checked_sub(1);
+        if self.is_word(before, "in") {
+            return Position::AfterIn;
+        }
+        // Over the other members of a list.
+        while let Some(index) = before {
+            match &self.tokens[index].0 {
+                Token::Open if self.is_word(index.checked_sub(1), "in") => return Position::WithinIn,
+                Token::Comma | Token::Hole(_) | Token::Other => before = index.checked_sub(1),
+                _ => break,
+            }
+        }
+        Position::Elsewhere
+    }
+
+    /// Whether a condition keeps away the rows that have one of these values: it compares with one of `own` by `<>` and the
+    /// like, or a name of `subject` by `=` or IN with others only. `parameter` says the values of a parameter.
+    pub(super) fn keeps_away(&self, own: &[&str], subject: &[&str], parameter: impl Fn(&str) -> Vec<String>) -> bool {
+        let is_own = |value: &String| own.iter().any(|own| own.eq_ignore_ascii_case(value));
+        (0..self.tokens.len()).any(|at| {
+            let values = match &self.tokens[at].0 {
+                Token::Other => match self.source(at).strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
+                    Some(text) => vec![text.replace("''", "'")],
+                    None => return false,
+                },
+                Token::Hole(content) => match content.trim().strip_prefix("param:") {
+                    Some(name) => parameter(name),
+                    None => return false,
+                },
+                _ => return false,
+            };
+            let Some((is_negated, path, members)) = self.comparison(at) else { return false };
+            let members = values.iter().chain(&members).collect::<Vec<_>>();
+            let has_own = members.iter().any(|value| is_own(value));
+            let is_about = path.iter().any(|word| subject.contains(&word.as_str()));
+            (is_negated && has_own) || (!is_negated && !has_own && is_about && !members.is_empty())
+        })
+    }
+
+    /// How the value at a place is compared: by `<>`, `!=`, NOT IN, IS DISTINCT FROM or not, the words of the other side, and
+    /// the other members of its list.
+    fn comparison(&self, value: usize) -> Option<(bool, Vec<String>, Vec<String>)> {
+        let mut members = Vec::new();
+        let mut at = value.checked_sub(1)?;
+        // `lower('…')` is the value, too.
+        while self.token(at) == Some(&Token::Open)
+            && ["lower", "upper", "trim"].iter().any(|function| self.is_word(at.checked_sub(1), function))
+        {
+            at = at.checked_sub(2)?;
+        }
+        while matches!(self.token(at), Some(Token::Comma | Token::Other)) && !"<>!=".contains(self.source(at)) {
+            let text = self.source(at).trim_matches('\'');
+            if self.token(at) == Some(&Token::Other) {
+                members.push(text.replace("''", "'"));
+            }
+            at = at.checked_sub(1)?;
+        }
+        if self.token(at) == Some(&Token::Open) {
+            at = at.checked_sub(1)?;
+        }
+        let before = |count: usize| at.checked_sub(count);
+        let (negated, mut end) = match (self.token(at)?, self.source(at)) {
+            (Token::Word(word), _) if word == "in" => match self.is_word(before(1), "not") {
+                true => (true, before(2)?),
+                false => (false, before(1)?),
+            },
+            (Token::Word(word), _) if word == "from" && self.is_word(before(1), "distinct") => {
+                match self.is_word(before(2), "not") {
+                    true => (false, before(4)?),
+                    false => (true, before(3)?),
+                }
+            }
+            (_, ">") if self.source(before(1)?) == "<" => (true, before(2)?),
+            (_, "=") if self.source(before(1)?) == "!" => (true, before(2)?),
+            (_, "=") if !"<>".contains(self.source(before(1)?)) => (false, before(1)?),
+            _ => return None,
+        };
+        let mut path = Vec::new();
+        let mut depth = 0_usize;
+        loop {
+            match self.token(end)? {
+                Token::Close => depth += 1,
+                Token::Open if depth == 0 => break,
+                Token::Open => depth -= 1,
+                Token::Word(word) => path.push(unquoted(word).to_ascii_lowercase()),
+                Token::Dot | Token::Comma | Token::Other if depth > 0 => {}
+                Token::Dot => {}
+                // `x-type:path` of a pattern.
+                Token::Other if matches!(self.source(end), ":" | "-") => {}
+                _ => break,
+            }
+            let Some(next) = end.checked_sub(1) else { break };
+            let is_word = |index: usize| matches!(self.token(index), Some(Token::Word(_)));
+            // Two words without a dot between: the path began.
+            if depth == 0 && is_word(end) && is_word(next) && self.token(next) != Some(&Token::Dot) {
+                let is_function = self.token(end + 1) == Some(&Token::Open);
+                let is_not = self.is_word(Some(next), "not");
+                if !is_function || is_not {
+                    return Some((negated ^ is_not, path, members));
+                }
+            }
+            end = next;
+        }
+        Some((negated, path, members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(sql: &str) -> Vec<&str> {
+        Words::new(sql).limits().into_iter().map(|limit| &sql[limit.span]).collect()
+    }
+
+    #[test]
+    fn a_limit_is_found_where_it_leaves_rows_to_chance() {
+        for (sql, expected) in [
+            ("SELECT x FROM {{a}} WHERE {{window}} LIMIT 5", vec!["LIMIT 5"]),
+            ("SELECT x FROM {{a}} ORDER BY x LIMIT 5", vec!["LIMIT 5"]),
+            ("(SELECT x FROM {{a}} limit\n 10)", vec!["limit\n 10"]),
+            (
+                "(SELECT x FROM {{a}} LIMIT 1) UNION ALL (SELECT x FROM {{a}} ORDER BY x LIMIT 2)",
+                vec!["LIMIT 1", "LIMIT 2"],
+            ),
+            ("SELECT x FROM {{a}} OFFSET 3 ROWS FETCH FIRST 2 ROWS ONLY", vec!["OFFSET 3", "FETCH FIRST"]),
+            ("SELECT x FROM {{a}} FETCH NEXT ROW ONLY", vec!["FETCH NEXT"]),
+            ("SELECT x FROM {{a}} LIMIT {{param:most}}", vec!["LIMIT {{param:most}}"]),
+            ("SELECT x FROM (SELECT x FROM {{a}} LIMIT 100) LIMIT ALL", vec!["LIMIT 100"]),
+            ("WITH t AS (SELECT x FROM {{a}} LIMIT 7) SELECT x FROM t", vec!["LIMIT 7"]),
+            ("SELECT (SELECT y FROM {{b}} LIMIT 1) FROM {{a}}", vec!["LIMIT 1"]),
+        ] {
+            assert_eq!(limits(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_says_which_rows_and_a_column_of_that_name_are_none() {
+        for sql in [
+            "SELECT x FROM {{a}} JOIN (SELECT u FROM {{b}} GROUP BY u ORDER BY count(*) DESC LIMIT 10) t ON t.u = x",
+            "SELECT x FROM {{a}} WHERE EXISTS (SELECT 1 FROM {{b}} WHERE y = x LIMIT 1)",
+            "SELECT e.limit, \"limit\", limit FROM {{a}} e WHERE e.limit > 5 AND limit > 3 LIMIT ALL",
+            "SELECT 'LIMIT 5' -- LIMIT 5\n FROM {{a}}",
+        ] {
+            assert_eq!(limits(sql), [""; 0], "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_the_whole_name() {
+        let sql = "WITH t AS (SELECT 1) SELECT e.api.\"response\".eror, count(x) FROM {{a}} e WHERE 12.5 < b";
+        let words = Words::new(sql);
+        let path = |part: &str| &sql[words.path_at(sql.find(part).unwrap()).unwrap()];
+        for part in ["e.api", "\"response\"", "eror"] {
+            assert_eq!(path(part), "e.api.\"response\".eror");
+        }
+        assert_eq!((path("count"), path("x)")), ("count", "x"));
+        assert_eq!(&sql[words.token_at(sql.find("12").unwrap()).unwrap()], "12.5");
+        assert_eq!(words.main_select(), 21..27);
+        assert_eq!(words.find("count").map(|span| &sql[span]), Some("count"));
+    }
+
+    #[test]
+    fn a_parameter_stands_after_in_or_within_or_elsewhere() {
+        for (sql, expected) in [
+            ("x IN {{param:l}}", Position::AfterIn),
+            ("x not in\n {{param:l}}", Position::AfterIn),
+            ("x IN ({{param:l}})", Position::WithinIn),
+            ("x IN ('a', 5, {{param:l}})", Position::WithinIn),
+            ("x = {{param:l}}", Position::Elsewhere),
+            ("contains({{param:l}}, x)", Position::Elsewhere),
+            ("f(x, {{param:l}})", Position::Elsewhere),
+        ] {
+            let start = sql.find("{{").unwrap();
+            let end = sql.find("}}").unwrap() + 2;
+            assert_eq!(Words::new(sql).position(&(start..end)), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn own_rows_are_kept_away_by_what_is_not_and_by_what_else_is() {
+        let keeps = |sql: &str| {
+            Words::new(sql).keeps_away(&["own-id", "Own title"], &["analytic", "event_code"], |name| match name {
+                "own" => vec!["own-id".to_owned(), "x".to_owned()],
+                _ => vec!["x".to_owned()],
+            })
+        };
+        for sql in [
+            "a AND finding_info.analytic.uid <> 'own-id'",
+            "finding_info.analytic.uid != 'OWN-ID' AND b",
+            "f.finding_info.analytic.uid NOT IN ('x', 'own-id', 'y')",
+            "metadata.event_code IS DISTINCT FROM 'own-id'",
+            "lower(finding_info.\"analytic\".name) <> lower('own title')",
+            "coalesce(metadata.event_code, '') <> 'own-id'",
+            "NOT metadata.event_code = 'own-id'",
+            "finding_info.analytic.uid IN ('one', 'two')",
+            "finding_info.analytic.name = 'Another'",
+            "finding_info.analytic.uid NOT IN {{param:own}}",
+            "finding_info.analytic.uid IN {{param:other}}",
+            "[x-finding:finding_info.analytic.uid != 'own-id']",
+        ] {
+            assert!(keeps(sql), "{sql}");
+        }
+        for sql in [
+            "severity_id >= 4 AND message <> 'x'",
+            "finding_info.analytic.uid = 'own-id'",
+            "finding_info.analytic.uid IN ('own-id', 'x')",
+            "finding_info.analytic.uid IS NOT DISTINCT FROM 'own-id'",
+            "finding_info.analytic.uid IN {{param:own}}",
+            "finding_info.analytic.uid LIKE 'own-id%'",
+            "finding_info.title = 'Another'",
+            "SELECT 'own-id' AS x",
+        ] {
+            assert!(!keeps(sql), "{sql}");
+        }
+    }
+}
