@@ -15,44 +15,49 @@ pub(crate) struct LintArguments {
     /// Let warnings fail the check
     #[arg(long)]
     deny_warnings: bool,
+    /// Show the lines of the file with each fault; without it a fault is one line
+    #[arg(long, short)]
+    verbose: bool,
     /// How diagnostics are written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Diagnostics as they are found, written in one format.
+/// What lint found, written in one format when all is known: errors first, then warnings, each in the order of the files.
 pub(crate) struct Diagnosis<'o> {
     output: &'o Output,
     arguments: &'o LintArguments,
     reports: Vec<DiagnosticReport>,
+    /// The reports as text.
+    texts: Vec<String>,
 }
 
 impl<'o> Diagnosis<'o> {
     /// Nothing found yet.
     pub(crate) fn new(output: &'o Output, arguments: &'o LintArguments) -> Self {
-        Self { output, arguments, reports: Vec::new() }
+        Self { output, arguments, reports: Vec::new(), texts: Vec::new() }
     }
 
     /// What was found in a file.
-    pub(crate) fn add<C: Kind>(
-        &mut self,
-        source: &SourceText<'_>,
-        diagnostics: &[Diagnostic<C>],
-    ) -> Result<(), Failure> {
+    pub(crate) fn add<C: Kind>(&mut self, source: &SourceText<'_>, diagnostics: &[Diagnostic<C>]) {
+        let coloured = self.output.data.on;
         for diagnostic in diagnostics {
-            if self.arguments.format == Format::Table {
-                self.output.write(format_args!("{}\n\n", diagnostic.render(source, self.output.data.on)))?;
-            }
+            self.texts.push(match self.arguments.verbose {
+                true => format!("{}\n", diagnostic.render(source, coloured)),
+                false => diagnostic.line(source, coloured),
+            });
             self.reports.push(diagnostic.report(source));
         }
-        Ok(())
     }
 
     /// Says how many faults there are in what was checked, `3 configs`.
     pub(crate) fn finish(self, checked: String) -> Outcome {
-        let Self { output, arguments, reports } = self;
+        let Self { output, arguments, reports, texts } = self;
+        let mut found: Vec<(DiagnosticReport, String)> = reports.into_iter().zip(texts).collect();
+        found.sort_by_key(|(report, _)| report.severity);
+        let (reports, texts): (Vec<DiagnosticReport>, Vec<String>) = found.into_iter().unzip();
         match arguments.format {
-            Format::Table => {}
+            Format::Table => output.write(texts.iter().map(|text| format!("{text}\n")).collect::<String>())?,
             Format::Json => output.json(&reports)?,
             Format::Ndjson => output.stream(|data| reports.iter().try_for_each(|report| data.json(report)))?,
         }

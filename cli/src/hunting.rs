@@ -25,11 +25,11 @@ use crate::period::Period;
 use crate::rules::rules;
 
 /// Which physical tables stand behind a rule's logical ones.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CatalogArguments {
     /// A catalog file: which tables stand behind logical ones, where their names do not tell
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    catalog: Option<PathBuf>,
+    pub(crate) catalog: Option<PathBuf>,
 }
 
 impl CatalogArguments {

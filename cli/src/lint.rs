@@ -1,6 +1,6 @@
-//! `sluice lint`: what is wrong with mapping configs and sources files.
+//! `sluice lint`: what is wrong with mapping configs, sources files and rules.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use diagnostics::Facts;
@@ -9,14 +9,17 @@ use pipeline::{check_sources, is_sources_file};
 
 use crate::diagnosis::{Diagnosis, LintArguments, explain};
 use crate::exit::{Failure, Outcome};
+use crate::hunting::CatalogArguments;
 use crate::mapping_config::MappingConfig;
 use crate::output::{Output, counted};
+use crate::rules::rule_files;
 
-/// Check mapping configs and sources files
+/// Check mapping configs, sources files and rules
 ///
-/// Reads each file with the code that runs it, and shows every fault with its place, its number and the way out. Errors
-/// (E…) mean that the file is refused; warnings (W…) that it runs, but not in every part as written. A sources file (with
-/// the key `sources`) is checked together with the mapping configs that it names.
+/// Reads each file with the code that runs it, and shows every fault in one line with its place, its number and the remedy;
+/// `--verbose` adds the lines of the file. Errors (E…) mean that the file is refused; warnings (W…) that it runs, but not in
+/// every part as written. A sources file (with the key `sources`) is checked together with the mapping configs that it names. A
+/// .yaml file is a detection rule, checked as by `sluice detect lint`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,6 +27,7 @@ Examples:
   sluice lint windows-sysmon              check a shipped config (see `sluice mappings`)
   sluice lint sources.json                check a sources file and the configs it names
   sluice lint *.json --deny-warnings      in a build: warnings fail it too
+  sluice lint my-source.json --verbose    with the lines of the file
   sluice lint --explain W114              what a number means and what to do
   sluice lint --explain                   all numbers
   sluice lint my-source.json --format ndjson | jq -r '\"\\(.line): \\(.message)\"'
@@ -46,35 +50,51 @@ impl Lint {
         if let Some(number) = &self.lint.explain {
             return explain(output, number, &diagnostics(), "sluice lint");
         }
-        let configs = self.configs.iter().map(|named| MappingConfig::read(named)).collect::<Result<Vec<_>, _>>()?;
+        let (rules, configs): (Vec<&String>, Vec<&String>) = self.configs.iter().partition(|named| is_rule(named));
+        let configs = configs.into_iter().map(|named| MappingConfig::read(named)).collect::<Result<Vec<_>, _>>()?;
         let mut diagnosis = Diagnosis::new(output, &self.lint);
-        let mut checked = configs.len();
+        let mut checked = rules.len() + configs.len();
+        if !rules.is_empty() {
+            let catalog = CatalogArguments::default().catalog(&[])?;
+            for file in &mut rule_files(&rules.into_iter().map(PathBuf::from).collect::<Vec<_>>())? {
+                file.plan(&catalog);
+                diagnosis.add(&SourceText::new(&file.name, &file.text), &file.checked.diagnostics);
+            }
+        }
         for config in &configs {
             if is_sources_file(&config.text) {
                 checked += self.sources_file(config, &mut diagnosis)?;
             } else {
-                diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics)?;
+                diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics);
             }
         }
-        diagnosis.finish(counted(checked as u64, "config"))
+        let what = if self.configs.iter().any(|named| is_rule(named)) { "file" } else { "config" };
+        diagnosis.finish(counted(checked as u64, what))
     }
 
     /// Checks a sources file, and the mapping configs that it names and that are not shipped. Gives their number.
     fn sources_file(&self, file: &MappingConfig, diagnosis: &mut Diagnosis<'_>) -> Result<usize, Failure> {
         let named = |name: &str| file.neighbour(self.mappings.as_deref(), name);
         let checked = check_sources(&file.text, &|name| named(name).map(|config| config.text));
-        diagnosis.add(&SourceText::new(&file.name, &file.text), &checked.diagnostics)?;
+        diagnosis.add(&SourceText::new(&file.name, &file.text), &checked.diagnostics);
         let own = checked.mappings.iter().filter(|mapping| !mapping.is_shipped);
         let own: Vec<MappingConfig> = own.filter_map(|mapping| named(&mapping.name)).collect();
         for config in &own {
-            diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics)?;
+            diagnosis.add(&SourceText::new(&config.name, &config.text), &config.check().diagnostics);
         }
         Ok(own.len())
     }
 }
 
-/// Every diagnostic of mapping configs and of sources files, ordered by number within errors and warnings of each.
+/// Whether a file is a detection rule: those are YAML, configs are JSON.
+fn is_rule(named: &str) -> bool {
+    Path::new(named).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Every diagnostic of mapping configs, of sources files and of rules, ordered by number within errors and warnings of each.
 fn diagnostics() -> Vec<Facts<()>> {
     let of_mappings = mapping::diagnostic::DIAGNOSTICS.iter().map(Facts::without_code);
-    of_mappings.chain(pipeline::diagnostic::DIAGNOSTICS.iter().map(Facts::without_code)).collect()
+    let of_sources = pipeline::diagnostic::DIAGNOSTICS.iter().map(Facts::without_code);
+    let of_rules = detection::diagnostic::DIAGNOSTICS.iter().map(Facts::without_code);
+    of_mappings.chain(of_sources).chain(of_rules).collect()
 }

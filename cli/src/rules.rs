@@ -4,12 +4,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use detection::catalog::{CatalogTable, KnownSource};
 use detection::diagnostic::SourceText;
-use detection::lint::{Checked, check, duplicates};
-use detection::{Rule, SHIPPED_RULES};
+use detection::lint::{Checked, Planner, check, duplicates};
+use detection::{Catalog, Rule, SHIPPED_RULES, trial};
+use pipeline::{Source, shipped_mapping};
+use query::{Column, QueryError};
+use sql::table::Table;
+use sql::text::Sql;
 
 use crate::exit::Failure;
+use crate::mapping_config::MappingConfig;
 use crate::output::{Output, counted};
+
+/// The embedded engine's planner, for lint.
+#[derive(Debug, Clone, Copy)]
+struct EmbeddedPlanner;
+
+impl Planner for EmbeddedPlanner {
+    fn plan(&self, sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError> {
+        embedded::plan(sql, tables)
+    }
+}
 
 /// A rule file and what is said of it.
 #[derive(Debug)]
@@ -75,6 +91,49 @@ pub(crate) fn rule_files(places: &[PathBuf]) -> Result<Vec<RuleFile>, Failure> {
     Ok(files)
 }
 
+impl RuleFile {
+    /// Plans the rule's statement over the tables of a catalog and of the mapping configs that its tests name, and adds what
+    /// is wrong with it.
+    pub(crate) fn plan(&mut self, catalog: &Catalog) {
+        if let Some(rule) = &self.checked.rule {
+            let catalog = with_tests(catalog, rule, &self.folder);
+            self.checked.complete(&catalog, &EmbeddedPlanner);
+        }
+    }
+}
+
+/// The catalog with the sources of the mapping configs that a rule's tests name.
+fn with_tests(catalog: &Catalog, rule: &Rule, folder: &Path) -> Catalog {
+    let mut catalog = catalog.clone();
+    let named = rule.tests.iter().flat_map(|test| &test.inputs).map(|input| input.source.value.as_str());
+    for name in named.filter(|name| shipped_mapping(name).is_none()) {
+        let Some(source) = source_of(name, folder) else { continue };
+        if catalog.names().any(|known| known == source.name) {
+            continue;
+        }
+        for (table, class, columns) in source.tables {
+            let table = Table {
+                database: "sluice".to_owned(),
+                name: table,
+                layout: Table::detect_layout(&columns),
+                columns,
+                dialect: "ocsf".to_owned(),
+            };
+            catalog.add(&source.name, CatalogTable { table, classes: vec![class], exists: false });
+        }
+    }
+    catalog
+}
+
+/// The tables of a mapping config; `None` if it cannot be used, which `detect test` says.
+fn source_of(name: &str, folder: &Path) -> Option<KnownSource> {
+    let path = folder.join(name);
+    let config = MappingConfig::read(&path.display().to_string()).ok()?;
+    let stem = path.file_stem()?.to_string_lossy().into_owned();
+    let source = Source::new(&stem, &config.text, &|base| config.load(base)).ok()?;
+    Some(trial::known_source(&source))
+}
+
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let context = || format!("cannot read {}", folder.display());
     for entry in fs::read_dir(folder).with_context(context)? {
@@ -111,7 +170,7 @@ pub(crate) fn accepted(files: &[RuleFile], output: &Output) -> Result<(), Failur
         let errors: Vec<_> = file.checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
         refused += u64::from(!errors.is_empty());
         for error in errors {
-            output.complain(format_args!("{}\n", error.render(&source, output.talk.on)));
+            output.complain(error.line(&source, output.talk.on));
         }
     }
     if refused > 0 {

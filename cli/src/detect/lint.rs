@@ -2,23 +2,34 @@
 
 use std::path::PathBuf;
 
-use clap::ValueHint;
+use clap::{Args, ValueHint};
+use detection::Catalog;
 use detection::diagnostic::{DIAGNOSTICS, SourceText};
+use embedded::{Embedded, Options};
+use query::Engine;
+use sql::table::Table;
 
 use crate::diagnosis::{Diagnosis, LintArguments, explain};
-use crate::exit::Outcome;
+use crate::engine::{AthenaArguments, EngineChoice};
+use crate::exit::{Failure, Outcome};
+use crate::hunting::CatalogArguments;
+use crate::lake_arguments::runtime;
 use crate::output::{Output, counted};
 use crate::rules::rule_files;
 
 /// Check rules
 ///
-/// Reads each rule with the very front end that runs it. Errors (E…) mean that the rule is refused; warnings (W…) that it
-/// runs, but that whoever gets its findings will miss something.
+/// Reads each rule with the code that runs it and plans its statement, without running it. The tables are those of the shipped
+/// mappings and of the mappings that the rule's tests name; with `--lake` or `--engine athena` those of the engine, and with a
+/// catalog file those that it names. Each fault is one line with its place in the rule; `--verbose` adds the lines of the file.
+/// Errors (E…) mean that the rule is refused; warnings (W…) that it runs, but that whoever gets its findings will miss
+/// something.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice detect lint my-rules/                    every .yaml file below
   sluice detect lint my-rules/ --deny-warnings    in a build: warnings fail it too
+  sluice detect lint my-rules/ --lake ./lake      against the tables of a lake folder
   sluice detect lint --explain E216               what a number means and what to do
 
 Exit code: 0 no errors, 1 warnings and --deny-warnings, 2 errors, 3 a file that cannot be read.")]
@@ -28,6 +39,49 @@ pub(crate) struct Lint {
     rules: Vec<PathBuf>,
     #[command(flatten)]
     lint: LintArguments,
+    #[command(flatten)]
+    catalog: CatalogArguments,
+    #[command(flatten)]
+    tables: TablesArguments,
+}
+
+/// Whose tables statements are planned over.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine")]
+struct TablesArguments {
+    /// embedded: the tables of --lake; athena: those of your account
+    #[arg(long, value_enum)]
+    engine: Option<EngineChoice>,
+    /// The lake folder whose tables the rules are for
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    lake: Option<PathBuf>,
+    #[command(flatten)]
+    athena: AthenaArguments,
+}
+
+impl TablesArguments {
+    /// The engine's tables; none if no engine is named.
+    fn tables(&self) -> Result<Vec<Table>, Failure> {
+        match (self.engine, &self.lake) {
+            (Some(EngineChoice::Athena), _) => {
+                let runtime = runtime()?;
+                let engine = runtime.block_on(self.athena.open());
+                Ok(runtime.block_on(engine.tables())?)
+            }
+            (_, Some(folder)) if !folder.is_dir() => {
+                Err(Failure::usage(format_args!("{} is not a folder", folder.display())))
+            }
+            (_, Some(folder)) => {
+                let runtime = runtime()?;
+                let engine = runtime.block_on(Embedded::over_folder(folder, Options::default()))?;
+                Ok(runtime.block_on(engine.tables())?)
+            }
+            (Some(EngineChoice::Embedded), None) => {
+                Err(Failure::usage("the embedded engine has the tables of a lake folder: give --lake FOLDER"))
+            }
+            (None, None) => Ok(Vec::new()),
+        }
+    }
 }
 
 impl Lint {
@@ -35,11 +89,23 @@ impl Lint {
         if let Some(number) = &self.lint.explain {
             return explain(output, number, DIAGNOSTICS, "sluice detect lint");
         }
-        let files = rule_files(&self.rules)?;
+        let mut files = rule_files(&self.rules)?;
+        let catalog = self.catalog()?;
         let mut diagnosis = Diagnosis::new(output, &self.lint);
-        for file in &files {
-            diagnosis.add(&SourceText::new(&file.name, &file.text), &file.checked.diagnostics)?;
+        for file in &mut files {
+            file.plan(&catalog);
+            diagnosis.add(&SourceText::new(&file.name, &file.text), &file.checked.diagnostics);
         }
         diagnosis.finish(counted(files.len() as u64, "rule"))
+    }
+
+    /// The catalog that is named, or that lies in a folder of the rules, over the engine's tables.
+    fn catalog(&self) -> Result<Catalog, Failure> {
+        let mut arguments = self.catalog.clone();
+        if arguments.catalog.is_none() {
+            let beside = self.rules.iter().map(|place| place.join("catalog.yaml"));
+            arguments.catalog = beside.into_iter().find(|file| file.is_file());
+        }
+        arguments.catalog(&self.tables.tables()?)
     }
 }

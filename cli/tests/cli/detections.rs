@@ -45,6 +45,85 @@ fn a_rule_with_a_fault_is_shown_with_the_place() {
 }
 
 #[test]
+fn a_statement_is_planned_over_the_tables_of_the_shipped_mappings() {
+    let folder = Folder::new();
+    let rule = folder.write("rule.yaml", RULE.replace("query.hostname AS", "query.hostnam AS"));
+    let linted = run(2, &["detect", "lint", &rule]);
+    let expected = format!(
+        "{rule}:14:22: error[E228]: the row has no field 'hostnam'; help: did you mean 'hostname'?\n{rule}:1:1: warning[W204]: no \
+         tests; help: add events that it must find, and near misses that it must not\n"
+    );
+    assert_eq!(linted.stdout, expected);
+    assert_eq!(linted.stderr, "1 rule: 1 error, 1 warning\n");
+    let verbose = run(2, &["detect", "lint", "--verbose", &rule]).stdout;
+    assert!(verbose.contains("14 |   SELECT time, query.hostnam AS hostname FROM"), "{verbose}");
+    let fault = &run(2, &["detect", "lint", "--format", "json", &rule]).json()[0];
+    assert_eq!((&fault["line"], &fault["column"], &fault["end_column"]), (&14.into(), &22.into(), &29.into()));
+    assert_eq!(fault["help"], "did you mean 'hostname'?");
+}
+
+#[test]
+fn a_statement_is_planned_over_the_tables_of_a_lake_and_of_a_catalog() {
+    let folder = Folder::new();
+    let lake = lake(&folder);
+    let own = RULE.replace("{{class:dns_activity}}", "{{gateways}}").replace("query.hostname", "host");
+    let rule = folder.write("rules/rule.yaml", &own);
+    assert!(run(2, &["detect", "lint", &rule]).stdout.contains(":14:38: error[E215]: there is no table `gateways`"));
+    let columns = |host: &str| {
+        format!("database: d\ntables:\n  gateways:\n    - {{name: g, columns: {{time: bigint, {host}: string}}}}\n")
+    };
+    let catalog = folder.write("own.yaml", columns("host"));
+    run(0, &["detect", "lint", "--catalog", &catalog, &rule]);
+    let other = folder.write("other.yaml", columns("hst"));
+    let refused = run(2, &["detect", "lint", "--catalog", &other, &rule]).stdout;
+    assert!(refused.contains(":14:16: error[E228]: Column 'host' cannot be resolved"), "{refused}");
+    // That of the folder needs no name, as in a deployment.
+    folder.write("rules/catalog.yaml", columns("host"));
+    run(0, &["detect", "lint", &folder.path("rules")]);
+
+    let by_name = RULE.replace("{{class:dns_activity}}", "{{windows-sysmon-4003}}");
+    let by_name = folder.write("by-name.yaml", by_name.replace("{{windows-sysmon-4003}}", "{{my-table-4003}}"));
+    assert!(run(2, &["detect", "lint", "--lake", &lake, &by_name]).stdout.contains("error[E215]"));
+    let in_lake = folder.write("in-lake.yaml", RULE.replace("query.hostname", "query.hostnam"));
+    assert!(run(2, &["detect", "lint", "--lake", &lake, &in_lake]).stdout.contains("error[E228]"));
+    run(0, &["detect", "lint", "--lake", &lake, &folder.write("good.yaml", RULE)]);
+    let bad = run(3, &["detect", "lint", "--lake", &folder.path("nowhere"), &by_name]).stderr;
+    assert!(bad.ends_with("nowhere is not a folder\n"), "{bad}");
+}
+
+#[test]
+fn the_sources_of_a_rules_own_tests_are_known() {
+    let folder = Folder::new();
+    folder.write("door.json", DOOR);
+    let tests = "tests:\n  - name: open\n    source: door.json\n    events: [{id: 1, time: 1714557600, name: a.example}]\n    expect: \
+                 1\n  - name: other\n    source: door.json\n    events: [{id: 1, time: 1714557600, name: b.example}]\n    expect: none\n";
+    let sql =
+        RULE.replace("{{class:dns_activity}}", "{{door}}").replace("WHERE", "WHERE query.hostname = 'a.example' AND");
+    run(0, &["detect", "lint", "--deny-warnings", &folder.write("rule.yaml", format!("{sql}{tests}"))]);
+    let refused = folder.write("refused.yaml", format!("{}{tests}", sql.replace("hostname =", "host =")));
+    assert!(run(2, &["detect", "lint", &refused]).stdout.contains("the row has no field 'host'"));
+}
+
+/// A mapping config beside a rule.
+const DOOR: &str = r#"{
+  "custom_source_events": {
+    "source_name": "door",
+    "matched_field": "$.id",
+    "timestamp": { "field": "$.time", "format": "epoch" },
+    "ocsf_mapping": {
+      "1": {
+        "schema": "dns_activity",
+        "schema_mapping": {
+          "activity_id": 1, "severity_id": 1, "query": { "hostname": "$.name" },
+          "metadata": { "product": { "name": "Door", "vendor_name": "Door" } }
+        }
+      }
+    }
+  }
+}
+"#;
+
+#[test]
 fn a_hunt_finds_what_there_is_and_ends_with_1() {
     let folder = Folder::new();
     let (lake, rule) = (lake(&folder), folder.write("rules/rule.yaml", RULE));

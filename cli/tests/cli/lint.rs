@@ -25,6 +25,8 @@ fn faults_are_shown_with_place_and_remedy() {
     let file = folder.write("faulty.json", FAULTY);
     let linted = run(2, &["lint", &file]);
     hold("lint/faulty.txt", &linted.stdout.replace(&file, "faulty.json"));
+    let verbose = run(2, &["lint", "--verbose", &file]);
+    hold("lint/faulty-verbose.txt", &verbose.stdout.replace(&file, "faulty.json"));
     assert_eq!(linted.stderr, "1 config: 1 error, no warnings\n");
 }
 
@@ -37,6 +39,32 @@ fn shipped_configs_have_no_faults() {
 }
 
 #[test]
+fn a_rule_is_checked_as_by_detect_lint() {
+    let folder = Folder::new();
+    let rule = folder.write("rule.yaml", crate::detections::RULE.replace("query.hostname", "query.hostnam"));
+    let linted = run(2, &["lint", &rule]);
+    assert_eq!(linted.stdout, run(2, &["detect", "lint", &rule]).stdout);
+    assert_eq!(linted.stderr, "1 file: 1 error, 1 warning\n");
+}
+
+#[test]
+fn each_fault_is_one_line_and_errors_come_first() {
+    let folder = Folder::new();
+    let warned = folder.write("a-warned.json", WARNED);
+    let faulty = folder.write("b-faulty.json", FAULTY);
+    let linted = run(2, &["lint", &warned, &faulty]).stdout;
+    let severities: Vec<&str> = linted.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert!(severities.len() >= 2 && severities[0].starts_with("error["), "{linted}");
+    assert!(severities[1..].iter().all(|severity| severity.starts_with("warning[")), "{linted}");
+    let codes: Vec<String> = run(2, &["lint", "--format", "ndjson", &warned, &faulty])
+        .lines()
+        .iter()
+        .map(|fault| format!("{}[{}]", fault["severity"].as_str().unwrap(), fault["code"].as_str().unwrap()))
+        .collect();
+    assert_eq!(codes, severities);
+}
+
+#[test]
 fn warnings_fail_only_if_they_are_denied() {
     let folder = Folder::new();
     let file = folder.write("warned.json", WARNED);
@@ -46,7 +74,11 @@ fn warnings_fail_only_if_they_are_denied() {
         "{}",
         linted.stderr
     );
-    assert!(linted.stdout.starts_with("warning["), "{}", linted.stdout);
+    assert!(
+        linted.stdout.starts_with(&format!("{file}:")) && linted.stdout.contains(": warning["),
+        "{}",
+        linted.stdout
+    );
     run(1, &["lint", "--deny-warnings", &file]);
 }
 
@@ -99,7 +131,7 @@ fn a_sources_file_is_checked_with_the_configs_that_it_names() {
     let file = folder.write("sources.json", SOURCES);
     let linted = run(2, &["lint", &file]);
     let own = file.replace("sources.json", "own.json");
-    assert!(linted.stdout.contains(&format!("--> {own}:14:")), "{}", linted.stdout);
+    assert!(linted.stdout.contains(&format!("{own}:14:36: error[E107]: ")), "{}", linted.stdout);
     assert_eq!(linted.stderr, "2 configs: 1 error, no warnings\n");
 
     folder.write("own.json", WARNED);

@@ -4,6 +4,7 @@
 //! [`against_engine`] say; [`Checked::complete`] puts it in its place.
 
 mod planned;
+mod remedies;
 mod words;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ use sql::table::{Layout, Table};
 use sql::text::Sql;
 use sql::types::ColumnType;
 
+use super::remedies::remedy;
 use super::words::Words;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Diagnostic};
@@ -150,8 +151,8 @@ impl Plan<'_> {
                 return;
             };
             let name = filled.sql.get(span.clone()).unwrap_or_default();
-            let help =
-                refusal.help.or_else(|| refusal.is_unknown_name.then(|| elsewhere(&refusal.message, name, tables))?);
+            let help = refusal.help.or_else(|| remedy(&refusal.message, name));
+            let help = help.or_else(|| refusal.is_unknown_name.then(|| elsewhere(&refusal.message, name, tables))?);
             let shown = refusal.shown.unwrap_or_else(|| span.clone());
             self.fault(refusal.code, filled.origin(&shown), refusal.message, help);
             if !refusal.is_unknown_name || replaced.len() == MOST_REPAIRS {
