@@ -119,7 +119,7 @@ fn with_tests(catalog: &Catalog, rule: &Rule, folder: &Path) -> Catalog {
                 columns,
                 dialect: "ocsf".to_owned(),
             };
-            catalog.add(&source.name, CatalogTable { table, classes: vec![class], exists: false });
+            catalog.add(&source.name, CatalogTable { table, classes: vec![class], exists: false, expected: false });
         }
     }
     catalog

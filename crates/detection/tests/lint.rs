@@ -49,11 +49,9 @@ fn faults(name: &str, text: &str, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut checked = lint::check(text);
     checked.complete(catalog, &Embedded);
     let mut faults = checked.diagnostics;
-    if let Some(rule) = &checked.rule {
-        if name.starts_with("twice") {
-            let twice: Vec<(&str, &Rule)> = vec![("other.yaml", rule), (name, rule)];
-            faults.extend(lint::duplicates(&twice).into_iter().map(|(_, fault)| fault));
-        }
+    if let (Some(rule), true) = (&checked.rule, name.starts_with("twice")) {
+        let twice: Vec<(&str, &Rule)> = vec![("other.yaml", rule), (name, rule)];
+        faults.extend(lint::duplicates(&twice).into_iter().map(|(_, fault)| fault));
     }
     sort(&mut faults);
     faults

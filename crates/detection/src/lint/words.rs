@@ -93,7 +93,7 @@ impl<'t> Words<'t> {
     pub(super) fn name_within(&self, path: &Range<usize>, name: &str) -> Option<Range<usize>> {
         let is_it = |token: &Token| token.word().is_some_and(|word| unquoted(word).eq_ignore_ascii_case(name));
         let within = self.tokens.iter().filter(|(_, span)| path.start <= span.start && span.end <= path.end);
-        within.filter(|(token, _)| is_it(token)).map(|(_, span)| span.clone()).last()
+        within.rev().find(|(token, _)| is_it(token)).map(|(_, span)| span.clone())
     }
 
     /// The token at a byte.
