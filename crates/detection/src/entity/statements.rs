@@ -119,7 +119,7 @@ impl Statements<'_, '_> {
         let mut branches = Vec::new();
         if let EntityKey::Expression(_) = self.key {
             // An expression may read columns that some of the tables lack.
-            let relation = self.relation(&self.source.name, self.wanted(Wanted::Words(Vec::new())))?;
+            let relation = self.relation(self.source.name, self.wanted(Wanted::Words(Vec::new())))?;
             branches.push(sql!(
                 "SELECT {} AS \"entity\", \"time\" AS \"time\", {} AS \"uid\" FROM {} AS \"all_events\" WHERE {}",
                 self.key.sql(self.tables()),
@@ -164,7 +164,7 @@ impl Statements<'_, '_> {
 
     /// The tables of the source that are there.
     fn tables(&self) -> impl Iterator<Item = &Table> + Clone {
-        self.source.catalog.resolve(&self.source.name).into_iter().flat_map(|resolved| {
+        self.source.catalog.resolve(self.source.name).into_iter().flat_map(|resolved| {
             let there: Vec<&Table> =
                 resolved.tables.into_iter().filter(|(entry, _)| entry.exists).map(|(entry, _)| &entry.table).collect();
             there
