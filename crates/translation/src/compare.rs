@@ -464,14 +464,14 @@ pub(crate) fn doubts(
     };
     let doubt = |literal: &Literal| {
         let (message, help) = match (&literal.value, typed.kind) {
+            // Names do not look like networks either.
+            (Value::Text(text), Some(Kind::Address | Kind::Folded)) if is_network(text) => {
+                let operator = if is_negative { "NOT ISSUBSET" } else { "ISSUBSET" };
+                let message = format!("'{text}' is a network, and {name} is compared with single addresses");
+                (message, format!("write {name} {operator} '{text}' for the addresses in it"))
+            }
             (Value::Text(text), Some(Kind::Address)) if single_address(text).is_none() => {
-                if Network::parse(text).is_some() {
-                    let operator = if is_negative { "NOT ISSUBSET" } else { "ISSUBSET" };
-                    let message = format!("'{text}' is a network, and {name} is compared with single addresses");
-                    (message, format!("write {name} {operator} '{text}' for the addresses in it"))
-                } else {
-                    (format!("{text:?} is not an IP address"), "write it as '198.51.100.7' or '2001:db8::7'".to_owned())
-                }
+                (format!("{text:?} is not an IP address"), "write it as '198.51.100.7' or '2001:db8::7'".to_owned())
             }
             (value, None) if name.ends_with("_port") || name.ends_with(".port") => {
                 let port = match value {
@@ -502,6 +502,11 @@ pub(crate) fn doubts(
         Some(Doubt { span: literal.span.clone(), message, help })
     };
     literals.iter().filter_map(doubt).collect()
+}
+
+/// Whether a text is a network of more than one address.
+fn is_network(text: &str) -> bool {
+    Network::parse(text).is_some_and(|network| network.first != network.last)
 }
 
 fn is_upper_case_hash(text: &str) -> bool {
@@ -868,6 +873,20 @@ mod tests {
         assert_eq!(asked("varchar", folded, &Operator::Like(text("%.COM")), true), "lower(c) NOT LIKE '%.com'");
         assert_eq!(asked("varchar", folded, &Operator::Matches(text("^A")), false), "regexp_like(c, '(?i)^A')");
         assert_eq!(asked("varchar", None, &Operator::Equal(text("AbC")), false), "c = 'AbC'");
+    }
+
+    #[test]
+    fn an_address_with_the_prefix_of_a_single_one_is_the_address() {
+        let equal = |kind, value: &str| asked("varchar", Some(kind), &Operator::Equal(text(value)), false);
+        assert_eq!(equal(Kind::Address, "10.8.8.10/32"), "c = '10.8.8.10'");
+        assert_eq!(equal(Kind::Address, "2001:DB8:0::7/128"), "lower(c) IN ('2001:db8:0::7', '2001:db8::7')");
+        assert_eq!(equal(Kind::Address, "10.8.8.10/31"), "c = '10.8.8.10/31'");
+        assert_eq!(equal(Kind::Network, "10.8.8.10"), "c IN ('10.8.8.10', '10.8.8.10/32')");
+        assert_eq!(equal(Kind::Folded, "10.8.8.10/32"), "c = '10.8.8.10/32'");
+        let list = Operator::In(vec![text("10.8.8.10/32"), text("198.51.100.7")]);
+        assert_eq!(asked("varchar", Some(Kind::Address), &list, true), "c NOT IN ('10.8.8.10', '198.51.100.7')");
+        let different = Operator::NotEqual(text("10.8.8.10/32"));
+        assert_eq!(asked("varchar", Some(Kind::Address), &different, false), "c <> '10.8.8.10'");
     }
 
     #[test]

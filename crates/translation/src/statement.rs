@@ -183,7 +183,8 @@ fn too_long(leaves: &[Leaf<'_>], whole: &Span, bytes: usize, tables: usize) -> D
     let fewer_tables = if tables > 1 { ", or search fewer tables at a time" } else { "" };
     match lists.into_iter().max_by_key(|(span, _)| span.len()).filter(|(span, _)| span.len() > LONG_CONDITIONS) {
         Some((span, values)) => {
-            let most = (values.saturating_mul(MAX_STATEMENT_BYTES) / bytes).max(1);
+            // What is not of the list stays as long as it is.
+            let most = (values.saturating_mul(MAX_STATEMENT_BYTES / 10 * 9) / bytes).max(1);
             let help = format!("split the {values} values over several patterns of at most {most}{fewer_tables}");
             Diagnostic::error(Some(span.clone()), message, help)
         }
