@@ -110,28 +110,24 @@ fn physical(names: &[&str], catalog: &Catalog) -> Result<(Vec<Table>, Vec<Table>
     Ok((there, all))
 }
 
-/// Whether and why a pattern cannot be searched in the tables that a catalog has: places in the pattern, and faults.
-pub(crate) fn untranslatable(
-    pattern: &Pattern,
-    names: &[&str],
-    catalog: &Catalog,
-) -> Vec<(Option<Range<usize>>, String, Option<String>)> {
+/// What there is to say of a pattern over the tables that a catalog has: why it cannot be searched, and the constants that
+/// no value equals.
+pub(crate) fn faults(pattern: &Pattern, names: &[&str], catalog: &Catalog) -> Vec<translation::Diagnostic> {
     let window = Window { start: 0, end: 86_400_000 };
     let (Ok((_, all)), Ok(maps)) = (physical(names, catalog), maps()) else { return Vec::new() };
-    match translation::translate(pattern, &all, maps, &options(window, 1)) {
-        Ok(_) => Vec::new(),
-        Err(faults) => {
-            let errors = faults.iter().filter(|fault| fault.severity == translation::Severity::Error);
-            let mut found: Vec<(Option<Range<usize>>, String, Option<String>)> = Vec::new();
-            for fault in errors {
-                // The same place is at fault once per table.
-                if !found.iter().any(|(span, ..)| *span == fault.span) {
-                    found.push((fault.span.clone(), fault.message.clone(), fault.help.clone()));
-                }
-            }
-            found
+    let said: Vec<translation::Diagnostic> = match translation::translate(pattern, &all, maps, &options(window, 1)) {
+        Ok(translation) => translation.warnings,
+        Err(faults) => faults.iter().cloned().collect(),
+    };
+    let mut found: Vec<translation::Diagnostic> = Vec::new();
+    for fault in said {
+        let is_error = fault.severity == translation::Severity::Error;
+        // The same place is at fault once per table.
+        if (is_error || fault.is_of_value) && !found.iter().any(|other| other.span == fault.span) {
+            found.push(fault);
         }
     }
+    found
 }
 
 fn options(window: Window, max_rows: u64) -> Options {
