@@ -296,7 +296,7 @@ fn an_address_with_the_prefix_of_a_single_one_is_the_address() {
         "[ipv6-addr:value NOT != 'B']",
     ] {
         for (a, b) in [("10.8.8.10", "2001:db8::7"), ("10.8.8.10/32", "2001:db8::7/128")] {
-            let pattern = pattern.replace('A', a).replace('B', b);
+            let pattern = pattern.replace("'A'", &format!("'{a}'")).replace("'B'", &format!("'{b}'"));
             assert!(is_found(&pattern, &plain) && is_found(&pattern, &prefixed), "{pattern}");
         }
     }
