@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use detection::catalog::{Catalog, CatalogTable};
-use detection::finding::{FindingContext, MAX_EVIDENCE, findings};
+use detection::finding::{self, FindingContext, MAX_EVIDENCE, Origin};
+use detection::ledger::Published;
 use detection::rule::ParameterValues;
-use detection::{Finding, Rule, Window, statement};
+use detection::{Finding, Rule, Shape, Window, statement};
 use proptest::prelude::*;
 use query::{Answer, Column, Statistics};
 use serde_json::{Value as Json, json};
@@ -37,7 +38,7 @@ fn catalog() -> Catalog {
     let (database, dialect) = ("lake".to_owned(), "ocsf".to_owned());
     let table = Table { database, name: "t".to_owned(), columns, layout: Layout::Plain, dialect };
     let mut catalog = Catalog::default();
-    catalog.add("t", CatalogTable { table, classes: vec![], exists: true });
+    catalog.add("t", CatalogTable { table, classes: vec![], exists: true, expected: false });
     catalog
 }
 
@@ -69,7 +70,16 @@ fn found(rule: &Rule, events: &[Event], leaves: usize, window: Window) -> Vec<Fi
     let prepared = statement::build(rule, &catalog(), window, &ParameterValues::new(), 1_000).unwrap();
     let answer = answer(events, leaves, window);
     let hits = prepared.hits(rule, &answer).unwrap();
-    findings(rule, window, &hits, 1_000, window.end, &FindingContext::default())
+    let context = FindingContext::default();
+    let origin = Origin { rule, window, answer: &hits, now: window.end, context: &context };
+    let mut found = Vec::new();
+    for mut keyed in finding::keyed(rule, Shape::of(rule), window.into(), &hits, 1_000) {
+        let rows = std::mem::take(&mut keyed.rows);
+        let (entries, _) = Published::default().take(rule.id, &keyed.key, rows, finding::dedupe_window(rule), i64::MAX);
+        found.extend(entries.iter().map(|entry| finding::finding(&origin, &keyed, entry)));
+    }
+    found.sort_by_key(|finding| (finding.first, finding.last));
+    found
 }
 
 const TWO_STEPS: &str = "[x-aws-api:api = 'A'] FOLLOWEDBY [x-aws-api:api = 'B']";
