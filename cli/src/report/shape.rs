@@ -509,7 +509,7 @@ mod tests {
             finding("c", 3, 0, json!({})),
         ];
         let report = Report::of(&findings);
-        let told: Vec<(&str, u64, Vec<(&str, u64)>)> = report
+        let told: Vec<(&str, u64, Vec<_>)> = report
             .matrix
             .iter()
             .map(|tactic| {

@@ -18,6 +18,7 @@ use crate::attack::Attacks;
 use crate::groups;
 use crate::ledger::{Entry, News, Row};
 use crate::message::{Attribute, MAX_MESSAGE_BYTES, Message, MessageKind};
+use crate::pattern;
 use crate::rule::{Level, Logic, Rule};
 use crate::shape::Shape;
 use crate::template;
@@ -101,7 +102,9 @@ pub fn keyed(rule: &Rule, shape: Shape, look: Look, answer: &Answer, max_rows: u
     let mut by_key: BTreeMap<String, Keyed> = BTreeMap::new();
     for values in answer.rows.iter().take(max_rows) {
         let names = answer.columns.iter().map(|column| column.name.clone());
-        let mut cells: Map<String, Json> = names.zip(values.iter().cloned()).collect();
+        // A pattern's row has the columns that its own event has: what other rows have is none of its own.
+        let is_own = |(_, value): &(String, Json)| !value.is_null() || matches!(rule.logic, Logic::Sql(_));
+        let mut cells: Map<String, Json> = names.zip(values.iter().cloned()).filter(is_own).collect();
         let end = cells.remove(groups::WINDOW_END).and_then(|end| end.as_i64());
         let window = end.map_or(look.window, |end| Window { start: end - rule.lookback, end });
         let (first, last) = times(&cells, window);
@@ -206,16 +209,17 @@ pub fn finding(origin: &Origin<'_>, keyed: &Keyed, entry: &Entry) -> Finding {
     if is_update {
         event["finding_info"]["modified_time"] = json!(now);
     }
-    event["evidences"] = rows.iter().take(MAX_EVIDENCE).map(evidence).collect();
+    event["evidences"] = rows.iter().flat_map(pattern::events_of).take(MAX_EVIDENCE).map(evidence).collect();
     let observables = observables(&rows);
     if !observables.is_empty() {
         event["observables"] = json!(observables);
     }
     let mut unmapped = run_facts(window, Some(&answer.query_id));
     unmapped.insert("query.scanned_bytes".to_owned(), json!(answer.statistics.scanned_bytes.to_string()));
-    unmapped.insert("evidence.rows".to_owned(), json!(rows.len().to_string()));
-    if rows.len() > MAX_EVIDENCE {
-        unmapped.insert("evidence.omitted".to_owned(), json!((rows.len() - MAX_EVIDENCE).to_string()));
+    let total = evidence_total(&rows);
+    unmapped.insert("evidence.rows".to_owned(), json!(total.to_string()));
+    if total > MAX_EVIDENCE {
+        unmapped.insert("evidence.omitted".to_owned(), json!((total - MAX_EVIDENCE).to_string()));
     }
     if !keyed.null_columns.is_empty() {
         unmapped.insert("key.null_columns".to_owned(), json!(keyed.null_columns.join(", ")));
@@ -412,7 +416,9 @@ fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
         .first()
         .into_iter()
         .flatten()
-        .filter(|(name, _)| !matches!(name.as_str(), "time" | "start_time" | "end_time" | "event_count"))
+        .filter(|(name, _)| {
+            !matches!(name.as_str(), "time" | "start_time" | "end_time" | "event_count" | pattern::EVENTS)
+        })
         .filter_map(|(name, value)| Some(format!("{name} {}", cell_text(value)?)))
         .take(SHOWN)
         .collect();
@@ -427,6 +433,18 @@ fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
         text = text.chars().take(LONGEST).chain(['…']).collect();
     }
     text
+}
+
+/// How many pieces of evidence rows are: a match of several observations is one for each event.
+fn evidence_total(rows: &[Map<String, Json>]) -> usize {
+    let of_row = |row: &Map<String, Json>| match row.get(pattern::EVENTS) {
+        Some(Json::Array(events)) => {
+            let count = row.get("event_count").and_then(Json::as_u64).and_then(|count| usize::try_from(count).ok());
+            count.unwrap_or_default().max(events.len())
+        }
+        _ => 1,
+    };
+    rows.iter().map(of_row).sum()
 }
 
 /// A row as evidence: whole, and those of its columns that have a place in OCSF.
@@ -497,7 +515,7 @@ fn observable_type(column: &str) -> Option<(i64, &'static str)> {
 
 fn observables(rows: &[Map<String, Json>]) -> Vec<Json> {
     let mut found: Vec<Json> = Vec::new();
-    for (name, value) in rows.iter().flatten() {
+    for (name, value) in rows.iter().flat_map(pattern::events_of).flatten() {
         let Some((type_id, caption)) = observable_type(name) else { continue };
         let Some(value) = cell_text(value) else { continue };
         if type_id == 2 && value.parse::<IpAddr>().is_err() {
@@ -572,10 +590,10 @@ impl Finding {
             return whole;
         }
         let mut event = self.event.clone();
-        let rows = self.rows.len();
+        let total = evidence_total(&self.rows);
         let evidences = event["evidences"].as_array().cloned().unwrap_or_default();
         let with = |event: &mut Json, count: usize| {
-            event["unmapped"]["evidence.omitted"] = json!((rows - count).to_string());
+            event["unmapped"]["evidence.omitted"] = json!((total - count).to_string());
             event["evidences"] = evidences.iter().take(count).cloned().collect();
             event.to_string()
         };

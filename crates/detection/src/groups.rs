@@ -185,7 +185,9 @@ fn of_window(rule: &Rule, rows: &[&Map<String, Json>]) -> Vec<Map<String, Json>>
             group.insert("distinct_count".to_owned(), json!(count));
         }
         group.insert("start_time".to_owned(), json!(times().min()));
-        group.insert("end_time".to_owned(), json!(times().max()));
+        // A match of several observations ends with its last event.
+        let ends = members.iter().filter_map(|row| row.get("end_time").and_then(Json::as_i64));
+        group.insert("end_time".to_owned(), json!(times().chain(ends).max()));
         (count >= rule.threshold.as_ref().map_or(1, |threshold| threshold.count)).then_some(group)
     };
     groups.into_iter().filter_map(group).collect()

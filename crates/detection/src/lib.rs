@@ -38,6 +38,7 @@ pub use finding::Finding;
 pub use hunt::{Found, Hunt};
 pub use json_schema::json_schema;
 pub use message::{Message, PublishError, Publisher};
+pub use pattern::columns as stix_columns;
 pub use rule::Rule;
 pub use shape::Shape;
 pub use shipped::{SHIPPED_RULES, shipped_sources};

@@ -128,10 +128,11 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
             if let (true, Ok(parsed)) = (faults.is_empty(), stix::parse(&filled.text, stix::Version::default())) {
                 let places = Places::new(&rule.text, text.span, &text.value);
                 let names: Vec<&str> = tables.iter().map(|table| table.value.as_str()).collect();
-                for (span, message, help) in pattern::untranslatable(&parsed, &names, catalog) {
-                    let span = span.map_or(text.span, |span| places.of(filled.origin(&span)));
-                    let fault = Diagnostic::new(Code::NotTranslatable, span, message);
-                    faults.push(match help {
+                for said in pattern::faults(&parsed, &names, catalog) {
+                    let span = said.span.map_or(text.span, |span| places.of(filled.origin(&span)));
+                    let code = if said.is_of_value { Code::DoubtfulPattern } else { Code::NotTranslatable };
+                    let fault = Diagnostic::new(code, span, said.message);
+                    faults.push(match said.help {
                         Some(help) => fault.help(help),
                         None => fault,
                     });

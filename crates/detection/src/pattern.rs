@@ -10,9 +10,10 @@ use sql::table::Table;
 use sql::text::Sql;
 use sql::types::ColumnType;
 use stix::pattern::{Observation, ObservationKind, Pattern, QualifierKind};
-use translation::{DialectMaps, Options, Translation};
+use translation::{DialectMaps, Options, TaggedRow, Translation};
 
 use crate::catalog::Catalog;
+use crate::finding::MAX_EVIDENCE;
 use crate::groups;
 use crate::rule::{ParameterValue, Rule};
 use crate::statement::StatementError;
@@ -109,28 +110,24 @@ fn physical(names: &[&str], catalog: &Catalog) -> Result<(Vec<Table>, Vec<Table>
     Ok((there, all))
 }
 
-/// Whether and why a pattern cannot be searched in the tables that a catalog has: places in the pattern, and faults.
-pub(crate) fn untranslatable(
-    pattern: &Pattern,
-    names: &[&str],
-    catalog: &Catalog,
-) -> Vec<(Option<Range<usize>>, String, Option<String>)> {
+/// What there is to say of a pattern over the tables that a catalog has: why it cannot be searched, and the constants that
+/// no value equals.
+pub(crate) fn faults(pattern: &Pattern, names: &[&str], catalog: &Catalog) -> Vec<translation::Diagnostic> {
     let window = Window { start: 0, end: 86_400_000 };
     let (Ok((_, all)), Ok(maps)) = (physical(names, catalog), maps()) else { return Vec::new() };
-    match translation::translate(pattern, &all, maps, &options(window, 1)) {
-        Ok(_) => Vec::new(),
-        Err(faults) => {
-            let errors = faults.iter().filter(|fault| fault.severity == translation::Severity::Error);
-            let mut found: Vec<(Option<Range<usize>>, String, Option<String>)> = Vec::new();
-            for fault in errors {
-                // The same place is at fault once per table.
-                if !found.iter().any(|(span, ..)| *span == fault.span) {
-                    found.push((fault.span.clone(), fault.message.clone(), fault.help.clone()));
-                }
-            }
-            found
+    let said: Vec<translation::Diagnostic> = match translation::translate(pattern, &all, maps, &options(window, 1)) {
+        Ok(translation) => translation.warnings,
+        Err(faults) => faults.iter().cloned().collect(),
+    };
+    let mut found: Vec<translation::Diagnostic> = Vec::new();
+    for fault in said {
+        let is_error = fault.severity == translation::Severity::Error;
+        // The same place is at fault once per table.
+        if (is_error || fault.is_of_value) && !found.iter().any(|other| other.span == fault.span) {
+            found.push(fault);
         }
     }
+    found
 }
 
 fn options(window: Window, max_rows: u64) -> Options {
@@ -170,7 +167,7 @@ pub(crate) fn translated(
 }
 
 /// Columns of a finding's row that are taken from an OCSF event, with the places to look in.
-static COLUMNS: [(&str, &[&str]); 20] = [
+static EVENT_COLUMNS: [(&str, &[&str]); 20] = [
     ("account", &["/cloud/account/uid", "/unmapped/recipientAccountId", "/accountid"]),
     ("region", &["/cloud/region", "/region"]),
     ("hostname", &["/device/hostname"]),
@@ -193,13 +190,28 @@ static COLUMNS: [(&str, &[&str]); 20] = [
     ("signature", &["/firewall_rule/name"]),
 ];
 
-/// The columns that rows of STIX rules can have, which `group_by`, `threshold` and `dedupe` may name.
-pub(crate) fn columns(_is_sequence: bool) -> Vec<&'static str> {
-    ["time", "table"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name)).chain(["event"]).collect()
+/// Columns of every row.
+const ROW_COLUMNS: [&str; 2] = ["time", "table"];
+/// The column that a row of a single observation has beside: the whole event.
+const EVENT: &str = "event";
+/// The column that a match of several observations has in its place: its events as rows, in order.
+pub(crate) const EVENTS: &str = "events";
+/// The other columns that a match of several observations has.
+const MATCH_COLUMNS: [&str; 3] = ["start_time", "end_time", "event_count"];
+
+/// The columns that rows of STIX rules can have, which `group_by`, `threshold` and `dedupe` may name: those of an event, and
+/// with `is_sequence` those of a match of several observations (see [`Observation::is_single`]) beside.
+///
+/// An event has those for which it holds a value.
+pub fn columns(is_sequence: bool) -> Vec<&'static str> {
+    let of_event = EVENT_COLUMNS.iter().map(|(name, _)| *name);
+    let (of_match, last) = if is_sequence { (&MATCH_COLUMNS[..], EVENTS) } else { (&[][..], EVENT) };
+    ROW_COLUMNS.into_iter().chain(of_match.iter().copied()).chain(of_event).chain([last]).collect()
 }
 
-/// The answer of a pattern as rows with the columns that findings know, the whole event in `event`, and groups counted
-/// where the rule has them.
+/// The answer of a pattern as rows with the columns that findings know, and groups counted where the rule has them. Matches
+/// of single observations are rows with the whole event in `event`, those of several observations are one row with the
+/// events in `events`.
 ///
 /// # Errors
 /// An answer that cannot be read, or candidates too many to settle.
@@ -211,10 +223,17 @@ pub(crate) fn hits(
 ) -> Result<Answer, String> {
     let rows: Vec<Map<String, Json>> = match translation {
         None => Vec::new(),
-        Some(translation) => {
-            let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
-            matches.rows.iter().map(|row| row_of(&row.table, row.time, &row.event)).collect()
-        }
+        Some(translation) => match translation.sequences(&answer.rows).map_err(|error| error.to_string())? {
+            Some(found) => found
+                .matches
+                .iter()
+                .map(|places| match_of(places.iter().filter_map(|at| found.rows.get(*at))))
+                .collect(),
+            None => {
+                let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
+                matches.rows.iter().map(row_of).collect()
+            }
+        },
     };
     let rows = if rule.group_by.is_empty() { rows } else { groups::of_rows(rule, &rows, look.ends) };
     let mut names: Vec<String> = Vec::new();
@@ -222,6 +241,11 @@ pub(crate) fn hits(
         if !names.contains(name) {
             names.push(name.clone());
         }
+    }
+    if rule.group_by.is_empty() {
+        // A row says the same, whatever other rows have.
+        let order = columns(translation.is_some_and(|translation| translation.sequence.is_some()));
+        names.sort_by_key(|name| order.iter().position(|known| known == name));
     }
     let values =
         |row: &Map<String, Json>| names.iter().map(|name| row.get(name).cloned().unwrap_or(Json::Null)).collect();
@@ -233,19 +257,52 @@ pub(crate) fn hits(
     })
 }
 
-fn row_of(table: &str, time: i64, event: &str) -> Map<String, Json> {
+fn row_of(found: &TaggedRow) -> Map<String, Json> {
     let mut row = Map::new();
-    row.insert("time".to_owned(), json!(time));
-    row.insert("table".to_owned(), json!(table));
-    let event: Json = serde_json::from_str(event).unwrap_or_else(|_| json!(event));
-    for (name, places) in COLUMNS {
+    row.insert("time".to_owned(), json!(found.time));
+    row.insert("table".to_owned(), json!(found.table));
+    let event: Json = serde_json::from_str(&found.event).unwrap_or_else(|_| json!(found.event));
+    for (name, places) in EVENT_COLUMNS {
         let found = places.iter().filter_map(|place| event.pointer(place)).find(|value| !value.is_null());
         if let Some(value) = found {
             row.insert(name.to_owned(), value.clone());
         }
     }
-    row.insert("event".to_owned(), event);
+    row.insert(EVENT.to_owned(), event);
     row
+}
+
+/// One row for a match: the columns of its first event and those that later ones add, the time from first to last, and the
+/// events. Of more than [`MAX_EVIDENCE`] events the last one stands at the end, and those before it are left out.
+fn match_of<'r>(found: impl Iterator<Item = &'r TaggedRow>) -> Map<String, Json> {
+    let found: Vec<&TaggedRow> = found.collect();
+    let (first, last) = (found.first().map(|row| row.time), found.last().map(|row| row.time));
+    let kept = if found.len() > MAX_EVIDENCE { MAX_EVIDENCE - 1 } else { found.len() };
+    let shown = found.iter().take(kept).chain(found.last().filter(|_| kept < found.len()));
+    let events: Vec<Map<String, Json>> = shown.map(|found| row_of(found)).collect();
+    let mut row = Map::new();
+    row.insert("time".to_owned(), json!(first));
+    row.insert("table".to_owned(), json!(found.first().map(|row| &row.table)));
+    row.insert("start_time".to_owned(), json!(first));
+    row.insert("end_time".to_owned(), json!(last));
+    row.insert("event_count".to_owned(), json!(found.len()));
+    for (name, value) in events.iter().flatten().filter(|(name, _)| *name != EVENT) {
+        if !row.contains_key(name) {
+            row.insert(name.clone(), value.clone());
+        }
+    }
+    row.insert(EVENTS.to_owned(), json!(events));
+    row
+}
+
+/// The events of a match's row, each as a row of its own; of any other row itself.
+pub(crate) fn events_of(row: &Map<String, Json>) -> Vec<&Map<String, Json>> {
+    match row.get(EVENTS) {
+        Some(Json::Array(events)) if events.iter().all(Json::is_object) && !events.is_empty() => {
+            events.iter().filter_map(Json::as_object).collect()
+        }
+        _ => vec![row],
+    }
 }
 
 /// The longest time, in milliseconds, that a match of several observations may span; `None` if nothing bounds it, and 0 if

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use query::{Answer, Statement};
 use sql::sql;
 use sql::table::{Layout, Table};
-use sql::text::Sql;
+use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
 use translation::Translation;
 
@@ -63,6 +63,9 @@ pub enum StatementError {
         /// Its dialect.
         dialect: String,
     },
+    /// Athena takes no statement of that length.
+    #[error("the statement has {0} bytes, and Athena takes {MAX_STATEMENT_BYTES}: shorten the lists of its parameters")]
+    TooLong(usize),
     /// A pattern that cannot be carried out exactly.
     #[error("the pattern cannot be carried out: {0}")]
     Pattern(String),
@@ -127,6 +130,9 @@ pub fn build(
             pattern::translated(&filled.text, &names, catalog, window, max_rows)?
         }
     };
+    if sql.as_str().len() > MAX_STATEMENT_BYTES {
+        return Err(StatementError::TooLong(sql.as_str().len()));
+    }
     let statement = Statement { max_scanned_bytes: rule.max_scanned_bytes, ..Statement::new(sql) };
     Ok(Prepared { statement, look, translation: translation.map(Box::new) })
 }

@@ -17,6 +17,10 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sql(String);
 
+/// The most bytes of a statement: what Athena takes
+/// (<https://docs.aws.amazon.com/athena/latest/ug/service-limits.html>, "Query string length").
+pub const MAX_STATEMENT_BYTES: usize = 262_144;
+
 /// SQL of a template in which each `{}` stands for a piece of SQL. The template is a literal of the source, and the number
 /// of pieces is checked when it is compiled.
 #[macro_export]

@@ -20,11 +20,15 @@
 //! and independent of the number of rows, except that `WITHIN` around other `WITHIN`s can hold several starts of one
 //! state. [`Limits`] bounds them; beyond it there is an error, never a part of the answer.
 
+mod matches;
+
 use std::collections::{BTreeMap, HashSet};
 
 use thiserror::Error;
 
-use crate::pattern::{Observation, ObservationKind, Pattern, QualifierKind, Timestamp};
+pub use matches::{Match, matches};
+
+use crate::pattern::{Observation, ObservationKind, Pattern, QualifierKind, Span, Timestamp};
 
 /// A set of leaves, by their numbers in the pattern.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -177,6 +181,62 @@ pub fn bind(pattern: &Pattern, candidates: &[Candidate], limits: Limits) -> Resu
     Ok(bound)
 }
 
+/// How many states a pattern may have: see [`too_complex`].
+pub const MOST_STATES: u64 = 2_048;
+
+/// The part of a pattern that can be filled in more than [`MOST_STATES`] ways, so that the time to find its matches would
+/// be out of proportion to the rows; the smallest such part.
+///
+/// `AND` of n observations has 2 to the n, `REPEATS n TIMES` of one observation has n + 1, of a sequence of two
+/// (n + 1)², and `FOLLOWEDBY` and `OR` add up what they join.
+///
+/// ```
+/// let part = |text: &str| {
+///     let pattern = stix::parse(text, stix::Version::V21)?;
+///     Ok::<_, stix::Diagnostics>(stix::binder::too_complex(&pattern).map(|span| text[span].to_owned()))
+/// };
+/// assert_eq!(part("[a:x = 1] REPEATS 1000 TIMES FOLLOWEDBY [a:x = 2]")?, None);
+/// let all = ["[a:x = 1]"; 20].join(" AND ");
+/// assert_eq!(part(&format!("[a:x = 0] FOLLOWEDBY ({all})"))?, Some(["[a:x = 1]"; 12].join(" AND ")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn too_complex(pattern: &Pattern) -> Option<Span> {
+    states(&pattern.root).err()
+}
+
+/// An upper bound of the states of an expression, or the part that has too many.
+fn states(at: &Observation) -> Result<u64, Span> {
+    let count = match &at.kind {
+        ObservationKind::Leaf { .. } => 2,
+        ObservationKind::Or(left, right) if left.is_single() && right.is_single() => 2,
+        ObservationKind::Or(left, right) => states(left)?.saturating_add(states(right)?),
+        ObservationKind::And(left, right) => states(left)?.saturating_mul(states(right)?),
+        ObservationKind::FollowedBy(left, right) => states(left)?.saturating_add(states(right)?) - 1,
+        ObservationKind::Qualified(inner, qualifier) => match qualifier.kind {
+            QualifierKind::Repeats(times @ 2..) => {
+                // What is begun and what is done is counted, of each observation or of each state.
+                let counted = members(inner).map_or_else(|| states(inner).map(|count| count - 1), Ok)?;
+                let counted = u32::try_from(counted).unwrap_or(u32::MAX);
+                match times.saturating_add(1).checked_pow(counted) {
+                    // One observation alone is counted without states.
+                    Some(_) if counted == 1 => times.saturating_add(1).min(MOST_STATES),
+                    count => count.unwrap_or(u64::MAX),
+                }
+            }
+            _ => states(inner)?,
+        },
+    };
+    if count > MOST_STATES { Err(at.span.clone()) } else { Ok(count) }
+}
+
+/// How many observations an expression is that is nothing but single ones joined by `AND`.
+fn members(at: &Observation) -> Option<u64> {
+    match &at.kind {
+        ObservationKind::And(left, right) => Some(members(left)?.saturating_add(members(right)?)),
+        _ => at.is_single().then_some(1),
+    }
+}
+
 // The pattern, with windows at the leaves and what is interchangeable counted.
 
 /// A half-open window of time.
@@ -252,7 +312,12 @@ impl Node {
                 }
             }
             ObservationKind::FollowedBy(left, right) => {
-                Node::All { parts: vec![Node::of(left, window), Node::of(right, window)], ordered: true }
+                let mut parts = match Node::of(left, window) {
+                    Node::All { parts, ordered: true } => parts,
+                    other => vec![other],
+                };
+                parts.push(Node::of(right, window));
+                Node::All { parts, ordered: true }
             }
             ObservationKind::Qualified(inner, qualifier) => match qualifier.kind {
                 QualifierKind::StartStop(start, stop) => Node::of(inner, window.and(start, stop)),
@@ -296,8 +361,13 @@ struct Kind {
 }
 
 fn moments(candidates: &[Candidate]) -> Vec<Moment> {
+    moments_of(candidates, 0..candidates.len())
+}
+
+/// Those of some of the candidates, by their places.
+fn moments_of(candidates: &[Candidate], rows: impl IntoIterator<Item = usize>) -> Vec<Moment> {
     let mut grouped: BTreeMap<Timestamp, BTreeMap<&LeafSet, (u64, Vec<usize>)>> = BTreeMap::new();
-    for (row, candidate) in candidates.iter().enumerate() {
+    for (row, candidate) in rows.into_iter().filter_map(|row| Some((row, candidates.get(row)?))) {
         if candidate.number_observed == 0 || candidate.leaves.is_empty() {
             continue;
         }
@@ -762,14 +832,16 @@ impl Sweep<'_> {
         for _ in 0..weight {
             let mut next = Vec::new();
             for state in &fresh {
+                let mut size = state.size();
                 go(self.node, state, &mut |made| {
+                    size += made.size();
                     if !states.contains(&made) {
                         states.insert(made.clone());
                         next.push(made);
                     }
                 });
+                self.step(size)?;
             }
-            self.step(fresh.iter().chain(&next).map(State::size).sum())?;
             if next.is_empty() {
                 break;
             }

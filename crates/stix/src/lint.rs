@@ -31,7 +31,7 @@ fn observation(at: &Observation, text: &str, found: &mut Vec<Diagnostic>) {
                     found_at(Code::EmptyWindow, qualifier.span.clone(), "this window is empty")
                         .help("the window is from START to before STOP; exchange the bounds if they are mixed up"),
                 ),
-                QualifierKind::Within(_) if is_single(inner) => {
+                QualifierKind::Within(_) if inner.is_single() => {
                     let alone = inner.span.start == 0 && qualifier.span.end == text.trim_end().len();
                     let fault = found_at(
                         Code::WithinOne,
@@ -46,22 +46,6 @@ fn observation(at: &Observation, text: &str, found: &mut Vec<Diagnostic>) {
                 }
                 _ => {}
             }
-        }
-    }
-}
-
-/// Whether every match is a single observation.
-fn is_single(at: &Observation) -> bool {
-    match &at.kind {
-        ObservationKind::Leaf { .. } => true,
-        ObservationKind::Or(left, right) => is_single(left) && is_single(right),
-        ObservationKind::And(..) | ObservationKind::FollowedBy(..) => false,
-        ObservationKind::Qualified(inner, qualifier) => {
-            is_single(inner)
-                && matches!(
-                    qualifier.kind,
-                    QualifierKind::Repeats(1) | QualifierKind::Within(_) | QualifierKind::StartStop(..)
-                )
         }
     }
 }

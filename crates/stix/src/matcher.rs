@@ -18,7 +18,7 @@ use crate::binder::{BindError, Bound, Candidate, LeafSet, Limits, bind};
 use crate::lint::is_mixed;
 use crate::network::Network;
 use crate::pattern::{
-    Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Value,
+    Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
 };
 use crate::text_match::{Like, Search};
 use values::{Selected, select};
@@ -97,11 +97,12 @@ enum Compiled<'p> {
 /// What is asked of a value.
 #[derive(Debug)]
 enum Test<'p> {
-    Equal(&'p Literal),
-    NotEqual(&'p Literal),
+    /// The constant, and another spelling of the same address.
+    Equal(&'p Literal, Option<Value>),
+    NotEqual(&'p Literal, Option<Value>),
     /// The order that the value must have to the constant.
     Ordered(&'p Literal, fn(std::cmp::Ordering) -> bool),
-    In(&'p [Literal]),
+    In(&'p [Literal], Vec<Value>),
     Like(Like),
     Matches(&'p str, Search),
     IsSubset(Network),
@@ -269,22 +270,23 @@ fn compile(at: &Comparison) -> Result<Compiled<'_>, MatchError> {
         ComparisonKind::Or(left, right) => Compiled::Or(Box::new(compile(left)?), Box::new(compile(right)?)),
         ComparisonKind::Exists { path, negated } => Compiled::Exists { path, negated: *negated },
         ComparisonKind::Test { path, negated, operator } => {
-            Compiled::Test { path, negated: *negated, test: Test::of(operator)? }
+            Compiled::Test { path, negated: *negated, test: Test::of(path, operator)? }
         }
     })
 }
 
 impl<'p> Test<'p> {
-    fn of(operator: &'p Operator) -> Result<Test<'p>, MatchError> {
+    fn of(path: &ObjectPath, operator: &'p Operator) -> Result<Test<'p>, MatchError> {
+        let same = |literal: &Literal| same_address(path, literal);
         Ok(match operator {
-            Operator::Equal(literal) => Test::Equal(literal),
-            Operator::NotEqual(literal) => Test::NotEqual(literal),
+            Operator::Equal(literal) => Test::Equal(literal, same(literal)),
+            Operator::NotEqual(literal) => Test::NotEqual(literal, same(literal)),
             Operator::Less(literal) => Test::Ordered(literal, std::cmp::Ordering::is_lt),
             Operator::LessOrEqual(literal) => Test::Ordered(literal, std::cmp::Ordering::is_le),
             Operator::Greater(literal) => Test::Ordered(literal, std::cmp::Ordering::is_gt),
             Operator::GreaterOrEqual(literal) => Test::Ordered(literal, std::cmp::Ordering::is_ge),
             Operator::In(literals) if is_mixed(literals) => return Err(MatchError::MixedList(operator.to_string())),
-            Operator::In(literals) => Test::In(literals),
+            Operator::In(literals) => Test::In(literals, literals.iter().filter_map(same).collect()),
             Operator::Like(literal) => Test::Like(Like::new(text_of(literal))),
             Operator::Matches(literal) => {
                 let regex = text_of(literal);
@@ -298,18 +300,21 @@ impl<'p> Test<'p> {
 
     /// Whether it is true of a value; `negated` turns it around, except for an order between types that have none.
     fn holds(&self, value: &Selected<'_>, negated: bool) -> Result<bool, MatchError> {
+        let equals = |literal: &Literal, same: &Option<Value>| {
+            Ok::<bool, MatchError>(value.equals(&literal.value)? || matches!(same, Some(same) if value.equals(same)?))
+        };
         let truth = match self {
-            Test::Equal(literal) => value.equals(&literal.value)?,
-            Test::NotEqual(literal) => !value.equals(&literal.value)?,
+            Test::Equal(literal, same) => equals(literal, same)?,
+            Test::NotEqual(literal, same) => !equals(literal, same)?,
             Test::Ordered(literal, fits) => match value.order(&literal.value)? {
                 values::Order::Some(order) => fits(order),
                 values::Order::Unreadable => false,
                 values::Order::None => return Ok(false),
             },
-            Test::In(literals) => {
+            Test::In(literals, same) => {
                 let mut found = false;
-                for literal in *literals {
-                    found |= value.equals(&literal.value)?;
+                for constant in literals.iter().map(|literal| &literal.value).chain(same) {
+                    found |= value.equals(constant)?;
                 }
                 found
             }
@@ -329,6 +334,23 @@ impl<'p> Test<'p> {
         };
         Ok(truth != negated)
     }
+}
+
+/// The other spelling of a single address, where the path is of addresses: `198.51.100.7/32` is `198.51.100.7` (STIX 2.1,
+/// 6.9 and 6.10).
+fn same_address(path: &ObjectPath, literal: &Literal) -> Option<Value> {
+    let is_name = |step: &&Step| matches!(step, Step::Property(_));
+    let mut names = path.steps.iter().rev().filter(is_name);
+    let (Some(Step::Property(last)), before) = (names.next(), names.next()) else { return None };
+    let is_of_address = match before {
+        Some(Step::Property(reference)) => reference.ends_with("_ref") || reference.ends_with("_refs"),
+        _ => matches!(path.object_type.as_str(), "ipv4-addr" | "ipv6-addr"),
+    };
+    let Value::Text(text) = &literal.value else { return None };
+    if last != "value" || !is_of_address {
+        return None;
+    }
+    Network::other_spelling(text).map(Value::Text)
 }
 
 /// The parser makes texts of the operands of these operators only.

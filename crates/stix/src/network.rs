@@ -31,6 +31,16 @@ impl Network {
         Some(Network { bits, is_v6, prefix })
     }
 
+    /// Of an address the network of just that address, and of such a network the address.
+    pub(crate) fn other_spelling(text: &str) -> Option<String> {
+        let network = Network::read(text)?;
+        let most = if network.is_v6 { 128 } else { 32 };
+        match text.split_once('/') {
+            None => Some(format!("{text}/{most}")),
+            Some((address, _)) => (network.prefix == most).then(|| address.to_owned()),
+        }
+    }
+
     /// Whether every address of `other` is one of this.
     pub(crate) fn contains(&self, other: &Network) -> bool {
         let width = if self.is_v6 { 128 } else { 32 };
@@ -55,6 +65,15 @@ mod tests {
         assert!(contains("0.0.0.0/0", "255.255.255.255") && contains("::/0", "2001:db8::1"));
         assert!(contains("2001:db8::/32", "2001:db8:1::/48") && !contains("2001:db8::/32", "2001:db9::"));
         assert!(!contains("::/0", "1.2.3.4") && contains("1.2.3.4", "1.2.3.4/32"));
+    }
+
+    #[test]
+    fn an_address_is_the_network_of_itself() {
+        let other = |text| Network::other_spelling(text);
+        assert_eq!(other("198.51.100.7").as_deref(), Some("198.51.100.7/32"));
+        assert_eq!(other("198.51.100.7/32").as_deref(), Some("198.51.100.7"));
+        assert_eq!(other("2001:db8::7/128").as_deref(), Some("2001:db8::7"));
+        assert_eq!((other("198.51.100.0/24"), other("2001:db8::7/32"), other("host")), (None, None, None));
     }
 
     #[test]

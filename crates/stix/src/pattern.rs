@@ -23,6 +23,27 @@ pub struct Observation {
     pub span: Span,
 }
 
+impl Observation {
+    /// Whether every match is a single observation.
+    ///
+    /// ```
+    /// let is_single = |text| stix::parse(text, stix::Version::V21).map(|pattern| pattern.root.is_single());
+    /// assert!(is_single("[a:x = 1] OR [a:x = 2] WITHIN 5 SECONDS")?);
+    /// assert!(!is_single("[a:x = 1] REPEATS 2 TIMES")?);
+    /// # Ok::<(), stix::Diagnostics>(())
+    /// ```
+    pub fn is_single(&self) -> bool {
+        match &self.kind {
+            ObservationKind::Leaf { .. } => true,
+            ObservationKind::Or(left, right) => left.is_single() && right.is_single(),
+            ObservationKind::And(..) | ObservationKind::FollowedBy(..) => false,
+            ObservationKind::Qualified(inner, qualifier) => {
+                inner.is_single() && !matches!(qualifier.kind, QualifierKind::Repeats(2..))
+            }
+        }
+    }
+}
+
 /// Observation expressions. The operators are binary and associate to the left, as the specification's grammar has
 /// them; parentheses leave no trace but the shape of the tree.
 #[derive(Debug, Clone, PartialEq)]

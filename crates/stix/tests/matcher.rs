@@ -265,3 +265,48 @@ fn a_reference_that_is_none_is_an_error_and_one_that_leads_nowhere_is_nothing() 
     let fault = Matcher::new(&pattern, AndScope::Row).unwrap().find(&observed, Limits::default()).unwrap_err();
     assert_eq!(fault, MatchError::NotAReference("b_ref".to_owned()));
 }
+
+#[test]
+fn an_address_with_the_prefix_of_a_single_one_is_the_address() {
+    let data = |values: [&str; 2]| {
+        json!([{
+            "type": "observed-data", "number_observed": 1,
+            "first_observed": "2024-01-01T00:00:00Z", "last_observed": "2024-01-01T00:00:00Z",
+            "objects": {
+                "0": { "type": "ipv4-addr", "value": values[0] },
+                "1": { "type": "ipv6-addr", "value": values[1] },
+                "2": { "type": "network-traffic", "src_ref": "0", "protocols": ["tcp"] },
+                "3": { "type": "url", "value": values[0] },
+            },
+        }])
+    };
+    let (plain, prefixed) = (data(["10.8.8.10", "2001:db8::7"]), data(["10.8.8.10/32", "2001:db8::7/128"]));
+    let is_found = |pattern: &str, data: &Json| {
+        let pattern = parse(pattern, Version::V21).unwrap();
+        let matcher = Matcher::new(&pattern, AndScope::Row).unwrap();
+        !matcher.find(&observations(data, Version::V20).unwrap(), Limits::default()).unwrap().is_empty()
+    };
+    for pattern in [
+        "[ipv4-addr:value = 'A']",
+        "[ipv4-addr:value IN ('198.51.100.7', 'A')]",
+        "[ipv4-addr:value ISSUBSET 'A']",
+        "[ipv4-addr:value ISSUPERSET 'A']",
+        "[network-traffic:src_ref.value = 'A']",
+        "[ipv6-addr:value = 'B']",
+        "[ipv6-addr:value NOT != 'B']",
+    ] {
+        for (a, b) in [("10.8.8.10", "2001:db8::7"), ("10.8.8.10/32", "2001:db8::7/128")] {
+            let pattern = pattern.replace("'A'", &format!("'{a}'")).replace("'B'", &format!("'{b}'"));
+            assert!(is_found(&pattern, &plain) && is_found(&pattern, &prefixed), "{pattern}");
+        }
+    }
+    for pattern in [
+        "[ipv4-addr:value = '10.8.8.10/31']",
+        "[ipv4-addr:value != '10.8.8.10/32']",
+        "[ipv4-addr:value = '10.8.8.11/32']",
+    ] {
+        assert!(!is_found(pattern, &plain) && !is_found(pattern, &prefixed), "{pattern}");
+    }
+    // Elsewhere a text is a text.
+    assert!(!is_found("[url:value = '10.8.8.10/32']", &plain));
+}

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use sql::sql;
 use sql::text::Sql;
 use sql::types::ColumnType;
-use stix::pattern::{Literal, Operator, Value};
+use stix::pattern::{Literal, Operator, Span, Value};
 
 use crate::map::{Family, Kind};
 use crate::protocols;
@@ -369,8 +369,10 @@ fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Verdict {
                     Operand::Boolean(value) => values.push(Sql::boolean(value)),
                     Operand::Text(text) => {
                         let folds = matches!(scale, Scale::Text { folded: true } | Scale::Protocol(_));
-                        folded |= folds && is_cased(&text);
-                        values.push(Sql::text(&if folds { fold(&text) } else { text }));
+                        for text in spellings(typed.kind, text) {
+                            folded |= folds && is_cased(&text);
+                            values.push(Sql::text(&if folds { fold(&text) } else { text }));
+                        }
                     }
                 }
             }
@@ -401,6 +403,128 @@ fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Verdict {
         }
     };
     if reasons.is_empty() { Verdict::Test(predicate) } else { Verdict::Without(predicate, reasons) }
+}
+
+/// The texts that a column has for a constant. An address is the same with the prefix that leaves no bit open (STIX 2.1,
+/// 6.9 and 6.10: a single address may be given as `/32` or `/128`), and IPv6 has a short form.
+fn spellings(kind: Option<Kind>, text: String) -> Vec<String> {
+    let (Some(Kind::Address | Kind::Network), Some((address, written))) = (kind, single_address(&text)) else {
+        return vec![text];
+    };
+    let mut found = vec![written.to_owned()];
+    let short = address.to_string();
+    if !short.eq_ignore_ascii_case(written) {
+        found.push(short);
+    }
+    if kind == Some(Kind::Network) {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        let whole: Vec<String> = found.iter().map(|address| format!("{address}/{prefix}")).collect();
+        found.extend(whole);
+    }
+    found
+}
+
+/// The address that a text is, alone or as the network of just that address, and how it is written.
+fn single_address(text: &str) -> Option<(IpAddr, &str)> {
+    let (written, prefix) = text.split_once('/').map_or((text, None), |(written, prefix)| (written, Some(prefix)));
+    let address: IpAddr = written.parse().ok()?;
+    let whole = if address.is_ipv4() { "32" } else { "128" };
+    prefix.is_none_or(|prefix| prefix == whole).then_some((address, written))
+}
+
+/// A constant with which no value of a column is likely to agree, although their types do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Doubt {
+    pub(crate) span: Span,
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+/// The constants of a comparison with which no value of the column is likely to agree. `name` is the property, as
+/// `type:path`; `allowed` are the values of the column's enumeration, and `captions` the texts of one.
+pub(crate) fn doubts(
+    typed: &Typed,
+    name: &str,
+    allowed: Option<&[i64]>,
+    captions: &[&'static str],
+    operator: &Operator,
+) -> Vec<Doubt> {
+    let (literals, is_negative) = match operator {
+        Operator::Equal(literal) => (std::slice::from_ref(literal), false),
+        Operator::NotEqual(literal) => (std::slice::from_ref(literal), true),
+        Operator::In(literals) => (&literals[..], false),
+        Operator::Like(literal) if typed.kind == Some(Kind::Address) => {
+            let Value::Text(text) = &literal.value else { return Vec::new() };
+            let Some((before, _)) = text.split_once('/') else { return Vec::new() };
+            let message = format!("{text:?} has a prefix, and {name} is compared with single addresses");
+            let help = format!("write {name} ISSUBSET '198.51.100.0/24', or LIKE '{before}'");
+            return vec![Doubt { span: literal.span.clone(), message, help }];
+        }
+        _ => return Vec::new(),
+    };
+    let doubt = |literal: &Literal| {
+        let (message, help) = match (&literal.value, typed.kind) {
+            // Names do not look like networks either.
+            (Value::Text(text), Some(Kind::Address | Kind::Folded)) if is_network(text) => {
+                let operator = if is_negative { "NOT ISSUBSET" } else { "ISSUBSET" };
+                let message = format!("'{text}' is a network, and {name} is compared with single addresses");
+                (message, format!("write {name} {operator} '{text}' for the addresses in it"))
+            }
+            (Value::Text(text), Some(Kind::Address)) if single_address(text).is_none() => {
+                (format!("{text:?} is not an IP address"), "write it as '198.51.100.7' or '2001:db8::7'".to_owned())
+            }
+            (value, None) if name.ends_with("_port") || name.ends_with(".port") => {
+                let port = match value {
+                    Value::Integer(number) => *number,
+                    Value::Text(text) => text.parse().ok()?,
+                    _ => return None,
+                };
+                if (0..=65_535).contains(&port) {
+                    return None;
+                }
+                (format!("{port} is not a port"), "ports are 0 to 65535".to_owned())
+            }
+            (Value::Text(text), None) if name.contains("hash") && is_upper_case_hash(text) => {
+                let message = format!("{text:?} is in upper case, and the column is compared as it is");
+                (message, format!("write '{}', as most sources have it", text.to_ascii_lowercase()))
+            }
+            (Value::Integer(number), None) => {
+                let allowed = allowed.filter(|allowed| !allowed.contains(number))?;
+                let known: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                (format!("{name} is never {number}"), format!("its values are {}", known.join(", ")))
+            }
+            (Value::Text(text), None) if !captions.contains(&text.as_str()) => {
+                let caption = captions.iter().find(|caption| caption.eq_ignore_ascii_case(text))?;
+                (format!("OCSF writes '{caption}', and {name} is compared with its case"), format!("write '{caption}'"))
+            }
+            _ => return None,
+        };
+        Some(Doubt { span: literal.span.clone(), message, help })
+    };
+    literals.iter().filter_map(doubt).collect()
+}
+
+/// Whether a text is a network of more than one address.
+fn is_network(text: &str) -> bool {
+    Network::parse(text).is_some_and(|network| network.first != network.last)
+}
+
+fn is_upper_case_hash(text: &str) -> bool {
+    matches!(text.len(), 32 | 40 | 64 | 128)
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// What constants a column can equal, for one that has another type.
+pub(crate) fn remedy(typed: &Typed) -> Option<&'static str> {
+    Some(match scale(typed)? {
+        Scale::Whole { unit: None, .. } => "compare it with a whole number: 22",
+        Scale::Whole { unit: Some(_), .. } => "compare it with a timestamp: t'2024-01-15T12:30:45Z'",
+        Scale::Double => "compare it with a number: 0.5",
+        Scale::Boolean => "compare it with true or false",
+        Scale::Text { .. } => "compare it with a text in quotes",
+        Scale::Protocol(_) => "compare it with a protocol of the network or transport layer: 'ipv4', 'tcp'",
+    })
 }
 
 /// A number that compares with the column without turning the column into another type.
@@ -749,6 +873,20 @@ mod tests {
         assert_eq!(asked("varchar", folded, &Operator::Like(text("%.COM")), true), "lower(c) NOT LIKE '%.com'");
         assert_eq!(asked("varchar", folded, &Operator::Matches(text("^A")), false), "regexp_like(c, '(?i)^A')");
         assert_eq!(asked("varchar", None, &Operator::Equal(text("AbC")), false), "c = 'AbC'");
+    }
+
+    #[test]
+    fn an_address_with_the_prefix_of_a_single_one_is_the_address() {
+        let equal = |kind, value: &str| asked("varchar", Some(kind), &Operator::Equal(text(value)), false);
+        assert_eq!(equal(Kind::Address, "10.8.8.10/32"), "c = '10.8.8.10'");
+        assert_eq!(equal(Kind::Address, "2001:DB8:0::7/128"), "lower(c) IN ('2001:db8:0::7', '2001:db8::7')");
+        assert_eq!(equal(Kind::Address, "10.8.8.10/31"), "c = '10.8.8.10/31'");
+        assert_eq!(equal(Kind::Network, "10.8.8.10"), "c IN ('10.8.8.10', '10.8.8.10/32')");
+        assert_eq!(equal(Kind::Folded, "10.8.8.10/32"), "c = '10.8.8.10/32'");
+        let list = Operator::In(vec![text("10.8.8.10/32"), text("198.51.100.7")]);
+        assert_eq!(asked("varchar", Some(Kind::Address), &list, true), "c NOT IN ('10.8.8.10', '198.51.100.7')");
+        let different = Operator::NotEqual(text("10.8.8.10/32"));
+        assert_eq!(asked("varchar", Some(Kind::Address), &different, false), "c <> '10.8.8.10'");
     }
 
     #[test]

@@ -17,15 +17,17 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether it is about a constant with which no value of any table agrees, whatever tables there are.
+    pub is_of_value: bool,
 }
 
 impl Diagnostic {
     pub(crate) fn error(span: Option<Span>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, span, message: message.into(), help: Some(help.into()) }
+        Self { severity: Severity::Error, span, message: message.into(), help: Some(help.into()), is_of_value: false }
     }
 
     pub(crate) fn warning(span: Option<Span>, message: impl Into<String>, help: Option<String>) -> Self {
-        Self { severity: Severity::Warning, span, message: message.into(), help }
+        Self { severity: Severity::Warning, span, message: message.into(), help, is_of_value: false }
     }
 
     /// The diagnostic with the pattern's line and marks below it, for a terminal.

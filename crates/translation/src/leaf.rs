@@ -3,7 +3,7 @@
 //! A property of a pattern is looked for in every column that may hold it: one that satisfies the comparison is enough.
 //! Under AND, comparisons of the same object type that go through the same array of objects must hold of the same element.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use sql::sql;
@@ -122,6 +122,21 @@ impl Tree {
         }
     }
 
+    /// What it joins by AND or OR, without what does so below.
+    fn operands(&self) -> Vec<&Self> {
+        let mut operands = Vec::new();
+        let mut left_to_see = vec![self];
+        while let Some(tree) = left_to_see.pop() {
+            match (self, tree) {
+                (Self::And(..), Self::And(left, right)) | (Self::Or(..), Self::Or(left, right)) => {
+                    left_to_see.extend([&**right, &**left]);
+                }
+                _ => operands.push(tree),
+            }
+        }
+        operands
+    }
+
     fn restricted(&self, instance: &Instance) -> Self {
         match self {
             Self::And(left, right) => {
@@ -171,37 +186,112 @@ impl Tree {
 /// The condition of a tree; `None` if nothing satisfies it.
 fn spread(tree: &Tree, comparison: &Comparison) -> Result<Option<Sql>, Diagnostic> {
     Ok(match tree {
-        Tree::Or(left, right) => match (spread(left, comparison)?, spread(right, comparison)?) {
-            (Some(left), Some(right)) => Some(Sql::or([left, right])),
-            (left, right) => left.or(right),
-        },
-        Tree::And(left, right) => {
-            let (of_left, of_right) = (left.roots(), right.roots());
-            if of_left.iter().any(|root| of_right.contains(root)) {
-                let too_many = || {
-                    let message = "the comparisons can be spread over lists of objects in too many ways";
-                    let help = "split the pattern in several, or say fewer alternatives in one";
-                    Diagnostic::error(Some(comparison.span.clone()), message, help)
-                };
-                let mut conditions = Vec::new();
-                for term in tree.terms().ok_or_else(too_many)? {
-                    let tests: Vec<Vec<Part<'_>>> =
-                        term.into_iter().map(|alternatives| alternatives.iter().map(Part::new).collect()).collect();
-                    conditions.extend(conjunction(&tests, None, 0).ok_or_else(too_many)?);
-                }
-                (!conditions.is_empty()).then(|| Sql::or(conditions))
-            } else {
-                match (spread(left, comparison)?, spread(right, comparison)?) {
-                    (Some(left), Some(right)) => Some(Sql::and([left, right])),
-                    _ => None,
-                }
+        Tree::Or(..) => {
+            let mut conditions = Vec::new();
+            for operand in tree.operands() {
+                conditions.extend(spread(operand, comparison)?);
             }
-        }
-        Tree::Test(alternatives) => {
-            let conditions: Vec<Sql> = alternatives.iter().map(|a| Part::new(a).condition(None, 0)).collect();
             (!conditions.is_empty()).then(|| Sql::or(conditions))
         }
+        Tree::And(..) => {
+            let mut conditions = Vec::new();
+            for tied in tied(tree.operands()) {
+                let condition = match tied[..] {
+                    [alone] => spread(alone, comparison)?,
+                    _ => tied_conditions(&tied, comparison)?,
+                };
+                match condition {
+                    Some(condition) => conditions.push(condition),
+                    None => return Ok(None),
+                }
+            }
+            Some(Sql::and(conditions))
+        }
+        Tree::Test(alternatives) => {
+            (!alternatives.is_empty()).then(|| any_of(alternatives.iter().map(Part::new), None, 0))
+        }
     })
+}
+
+/// Operands of an AND in groups: those of one group share arrays of objects, so that they may have to hold of one element.
+fn tied(operands: Vec<&Tree>) -> Vec<Vec<&Tree>> {
+    /// Their arrays, and the operands with their places.
+    type Group<'t> = (Vec<Root>, Vec<(usize, &'t Tree)>);
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (place, operand) in operands.into_iter().enumerate() {
+        let mut roots = operand.roots();
+        let mut members = vec![(place, operand)];
+        let (with, without): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|(of_group, _)| of_group.iter().any(|root| roots.contains(root)));
+        groups = without;
+        for (more_roots, more) in with {
+            roots.extend(more_roots);
+            members.extend(more);
+        }
+        roots.sort_unstable();
+        roots.dedup();
+        members.sort_unstable_by_key(|(place, _)| *place);
+        groups.push((roots, members));
+    }
+    groups.sort_by_key(|(_, members)| members.first().map(|(place, _)| *place));
+    groups.into_iter().map(|(_, members)| members.into_iter().map(|(_, operand)| operand).collect()).collect()
+}
+
+/// The condition that operands hold which share arrays of objects.
+fn tied_conditions(operands: &[&Tree], comparison: &Comparison) -> Result<Option<Sql>, Diagnostic> {
+    let too_many = || {
+        let message = "the comparisons can be spread over lists of objects in too many ways";
+        let help = "write values of one property as IN (…) or NOT IN (…), or split the pattern in several";
+        Diagnostic::error(Some(comparison.span.clone()), message, help)
+    };
+    let mut terms: Vec<Vec<&Vec<Alternative>>> = vec![Vec::new()];
+    for operand in operands {
+        let of_operand = operand.terms().ok_or_else(too_many)?;
+        if terms.len() * of_operand.len() > MOST_WAYS {
+            return Err(too_many());
+        }
+        terms = terms.iter().flat_map(|l| of_operand.iter().map(|r| [&l[..], &r[..]].concat())).collect();
+    }
+    let mut conditions = Vec::new();
+    for term in terms {
+        let tests: Vec<Vec<Part<'_>>> =
+            term.into_iter().map(|alternatives| alternatives.iter().map(Part::new).collect()).collect();
+        conditions.extend(conjunction(&tests, None, 0).ok_or_else(too_many)?);
+    }
+    Ok((!conditions.is_empty()).then(|| Sql::or(conditions)))
+}
+
+/// From this length on a condition on several columns is written once, as `any_match(ARRAY[a, b], x -> …)`: it is true where
+/// `… a … OR … b …` is.
+const LONG_CONDITION: usize = 1_000;
+
+/// The condition that some part holds.
+fn any_of<'a>(parts: impl IntoIterator<Item = Part<'a>>, base: Option<&Sql>, depth: usize) -> Sql {
+    // Values that are compared alike, by the comparison.
+    let mut alike: Vec<(Option<Sql>, Vec<Part<'a>>)> = Vec::new();
+    for part in parts {
+        let condition = (part.alternative.predicate)(&variable(depth));
+        let long = Some(condition).filter(|condition| condition.as_str().len() >= LONG_CONDITION);
+        match alike.iter_mut().find(|(other, _)| other.is_some() && *other == long) {
+            Some((_, parts)) => parts.push(part),
+            None => alike.push((long, vec![part])),
+        }
+    }
+    Sql::or(alike.into_iter().map(|(condition, parts)| match (condition, &parts[..]) {
+        (Some(condition), [first, _, ..]) => {
+            let (lists, values): (Vec<Part<'_>>, Vec<Part<'_>>) = parts.iter().partition(|part| part.is_in_list());
+            let values = sql!("ARRAY[{}]", Sql::list(values.iter().map(|part| part.value(base.cloned(), depth))));
+            if lists.is_empty() {
+                return sql!("any_match({}, {} -> {})", values, variable(depth), condition);
+            }
+            let lists = lists.iter().map(|part| part.value(base.cloned(), depth));
+            let all = Some(values).filter(|values| values.as_str() != "ARRAY[]").into_iter().chain(lists);
+            let (list, value) = (variable(depth), variable(depth + 1));
+            let condition = (first.alternative.predicate)(&value);
+            sql!("any_match(ARRAY[{}], {} -> any_match({}, {} -> {}))", Sql::list(all), list, list, value, condition)
+        }
+        _ => Sql::or(parts.into_iter().map(|part| part.condition(base.cloned(), depth))),
+    }))
 }
 
 /// An alternative, from some element of an array on.
@@ -221,6 +311,37 @@ impl<'a> Part<'a> {
         let root = root_of(&self.alternative.instance, self.hops)?;
         let at = self.hops.iter().position(|hop| matches!(hop, Hop::Each { .. } | Hop::JsonEach(_)))?;
         Some((root, Self { alternative: self.alternative, hops: &self.hops[at + 1..] }))
+    }
+
+    fn is_in_list(self) -> bool {
+        self.hops.iter().any(|hop| matches!(hop, Hop::Each { .. } | Hop::JsonEach(_)))
+    }
+
+    /// The value; where it is in a list, the list of the values.
+    fn value(self, base: Option<Sql>, depth: usize) -> Sql {
+        let mut value = base.unwrap_or_else(|| Sql::code("e"));
+        for (place, hop) in self.hops.iter().enumerate() {
+            let element = variable(depth);
+            let list = match hop {
+                Hop::Each { filter: None, .. } => value,
+                Hop::Each { filter: Some(filter), .. } => {
+                    sql!("filter({}, {} -> {})", value, element, filter(&element))
+                }
+                Hop::JsonEach(path) => json_list(&value, path),
+                other => {
+                    value = other.apply(&value);
+                    continue;
+                }
+            };
+            let rest = Self { alternative: self.alternative, hops: &self.hops[place + 1..] };
+            if rest.hops.is_empty() {
+                return list;
+            }
+            let behind = rest.value(Some(element.clone()), depth + 1);
+            let values = sql!("transform({}, {} -> {})", list, element, behind);
+            return if rest.is_in_list() { sql!("flatten({})", values) } else { values };
+        }
+        value
     }
 
     fn condition(self, base: Option<Sql>, depth: usize) -> Sql {
@@ -352,7 +473,7 @@ fn conjunction(tests: &[Vec<Part<'_>>], base: Option<&Sql>, depth: usize) -> Opt
         }
         let mut ways: Vec<Way<'_>> = Vec::new();
         if !alone.is_empty() {
-            ways.push(Way::Alone(Sql::or(alone.into_iter().map(|part| part.condition(base.cloned(), depth)))));
+            ways.push(Way::Alone(any_of(alone, base, depth)));
         }
         ways.extend(through.into_iter().map(|(root, (hop, list, parts))| Way::Through { root, hop, list, parts }));
         choices.push(ways);
@@ -704,14 +825,19 @@ impl<'a> Reader<'a> {
         asked: &Asked<'_>,
         name: &str,
     ) -> Result<Vec<Alternative>, Diagnostic> {
+        if let Asked::Compare(operator, _) = asked {
+            self.doubt(&found, operator, name);
+        }
         if self.options.negation == Negation::Universal && asked.is_negative() {
             return self.universal(found, span, asked, name);
         }
         let mut alternatives = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
         // Constants that no value equals, with the number of columns of which it is so.
         let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
         let columns = found.len();
+        let remedy = found.iter().find_map(|found| compare::remedy(&found.typed)).map(str::to_owned);
         for found in found {
             let Found { instance, hops, typed, at, .. } = found;
             match asked {
@@ -732,7 +858,7 @@ impl<'a> Reader<'a> {
                     }
                     Verdict::Never(constants) => {
                         for constant in constants {
-                            if !reasons.contains(&constant) {
+                            if seen.insert(constant.clone()) {
                                 reasons.push(constant.clone());
                             }
                             *left_out.entry(constant).or_default() += 1;
@@ -745,15 +871,51 @@ impl<'a> Reader<'a> {
             }
         }
         if alternatives.is_empty() {
-            let message = format!("{name} in {} is never so: {}", self.table.name, reasons.join("; "));
-            self.warnings.push(Diagnostic::warning(Some(span.clone()), message, None));
+            let message = format!("{name} in {} is never so: {}", self.table.name, first_of(&reasons));
+            let help = remedy.filter(|_| matches!(asked, Asked::Compare(operator, _) if !is_of_text(operator)));
+            self.warnings.push(Diagnostic::warning(Some(span.clone()), message, help));
         } else {
-            for (reason, _) in left_out.into_iter().filter(|(_, of)| *of == columns) {
+            let reasons: Vec<String> =
+                left_out.into_iter().filter(|(_, of)| *of == columns).map(|(reason, _)| reason).collect();
+            for reason in reasons.iter().take(MOST_REASONS) {
                 let message = format!("{name} in {}: a constant is left out of the set: {reason}", self.table.name);
-                self.warnings.push(Diagnostic::warning(Some(span.clone()), message, None));
+                self.warnings.push(Diagnostic::warning(Some(span.clone()), message, remedy.clone()));
+            }
+            if let Some(more) = reasons.len().checked_sub(MOST_REASONS).filter(|more| *more > 0) {
+                let message = format!("{name} in {}: {more} more constants are left out of the set", self.table.name);
+                self.warnings.push(Diagnostic::warning(Some(span.clone()), message, remedy.clone()));
             }
         }
         Ok(alternatives)
+    }
+
+    /// Warns of constants with which the values of none of the columns agree.
+    fn doubt(&mut self, found: &[Found], operator: &Operator, name: &str) {
+        const MOST: usize = 5;
+        let mut of_all: Option<Vec<compare::Doubt>> = None;
+        for found in found {
+            let path = attribute_path(&found.hops);
+            let is_coded = matches!(found.typed.column_type, ColumnType::Integer | ColumnType::Bigint);
+            let allowed = if is_coded { self.map.allowed_values(&path) } else { None };
+            let captions = if is_coded { Vec::new() } else { self.map.captions(&path) };
+            let doubts = compare::doubts(&found.typed, name, allowed.as_deref(), &captions, operator);
+            of_all = Some(match of_all {
+                None => doubts,
+                Some(before) => {
+                    let doubts: HashSet<compare::Doubt> = doubts.into_iter().collect();
+                    before.into_iter().filter(|doubt| doubts.contains(doubt)).collect()
+                }
+            });
+        }
+        let of_all = of_all.unwrap_or_default();
+        let left_out = of_all.len().saturating_sub(MOST);
+        for (number, compare::Doubt { span, mut message, help }) in of_all.into_iter().take(MOST).enumerate() {
+            if number + 1 == MOST && left_out > 0 {
+                message = format!("{message}; so are {left_out} more values of the list");
+            }
+            let warning = Diagnostic::warning(Some(span), message, Some(help));
+            self.warnings.push(Diagnostic { is_of_value: true, ..warning });
+        }
     }
 
     /// `NOT` of all values: there is one, and none satisfies the comparison.
@@ -794,7 +956,7 @@ impl<'a> Reader<'a> {
             }
         }
         let Some(instance) = instances.into_iter().next() else {
-            let message = format!("{name} in {} is never so: {}", self.table.name, reasons.join("; "));
+            let message = format!("{name} in {} is never so: {}", self.table.name, first_of(&reasons));
             self.warnings.push(Diagnostic::warning(Some(span.clone()), message, None));
             return Ok(Vec::new());
         };
@@ -836,6 +998,32 @@ impl Asked<'_> {
             Self::Compare(_, negated) => *negated,
         }
     }
+}
+
+/// How many constants of a list warnings name.
+const MOST_REASONS: usize = 5;
+
+/// The first reasons, and how many more there are.
+fn first_of(reasons: &[String]) -> String {
+    let mut text = reasons.iter().take(MOST_REASONS).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if let Some(more) = reasons.len().checked_sub(MOST_REASONS).filter(|more| *more > 0) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
+/// Whether an operator has a text to its right, whatever the column is.
+fn is_of_text(operator: &Operator) -> bool {
+    matches!(operator, Operator::Like(_) | Operator::Matches(_) | Operator::IsSubset(_) | Operator::IsSuperset(_))
+}
+
+/// The names on the way from an event to a value.
+fn attribute_path(hops: &[Hop]) -> String {
+    let names = hops.iter().filter_map(|hop| match hop {
+        Hop::Column(name) | Hop::Field(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    names.collect::<Vec<_>>().join(".")
 }
 
 /// A column of a table that holds a property.

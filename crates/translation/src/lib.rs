@@ -25,7 +25,7 @@ use stix::pattern::{Pattern, Timestamp};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use map::{DialectMap, DialectMaps, MapError};
-pub use rows::{Matches, RowError, SettleError, TaggedRow};
+pub use rows::{Matches, RowError, Sequences, SettleError, TaggedRow};
 
 /// How a pattern is read, and where it is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +122,8 @@ pub struct Translation {
     pub leaves: usize,
     /// The pattern that the rows are only candidates for: see [`Translation::settle`].
     pub refine: Option<Pattern>,
+    /// The pattern, if its matches are of several observations: see [`Translation::sequences`].
+    pub sequence: Option<Pattern>,
     /// The most rows that are an answer; the statement's limit is one more.
     pub cap: u64,
     /// The tables that are searched, as `database.table`.

@@ -64,6 +64,8 @@ pub struct DialectMap {
     pub(crate) observables: Option<String>,
     objects: BTreeMap<String, Object>,
     columns: Vec<(String, ColumnType)>,
+    /// Of a map of OCSF events.
+    schema: Option<&'static Schema>,
 }
 
 /// Where the time of an event stands.
@@ -325,6 +327,7 @@ impl DialectMap {
             observables: file.observables.clone(),
             objects,
             columns: Vec::new(),
+            schema,
         };
         let attributes = schema.map(Attributes::new);
         Check { dialect: &file.dialect, attributes: attributes.as_ref(), columns: &columns }.check(&mut map)?;
@@ -343,6 +346,35 @@ impl DialectMap {
     /// What the map says of itself.
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// The values that OCSF allows an attribute, whose path has no `[]`; `None` if some class allows any.
+    pub(crate) fn allowed_values(&self, path: &str) -> Option<Vec<i64>> {
+        let mut allowed = BTreeSet::new();
+        for attribute in self.attributes_at(path) {
+            let values = attribute.enumeration?.integers();
+            if values.is_empty() {
+                return None;
+            }
+            allowed.extend(values.iter().map(|(value, _)| *value));
+        }
+        (!allowed.is_empty()).then(|| allowed.into_iter().collect())
+    }
+
+    /// The texts that OCSF has for the values of the enumeration beside an attribute: `High` of `severity`.
+    pub(crate) fn captions(&self, path: &str) -> Vec<&'static str> {
+        let Some(name) = path.rsplit('.').next() else { return Vec::new() };
+        let coded = format!("{path}_id");
+        let enumerated = self.attributes_at(&coded);
+        let of_name = enumerated.filter(|attribute| attribute.sibling == Some(name));
+        let captions = of_name.filter_map(|attribute| attribute.enumeration).flat_map(|e| e.integers());
+        captions.map(|(_, caption)| *caption).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn attributes_at(&self, path: &str) -> impl Iterator<Item = &'static Attribute> {
+        let classes =
+            self.schema.into_iter().flat_map(|schema| schema.classes().iter().map(move |class| (schema, class)));
+        classes.filter_map(move |(schema, class)| schema.attribute_at(class, path))
     }
 
     /// A table with every column that the map knows: what a pattern would ask if no real table is at hand.

@@ -29,6 +29,17 @@ pub struct Matches {
     pub is_truncated: bool,
 }
 
+/// The matches of a pattern whose matches are of several observations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequences {
+    /// Rows of the answer, in an order that depends on them alone: by time, then by table and content.
+    pub rows: Vec<TaggedRow>,
+    /// Of each match the places of its rows among [`Sequences::rows`], ascending. Matches are ordered by their first rows.
+    pub matches: Vec<Vec<usize>>,
+    /// Whether there are more rows than the limit.
+    pub is_truncated: bool,
+}
+
 /// A row of an answer is not of the form that the statement gives.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column} of a row is {value}, where {expected} is expected")]
@@ -87,6 +98,29 @@ impl Translation {
         })
     }
 
+    /// The matches of a pattern over several observations, as [`stix::binder::matches`] has them; `None` of a pattern whose
+    /// matches are single rows.
+    ///
+    /// A match is found again in every answer that holds its rows, as long as no row is new within its time.
+    ///
+    /// # Errors
+    ///
+    /// A row that cannot be read, and rows that are too many or combine in too many ways.
+    pub fn sequences(&self, rows: &[Vec<Value>]) -> Result<Option<Sequences>, SettleError> {
+        let Some(pattern) = &self.sequence else { return Ok(None) };
+        let mut rows = rows.iter().map(|row| self.read_row(row)).collect::<Result<Vec<_>, _>>()?;
+        let is_truncated = u64::try_from(rows.len()).unwrap_or(u64::MAX) > self.cap;
+        if is_truncated && self.refine.is_some() {
+            return Err(SettleError::TooManyCandidates { cap: self.cap });
+        }
+        rows.truncate(usize::try_from(self.cap).unwrap_or(usize::MAX));
+        rows.sort_by(|a, b| (a.time, &a.table, &a.event).cmp(&(b.time, &b.table, &b.event)));
+        let candidates = candidates(&rows);
+        let limits = Limits { candidates: candidates.len(), ..Limits::default() };
+        let matches = binder::matches(pattern, &candidates, limits)?.into_iter().map(|found| found.rows).collect();
+        Ok(Some(Sequences { rows, matches, is_truncated }))
+    }
+
     /// The rows that belong to a match: those of the answer, or of candidates those that the binder finds.
     pub fn settle(&self, rows: &[Vec<Value>]) -> Result<Matches, SettleError> {
         let mut rows = rows.iter().map(|row| self.read_row(row)).collect::<Result<Vec<_>, _>>()?;
@@ -98,14 +132,7 @@ impl Translation {
         if exceeds {
             return Err(SettleError::TooManyCandidates { cap: self.cap });
         }
-        let candidates: Vec<Candidate> = rows
-            .iter()
-            .map(|row| Candidate {
-                time: i128::from(row.time) * 1_000_000,
-                number_observed: row.weight,
-                leaves: row.leaves.iter().copied().collect(),
-            })
-            .collect();
+        let candidates = candidates(&rows);
         let limits = Limits { candidates: candidates.len(), ..Limits::default() };
         let bound = binder::bind(pattern, &candidates, limits)?;
         let mut is_bound = vec![false; rows.len()];
@@ -116,4 +143,13 @@ impl Translation {
         rows.retain(|_| is_bound.next().unwrap_or_default());
         Ok(Matches { rows, is_truncated: false })
     }
+}
+
+fn candidates(rows: &[TaggedRow]) -> Vec<Candidate> {
+    let candidate = |row: &TaggedRow| Candidate {
+        time: i128::from(row.time) * 1_000_000,
+        number_observed: row.weight,
+        leaves: row.leaves.iter().copied().collect(),
+    };
+    rows.iter().map(candidate).collect()
 }

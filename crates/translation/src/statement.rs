@@ -2,9 +2,12 @@
 
 use sql::sql;
 use sql::table::{Layout, Table};
-use sql::text::Sql;
+use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
-use stix::pattern::{Comparison, Observation, ObservationKind, Pattern, QualifierKind, Span, Timestamp};
+use stix::binder;
+use stix::pattern::{
+    Comparison, ComparisonKind, Observation, ObservationKind, Operator, Pattern, QualifierKind, Span, Timestamp,
+};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::leaf;
@@ -13,6 +16,9 @@ use crate::plan::{Plan, flag};
 use crate::{Columns, Options, Translation};
 
 const NANOSECONDS: i128 = 1_000_000;
+
+/// From this length on the conditions of several leaves are flags alone, and rows are chosen by the flags.
+const LONG_CONDITIONS: usize = 10_000;
 
 /// A leaf with the time in which it counts.
 struct Leaf<'p> {
@@ -51,6 +57,11 @@ pub(crate) fn translate(
 ) -> Result<Translation, Diagnostics> {
     if tables.is_empty() {
         return Err(Diagnostic::error(None, "there is no table to search", "name at least one").into());
+    }
+    if let Some(span) = binder::too_complex(pattern) {
+        let message = format!("observations can be in this in more than {} ways", binder::MOST_STATES);
+        let help = "join at most 11 observations by AND, say an order by FOLLOWEDBY, or repeat less often";
+        return Err(Diagnostic::error(Some(span), message, help).into());
     }
     let mut leaves: Vec<Leaf<'_>> = Vec::new();
     let everything = Window { start: options.since, stop: options.until };
@@ -147,17 +158,52 @@ pub(crate) fn translate(
         }
         _ => sql!("WITH f AS (\n  {}\n)\nSELECT {}\nFROM f\nORDER BY t\nLIMIT {}", flagged, list, limit),
     };
+    if sql.as_str().len() > MAX_STATEMENT_BYTES {
+        return Err(too_long(&leaves, &pattern.root.span, sql.as_str().len(), searched.len()).into());
+    }
     let scan = bounds.iter().zip(&is_possible).filter(|(_, possible)| **possible).map(|(b, _)| *b);
     let scan = scan.reduce(|a, b| Bounds { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
     Ok(Translation {
         sql,
         leaves: leaves.len(),
         refine,
+        sequence: (!pattern.root.is_single()).then(|| pattern.clone()),
         cap,
         tables: searched,
         window: scan.map(|b| (b.start, b.stop)).unwrap_or_default(),
         warnings,
     })
+}
+
+/// The statement has more bytes than Athena takes: the longest list is the place.
+fn too_long(leaves: &[Leaf<'_>], whole: &Span, bytes: usize, tables: usize) -> Diagnostic {
+    let message = format!("the statement has {bytes} bytes, and Athena takes {MAX_STATEMENT_BYTES}");
+    let mut lists: Vec<(&Span, usize)> = Vec::new();
+    leaves.iter().for_each(|leaf| lists_of(leaf.comparison, &mut lists));
+    let fewer_tables = if tables > 1 { ", or search fewer tables at a time" } else { "" };
+    match lists.into_iter().max_by_key(|(span, _)| span.len()).filter(|(span, _)| span.len() > LONG_CONDITIONS) {
+        Some((span, values)) => {
+            // What is not of the list stays as long as it is.
+            let most = (values.saturating_mul(MAX_STATEMENT_BYTES / 10 * 9) / bytes).max(1);
+            let help = format!("split the {values} values over several patterns of at most {most}{fewer_tables}");
+            Diagnostic::error(Some(span.clone()), message, help)
+        }
+        None => {
+            let help = format!("split the pattern in several{fewer_tables}");
+            Diagnostic::error(Some(whole.clone()), message, help)
+        }
+    }
+}
+
+fn lists_of<'p>(comparison: &'p Comparison, lists: &mut Vec<(&'p Span, usize)>) {
+    match &comparison.kind {
+        ComparisonKind::And(left, right) | ComparisonKind::Or(left, right) => {
+            lists_of(left, lists);
+            lists_of(right, lists);
+        }
+        ComparisonKind::Test { operator: Operator::In(literals), .. } => lists.push((&comparison.span, literals.len())),
+        _ => {}
+    }
 }
 
 /// What a row comes back as: where from, when, how often, which leaves, and the row itself.
@@ -334,8 +380,12 @@ impl TableRows<'_> {
                 distinct.push(condition.clone());
             }
         }
-        wheres.push(Sql::or(distinct));
-        sql!(
+        // Conditions that are long are not written twice.
+        let is_long = own.len() > 1 && distinct.iter().map(|c| c.as_str().len()).sum::<usize>() > LONG_CONDITIONS;
+        if !is_long {
+            wheres.push(Sql::or(distinct));
+        }
+        let rows = sql!(
             "SELECT {} AS src, {} AS t, {} AS w{},\n    {} AS ev\n  FROM {} AS e\n  WHERE {}",
             Sql::text(&tag(self.table)),
             self.time.milliseconds,
@@ -344,7 +394,14 @@ impl TableRows<'_> {
             self.event(),
             self.table.reference(),
             Sql::joined("\n    AND ", wheres),
-        )
+        );
+        if is_long {
+            let columns = Sql::list(output_columns(own.len()));
+            let any = Sql::or((0..own.len()).map(flag));
+            sql!("SELECT {} FROM (\n  {}\n  ) AS r\n  WHERE {}", columns, rows, any)
+        } else {
+            rows
+        }
     }
 
     /// What spares reading objects that cannot hold a row.

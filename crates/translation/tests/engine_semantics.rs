@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use embedded::Embedded;
 use query::{Engine, Statement};
-use stix::binder::Limits;
+use stix::binder::{Candidate, Limits, matches};
 use stix::matcher::{AndScope, Matcher, observations};
 use stix::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, QualifierKind,
@@ -252,6 +252,124 @@ fn the_matcher_finds_what_listing_every_binding_finds() {
         let found = found_by_matching(&pattern, &sets[0]);
         assert_eq!(found, found_by_listing(&pattern, &sets[0]), "{pattern}\n{:?}", sets[0]);
     }
+}
+
+/// What an OR around everything chooses among, with the qualifiers around it.
+fn alternatives(observation: &Observation) -> Vec<Observation> {
+    let wrapped = |inner: &Observation, qualifier: &stix::pattern::Qualifier| {
+        let wrap = |inner| ObservationKind::Qualified(Box::new(inner), qualifier.clone());
+        alternatives(inner).into_iter().map(|inner| Observation { kind: wrap(inner), ..observation.clone() }).collect()
+    };
+    match &observation.kind {
+        ObservationKind::Or(left, right) => [alternatives(left), alternatives(right)].concat(),
+        ObservationKind::Qualified(inner, qualifier) => match qualifier.kind {
+            QualifierKind::Repeats(2..) => vec![observation.clone()],
+            _ => wrapped(inner, qualifier),
+        },
+        _ => vec![observation.clone()],
+    }
+}
+
+/// The bindings than which none lies in a shorter part of their time, as the rows of each.
+fn tightest_by_listing(pattern: &Pattern, events: &[Event]) -> Vec<BTreeSet<usize>> {
+    let mut found = Vec::new();
+    for alternative in alternatives(&pattern.root) {
+        let rows = |binding: BTreeSet<Observed>| binding.into_iter().map(|(row, _)| row).collect::<BTreeSet<usize>>();
+        let all: Vec<BTreeSet<usize>> =
+            bindings(&alternative, events, (i128::MIN, i128::MAX)).into_iter().map(rows).collect();
+        let inside = |a: (i64, i64), b: (i64, i64)| a != b && b.0 <= a.0 && a.1 <= b.1;
+        let is_tight =
+            |rows: &&BTreeSet<usize>| !all.iter().any(|other| inside(span(other, events), span(rows, events)));
+        found.extend(all.iter().filter(is_tight).cloned());
+    }
+    found
+}
+
+fn span(rows: &BTreeSet<usize>, events: &[Event]) -> (i64, i64) {
+    let times = || rows.iter().map(|row| events[*row].time);
+    (times().min().unwrap(), times().max().unwrap())
+}
+
+fn candidates(pattern: &Pattern, events: &[Event]) -> Vec<Candidate> {
+    fn leaves<'p>(at: &'p Observation, found: &mut Vec<&'p Comparison>) {
+        match &at.kind {
+            ObservationKind::Leaf { comparison, .. } => found.push(comparison),
+            ObservationKind::And(a, b) | ObservationKind::Or(a, b) | ObservationKind::FollowedBy(a, b) => {
+                leaves(a, found);
+                leaves(b, found);
+            }
+            ObservationKind::Qualified(inner, _) => leaves(inner, found),
+        }
+    }
+    let mut comparisons = Vec::new();
+    leaves(&pattern.root, &mut comparisons);
+    let candidate = |event: &Event| Candidate {
+        time: i128::from(event.time) * 1_000_000,
+        number_observed: u64::try_from(event.count).unwrap(),
+        leaves: (0..comparisons.len()).filter(|leaf| holds(comparisons[*leaf], event)).collect(),
+    };
+    events.iter().map(candidate).collect()
+}
+
+fn matched(pattern: &Pattern, events: &[Event]) -> Vec<Vec<usize>> {
+    let found = matches(pattern, &candidates(pattern, events), Limits::default());
+    found.unwrap_or_else(|error| panic!("{pattern}: {error}")).into_iter().map(|found| found.rows).collect()
+}
+
+#[test]
+fn matches_are_the_bindings_of_the_tightest_spans_each_span_once_at_least() {
+    let (mut trials, mut of_several) = (0, 0);
+    for (pattern, sets) in any_trials(setting("SLUICE_STIX_SEED", 1), 1).take(10_000) {
+        let events = &sets[0];
+        let expected = tightest_by_listing(&pattern, events);
+        let found = matched(&pattern, events);
+        for rows in &found {
+            let in_order =
+                rows.windows(2).all(|pair| (events[pair[0]].time, pair[0]) < (events[pair[1]].time, pair[1]));
+            assert!(in_order, "{pattern}: {rows:?}\n{events:?}");
+            let rows: BTreeSet<usize> = rows.iter().copied().collect();
+            assert!(expected.contains(&rows), "{pattern}: {rows:?}\n{events:?}");
+        }
+        let spans = |all: Vec<BTreeSet<usize>>| all.iter().map(|rows| span(rows, events)).collect::<BTreeSet<_>>();
+        let found = found.into_iter().map(|rows| rows.into_iter().collect()).collect::<Vec<BTreeSet<usize>>>();
+        of_several += usize::from(found.iter().any(|rows| rows.len() > 1));
+        trials += 1;
+        assert_eq!(spans(found), spans(expected), "{pattern}\n{events:?}");
+    }
+    println!("{trials} trials, {of_several} with matches of several events");
+    assert!(of_several * 10 > trials, "{of_several} of {trials}");
+}
+
+/// What one run finds, the next finds as it was: in a window that begins later or ends later, and among events that are not
+/// of the match. So a finding keeps its key, and is published once.
+#[test]
+fn a_match_is_the_same_in_every_window_that_holds_it() {
+    let mut seen = 0;
+    for (number, (pattern, sets)) in any_trials(setting("SLUICE_STIX_SEED", 1) + 1, 2).take(5_000).enumerate() {
+        let mut events = sets.concat();
+        events.sort_by_key(|event| (event.time, event.id));
+        let times: Vec<i64> = events.iter().map(|event| event.time).collect();
+        if times.is_empty() {
+            continue;
+        }
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+        let (begin, end) = (at(number % 50), at(50 + number % 50));
+        let of = |from: i64, to: i64| {
+            let inside: Vec<Event> = events.iter().filter(|e| from <= e.time && e.time <= to).cloned().collect();
+            let found = matched(&pattern, &inside);
+            let ids = found.into_iter().map(|rows| rows.into_iter().map(|row| inside[row].id).collect::<Vec<_>>());
+            ids.collect::<BTreeSet<_>>()
+        };
+        let (early, late, all) = (of(i64::MIN, end), of(begin, i64::MAX), of(i64::MIN, i64::MAX));
+        let time = |id: &i64| events.iter().find(|event| event.id == *id).unwrap().time;
+        let in_both = |ids: &&Vec<i64>| ids.iter().all(|id| (begin..=end).contains(&time(id)));
+        let common = |found: &BTreeSet<Vec<i64>>| found.iter().filter(in_both).cloned().collect::<BTreeSet<_>>();
+        assert_eq!(common(&early), common(&late), "{pattern} from {begin} to {end}\n{events:?}");
+        assert!(early.is_subset(&all) && late.is_subset(&all), "{pattern} from {begin} to {end}\n{events:?}");
+        seen += common(&early).len();
+    }
+    println!("{seen} matches in both windows");
+    assert!(seen > 1_000, "{seen}");
 }
 
 /// A statement takes about 40 ms in a debug build, nearly all of it for the plan, and 16 sets of events in one table hardly

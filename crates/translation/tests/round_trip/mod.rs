@@ -22,7 +22,7 @@ impl Said<'_> {
     fn is_never(&self, comparison: &Comparison) -> bool {
         let Span { start, end } = comparison.span;
         let is_about = |span: &Span| start <= span.start && span.end <= end;
-        let mut whole = self.0.iter().filter(|warning| !warning.message.contains(LEFT_OUT));
+        let mut whole = self.0.iter().filter(|warning| !warning.is_of_value && !warning.message.contains(LEFT_OUT));
         whole.any(|warning| warning.span.as_ref().is_some_and(is_about))
     }
 
