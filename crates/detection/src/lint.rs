@@ -10,7 +10,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use diagnostics::{Span, Spanned, list, nearest, quote};
-use stix::pattern::{Observation, ObservationKind, QualifierKind};
+use stix::pattern::Observation;
 use uuid::Uuid;
 
 use crate::attack::{AttackTag, replacement};
@@ -190,18 +190,6 @@ fn place_of_key(text: &str, key: &str) -> Span {
         start += line.len();
     }
     Span::new(0, 0)
-}
-
-/// Whether a match of a pattern is several observations.
-fn is_sequence(observation: &Observation) -> bool {
-    match &observation.kind {
-        ObservationKind::Leaf { .. } => false,
-        ObservationKind::Or(one, other) => is_sequence(one) || is_sequence(other),
-        ObservationKind::And(..) | ObservationKind::FollowedBy(..) => true,
-        ObservationKind::Qualified(inner, qualifier) => {
-            matches!(qualifier.kind, QualifierKind::Repeats(times) if times > 1) || is_sequence(inner)
-        }
-    }
 }
 
 struct Lint<'r> {
@@ -515,7 +503,7 @@ impl Lint<'_> {
     /// `group_by`, `threshold` and `dedupe` name columns that the rows of a pattern have.
     fn columns_of_stix(&mut self, root: &Observation) {
         let rule = self.rule;
-        let known = pattern::columns(is_sequence(root));
+        let known = pattern::columns(!root.is_single());
         let distinct = rule.threshold.as_ref().and_then(|threshold| threshold.distinct.as_ref());
         let grouped = rule.group_by.iter().map(|column| ("group_by", column));
         let grouped = grouped.chain(distinct.map(|column| ("threshold", column)));

@@ -1,6 +1,6 @@
 //! A hunt by entity against a computation of its own: blocks, hits and their order, on random events.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroI64, NonZeroU32};
@@ -199,10 +199,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     // Few times, so that blocks begin and end within one.
     let one = (0_i64..12, arn, address, operation, 0_usize..2);
     prop::collection::vec(one, 0..60).prop_map(|events| {
-        let event = |(index, (time, arn, address, operation, class)): (
-            usize,
-            (i64, Option<&str>, Option<&str>, &str, usize),
-        )| Event {
+        let numbered = events.into_iter().enumerate();
+        let events = numbered.map(|(index, (time, arn, address, operation, class))| Event {
             time: time * 1_000,
             arn: arn.map(str::to_owned),
             address: address.map(str::to_owned),
@@ -210,8 +208,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             uid: format!("{:04}", index * 7919 % 1009),
             operation: operation.to_owned(),
             class,
-        };
-        events.into_iter().enumerate().map(event).collect()
+        });
+        events.collect()
     })
 }
 
