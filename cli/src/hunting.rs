@@ -92,6 +92,11 @@ impl Hunting {
         })
     }
 
+    /// The time that is looked at.
+    pub(crate) fn window(&self) -> Window {
+        self.window
+    }
+
     /// Runs each rule as its schedule would have, and hands on what it found. A rule that cannot be run is named, and holds up
     /// no other; the first of them is what the command ends with.
     pub(crate) fn each_rule(

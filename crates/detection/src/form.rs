@@ -159,6 +159,18 @@ static PARAMETER: ObjectForm = ObjectForm {
     ],
 };
 
+static PER_DAY: ObjectForm = ObjectForm {
+    name: "`expect_per_day`",
+    keys: &[
+        optional("least", Form::Integer(0), "So many, or more: fewer mean that the rule or its source is broken."),
+        optional(
+            "most",
+            Form::Integer(0),
+            "So many, or fewer: more mean that the rule is noisy, or something happens.",
+        ),
+    ],
+};
+
 static THRESHOLD: ObjectForm = ObjectForm {
     name: "a threshold",
     keys: &[
@@ -238,6 +250,11 @@ pub(crate) static FILE: ObjectForm = ObjectForm {
             "max_scanned_bytes",
             Form::Either(&[Form::Integer(1), Form::Formed(&BYTES)]),
             "What a run may read: a number of bytes, or `10 GB`.",
+        ),
+        optional(
+            "expect_per_day",
+            Form::Object(&PER_DAY),
+            "How many findings a day are usual. A backtest says which days are not.",
         ),
         optional("response", TEXTS, "What to do about a finding: a text, or a list of steps."),
         optional("tests", Form::List(&Form::Object(&TEST)), "Events, and what is to be found in them."),

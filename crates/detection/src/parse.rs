@@ -7,7 +7,9 @@ use serde_json::Value as Json;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::{FILE, Form, ObjectForm, parse_bytes};
-use crate::rule::{Dedupe, Expectation, Logic, Parameter, ParameterType, Rule, Test, TestEvents, TestInput, Threshold};
+use crate::rule::{
+    Dedupe, Expectation, Logic, Parameter, ParameterType, PerDay, Rule, Test, TestEvents, TestInput, Threshold,
+};
 use crate::schedule::parse_duration;
 use crate::yaml::{self, Node};
 
@@ -236,6 +238,10 @@ impl Reader {
             max_scanned_bytes: file.get("max_scanned_bytes").and_then(|node| match &node.value {
                 Node::Text(text) => parse_bytes(text),
                 _ => integer(node),
+            }),
+            expect_per_day: file.get("expect_per_day").map(Entries::of).map(|days| {
+                let number = |name: &str| days.get(name).and_then(integer);
+                PerDay { least: number("least").unwrap_or(0), most: number("most").unwrap_or(u64::MAX) }
             }),
             response: plain(file.texts("response")),
             tests,

@@ -57,6 +57,8 @@ pub struct Rule {
     pub dedupe: Option<Dedupe>,
     /// What a run may read, in bytes.
     pub max_scanned_bytes: Option<u64>,
+    /// How many findings a day are usual.
+    pub expect_per_day: Option<PerDay>,
     /// What to do about a finding, in steps.
     pub response: Vec<String>,
     /// Events, and what is to be found in them.
@@ -236,6 +238,15 @@ pub struct Threshold {
     pub count: u64,
     /// Counts the different values of this column and not the rows.
     pub distinct: Option<Spanned<String>>,
+}
+
+/// How many findings a day are usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerDay {
+    /// So many, or more.
+    pub least: u64,
+    /// So many, or fewer.
+    pub most: u64,
 }
 
 /// Which findings are one: those with the same values in `key` within `window`.
