@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ocsf::schema::{Attribute, AttributeKind, ScalarType, Schema, Version};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use sql::dialect::Dialect;
 use sql::table::{Layout, Table};
 use sql::types::ColumnType;
 
@@ -22,12 +24,7 @@ impl DialectMaps {
     /// The maps that are part of the program.
     pub fn embedded() -> Result<Self, MapError> {
         let mut maps = Self(BTreeMap::new());
-        for text in [
-            include_str!("../../../dialect-maps/ocsf.json"),
-            include_str!("../../../dialect-maps/cloudtrail.json"),
-            include_str!("../../../dialect-maps/vpcflow.json"),
-            include_str!("../../../dialect-maps/guardduty.json"),
-        ] {
+        for text in sql::dialect::SHIPPED {
             maps.insert(DialectMap::from_json(text)?);
         }
         Ok(maps)
@@ -40,7 +37,7 @@ impl DialectMaps {
 
     /// Takes a map in, in the place of one of the same dialect.
     pub fn insert(&mut self, map: DialectMap) {
-        self.0.insert(map.dialect.clone(), map);
+        self.0.insert(map.dialect().to_owned(), map);
     }
 
     /// The map of a dialect.
@@ -57,32 +54,15 @@ impl DialectMaps {
 /// One map, checked.
 #[derive(Debug, Clone)]
 pub struct DialectMap {
-    dialect: String,
     description: String,
-    pub(crate) time: TimeColumn,
+    /// Its name, and where the time of an event stands.
+    pub(crate) dialect: Dialect,
     pub(crate) count: Option<String>,
     pub(crate) observables: Option<String>,
     objects: BTreeMap<String, Object>,
     columns: Vec<(String, ColumnType)>,
     /// Of a map of OCSF events.
     schema: Option<&'static Schema>,
-}
-
-/// Where the time of an event stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TimeColumn {
-    /// The first of them that a table has.
-    pub(crate) columns: Vec<String>,
-    pub(crate) unit: TimeUnit,
-}
-
-/// How a time is written in a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TimeUnit {
-    Milliseconds,
-    Seconds,
-    Iso8601,
 }
 
 #[derive(Debug, Clone)]
@@ -197,6 +177,7 @@ pub enum MapError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MapFile {
+    // What `Dialect` reads of the same text is ignored here.
     #[serde(rename = "$schema", default)]
     _schema: Option<String>,
     dialect: String,
@@ -206,22 +187,17 @@ struct MapFile {
     ocsf: Option<String>,
     #[serde(default)]
     columns: serde_json::Map<String, serde_json::Value>,
-    time: TimeFile,
+    #[serde(rename = "recognized_by", default)]
+    _recognized_by: IgnoredAny,
+    #[serde(rename = "time")]
+    _time: IgnoredAny,
+    #[serde(rename = "partitions", default)]
+    _partitions: IgnoredAny,
     #[serde(default)]
     count: Option<String>,
     #[serde(default)]
     observables: Option<String>,
     objects: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TimeFile {
-    #[serde(default)]
-    column: Option<String>,
-    #[serde(default)]
-    first: Vec<String>,
-    unit: TimeUnit,
 }
 
 #[derive(Deserialize)]
@@ -318,11 +294,10 @@ impl DialectMap {
             objects
                 .insert(name.clone(), Object::build(object).map_err(|p| inconsistent(format!("object {name}: {p}")))?);
         }
-        let time_columns = file.time.column.into_iter().chain(file.time.first).collect::<Vec<_>>();
+        let time_and_partitions = Dialect::from_json(text).map_err(|error| inconsistent(error.to_string()))?;
         let mut map = Self {
-            dialect: file.dialect.clone(),
             description: file.description.clone(),
-            time: TimeColumn { columns: time_columns, unit: file.time.unit },
+            dialect: time_and_partitions,
             count: file.count.clone(),
             observables: file.observables.clone(),
             objects,
@@ -340,7 +315,7 @@ impl DialectMap {
 
     /// The dialect's name.
     pub fn dialect(&self) -> &str {
-        &self.dialect
+        self.dialect.name()
     }
 
     /// What the map says of itself.
@@ -384,7 +359,7 @@ impl DialectMap {
             name: name.to_owned(),
             columns: self.columns.clone(),
             layout: Layout::Plain,
-            dialect: self.dialect.clone(),
+            dialect: self.dialect().to_owned(),
         }
     }
 
@@ -398,13 +373,6 @@ impl DialectMap {
 
     pub(crate) fn object(&self, name: &str) -> Option<&Object> {
         self.objects.get(name)
-    }
-
-    /// The time column of a table.
-    pub(crate) fn time_column<'t>(&self, table: &'t Table) -> Option<(&'t str, &'t ColumnType)> {
-        self.time.columns.iter().find_map(|name| {
-            table.columns.iter().find(|(c, _)| c.eq_ignore_ascii_case(name)).map(|(c, t)| (c.as_str(), t))
-        })
     }
 
     /// The known path that is nearest to an unknown one.
@@ -659,13 +627,10 @@ impl Check<'_> {
                 }
             }
         }
-        for column in map.time.columns.iter().chain(&map.count).chain(&map.observables) {
-            let path = ColumnPath { steps: vec![PathStep::Field(column.clone())], json: Vec::new() };
+        let others = map.count.iter().chain(&map.observables).map(String::as_str);
+        for column in map.dialect.time_columns().chain(others) {
+            let path = ColumnPath { steps: vec![PathStep::Field(column.to_owned())], json: Vec::new() };
             self.exists("the event itself", &path)?;
-        }
-        if map.time.columns.is_empty() {
-            let problem = "`time` names no column".to_owned();
-            return Err(MapError::Inconsistent { dialect: self.dialect.to_owned(), problem });
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The whole statement: flagged rows of every table, windows over them, and a limit that shows when it is reached.
 
+use sql::dialect::{EventTime, TimeSpan};
 use sql::sql;
-use sql::table::{Layout, Table};
+use sql::table::Table;
 use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
 use stix::binder;
@@ -11,11 +12,9 @@ use stix::pattern::{
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::leaf;
-use crate::map::{DialectMap, DialectMaps, TimeUnit};
+use crate::map::{DialectMap, DialectMaps};
 use crate::plan::{Plan, flag};
 use crate::{Columns, Options, Translation};
-
-const NANOSECONDS: i128 = 1_000_000;
 
 /// From this length on the conditions of several leaves are flags alone, and rows are chosen by the flags.
 const LONG_CONDITIONS: usize = 10_000;
@@ -47,6 +46,12 @@ impl Window {
 struct Bounds {
     start: Timestamp,
     stop: Timestamp,
+}
+
+impl Bounds {
+    fn span(self) -> TimeSpan {
+        TimeSpan { start: self.start, stop: self.stop }
+    }
 }
 
 pub(crate) fn translate(
@@ -89,7 +94,9 @@ pub(crate) fn translate(
             let known: Vec<&str> = maps.iter().map(DialectMap::dialect).collect();
             return Err(Diagnostic::error(None, message, format!("maps are at hand of {}", known.join(", "))).into());
         };
-        let time = RowTime::of(table, map)?;
+        let time = map.dialect.event_time(table).map_err(|error| {
+            Diagnostic::error(None, error.to_string(), "take the map of the dialect that the table is of")
+        })?;
         let mut conditions: Vec<Option<Sql>> = Vec::with_capacity(leaves.len());
         for (number, leaf) in leaves.iter().enumerate() {
             let of_table = leaf::condition(leaf.comparison, table, map, options)?;
@@ -270,83 +277,16 @@ fn impossible(is_possible: &[bool], reasons: Vec<Vec<Diagnostic>>) -> Diagnostic
     Diagnostics(diagnostics)
 }
 
-/// The time of a table's rows.
-struct RowTime {
-    /// In milliseconds since 1970.
-    milliseconds: Sql,
-    /// What bounds are compared with, and how they are written.
-    compared: Sql,
-    bound: fn(Timestamp) -> Sql,
-}
-
-/// The first instant of a unit that is not before a time.
-fn rounded_up(time: Timestamp, unit: i128) -> i64 {
-    let up = time.div_euclid(unit) + i128::from(time.rem_euclid(unit) != 0);
-    i64::try_from(up).unwrap_or(if up < 0 { i64::MIN } else { i64::MAX })
-}
-
-impl RowTime {
-    fn of(table: &Table, map: &DialectMap) -> Result<Self, Diagnostic> {
-        let Some((name, column_type)) = map.time_column(table) else {
-            let message = format!("{} has no time column: {}", table.name, map.time.columns.join(", "));
-            return Err(Diagnostic::error(None, message, "take the map of the dialect that the table is of"));
-        };
-        let column = sql!("e.{}", Sql::name(name));
-        let epoch = |time: &Sql, zone: &'static str| {
-            sql!("date_diff('millisecond', {}, {})", sql!("TIMESTAMP {}", Sql::code(zone)), time)
-        };
-        Ok(match (column_type, map.time.unit) {
-            (ColumnType::Bigint | ColumnType::Integer, TimeUnit::Milliseconds) => Self {
-                milliseconds: column.clone(),
-                compared: column,
-                bound: |time| Sql::integer(rounded_up(time, NANOSECONDS)),
-            },
-            (ColumnType::Bigint | ColumnType::Integer, TimeUnit::Seconds) => Self {
-                milliseconds: sql!("CAST({} AS bigint) * 1000", column),
-                compared: column,
-                bound: |time| Sql::integer(rounded_up(time, 1_000 * NANOSECONDS)),
-            },
-            (ColumnType::Timestamp, _) => Self {
-                milliseconds: epoch(&column, "'1970-01-01 00:00:00.000'"),
-                compared: column,
-                bound: |time| Sql::timestamp(rounded_up(time, NANOSECONDS)),
-            },
-            (ColumnType::TimestampWithTimeZone, _) => Self {
-                milliseconds: epoch(&column, "'1970-01-01 00:00:00.000 UTC'"),
-                compared: column,
-                bound: |time| Sql::timestamp_utc(rounded_up(time, NANOSECONDS)),
-            },
-            (ColumnType::Varchar, TimeUnit::Iso8601) => {
-                let time = sql!("TRY(from_iso8601_timestamp({}))", column);
-                Self {
-                    milliseconds: epoch(&time, "'1970-01-01 00:00:00.000 UTC'"),
-                    compared: time,
-                    bound: |time| Sql::timestamp_utc(rounded_up(time, NANOSECONDS)),
-                }
-            }
-            (other, _) => {
-                let message = format!("the time column {name} of {} is {other}", table.name);
-                return Err(Diagnostic::error(None, message, "take the map of the dialect that the table is of"));
-            }
-        })
-    }
-
-    fn within(&self, bounds: Bounds) -> Sql {
-        sql!(
-            "{} >= {} AND {} < {}",
-            self.compared,
-            (self.bound)(bounds.start),
-            self.compared,
-            (self.bound)(bounds.stop)
-        )
-    }
+/// A column of the table that is scanned.
+fn column(name: &str) -> Sql {
+    sql!("e.{}", Sql::name(name))
 }
 
 /// The flagged rows of one table.
 struct TableRows<'a> {
     table: &'a Table,
     map: &'a DialectMap,
-    time: &'a RowTime,
+    time: &'a EventTime,
     options: &'a Options,
 }
 
@@ -357,7 +297,11 @@ impl TableRows<'_> {
             .zip(bounds)
             .map(|(condition, own)| {
                 let condition = condition.clone()?;
-                Some(if *own == scan { condition } else { Sql::and([self.time.within(*own), condition]) })
+                Some(if *own == scan {
+                    condition
+                } else {
+                    Sql::and([self.time.within(own.span(), &column), condition])
+                })
             })
             .collect();
         let flags = own.iter().enumerate().map(|(number, condition)| {
@@ -373,7 +317,7 @@ impl TableRows<'_> {
             None => Sql::code("1"),
         };
         let mut wheres = self.partitions(scan);
-        wheres.push(self.time.within(scan));
+        wheres.push(self.time.within(scan.span(), &column));
         let mut distinct: Vec<Sql> = Vec::new();
         for condition in own.iter().flatten() {
             if !distinct.contains(condition) {
@@ -388,7 +332,7 @@ impl TableRows<'_> {
         let rows = sql!(
             "SELECT {} AS src, {} AS t, {} AS w{},\n    {} AS ev\n  FROM {} AS e\n  WHERE {}",
             Sql::text(&tag(self.table)),
-            self.time.milliseconds,
+            self.time.milliseconds(&column),
             weight,
             Sql::joined("", flags),
             self.event(),
@@ -413,22 +357,7 @@ impl TableRows<'_> {
                 conditions.push(sql!("e.{} IN ({})", Sql::name(column), values));
             }
         }
-        let (first, end) = (rounded_up(scan.start, NANOSECONDS), rounded_up(scan.stop, NANOSECONDS));
-        match self.table.layout {
-            Layout::EventDay => {
-                let slack = i64::from(self.options.day_slack).saturating_mul(86_400_000);
-                let (from, to) = (first.saturating_sub(slack), end.saturating_sub(1).saturating_add(slack));
-                conditions.push(sql!("e.\"eventday\" BETWEEN {} AND {}", Sql::event_day(from), Sql::event_day(to)));
-            }
-            Layout::TimeDt => {
-                let write: fn(i64) -> Sql = match self.table.column("time_dt") {
-                    Some(ColumnType::TimestampWithTimeZone) => Sql::timestamp_utc,
-                    _ => Sql::timestamp,
-                };
-                conditions.push(sql!("e.\"time_dt\" >= {} AND e.\"time_dt\" < {}", write(first), write(end)));
-            }
-            _ => {}
-        }
+        conditions.extend(self.map.dialect.partitions(self.table, scan.span(), self.options.day_slack, &column));
         conditions
     }
 
