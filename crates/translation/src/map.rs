@@ -8,11 +8,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ocsf::schema::{Attribute, AttributeKind, ScalarType, Schema, Version};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
-use sql::dialect::Dialect;
+use serde::{Deserialize, Serialize};
+use sql::dialect::{Dialect, TimeSpan};
 use sql::table::{Layout, Table};
+use sql::text::Sql;
 use sql::types::ColumnType;
+use stix::bundle::ResultsMap;
 
 use crate::path::{ColumnPath, PathStep};
 
@@ -63,6 +65,19 @@ pub struct DialectMap {
     columns: Vec<(String, ColumnType)>,
     /// Of a map of OCSF events.
     schema: Option<&'static Schema>,
+    /// What of a row findings and bundles are made of; empty where the map does not say it.
+    kept: Vec<Vec<String>>,
+}
+
+/// A property of a STIX object, and where rows hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MappedProperty {
+    /// The object's type, as `ipv4-addr`.
+    pub object: String,
+    /// The property, as `value`.
+    pub property: String,
+    /// Paths of columns, of which any may hold it; `or` joins those of which a table has one.
+    pub columns: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -197,6 +212,8 @@ struct MapFile {
     count: Option<String>,
     #[serde(default)]
     observables: Option<String>,
+    #[serde(default)]
+    kept: Vec<String>,
     objects: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -303,6 +320,7 @@ impl DialectMap {
             objects,
             columns: Vec::new(),
             schema,
+            kept: kept(&file.dialect, &file.kept),
         };
         let attributes = schema.map(Attributes::new);
         Check { dialect: &file.dialect, attributes: attributes.as_ref(), columns: &columns }.check(&mut map)?;
@@ -371,6 +389,69 @@ impl DialectMap {
         })
     }
 
+    /// Every property with the columns that it is looked for in, ordered by object and property.
+    ///
+    /// ```
+    /// let maps = translation::DialectMaps::embedded()?;
+    /// let flow = maps.get("vpcflow").unwrap().mapped_properties();
+    /// let port = flow.iter().find(|of| of.object == "network-traffic" && of.property == "dst_port").unwrap();
+    /// assert_eq!(port.columns, ["dstport or destinationport"]);
+    /// # Ok::<(), translation::MapError>(())
+    /// ```
+    pub fn mapped_properties(&self) -> Vec<MappedProperty> {
+        let mut found: Vec<MappedProperty> = Vec::new();
+        let mut add = |object: &str, property: &str, column: String| {
+            let known = found.iter_mut().find(|of| of.object == object && of.property == property);
+            match known {
+                Some(of) if of.columns.contains(&column) => {}
+                Some(of) => of.columns.push(column),
+                None => found.push(MappedProperty {
+                    object: object.to_owned(),
+                    property: property.to_owned(),
+                    columns: vec![column],
+                }),
+            }
+        };
+        for (object, definition) in &self.objects {
+            if definition.passthrough {
+                add(object, "…", "the column of that path".to_owned());
+            }
+            for placement in &definition.placements {
+                for at in &placement.at {
+                    let below = |path: &ColumnPath| at.as_ref().map_or_else(|| path.clone(), |at| at.join(path));
+                    for (property, sources) in &placement.properties {
+                        for source in sources {
+                            let paths: Vec<String> = source.paths.iter().map(|path| below(path).to_string()).collect();
+                            add(object, property, paths.join(" or "));
+                        }
+                    }
+                    for (property, target) in &placement.references {
+                        let place = joined(at.as_ref(), target.at.as_ref());
+                        let place = place.map_or_else(|| "the event".to_owned(), |path| path.to_string());
+                        add(object, property, format!("{} at {place}", target.objects.join(", ")));
+                    }
+                }
+            }
+            for property in definition.observables.keys() {
+                if let Some(observables) = &self.observables {
+                    add(object, property, format!("else {observables}[]"));
+                }
+            }
+        }
+        found.sort_by(|a, b| (&a.object, &a.property).cmp(&(&b.object, &b.property)));
+        found
+    }
+
+    /// Whether a table has partitions that statements of a time can leave unread.
+    pub fn is_partitioned(&self, table: &Table) -> bool {
+        self.dialect.partitions(table, TimeSpan::of_milliseconds(0, 1), 0, &Sql::name).is_some()
+    }
+
+    /// What of a row findings and bundles are made of: paths of columns and their fields.
+    pub(crate) fn kept(&self) -> &[Vec<String>] {
+        &self.kept
+    }
+
     pub(crate) fn object(&self, name: &str) -> Option<&Object> {
         self.objects.get(name)
     }
@@ -419,6 +500,15 @@ impl DialectMap {
     }
 }
 
+/// The paths that a map names for findings, with those that bundles of the dialect are made of.
+fn kept(dialect: &str, named: &[String]) -> Vec<Vec<String>> {
+    let bundles = ResultsMap::shipped(dialect);
+    let of_bundles = bundles.iter().flat_map(ResultsMap::paths);
+    let named = named.iter().map(|path| path.split('.').collect::<Vec<_>>());
+    let owned = |path: Vec<&str>| path.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    named.chain(of_bundles).filter(|path| !path.is_empty()).map(owned).collect()
+}
+
 /// Names with what is below them.
 #[derive(Default)]
 struct Tree {
@@ -454,7 +544,7 @@ impl Tree {
     }
 }
 
-fn column_type_of(scalar: ScalarType) -> ColumnType {
+pub(crate) fn column_type_of(scalar: ScalarType) -> ColumnType {
     match scalar {
         ScalarType::Boolean => ColumnType::Boolean,
         ScalarType::Integer | ScalarType::Port => ColumnType::Integer,
@@ -557,18 +647,18 @@ impl Source {
 }
 
 /// The attributes of a version by their paths, each looked up once.
-struct Attributes {
+pub(crate) struct Attributes {
     schema: &'static Schema,
     known: RefCell<HashMap<String, Option<&'static Attribute>>>,
 }
 
 impl Attributes {
-    fn new(schema: &'static Schema) -> Self {
+    pub(crate) fn new(schema: &'static Schema) -> Self {
         Self { schema, known: RefCell::default() }
     }
 
     /// The attribute that some class has there.
-    fn at(&self, names: &str) -> Option<&'static Attribute> {
+    pub(crate) fn at(&self, names: &str) -> Option<&'static Attribute> {
         if let Some(known) = self.known.borrow().get(names) {
             return *known;
         }
