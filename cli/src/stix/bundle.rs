@@ -57,7 +57,7 @@ impl Bundle {
         let bundler = Bundler::new(&map, version, self.observer, Timestamp::now().as_nanosecond());
         let (bundle, faults) = bundler.bundle(&rows);
         for fault in &faults {
-            output.complain(format_args!("{} row {}: {}", output.talk.warning("note:"), fault.row + 1, fault.fault));
+            output.say(format_args!("{} row {}: {}", output.talk.warning("note:"), fault.row + 1, fault.fault));
         }
         match bundle {
             Some(bundle) => output.json(&bundle)?,

@@ -15,9 +15,10 @@ use crate::output::{Align, Format, Output, Table, counted, instant};
 
 /// Match a pattern against observed data, as the specification's own matcher does
 ///
-/// The data is STIX: bundles, observed-data objects, or arrays of them. Gives the observations that belong to at least one
-/// match of the whole pattern.
+/// The data is STIX 2.0 or 2.1: bundles, observed-data objects, arrays of them, or one a line. Gives the observations that
+/// belong to at least one match of the whole pattern.
 #[derive(clap::Args)]
+#[command(override_usage = "sluice stix match [OPTIONS] <PATTERN|--file <FILE>> --data <FILE>...")]
 #[command(after_help = "\
 Examples:
   sluice stix match \"[ipv4-addr:value = '198.51.100.7']\" --data bundle.json
@@ -62,9 +63,19 @@ impl Match {
         let invalid = |error: stix::matcher::MatchError| Failure::Invalid(error.into());
         let mut observed: Vec<Observed> = Vec::new();
         for input in Input::all(&self.data, None)? {
-            let data: Value = serde_json::from_reader(std::io::BufReader::new(input.open()?.reader))
-                .with_context(|| format!("{input} is not JSON"))?;
-            observed.extend(observations(&data, self.pattern.version()).map_err(invalid)?);
+            let reader = std::io::BufReader::new(input.open()?.reader);
+            let mut data: Vec<Value> = Vec::new();
+            for document in serde_json::Deserializer::from_reader(reader).into_iter::<Value>() {
+                match document.with_context(|| format!("{input} is not JSON"))? {
+                    Value::Array(list) => data.extend(list),
+                    single => data.push(single),
+                }
+            }
+            let found = observations(&Value::Array(data), self.pattern.version()).map_err(invalid)?;
+            if found.is_empty() {
+                output.say(format_args!("{} {input} holds no observed data", output.talk.warning("note:")));
+            }
+            observed.extend(found);
         }
         let matcher = Matcher::new(&pattern, scope).map_err(invalid)?;
         let bound = matcher.find(&observed, stix::binder::Limits::default()).map_err(invalid)?;

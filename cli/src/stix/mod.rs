@@ -2,6 +2,7 @@
 
 mod bundle;
 mod matches;
+mod objects;
 mod run;
 mod translate;
 
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use stix::Version;
 use stix::diagnostic::SourceText;
 use stix::pattern::Pattern;
-use translation::{AndScope, DialectMap, DialectMaps, Negation, Options};
+use translation::{AndScope, Columns, DialectMap, DialectMaps, Negation, Options, Severity};
 
 use crate::exit::{Failure, Outcome};
 use crate::input::given_text;
@@ -28,9 +29,10 @@ use crate::period::Period;
 #[command(after_help = "\
 Examples:
   sluice stix run --lake ./lake --since 7d \"[ipv4-addr:value = '198.51.100.7']\"
-  sluice stix translate --since 24h --dialect ocsf --file pattern.stix
+  sluice stix translate --since 24h --for aws-cloudtrail --file pattern.stix
   sluice stix match --file pattern.stix --data bundle.json
-  sluice stix bundle rows.ndjson > bundle.json")]
+  sluice stix bundle rows.ndjson > bundle.json
+  sluice stix objects --dialect ocsf")]
 pub(crate) struct Stix {
     #[command(subcommand)]
     action: Action,
@@ -38,10 +40,11 @@ pub(crate) struct Stix {
 
 #[derive(Subcommand)]
 enum Action {
-    Translate(translate::Translate),
+    Translate(Box<translate::Translate>),
     Run(Box<run::Run>),
     Match(matches::Match),
     Bundle(bundle::Bundle),
+    Objects(objects::Objects),
 }
 
 impl Stix {
@@ -51,6 +54,7 @@ impl Stix {
             Action::Run(run) => run.run(output),
             Action::Match(matches) => matches.run(output),
             Action::Bundle(bundle) => bundle.run(output),
+            Action::Objects(objects) => objects.run(output),
         }
     }
 }
@@ -106,8 +110,11 @@ impl PatternArguments {
         let checked = stix::check(&text, self.version());
         let source = SourceText::new(&name, &text);
         for diagnostic in &checked.diagnostics {
-            if diagnostic.is_error() || checked.pattern.is_some() {
-                output.complain(format_args!("{}\n", diagnostic.render(&source, output.talk.on)));
+            let rendered = || diagnostic.render(&source, output.talk.on);
+            if diagnostic.is_error() {
+                output.complain(format_args!("{}\n", rendered()));
+            } else if checked.pattern.is_some() {
+                output.say(format_args!("{}\n", rendered()));
             }
         }
         Ok((checked.pattern.ok_or(Failure::Refused)?, text))
@@ -138,6 +145,9 @@ pub(crate) struct TranslationArguments {
     /// The most rows of an answer
     #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
     limit: u64,
+    /// Read whole rows, not only the columns that findings, bundles and the pattern need
+    #[arg(long)]
+    whole_rows: bool,
     /// Dialect maps of your own, in the place of the shipped one of the same dialect
     #[arg(long = "dialect-map", value_name = "FILE", value_hint = ValueHint::FilePath)]
     maps: Vec<PathBuf>,
@@ -176,6 +186,7 @@ impl TranslationArguments {
             accounts: self.accounts.clone(),
             day_slack: self.day_slack,
             limit: self.limit,
+            columns: if self.whole_rows { Columns::All } else { Columns::Needed },
             ..Options::default()
         }
     }
@@ -200,6 +211,10 @@ pub(crate) fn say_diagnostics<'d>(
     output: &Output,
 ) {
     for diagnostic in diagnostics {
-        output.complain(format_args!("{}\n", diagnostic.render("pattern", pattern, output.talk.on)));
+        let rendered = diagnostic.render("pattern", pattern, output.talk.on);
+        match diagnostic.severity {
+            Severity::Error => output.complain(format_args!("{rendered}\n")),
+            _ => output.say(format_args!("{rendered}\n")),
+        }
     }
 }

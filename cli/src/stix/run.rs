@@ -178,7 +178,7 @@ impl Step {
                 let translation = translate(&pattern, &tables, &maps, &start.translation.options());
                 let translation = accept(translation, &text, output)?;
                 if translation.refine.is_some() {
-                    output.complain(format_args!(
+                    output.say(format_args!(
                         "{} the rows are candidates; `sluice stix run` settles which of them match",
                         output.talk.warning("note:")
                     ));

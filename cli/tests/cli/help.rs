@@ -20,7 +20,7 @@ const COMMANDS: [&str; 14] = [
 ];
 
 /// Commands below commands.
-const STEPS: [[&str; 2]; 9] = [
+const STEPS: [[&str; 2]; 10] = [
     ["detect", "list"],
     ["detect", "lint"],
     ["detect", "test"],
@@ -30,6 +30,7 @@ const STEPS: [[&str; 2]; 9] = [
     ["stix", "run"],
     ["stix", "match"],
     ["stix", "bundle"],
+    ["stix", "objects"],
 ];
 
 #[test]

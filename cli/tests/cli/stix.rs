@@ -35,14 +35,69 @@ fn a_pattern_finds_its_rows_in_a_lake_and_they_become_a_bundle() {
 }
 
 #[test]
-fn a_pattern_is_translated_for_every_dialect_that_can_answer_it() {
+fn a_pattern_is_translated_for_every_shipped_source_that_can_answer_it() {
     let arguments = ["stix", "translate", "--since", "2024-05-01", "--until", "2024-05-02", "--format", "json"];
     let translated = run(0, &[&arguments[..], &["[ipv4-addr:value = '198.51.100.7']"]].concat()).json();
     let translated = translated.as_array().unwrap();
-    let dialects: Vec<_> = translated.iter().map(|one| one["dialect"].as_str().unwrap()).collect();
-    assert_eq!(dialects, ["cloudtrail", "guardduty", "ocsf", "vpcflow"]);
+    let names: Vec<_> = translated.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"aws-cloudtrail") && names.contains(&"aws-vpc-flow"), "{names:?}");
     for one in translated {
-        assert!(one["sql"].as_str().unwrap().contains("'198.51.100.7'"), "{one}");
+        let sql = one["sql"].as_str().unwrap();
+        assert!(sql.contains("'198.51.100.7'") && sql.contains("\"eventday\" BETWEEN"), "{one}");
+    }
+}
+
+#[test]
+fn a_pattern_is_translated_for_tables_by_name_or_by_their_columns() {
+    let folder = Folder::new();
+    let pattern = "[network-traffic:dst_port = 22]";
+    let native = run(0, &["stix", "translate", "--for", "security-lake/vpc-flow", "--region", "eu-central-1", pattern]);
+    assert!(native.stdout.contains("amazon_security_lake_table_eu_central_1_vpc_flow_2_0"), "{}", native.stdout);
+    assert!(native.stdout.contains("e.\"time_dt\" >="), "{}", native.stdout);
+    assert!(native.stderr.contains("no time is given: the last 24 hours"), "{}", native.stderr);
+    let quiet =
+        run(0, &["--quiet", "stix", "translate", "--for", "raw/guardduty", "[ipv4-addr:value = '198.51.100.7']"]);
+    assert_eq!(quiet.stderr, "");
+    let columns = folder.write(
+        "columns.txt",
+        "sourceaddress string\ndestinationaddress string\ndestinationport int\n\
+                                starttime int\nday string\n",
+    );
+    let own = run(0, &["stix", "translate", "--columns", &columns, "--table", "logs.flow", "--since", "1d", pattern]);
+    assert!(own.stdout.contains("FROM \"logs\".\"flow\" AS e"), "{}", own.stdout);
+    assert!(own.stdout.contains("e.\"destinationport\" = 22") && own.stdout.contains("e.\"day\" BETWEEN"));
+    assert!(!own.stdout.contains("dstport"), "{}", own.stdout);
+    let unknown = run(3, &["stix", "translate", "--for", "nothing", pattern]);
+    assert!(unknown.stderr.contains("there is no `nothing`; there are windows-sysmon"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_part_that_no_row_can_satisfy_is_said_once_whatever_the_number_of_tables() {
+    let said = run(0, &["stix", "translate", "--since", "1d", "[process:command_line LIKE '%-enc%']"]);
+    assert_eq!(said.stderr.matches("warning").count(), 1, "{}", said.stderr);
+    assert!(said.stderr.contains("more tables have no column for process:command_line"), "{}", said.stderr);
+}
+
+#[test]
+fn objects_are_listed_with_the_columns_that_they_become() {
+    let table = run(0, &["stix", "objects", "--dialect", "vpcflow", "network-traffic:dst_port"]);
+    let line = table.stdout.lines().last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(line, "vpcflow network-traffic:dst_port dstport or destinationport");
+    let all = run(0, &["stix", "objects", "--format", "json"]).json();
+    assert!(all.as_array().unwrap().iter().any(|one| one["dialect"] == "ocsf" && one["object"] == "ipv4-addr"));
+    run(3, &["stix", "objects", "x-nobody"]);
+}
+
+#[test]
+fn bundles_of_stix_2_0_are_matched_as_they_are_written() {
+    let folder = Folder::new();
+    let rows = folder.write("rows.ndjson", json!({"time": 1, "src_endpoint": {"ip": "198.51.100.7"}}).to_string());
+    for version in ["2.0", "2.1"] {
+        let bundle = run(0, &["stix", "bundle", "--stix-version", version, &rows]);
+        let data = folder.write("bundle.json", bundle.stdout);
+        let arguments = ["--quiet", "stix", "match", "--format", "ndjson", "[ipv4-addr:value = '198.51.100.7']"];
+        let found = run(1, &[&arguments[..], &["--data", &data]].concat());
+        assert_eq!((found.lines().len(), found.stderr.as_str()), (1, ""), "{version}");
     }
 }
 

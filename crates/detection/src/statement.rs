@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use query::{Answer, Statement};
+use sql::dialect::{Dialect, TimeSpan};
 use sql::sql;
-use sql::table::{Layout, Table};
+use sql::table::Table;
 use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
 use translation::Translation;
@@ -347,8 +348,15 @@ impl Relation {
             return Ok(Self { sql: table.table.reference(), bounds });
         }
         let sql = union(&reference.name, &resolved.tables, window, wanted)?;
-        // The bounds are within; once more outside they change nothing.
-        Ok(Self { sql, bounds: time_bounds(column(alias, "time"), window) })
+        // The bounds are within; once more outside they change nothing. Raw logs have no column `time`.
+        let has_time = |(entry, _): &(&CatalogTable, _)| {
+            entry.table.columns.is_empty() || matches!(entry.table.column("time"), Some(ColumnType::Bigint))
+        };
+        let bounds = match resolved.tables.iter().all(has_time) {
+            true => time_bounds(column(alias, "time"), window),
+            false => Sql::code("TRUE"),
+        };
+        Ok(Self { sql, bounds })
     }
 }
 
@@ -378,47 +386,15 @@ fn not_of_such_rules(table: &Table, logical: &str, alias: Option<&str>) -> Optio
 
 /// The rows of a table within a window: the exact bounds of time, and what lets the engine leave the rest unread.
 pub(crate) fn bounds(table: &Table, window: Window, alias: Option<&str>) -> Result<Sql, StatementError> {
-    let named = |name| column(alias, name);
-    let ocsf_time = table.dialect == "ocsf" || matches!(table.column("time"), Some(ColumnType::Bigint));
-    let exact = match table.dialect.as_str() {
-        _ if ocsf_time => time_bounds(named("time"), window),
-        "cloudtrail" => {
-            let time = sql!("from_iso8601_timestamp({})", named("eventtime"));
-            let (start, end) = (Sql::timestamp_utc(window.start), Sql::timestamp_utc(window.end));
-            sql!("({} >= {} AND {} < {})", time, start, time, end)
-        }
-        // Flow logs have whole seconds.
-        "vpcflow" => time_bounds(sql!("{} * 1000", named("start")), window),
-        dialect => {
-            let table = format!("{}.{}", table.database, table.name);
-            return Err(StatementError::NoTime { table, dialect: dialect.to_owned() });
-        }
+    let named = |name: &str| column(alias, name);
+    let dialect = Dialect::of_table(table);
+    let (Some(dialect), Some(time)) = (dialect, dialect.and_then(|dialect| dialect.event_time(table).ok())) else {
+        let name = format!("{}.{}", table.database, table.name);
+        return Err(StatementError::NoTime { table: name, dialect: table.dialect.clone() });
     };
-    let last = window.end - 1;
-    Ok(match table.layout {
-        Layout::EventDay => sql!(
-            "({} AND {} BETWEEN {} AND {})",
-            exact,
-            named("eventday"),
-            Sql::event_day(window.start),
-            Sql::event_day(last)
-        ),
-        Layout::TimeDt => {
-            let literal = |millis| match table.column("time_dt") {
-                Some(ColumnType::TimestampWithTimeZone) => Sql::timestamp_utc(millis),
-                _ => Sql::timestamp(millis),
-            };
-            sql!(
-                "({} AND {} >= {} AND {} < {})",
-                exact,
-                named("time_dt"),
-                literal(window.start),
-                named("time_dt"),
-                literal(window.end)
-            )
-        }
-        _ => exact,
-    })
+    let span = TimeSpan::of_milliseconds(window.start, window.end);
+    let exact = sql!("({})", time.within(span, &named));
+    Ok(Sql::and([exact].into_iter().chain(dialect.partitions(table, span, 0, &named))))
 }
 
 /// Several tables as one: all columns that the rule may speak of, NULL where a table lacks one, and each table read for
@@ -540,6 +516,8 @@ fn converted(value: Sql, from: &ColumnType, to: &ColumnType) -> Sql {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use sql::table::Layout;
 
     use super::*;
     use crate::catalog::CatalogTable;

@@ -1,5 +1,6 @@
 //! What a statement needs to know of a table.
 
+use crate::dialect::Dialect;
 use crate::text::Sql;
 use crate::types::ColumnType;
 
@@ -29,18 +30,10 @@ impl Table {
         self.columns.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, t)| t)
     }
 
-    /// The layout that the columns speak of: `region`, `accountid` and `eventday` are Hive partitions, `time_dt` beside a
-    /// column `time` is Security Lake's version 2.
+    /// The layout that the columns show, as the dialect map of OCSF has it: `region`, `accountid` and `eventday` are Hive
+    /// partitions, `time_dt` beside a column `time` is Security Lake's version 2.
     pub fn detect_layout(columns: &[(String, ColumnType)]) -> Layout {
-        let has = |name: &str| columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
-        let is_time = |t: &ColumnType| matches!(t, ColumnType::Timestamp | ColumnType::TimestampWithTimeZone);
-        if PARTITION_KEYS.into_iter().all(has) {
-            Layout::EventDay
-        } else if has("time") && columns.iter().any(|(c, t)| c.eq_ignore_ascii_case("time_dt") && is_time(t)) {
-            Layout::TimeDt
-        } else {
-            Layout::Plain
-        }
+        Dialect::layout_of(columns)
     }
 }
 
@@ -68,7 +61,7 @@ pub enum Layout {
     EventDay,
     /// Security Lake version 2: Iceberg, pruned by `time_dt`.
     TimeDt,
-    /// Nothing to prune by but the time column itself.
+    /// Neither: the dialect map says which columns are partitions, as `year`, `month` and `day` of raw logs.
     Plain,
 }
 

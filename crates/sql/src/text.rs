@@ -230,6 +230,15 @@ fn day_and_time(milliseconds: i64) -> (String, String) {
     )
 }
 
+/// Year, month and day of milliseconds since 1970, padded with zeros.
+pub(crate) fn civil_day(milliseconds: i64) -> (String, String, String) {
+    let (day, _) = day_and_time(milliseconds);
+    let mut parts = day.rsplitn(3, '-').map(str::to_owned);
+    let mut next = || parts.next().unwrap_or_default();
+    let (day, month) = (next(), next());
+    (next(), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

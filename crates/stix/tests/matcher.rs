@@ -250,6 +250,42 @@ fn observed_data_in_another_form_is_refused_by_its_place() {
         assert_eq!(fault(json!([good, bad]), Version::V20), expected);
     }
     assert_eq!(fault(json!({"type": "bundle"}), Version::V21), "observed data 0: a bundle has `objects`");
+    let other = fault(json!([{"name": "x"}]), Version::V21);
+    assert_eq!(other, "observed data 0: it is neither a bundle nor an object of STIX");
+}
+
+#[test]
+fn bundles_and_observed_data_of_both_versions_are_read_side_by_side() {
+    let time = "2024-01-01T00:00:00Z";
+    let observed = |more: Json| {
+        let mut data = json!({
+            "type": "observed-data", "id": "observed-data--1",
+            "number_observed": 1, "first_observed": time, "last_observed": time,
+        });
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        data
+    };
+    let identity = json!({"type": "identity", "id": "identity--1", "name": "x"});
+    let address = json!({"type": "ipv4-addr", "id": "ipv4-addr--1", "value": "198.51.100.7"});
+    let of_2_0 = observed(json!({"objects": {"0": {"type": "ipv4-addr", "value": "198.51.100.7"}}}));
+    let of_2_1 = observed(json!({"object_refs": ["ipv4-addr--1"]}));
+    let bundle = |objects: Json| json!({"type": "bundle", "id": "bundle--1", "objects": objects});
+    let pattern = parse("[ipv4-addr:value = '198.51.100.7']", Version::V21).unwrap();
+    for (data, expected) in [
+        (of_2_0.clone(), 1),
+        (json!([of_2_0]), 1),
+        (bundle(json!([identity, of_2_0])), 1),
+        (bundle(json!([identity, of_2_1, address])), 1),
+        (json!([of_2_1, address]), 1),
+        (json!([bundle(json!([identity, of_2_0])), bundle(json!([of_2_1])), bundle(json!([address]))]), 2),
+        (bundle(json!([identity])), 0),
+    ] {
+        for version in [Version::V20, Version::V21] {
+            let observed = observations(&data, version).unwrap();
+            let found = Matcher::new(&pattern, AndScope::Row).unwrap().find(&observed, Limits::default()).unwrap();
+            assert_eq!(found.len(), expected, "{version:?} {data}");
+        }
+    }
 }
 
 #[test]

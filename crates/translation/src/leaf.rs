@@ -27,6 +27,8 @@ pub(crate) struct LeafCondition {
     pub(crate) condition: Option<Sql>,
     /// What is left out of it, or why there is none.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// The columns that it reads, with the names below them as far as they lead without going into a list.
+    pub(crate) reads: Vec<Vec<String>>,
 }
 
 /// The condition of a leaf on a table.
@@ -36,7 +38,7 @@ pub(crate) fn condition(
     map: &DialectMap,
     options: &Options,
 ) -> Result<LeafCondition, Diagnostic> {
-    let mut reader = Reader { table, map, options, warnings: Vec::new() };
+    let mut reader = Reader { table, map, options, warnings: Vec::new(), reads: Vec::new() };
     let tree = reader.tree(comparison)?;
     let condition = match options.and_scope {
         AndScope::Row => spread(&tree, comparison)?,
@@ -60,7 +62,7 @@ pub(crate) fn condition(
             (!conditions.is_empty()).then(|| Sql::or(conditions))
         }
     };
-    Ok(LeafCondition { condition, warnings: reader.warnings })
+    Ok(LeafCondition { condition, warnings: reader.warnings, reads: reader.reads })
 }
 
 /// A comparison expression with the columns found.
@@ -181,6 +183,15 @@ impl Tree {
             }
         }
     }
+}
+
+/// The column of a way to a value, with the names below it before anything else.
+fn names(hops: &[Hop]) -> Vec<String> {
+    let name = |hop: &Hop| match hop {
+        Hop::Column(name) | Hop::Field(name) => Some(name.clone()),
+        _ => None,
+    };
+    hops.iter().map_while(name).collect()
 }
 
 /// The condition of a tree; `None` if nothing satisfies it.
@@ -539,6 +550,7 @@ struct Reader<'a> {
     map: &'a DialectMap,
     options: &'a Options,
     warnings: Vec<Diagnostic>,
+    reads: Vec<Vec<String>>,
 }
 
 /// A place where a value may stand, before it is compared.
@@ -597,6 +609,7 @@ impl<'a> Reader<'a> {
             self.warnings.push(Diagnostic::warning(Some(span.clone()), message, None));
             return Ok(Vec::new());
         }
+        self.reads.extend(found.iter().map(|found| names(&found.hops)));
         self.alternatives(found, span, asked, &name)
     }
 

@@ -18,14 +18,16 @@ mod protocols;
 mod regexes;
 mod rows;
 mod statement;
+pub mod tables;
 
 use sql::table::Table;
 use sql::text::Sql;
 use stix::pattern::{Pattern, Timestamp};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use map::{DialectMap, DialectMaps, MapError};
+pub use map::{DialectMap, DialectMaps, MapError, MappedProperty};
 pub use rows::{Matches, RowError, Sequences, SettleError, TaggedRow};
+pub use tables::{NamedTable, columns_of_text, named_tables};
 
 /// How a pattern is read, and where it is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Options {
     pub since: Option<Timestamp>,
     /// Before this, where the pattern does not say STOP itself, and beside it.
     pub until: Option<Timestamp>,
+    /// The time of parts of a pattern that neither it nor `since` and `until` bound. None: such parts are refused.
+    pub unbounded: Option<(Timestamp, Timestamp)>,
     /// What `NOT` and `!=` say of a property with several values.
     pub negation: Negation,
     /// What AND ties within `[…]`.
@@ -59,13 +63,14 @@ impl Default for Options {
         Self {
             since: None,
             until: None,
+            unbounded: None,
             negation: Negation::Existential,
             and_scope: AndScope::Row,
             observables: Observables::WhenUnmapped,
             regions: Vec::new(),
             accounts: Vec::new(),
             day_slack: 0,
-            columns: Columns::All,
+            columns: Columns::Needed,
             limit: 10_000,
             candidates: 100_000,
         }
@@ -105,8 +110,11 @@ pub enum Observables {
 /// What of a row comes back as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Columns {
-    /// All columns.
+    /// What findings and bundles are made of, and what the pattern itself compares. Of a column with fields only those
+    /// are read. Where the dialect does not say what these are: all columns.
     #[default]
+    Needed,
+    /// All columns.
     All,
     /// These, as far as a table has them. Columns that are not asked for are not read.
     Only(Vec<String>),
@@ -130,6 +138,8 @@ pub struct Translation {
     pub tables: Vec<String>,
     /// The time that is searched: from the first to before the second, in nanoseconds since 1970.
     pub window: (Timestamp, Timestamp),
+    /// Whether some part is bounded by [`Options::unbounded`] only.
+    pub is_unbounded: bool,
     /// Parts of the pattern that no row of some table can satisfy.
     pub warnings: Vec<Diagnostic>,
 }

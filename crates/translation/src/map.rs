@@ -8,9 +8,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ocsf::schema::{Attribute, AttributeKind, ScalarType, Schema, Version};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use sql::dialect::{Dialect, TimeSpan};
 use sql::table::{Layout, Table};
+use sql::text::Sql;
 use sql::types::ColumnType;
+use stix::bundle::ResultsMap;
 
 use crate::path::{ColumnPath, PathStep};
 
@@ -22,12 +26,7 @@ impl DialectMaps {
     /// The maps that are part of the program.
     pub fn embedded() -> Result<Self, MapError> {
         let mut maps = Self(BTreeMap::new());
-        for text in [
-            include_str!("../../../dialect-maps/ocsf.json"),
-            include_str!("../../../dialect-maps/cloudtrail.json"),
-            include_str!("../../../dialect-maps/vpcflow.json"),
-            include_str!("../../../dialect-maps/guardduty.json"),
-        ] {
+        for text in sql::dialect::SHIPPED {
             maps.insert(DialectMap::from_json(text)?);
         }
         Ok(maps)
@@ -40,7 +39,7 @@ impl DialectMaps {
 
     /// Takes a map in, in the place of one of the same dialect.
     pub fn insert(&mut self, map: DialectMap) {
-        self.0.insert(map.dialect.clone(), map);
+        self.0.insert(map.dialect().to_owned(), map);
     }
 
     /// The map of a dialect.
@@ -57,32 +56,28 @@ impl DialectMaps {
 /// One map, checked.
 #[derive(Debug, Clone)]
 pub struct DialectMap {
-    dialect: String,
     description: String,
-    pub(crate) time: TimeColumn,
+    /// Its name, and where the time of an event stands.
+    pub(crate) dialect: Dialect,
     pub(crate) count: Option<String>,
     pub(crate) observables: Option<String>,
     objects: BTreeMap<String, Object>,
     columns: Vec<(String, ColumnType)>,
     /// Of a map of OCSF events.
     schema: Option<&'static Schema>,
+    /// What of a row findings and bundles are made of; empty where the map does not say it.
+    kept: Vec<Vec<String>>,
 }
 
-/// Where the time of an event stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TimeColumn {
-    /// The first of them that a table has.
-    pub(crate) columns: Vec<String>,
-    pub(crate) unit: TimeUnit,
-}
-
-/// How a time is written in a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TimeUnit {
-    Milliseconds,
-    Seconds,
-    Iso8601,
+/// A property of a STIX object, and where rows hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MappedProperty {
+    /// The object's type, as `ipv4-addr`.
+    pub object: String,
+    /// The property, as `value`.
+    pub property: String,
+    /// Paths of columns, of which any may hold it; `or` joins those of which a table has one.
+    pub columns: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -197,6 +192,7 @@ pub enum MapError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MapFile {
+    // What `Dialect` reads of the same text is ignored here.
     #[serde(rename = "$schema", default)]
     _schema: Option<String>,
     dialect: String,
@@ -206,22 +202,19 @@ struct MapFile {
     ocsf: Option<String>,
     #[serde(default)]
     columns: serde_json::Map<String, serde_json::Value>,
-    time: TimeFile,
+    #[serde(rename = "recognized_by", default)]
+    _recognized_by: IgnoredAny,
+    #[serde(rename = "time")]
+    _time: IgnoredAny,
+    #[serde(rename = "partitions", default)]
+    _partitions: IgnoredAny,
     #[serde(default)]
     count: Option<String>,
     #[serde(default)]
     observables: Option<String>,
+    #[serde(default)]
+    kept: Vec<String>,
     objects: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TimeFile {
-    #[serde(default)]
-    column: Option<String>,
-    #[serde(default)]
-    first: Vec<String>,
-    unit: TimeUnit,
 }
 
 #[derive(Deserialize)]
@@ -318,16 +311,16 @@ impl DialectMap {
             objects
                 .insert(name.clone(), Object::build(object).map_err(|p| inconsistent(format!("object {name}: {p}")))?);
         }
-        let time_columns = file.time.column.into_iter().chain(file.time.first).collect::<Vec<_>>();
+        let time_and_partitions = Dialect::from_json(text).map_err(|error| inconsistent(error.to_string()))?;
         let mut map = Self {
-            dialect: file.dialect.clone(),
             description: file.description.clone(),
-            time: TimeColumn { columns: time_columns, unit: file.time.unit },
+            dialect: time_and_partitions,
             count: file.count.clone(),
             observables: file.observables.clone(),
             objects,
             columns: Vec::new(),
             schema,
+            kept: kept(&file.dialect, &file.kept),
         };
         let attributes = schema.map(Attributes::new);
         Check { dialect: &file.dialect, attributes: attributes.as_ref(), columns: &columns }.check(&mut map)?;
@@ -340,7 +333,7 @@ impl DialectMap {
 
     /// The dialect's name.
     pub fn dialect(&self) -> &str {
-        &self.dialect
+        self.dialect.name()
     }
 
     /// What the map says of itself.
@@ -384,7 +377,7 @@ impl DialectMap {
             name: name.to_owned(),
             columns: self.columns.clone(),
             layout: Layout::Plain,
-            dialect: self.dialect.clone(),
+            dialect: self.dialect().to_owned(),
         }
     }
 
@@ -396,15 +389,71 @@ impl DialectMap {
         })
     }
 
-    pub(crate) fn object(&self, name: &str) -> Option<&Object> {
-        self.objects.get(name)
+    /// Every property with the columns that it is looked for in, ordered by object and property.
+    ///
+    /// ```
+    /// let maps = translation::DialectMaps::embedded()?;
+    /// let flow = maps.get("vpcflow").unwrap().mapped_properties();
+    /// let port = flow.iter().find(|of| of.object == "network-traffic" && of.property == "dst_port").unwrap();
+    /// assert_eq!(port.columns, ["dstport or destinationport"]);
+    /// # Ok::<(), translation::MapError>(())
+    /// ```
+    pub fn mapped_properties(&self) -> Vec<MappedProperty> {
+        let mut found: Vec<MappedProperty> = Vec::new();
+        let mut add = |object: &str, property: &str, column: String| {
+            let known = found.iter_mut().find(|of| of.object == object && of.property == property);
+            match known {
+                Some(of) if of.columns.contains(&column) => {}
+                Some(of) => of.columns.push(column),
+                None => found.push(MappedProperty {
+                    object: object.to_owned(),
+                    property: property.to_owned(),
+                    columns: vec![column],
+                }),
+            }
+        };
+        for (object, definition) in &self.objects {
+            if definition.passthrough {
+                add(object, "…", "the column of that path".to_owned());
+            }
+            for placement in &definition.placements {
+                for at in &placement.at {
+                    let below = |path: &ColumnPath| at.as_ref().map_or_else(|| path.clone(), |at| at.join(path));
+                    for (property, sources) in &placement.properties {
+                        for source in sources {
+                            let paths: Vec<String> = source.paths.iter().map(|path| below(path).to_string()).collect();
+                            add(object, property, paths.join(" or "));
+                        }
+                    }
+                    for (property, target) in &placement.references {
+                        let place = joined(at.as_ref(), target.at.as_ref());
+                        let place = place.map_or_else(|| "the event".to_owned(), |path| path.to_string());
+                        add(object, property, format!("{} at {place}", target.objects.join(", ")));
+                    }
+                }
+            }
+            for property in definition.observables.keys() {
+                if let Some(observables) = &self.observables {
+                    add(object, property, format!("else {observables}[]"));
+                }
+            }
+        }
+        found.sort_by(|a, b| (&a.object, &a.property).cmp(&(&b.object, &b.property)));
+        found
     }
 
-    /// The time column of a table.
-    pub(crate) fn time_column<'t>(&self, table: &'t Table) -> Option<(&'t str, &'t ColumnType)> {
-        self.time.columns.iter().find_map(|name| {
-            table.columns.iter().find(|(c, _)| c.eq_ignore_ascii_case(name)).map(|(c, t)| (c.as_str(), t))
-        })
+    /// Whether a table has partitions that statements of a time can leave unread.
+    pub fn is_partitioned(&self, table: &Table) -> bool {
+        self.dialect.partitions(table, TimeSpan::of_milliseconds(0, 1), 0, &Sql::name).is_some()
+    }
+
+    /// What of a row findings and bundles are made of: paths of columns and their fields.
+    pub(crate) fn kept(&self) -> &[Vec<String>] {
+        &self.kept
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.get(name)
     }
 
     /// The known path that is nearest to an unknown one.
@@ -451,6 +500,15 @@ impl DialectMap {
     }
 }
 
+/// The paths that a map names for findings, with those that bundles of the dialect are made of.
+fn kept(dialect: &str, named: &[String]) -> Vec<Vec<String>> {
+    let bundles = ResultsMap::shipped(dialect);
+    let of_bundles = bundles.iter().flat_map(ResultsMap::paths);
+    let named = named.iter().map(|path| path.split('.').collect::<Vec<_>>());
+    let owned = |path: Vec<&str>| path.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    named.chain(of_bundles).filter(|path| !path.is_empty()).map(owned).collect()
+}
+
 /// Names with what is below them.
 #[derive(Default)]
 struct Tree {
@@ -486,7 +544,7 @@ impl Tree {
     }
 }
 
-fn column_type_of(scalar: ScalarType) -> ColumnType {
+pub(crate) fn column_type_of(scalar: ScalarType) -> ColumnType {
     match scalar {
         ScalarType::Boolean => ColumnType::Boolean,
         ScalarType::Integer | ScalarType::Port => ColumnType::Integer,
@@ -589,18 +647,18 @@ impl Source {
 }
 
 /// The attributes of a version by their paths, each looked up once.
-struct Attributes {
+pub(crate) struct Attributes {
     schema: &'static Schema,
     known: RefCell<HashMap<String, Option<&'static Attribute>>>,
 }
 
 impl Attributes {
-    fn new(schema: &'static Schema) -> Self {
+    pub(crate) fn new(schema: &'static Schema) -> Self {
         Self { schema, known: RefCell::default() }
     }
 
     /// The attribute that some class has there.
-    fn at(&self, names: &str) -> Option<&'static Attribute> {
+    pub(crate) fn at(&self, names: &str) -> Option<&'static Attribute> {
         if let Some(known) = self.known.borrow().get(names) {
             return *known;
         }
@@ -659,13 +717,10 @@ impl Check<'_> {
                 }
             }
         }
-        for column in map.time.columns.iter().chain(&map.count).chain(&map.observables) {
-            let path = ColumnPath { steps: vec![PathStep::Field(column.clone())], json: Vec::new() };
+        let others = map.count.iter().chain(&map.observables).map(String::as_str);
+        for column in map.dialect.time_columns().chain(others) {
+            let path = ColumnPath { steps: vec![PathStep::Field(column.to_owned())], json: Vec::new() };
             self.exists("the event itself", &path)?;
-        }
-        if map.time.columns.is_empty() {
-            let problem = "`time` names no column".to_owned();
-            return Err(MapError::Inconsistent { dialect: self.dialect.to_owned(), problem });
         }
         Ok(())
     }

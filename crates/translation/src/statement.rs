@@ -1,7 +1,8 @@
 //! The whole statement: flagged rows of every table, windows over them, and a limit that shows when it is reached.
 
+use sql::dialect::{EventTime, TimeSpan};
 use sql::sql;
-use sql::table::{Layout, Table};
+use sql::table::Table;
 use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
 use stix::binder;
@@ -11,11 +12,9 @@ use stix::pattern::{
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::leaf;
-use crate::map::{DialectMap, DialectMaps, TimeUnit};
+use crate::map::{DialectMap, DialectMaps};
 use crate::plan::{Plan, flag};
 use crate::{Columns, Options, Translation};
-
-const NANOSECONDS: i128 = 1_000_000;
 
 /// From this length on the conditions of several leaves are flags alone, and rows are chosen by the flags.
 const LONG_CONDITIONS: usize = 10_000;
@@ -49,6 +48,12 @@ struct Bounds {
     stop: Timestamp,
 }
 
+impl Bounds {
+    fn span(self) -> TimeSpan {
+        TimeSpan { start: self.start, stop: self.stop }
+    }
+}
+
 pub(crate) fn translate(
     pattern: &Pattern,
     tables: &[Table],
@@ -68,7 +73,9 @@ pub(crate) fn translate(
     collect(&pattern.root, everything, &mut leaves);
     let mut bounds = Vec::with_capacity(leaves.len());
     for leaf in &leaves {
-        match (leaf.window.start, leaf.window.stop) {
+        let unbounded = options.unbounded;
+        let start = leaf.window.start.or(unbounded.map(|(start, _)| start));
+        match (start, leaf.window.stop.or(unbounded.map(|(_, stop)| stop))) {
             (Some(start), Some(stop)) => bounds.push(Bounds { start, stop }),
             _ => {
                 let message = "no time is given for this";
@@ -82,23 +89,30 @@ pub(crate) fn translate(
     let mut parts: Vec<Sql> = Vec::new();
     let mut searched: Vec<String> = Vec::new();
     let mut is_possible = vec![false; leaves.len()];
-    let mut reasons: Vec<Vec<Diagnostic>> = vec![Vec::new(); leaves.len()];
+    let mut reasons: Vec<Vec<Reason>> = vec![Vec::new(); leaves.len()];
     for table in tables {
         let Some(map) = maps.get(&table.dialect) else {
             let message = format!("{} is of the dialect {:?}, which has no map", table.name, table.dialect);
             let known: Vec<&str> = maps.iter().map(DialectMap::dialect).collect();
             return Err(Diagnostic::error(None, message, format!("maps are at hand of {}", known.join(", "))).into());
         };
-        let time = RowTime::of(table, map)?;
+        let time = map.dialect.event_time(table).map_err(|error| {
+            Diagnostic::error(None, error.to_string(), "take the map of the dialect that the table is of")
+        })?;
         let mut conditions: Vec<Option<Sql>> = Vec::with_capacity(leaves.len());
+        let mut reads: Vec<Vec<String>> = Vec::new();
         for (number, leaf) in leaves.iter().enumerate() {
             let of_table = leaf::condition(leaf.comparison, table, map, options)?;
             let is_empty = bounds[number].start >= bounds[number].stop;
             if is_empty {
                 let message = "its time is empty: what START and STOP leave has no instant in it";
-                reasons[number].push(Diagnostic::warning(Some(leaf.span.clone()), message, None));
+                let reason = Diagnostic::warning(Some(leaf.span.clone()), message, None);
+                Reason::add(&mut reasons[number], reason, table);
             }
-            reasons[number].extend(of_table.warnings);
+            for reason in of_table.warnings {
+                Reason::add(&mut reasons[number], reason, table);
+            }
+            reads.extend(of_table.reads);
             let condition = of_table.condition.filter(|_| !is_empty);
             is_possible[number] |= condition.is_some();
             conditions.push(condition);
@@ -110,10 +124,12 @@ pub(crate) fn translate(
             .map(|(_, bounds)| *bounds)
             .reduce(|a, b| Bounds { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
         let Some(scan) = scan else { continue };
-        let rows = TableRows { table, map, time: &time, options };
+        let rows = TableRows { table, map, time: &time, options, reads: &reads };
         parts.push(rows.statement(&conditions, &bounds, scan));
         searched.push(tag(table));
     }
+    let reasons: Vec<Vec<Diagnostic>> =
+        reasons.into_iter().map(|of_leaf| of_leaf.into_iter().map(Reason::told).collect()).collect();
     for of_leaf in &reasons {
         for reason in of_leaf {
             if !warnings.contains(reason) {
@@ -171,6 +187,7 @@ pub(crate) fn translate(
         cap,
         tables: searched,
         window: scan.map(|b| (b.start, b.stop)).unwrap_or_default(),
+        is_unbounded: leaves.iter().any(|leaf| leaf.window.start.is_none() || leaf.window.stop.is_none()),
         warnings,
     })
 }
@@ -216,6 +233,48 @@ fn output_columns(leaves: usize) -> Vec<Sql> {
 
 fn tag(table: &Table) -> String {
     format!("{}.{}", table.database, table.name)
+}
+
+/// Why a part of a pattern is true of no row of some tables: said once, however many they are.
+#[derive(Debug, Clone)]
+struct Reason {
+    /// With [`Reason::TABLE`] for the name of a table.
+    diagnostic: Diagnostic,
+    tables: Vec<String>,
+}
+
+impl Reason {
+    /// No name of a table has it.
+    const TABLE: &str = "\0";
+    /// So many tables are named.
+    const NAMED: usize = 3;
+
+    fn add(reasons: &mut Vec<Self>, mut diagnostic: Diagnostic, table: &Table) {
+        diagnostic.message = diagnostic.message.replace(&table.name, Self::TABLE);
+        match reasons.iter_mut().find(|reason| reason.diagnostic == diagnostic) {
+            Some(reason) => reason.tables.push(table.name.clone()),
+            None => reasons.push(Self { diagnostic, tables: vec![table.name.clone()] }),
+        }
+    }
+
+    fn told(self) -> Diagnostic {
+        let Self { mut diagnostic, tables } = self;
+        let message = match tables.as_slice() {
+            [only] => diagnostic.message.replace(Self::TABLE, only),
+            several => {
+                let named = several.iter().take(Self::NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let list = match several.len().saturating_sub(Self::NAMED) {
+                    0 => named,
+                    more => format!("{named} and {more} more tables"),
+                };
+                let plural =
+                    diagnostic.message.replace("\0 has ", "\0 have ").replace("no row of it", "no row of them");
+                plural.replace(Self::TABLE, &list)
+            }
+        };
+        diagnostic.message = message;
+        diagnostic
+    }
 }
 
 /// START and STOP come down to the leaves below them; within one another they intersect.
@@ -270,84 +329,19 @@ fn impossible(is_possible: &[bool], reasons: Vec<Vec<Diagnostic>>) -> Diagnostic
     Diagnostics(diagnostics)
 }
 
-/// The time of a table's rows.
-struct RowTime {
-    /// In milliseconds since 1970.
-    milliseconds: Sql,
-    /// What bounds are compared with, and how they are written.
-    compared: Sql,
-    bound: fn(Timestamp) -> Sql,
-}
-
-/// The first instant of a unit that is not before a time.
-fn rounded_up(time: Timestamp, unit: i128) -> i64 {
-    let up = time.div_euclid(unit) + i128::from(time.rem_euclid(unit) != 0);
-    i64::try_from(up).unwrap_or(if up < 0 { i64::MIN } else { i64::MAX })
-}
-
-impl RowTime {
-    fn of(table: &Table, map: &DialectMap) -> Result<Self, Diagnostic> {
-        let Some((name, column_type)) = map.time_column(table) else {
-            let message = format!("{} has no time column: {}", table.name, map.time.columns.join(", "));
-            return Err(Diagnostic::error(None, message, "take the map of the dialect that the table is of"));
-        };
-        let column = sql!("e.{}", Sql::name(name));
-        let epoch = |time: &Sql, zone: &'static str| {
-            sql!("date_diff('millisecond', {}, {})", sql!("TIMESTAMP {}", Sql::code(zone)), time)
-        };
-        Ok(match (column_type, map.time.unit) {
-            (ColumnType::Bigint | ColumnType::Integer, TimeUnit::Milliseconds) => Self {
-                milliseconds: column.clone(),
-                compared: column,
-                bound: |time| Sql::integer(rounded_up(time, NANOSECONDS)),
-            },
-            (ColumnType::Bigint | ColumnType::Integer, TimeUnit::Seconds) => Self {
-                milliseconds: sql!("CAST({} AS bigint) * 1000", column),
-                compared: column,
-                bound: |time| Sql::integer(rounded_up(time, 1_000 * NANOSECONDS)),
-            },
-            (ColumnType::Timestamp, _) => Self {
-                milliseconds: epoch(&column, "'1970-01-01 00:00:00.000'"),
-                compared: column,
-                bound: |time| Sql::timestamp(rounded_up(time, NANOSECONDS)),
-            },
-            (ColumnType::TimestampWithTimeZone, _) => Self {
-                milliseconds: epoch(&column, "'1970-01-01 00:00:00.000 UTC'"),
-                compared: column,
-                bound: |time| Sql::timestamp_utc(rounded_up(time, NANOSECONDS)),
-            },
-            (ColumnType::Varchar, TimeUnit::Iso8601) => {
-                let time = sql!("TRY(from_iso8601_timestamp({}))", column);
-                Self {
-                    milliseconds: epoch(&time, "'1970-01-01 00:00:00.000 UTC'"),
-                    compared: time,
-                    bound: |time| Sql::timestamp_utc(rounded_up(time, NANOSECONDS)),
-                }
-            }
-            (other, _) => {
-                let message = format!("the time column {name} of {} is {other}", table.name);
-                return Err(Diagnostic::error(None, message, "take the map of the dialect that the table is of"));
-            }
-        })
-    }
-
-    fn within(&self, bounds: Bounds) -> Sql {
-        sql!(
-            "{} >= {} AND {} < {}",
-            self.compared,
-            (self.bound)(bounds.start),
-            self.compared,
-            (self.bound)(bounds.stop)
-        )
-    }
+/// A column of the table that is scanned.
+fn column(name: &str) -> Sql {
+    sql!("e.{}", Sql::name(name))
 }
 
 /// The flagged rows of one table.
 struct TableRows<'a> {
     table: &'a Table,
     map: &'a DialectMap,
-    time: &'a RowTime,
+    time: &'a EventTime,
     options: &'a Options,
+    /// What the pattern compares.
+    reads: &'a [Vec<String>],
 }
 
 impl TableRows<'_> {
@@ -357,7 +351,11 @@ impl TableRows<'_> {
             .zip(bounds)
             .map(|(condition, own)| {
                 let condition = condition.clone()?;
-                Some(if *own == scan { condition } else { Sql::and([self.time.within(*own), condition]) })
+                Some(if *own == scan {
+                    condition
+                } else {
+                    Sql::and([self.time.within(own.span(), &column), condition])
+                })
             })
             .collect();
         let flags = own.iter().enumerate().map(|(number, condition)| {
@@ -373,7 +371,7 @@ impl TableRows<'_> {
             None => Sql::code("1"),
         };
         let mut wheres = self.partitions(scan);
-        wheres.push(self.time.within(scan));
+        wheres.push(self.time.within(scan.span(), &column));
         let mut distinct: Vec<Sql> = Vec::new();
         for condition in own.iter().flatten() {
             if !distinct.contains(condition) {
@@ -388,7 +386,7 @@ impl TableRows<'_> {
         let rows = sql!(
             "SELECT {} AS src, {} AS t, {} AS w{},\n    {} AS ev\n  FROM {} AS e\n  WHERE {}",
             Sql::text(&tag(self.table)),
-            self.time.milliseconds,
+            self.time.milliseconds(&column),
             weight,
             Sql::joined("", flags),
             self.event(),
@@ -413,44 +411,92 @@ impl TableRows<'_> {
                 conditions.push(sql!("e.{} IN ({})", Sql::name(column), values));
             }
         }
-        let (first, end) = (rounded_up(scan.start, NANOSECONDS), rounded_up(scan.stop, NANOSECONDS));
-        match self.table.layout {
-            Layout::EventDay => {
-                let slack = i64::from(self.options.day_slack).saturating_mul(86_400_000);
-                let (from, to) = (first.saturating_sub(slack), end.saturating_sub(1).saturating_add(slack));
-                conditions.push(sql!("e.\"eventday\" BETWEEN {} AND {}", Sql::event_day(from), Sql::event_day(to)));
-            }
-            Layout::TimeDt => {
-                let write: fn(i64) -> Sql = match self.table.column("time_dt") {
-                    Some(ColumnType::TimestampWithTimeZone) => Sql::timestamp_utc,
-                    _ => Sql::timestamp,
-                };
-                conditions.push(sql!("e.\"time_dt\" >= {} AND e.\"time_dt\" < {}", write(first), write(end)));
-            }
-            _ => {}
-        }
+        conditions.extend(self.map.dialect.partitions(self.table, scan.span(), self.options.day_slack, &column));
         conditions
     }
 
     /// The row as one JSON object.
     fn event(&self) -> Sql {
-        let columns = self.table.columns.iter().filter(|(name, _)| match &self.options.columns {
-            Columns::All => true,
-            Columns::Only(names) => names.iter().any(|chosen| chosen.eq_ignore_ascii_case(name)),
-        });
-        let (names, values): (Vec<Sql>, Vec<Sql>) = columns
-            .map(|(name, column_type)| {
-                let column = sql!("e.{}", Sql::name(name));
-                let value = match column_type {
-                    ColumnType::Varbinary => sql!("to_base64({})", column),
-                    _ => column,
+        let kept = match &self.options.columns {
+            Columns::Needed if !self.map.kept().is_empty() => Some(Kept::of(self.map.kept().iter().chain(self.reads))),
+            _ => None,
+        };
+        let (names, values): (Vec<Sql>, Vec<Sql>) = self
+            .table
+            .columns
+            .iter()
+            .filter_map(|(name, column_type)| {
+                let whole = || sql!("e.{}", Sql::name(name));
+                let value = match (&self.options.columns, &kept) {
+                    (Columns::Only(names), _) if !names.iter().any(|chosen| chosen.eq_ignore_ascii_case(name)) => {
+                        return None;
+                    }
+                    (_, Some(kept)) => kept.below(name)?.value(whole(), column_type)?.0,
+                    _ => whole(),
                 };
-                (Sql::text(name), sql!("CAST({} AS JSON)", value))
+                let value = match column_type {
+                    ColumnType::Varbinary => sql!("to_base64({})", value),
+                    _ => value,
+                };
+                Some((Sql::text(name), sql!("CAST({} AS JSON)", value)))
             })
             .unzip();
         if names.is_empty() {
             return Sql::code("'{}'");
         }
         sql!("json_format(CAST(MAP(ARRAY[{}], ARRAY[{}]) AS JSON))", Sql::list(names), Sql::list(values))
+    }
+}
+
+/// The columns and fields of a row that are read. One without any below it is read whole.
+#[derive(Debug, Default)]
+struct Kept(Vec<(String, Kept)>);
+
+impl Kept {
+    fn of<'p>(paths: impl Iterator<Item = &'p Vec<String>>) -> Self {
+        let mut paths: Vec<&[String]> = paths.map(Vec::as_slice).collect();
+        // A path that is whole comes before those below it.
+        paths.sort();
+        let mut kept = Self::default();
+        let mut last: Option<&[String]> = None;
+        for path in paths {
+            if last.is_some_and(|whole| path.starts_with(whole)) {
+                continue;
+            }
+            last = Some(path);
+            let mut at = &mut kept;
+            for name in path {
+                let place = at.0.iter().position(|(other, _)| other.eq_ignore_ascii_case(name));
+                let place = place.unwrap_or_else(|| {
+                    at.0.push((name.clone(), Self::default()));
+                    at.0.len() - 1
+                });
+                at = &mut at.0[place].1;
+            }
+        }
+        kept
+    }
+
+    fn below(&self, name: &str) -> Option<&Self> {
+        self.0.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, kept)| kept)
+    }
+
+    /// A value with only the fields that are kept, and its type; `None` if it has none of them.
+    fn value(&self, whole: Sql, column_type: &ColumnType) -> Option<(Sql, ColumnType)> {
+        let ColumnType::Row(fields) = column_type else { return Some((whole, column_type.clone())) };
+        if self.0.is_empty() {
+            return Some((whole, column_type.clone()));
+        }
+        let read = |(name, field): &(String, ColumnType)| {
+            let (value, of) = self.below(name)?.value(sql!("{}.{}", whole, Sql::name(name)), field)?;
+            Some((value, (name.clone(), of)))
+        };
+        let (values, fields): (Vec<Sql>, Vec<(String, ColumnType)>) = fields.iter().filter_map(read).unzip();
+        if values.is_empty() {
+            return None;
+        }
+        let narrow = ColumnType::Row(fields);
+        let of = Sql::of_author(narrow.to_string());
+        Some((sql!("CAST(ROW({}) AS {})", Sql::list(values), of), narrow))
     }
 }

@@ -1,6 +1,7 @@
 //! The tables of a database, as Athena knows them from its catalog (Glue, as a rule).
 
 use aws_sdk_athena::types::TableMetadata;
+use sql::dialect::Dialect;
 use sql::table::Table;
 use sql::types::ColumnType;
 
@@ -62,20 +63,7 @@ fn table_of(database: &str, metadata: &TableMetadata) -> Table {
         database: database.to_owned(),
         name: metadata.name().to_owned(),
         layout: Table::detect_layout(&columns),
-        dialect: dialect_of(&columns).to_owned(),
+        dialect: Dialect::recognize(&columns).to_owned(),
         columns,
     }
-}
-
-/// What a table's rows look like, by columns that its kind is never without. Empty where they are of no kind that Sluice
-/// has a dialect map for.
-fn dialect_of(columns: &[(String, ColumnType)]) -> &'static str {
-    const DIALECTS: [(&str, &[&str]); 4] = [
-        ("ocsf", &["class_uid", "metadata"]),
-        ("cloudtrail", &["eventname", "eventsource", "useridentity"]),
-        ("vpcflow", &["srcaddr", "dstaddr"]),
-        ("guardduty", &["resource", "service", "severity", "type"]),
-    ];
-    let has = |name: &&str| columns.iter().any(|(column, _)| column.eq_ignore_ascii_case(name));
-    DIALECTS.iter().find(|(_, names)| names.iter().all(has)).map_or("", |(dialect, _)| dialect)
 }

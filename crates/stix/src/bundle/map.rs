@@ -92,6 +92,17 @@ enum Conversion {
 #[derive(Debug, Clone)]
 pub(super) struct Path(Vec<Segment>);
 
+impl Path {
+    /// The names before the first element of a list.
+    fn members(&self) -> Vec<&str> {
+        let names = self.0.iter().map_while(|segment| match segment {
+            Segment::Member(name) => Some(name.as_str()),
+            Segment::Element(_) => None,
+        });
+        names.collect()
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Segment {
     Member(String),
@@ -220,6 +231,15 @@ impl ResultsMap {
         SHIPPED.iter().map(|(name, _)| *name)
     }
 
+    /// The paths of a row that the map reads, as far as they lead without going into a list.
+    pub fn paths(&self) -> Vec<Vec<&str>> {
+        let times = self.first.iter().chain(&self.last).chain(&self.count).map(Path::members);
+        let mut paths: Vec<Vec<&str>> = times.chain(self.objects.iter().flat_map(Rule::paths)).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
     /// The dialect whose rows it is for.
     pub fn dialect(&self) -> &str {
         &self.dialect
@@ -227,6 +247,16 @@ impl ResultsMap {
 }
 
 impl Rule {
+    /// The paths of a row that it reads.
+    fn paths(&self) -> Vec<Vec<&str>> {
+        let conditions = self.when.iter().chain(&self.unless).map(|(path, _)| path);
+        let values = self.properties.values().flat_map(|source| &source.paths).chain(conditions);
+        match &self.each {
+            Some(list) => vec![list.members()],
+            None => values.map(Path::members).collect(),
+        }
+    }
+
     fn check(rule: RuleFile, names: &[String]) -> Result<Rule, String> {
         let object_type = rule.object_type;
         let is_own = is_own_type(&object_type);

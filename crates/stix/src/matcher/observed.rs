@@ -41,9 +41,10 @@ impl Observed {
     }
 }
 
-/// Reads observed data: of 2.0 a list of `observed-data` objects with their dictionaries of objects, of 2.1 a list of
-/// bundles with `observed-data` and the objects that it refers to, anywhere in the list. A single one need not be in a
-/// list.
+/// Reads observed data: bundles, `observed-data` objects, and lists of both, of STIX 2.0 and of 2.1 alike. Each object shows
+/// its own version: one of 2.0 holds its objects in `objects`, one of 2.1 refers to others of the data in `object_refs`.
+///
+/// `version` decides only where an object shows neither: 2.0 takes it as an observation without objects, 2.1 refuses it.
 ///
 /// # Errors
 ///
@@ -53,49 +54,54 @@ pub fn observations(data: &Json, version: Version) -> Result<Vec<Observed>, Matc
         Json::Array(list) => list.as_slice(),
         single => std::slice::from_ref(single),
     };
-    match version {
-        Version::V20 => list.iter().enumerate().map(|(index, data)| of_dictionary(data, index)).collect(),
-        Version::V21 => of_bundles(list),
-    }
-}
-
-fn of_dictionary(data: &Json, index: usize) -> Result<Observed, MatchError> {
-    let mut observed = read(data, index)?;
-    let objects = data.get("objects").and_then(Json::as_object);
-    observed.objects = objects.into_iter().flatten().map(|(id, object)| (id.clone(), object.clone())).collect();
-    Ok(observed)
-}
-
-fn of_bundles(bundles: &[Json]) -> Result<Vec<Observed>, MatchError> {
     let mut known: Map<String, Json> = Map::new();
     let mut found = Vec::new();
-    for (index, bundle) in bundles.iter().enumerate() {
+    for (index, element) in list.iter().enumerate() {
         let fault = |fault: &str| MatchError::Observed { index, fault: fault.to_owned() };
-        let objects = bundle.get("objects").and_then(Json::as_array).ok_or_else(|| fault("a bundle has `objects`"))?;
+        let objects = match (element.get("type").and_then(Json::as_str), element.get("objects")) {
+            (Some("bundle") | None, Some(Json::Array(objects))) => objects.as_slice(),
+            // A bundle of 2.0 may have none.
+            (Some("bundle"), None) if version == Version::V20 => &[],
+            (Some("bundle"), _) => return Err(fault("a bundle has `objects`")),
+            _ => std::slice::from_ref(element),
+        };
         for object in objects {
-            if object.get("type").and_then(Json::as_str) == Some("observed-data") {
+            let kind = object.get("type").and_then(Json::as_str);
+            // An observation of 2.0 shows itself by its form, whatever its type is called.
+            let is_dictionary = || object.get("objects").is_some_and(Json::is_object);
+            let is_observed = || object.get("first_observed").is_some() && (kind.is_none() || is_dictionary());
+            if kind == Some("observed-data") || is_observed() {
                 found.push((index, object));
             } else if let Some(id) = object.get("id").and_then(Json::as_str) {
                 known.insert(id.to_owned(), object.clone());
-            } else {
+            } else if kind.is_some() {
                 return Err(fault("an object has an `id`"));
+            } else {
+                return Err(fault("it is neither a bundle nor an object of STIX"));
             }
         }
     }
-    let mut observed_data = Vec::with_capacity(found.len());
-    for (index, data) in found {
-        let refs = data.get("object_refs").and_then(Json::as_array);
-        let Some(refs) = refs else {
-            let fault = "observed data of STIX 2.1 has `object_refs`".to_owned();
+    found.into_iter().map(|(index, data)| of_object(data, index, &known, version)).collect()
+}
+
+fn of_object(data: &Json, index: usize, known: &Map<String, Json>, version: Version) -> Result<Observed, MatchError> {
+    let mut observed = read(data, index)?;
+    match (data.get("object_refs").and_then(Json::as_array), data.get("objects")) {
+        (Some(refs), _) => {
+            let ids = refs.iter().filter_map(Json::as_str);
+            observed.only_cyber = true;
+            observed.objects = ids.filter_map(|id| Some((id.to_owned(), known.get(id)?.clone()))).collect();
+        }
+        (None, Some(Json::Object(objects))) => {
+            observed.objects = objects.iter().map(|(id, object)| (id.clone(), object.clone())).collect();
+        }
+        (None, _) if version == Version::V20 => {}
+        (None, _) => {
+            let fault = "observed data has `object_refs` (STIX 2.1) or `objects` (2.0)".to_owned();
             return Err(MatchError::Observed { index, fault });
-        };
-        let ids = refs.iter().filter_map(Json::as_str);
-        let mut observed = read(data, index)?;
-        observed.only_cyber = true;
-        observed.objects = ids.filter_map(|id| Some((id.to_owned(), known.get(id)?.clone()))).collect();
-        observed_data.push(observed);
+        }
     }
-    Ok(observed_data)
+    Ok(observed)
 }
 
 fn read(data: &Json, index: usize) -> Result<Observed, MatchError> {

@@ -1,0 +1,330 @@
+//! Tables that people have without Sluice: Security Lake's own, and those that AWS's documentation creates over raw logs.
+//!
+//! They are data, `/dialect-maps/tables`, so that a pattern can be translated for one of them without asking an account.
+//! The columns of a table at hand are read by [`columns_of_text`].
+
+use std::collections::BTreeMap;
+
+use ocsf::schema::{Schema, Version};
+use serde::Deserialize;
+use serde_json::Value;
+use sql::dialect::Dialect;
+use sql::table::Table;
+use sql::types::ColumnType;
+
+use crate::map::{Attributes, MapError, column_type_of};
+
+const SHIPPED: [&str; 2] = [
+    include_str!("../../../dialect-maps/tables/security-lake.json"),
+    include_str!("../../../dialect-maps/tables/raw.json"),
+];
+
+/// A table that is known by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedTable {
+    /// Its group and name, as `security-lake/vpc-flow`.
+    pub name: String,
+    /// What is in it.
+    pub description: String,
+    /// The table itself.
+    pub table: Table,
+}
+
+impl NamedTable {
+    /// Whether it is the one that a person means: by its name, or by that of its group.
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name || self.name.split_once('/').is_some_and(|(group, _)| group == name)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupFile {
+    #[serde(rename = "$schema", default)]
+    _schema: Option<String>,
+    group: String,
+    #[serde(rename = "description", default)]
+    _description: Option<String>,
+    database: String,
+    #[serde(default)]
+    dialect: Option<String>,
+    #[serde(default)]
+    ocsf: Option<String>,
+    tables: Vec<TableFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableFile {
+    name: String,
+    description: String,
+    table: String,
+    #[serde(default)]
+    dialect: Option<String>,
+    /// Another table of the group that has the same columns.
+    #[serde(default)]
+    columns_of: Option<String>,
+    /// Paths of OCSF attributes, whose types follow; of others with their types.
+    #[serde(default)]
+    attributes: Vec<String>,
+    #[serde(default)]
+    columns: serde_json::Map<String, Value>,
+    #[serde(default)]
+    partitions: serde_json::Map<String, Value>,
+}
+
+/// The tables that are part of the program; `region` is the one of the lake, as `us-east-1`.
+///
+/// # Errors
+/// Data that contradicts itself, which the tests rule out.
+pub fn named_tables(region: &str) -> Result<Vec<NamedTable>, MapError> {
+    let region = region.replace('-', "_");
+    let mut named = Vec::new();
+    for text in SHIPPED {
+        let file: GroupFile = serde_json::from_str(text).map_err(|error| MapError::Form(error.to_string()))?;
+        let schema = file.ocsf.as_deref().and_then(|version| version.parse::<Version>().ok()).map(Schema::get);
+        let attributes = schema.map(Attributes::new);
+        let mut known: BTreeMap<&str, Vec<(String, ColumnType)>> = BTreeMap::new();
+        for of in &file.tables {
+            let inconsistent = |problem: String| MapError::Inconsistent {
+                dialect: file.group.clone(),
+                problem: format!("table {}: {problem}", of.name),
+            };
+            let mut columns = match &of.columns_of {
+                Some(other) => known.get(other.as_str()).cloned().ok_or_else(|| inconsistent(format!("no {other}")))?,
+                None => Vec::new(),
+            };
+            columns.extend(of_attributes(&of.attributes, attributes.as_ref()).map_err(inconsistent)?);
+            columns.extend(typed(&of.columns).map_err(inconsistent)?);
+            known.insert(&of.name, columns.clone());
+            columns.extend(typed(&of.partitions).map_err(inconsistent)?);
+            let dialect = of.dialect.as_ref().or(file.dialect.as_ref());
+            named.push(NamedTable {
+                name: format!("{}/{}", file.group, of.name),
+                description: of.description.clone(),
+                table: Table {
+                    database: file.database.replace("{region}", &region),
+                    name: of.table.replace("{region}", &region),
+                    layout: Table::detect_layout(&columns),
+                    columns,
+                    dialect: dialect.cloned().ok_or_else(|| inconsistent("no dialect".to_owned()))?,
+                },
+            });
+        }
+    }
+    Ok(named)
+}
+
+fn typed(columns: &serde_json::Map<String, Value>) -> Result<Vec<(String, ColumnType)>, String> {
+    let read = |(name, of): (&String, &Value)| {
+        let of = of.as_str().ok_or_else(|| format!("the type of {name} is not text"))?;
+        Ok((name.clone(), of.parse().map_err(|error| format!("column {name}: {error}"))?))
+    };
+    columns.iter().map(read).collect()
+}
+
+/// A name with what is below it, in the order in which paths name it.
+#[derive(Default)]
+struct Node {
+    members: Vec<(String, Node)>,
+    scalar: Option<ColumnType>,
+    is_array: bool,
+}
+
+impl Node {
+    fn member(&mut self, name: &str) -> &mut Self {
+        let at = self.members.iter().position(|(other, _)| other == name).unwrap_or_else(|| {
+            self.members.push((name.to_owned(), Self::default()));
+            self.members.len() - 1
+        });
+        &mut self.members[at].1
+    }
+
+    fn columns(self) -> Vec<(String, ColumnType)> {
+        self.members.into_iter().map(|(name, node)| (name, node.column_type())).collect()
+    }
+
+    fn column_type(self) -> ColumnType {
+        let is_array = self.is_array;
+        let inner = self.scalar.clone().unwrap_or_else(|| ColumnType::Row(self.columns()));
+        if is_array { ColumnType::Array(Box::new(inner)) } else { inner }
+    }
+}
+
+fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Vec<(String, ColumnType)>, String> {
+    let mut root = Node::default();
+    for text in paths {
+        let (path, own) = text.split_once(' ').map_or((text.as_str(), None), |(path, own)| (path, Some(own)));
+        let own = own.map(|own| own.parse::<ColumnType>().map_err(|error| format!("{path}: {error}"))).transpose()?;
+        let mut at = &mut root;
+        let mut so_far = String::new();
+        for name in path.split('.') {
+            so_far = if so_far.is_empty() { name.to_owned() } else { format!("{so_far}.{name}") };
+            at = at.member(name);
+            let attribute = attributes.and_then(|attributes| attributes.at(&so_far));
+            at.is_array = attribute.is_some_and(|attribute| attribute.is_array);
+            at.scalar = attribute.and_then(|attribute| attribute.scalar()).map(column_type_of);
+        }
+        if let Some(own) = own {
+            (at.is_array, at.scalar) = (false, Some(own));
+        } else if at.scalar.is_none() {
+            return Err(format!("{path} is no attribute of OCSF with a value, and no type is given"));
+        }
+    }
+    Ok(root.columns())
+}
+
+/// The columns of a table as tools print them.
+///
+/// - JSON: an object of names and types; a list of objects with `name` and `type` (nested `fields` too); what
+///   `aws glue get-table` and `aws athena get-table-metadata` print.
+/// - Text: a name and a type a line, as Athena's `DESCRIBE` prints them, headings and comments left out.
+///
+/// ```
+/// let columns = translation::columns_of_text("srcaddr  string\nstart\tbigint\n\n# Partition Information\nday string")?;
+/// assert_eq!(columns.len(), 3);
+/// # Ok::<(), String>(())
+/// ```
+///
+/// # Errors
+/// What is not understood, with its place.
+pub fn columns_of_text(text: &str) -> Result<Vec<(String, ColumnType)>, String> {
+    let mut columns: Vec<(String, ColumnType)> = Vec::new();
+    let mut add = |name: &str, of: ColumnType| {
+        // DESCRIBE prints partition columns twice.
+        if !columns.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            columns.push((name.to_owned(), of));
+        }
+    };
+    if text.trim_start().starts_with(['{', '[']) {
+        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        of_json(&value, &mut add)?;
+    } else {
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let place = |problem: &str| format!("line {}: {problem}: `{line}`", number + 1);
+            let (name, rest) =
+                line.split_once([' ', '\t', ',']).ok_or_else(|| place("a name and a type are expected"))?;
+            if ["col_name", "column", "column_name"].contains(&name.to_ascii_lowercase().as_str()) {
+                continue;
+            }
+            let rest = rest.trim().trim_end_matches(',').trim_matches('"');
+            let of = longest_type(rest).ok_or_else(|| place("this is no type"))?;
+            add(name.trim_matches(['`', '"']), of);
+        }
+    }
+    if columns.is_empty() { Err("there are no columns".to_owned()) } else { Ok(columns) }
+}
+
+/// A type at the beginning of a text; a comment may follow after a tab or two spaces.
+fn longest_type(text: &str) -> Option<ColumnType> {
+    let first = text.split(['\t']).next().unwrap_or(text);
+    let first = first.split("  ").next().unwrap_or(first).trim();
+    text.parse().or_else(|_| first.parse()).ok()
+}
+
+fn of_json(value: &Value, add: &mut impl FnMut(&str, ColumnType)) -> Result<(), String> {
+    match value {
+        Value::Array(columns) => columns.iter().try_for_each(|column| {
+            let (name, of) = of_entry(column)?;
+            add(&name, of);
+            Ok(())
+        }),
+        Value::Object(members) => {
+            let inner = ["Table", "TableMetadata", "StorageDescriptor"].iter().find_map(|key| members.get(*key));
+            let lists = ["columns", "Columns", "PartitionKeys"].iter().filter_map(|key| members.get(*key));
+            let lists: Vec<&Value> = inner.into_iter().chain(lists).filter(|value| !value.is_string()).collect();
+            if !lists.is_empty() {
+                return lists.into_iter().try_for_each(|list| of_json(list, add));
+            }
+            for (name, of) in members {
+                let text = of.as_str().ok_or_else(|| format!("the type of `{name}` is not text"))?;
+                add(name, text.parse().map_err(|error| format!("column `{name}`: {error}"))?);
+            }
+            Ok(())
+        }
+        _ => Err("JSON is an object of names and types, or a list of columns".to_owned()),
+    }
+}
+
+fn of_entry(column: &Value) -> Result<(String, ColumnType), String> {
+    let text = |keys: &[&str]| keys.iter().find_map(|key| column.get(*key)?.as_str());
+    let name = text(&["name", "Name", "col_name", "column_name"]).ok_or("a column has no `name`")?;
+    let of = text(&["type", "Type", "data_type"]).ok_or_else(|| format!("column `{name}` has no `type`"))?;
+    let Some(fields) = column.get("fields").and_then(Value::as_array) else {
+        return Ok((name.to_owned(), of.parse().map_err(|error| format!("column `{name}`: {error}"))?));
+    };
+    let row = ColumnType::Row(fields.iter().map(of_entry).collect::<Result<_, _>>()?);
+    let is_array = of.to_ascii_lowercase().starts_with("array");
+    Ok((name.to_owned(), if is_array { ColumnType::Array(Box::new(row)) } else { row }))
+}
+
+/// A table with these columns: its dialect and its layout follow from them.
+pub fn table_of_columns(database: &str, name: &str, columns: Vec<(String, ColumnType)>) -> Table {
+    Table {
+        database: database.to_owned(),
+        name: name.to_owned(),
+        layout: Table::detect_layout(&columns),
+        dialect: Dialect::recognize(&columns).to_owned(),
+        columns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_tables_have_their_dialect_their_layout_and_a_time() {
+        let tables = named_tables("eu-central-1").unwrap();
+        assert_eq!(tables.iter().filter(|table| table.is("security-lake")).count(), 8);
+        for NamedTable { name, table, .. } in &tables {
+            assert_eq!(Dialect::recognize(&table.columns), table.dialect, "{name}");
+            Dialect::of_table(table).unwrap().event_time(table).unwrap();
+            let is_native = name.starts_with("security-lake/");
+            assert_eq!(table.layout == sql::table::Layout::TimeDt, is_native, "{name}");
+        }
+        let flow = &tables.iter().find(|table| table.is("security-lake/vpc-flow")).unwrap().table;
+        assert_eq!(flow.name, "amazon_security_lake_table_eu_central_1_vpc_flow_2_0");
+        let endpoint = flow.column("src_endpoint").unwrap();
+        assert_eq!(endpoint.field("port"), Some(&ColumnType::Integer));
+    }
+
+    #[test]
+    fn columns_are_read_as_tools_print_them() {
+        let glue = r#"{"Table": {"Name": "t", "StorageDescriptor": {"Columns": [{"Name": "srcaddr", "Type": "string"}]},
+            "PartitionKeys": [{"Name": "day", "Type": "string"}]}}"#;
+        let athena = r#"{"TableMetadata": {"Name": "t", "Columns": [{"Name": "srcaddr", "Type": "string"}],
+            "PartitionKeys": [{"Name": "day", "Type": "string"}]}}"#;
+        let describe = "col_name\tdata_type\tcomment\nsrcaddr             \tstring              \t \nday   string\n\n\
+                        # Partition Information\n# col_name   data_type   comment\nday   string\n";
+        for text in [
+            r#"{"srcaddr": "string", "day": "varchar"}"#,
+            r#"[{"name": "srcaddr", "type": "string"}, {"column_name": "day", "data_type": "varchar"}]"#,
+            glue,
+            athena,
+            describe,
+            "srcaddr,varchar\nday,varchar\n",
+        ] {
+            let columns = columns_of_text(text).unwrap();
+            let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["srcaddr", "day"], "{text}");
+            assert!(columns.iter().all(|(_, of)| *of == ColumnType::Varchar), "{text}");
+        }
+        let nested =
+            r#"{"columns": [{"name": "a", "type": "array<struct>", "fields": [{"name": "b", "type": "int"}]}]}"#;
+        let columns = columns_of_text(nested).unwrap();
+        assert_eq!(columns[0].1.to_string(), r#"array(row("b" integer))"#);
+        for (text, fault) in [
+            ("", "there are no columns"),
+            ("srcaddr strnig", "line 1: this is no type"),
+            ("srcaddr", "line 1: a name and a type are expected"),
+            (r#"{"a": 1}"#, "the type of `a` is not text"),
+        ] {
+            assert!(columns_of_text(text).unwrap_err().contains(fault), "{text}: {:?}", columns_of_text(text));
+        }
+    }
+}
