@@ -92,7 +92,7 @@ impl Send {
         let inputs = Input::all(&self.files, None)?;
         let began = Instant::now();
         let summary = runtime()?.block_on(async {
-            let config = lake::aws::sdk_config().await;
+            let config = crate::aws_access::sdk_config().await?;
             if config.region().is_none() {
                 return Err(Failure::usage("no Region is set; set AWS_REGION or a profile's region"));
             }

@@ -22,7 +22,9 @@ use crate::period::Period;
 #[command(after_help = "\
 Examples:
   sluice detect backtest --lake ./lake --since 30d my-rules/brute-force.yaml
-  sluice detect backtest --engine athena --database security_lake --since 7d --format json my-rules/")]
+  sluice detect backtest --engine athena --database security_lake --since 7d --format json my-rules/
+
+Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage, or the engine cannot be used.")]
 pub(crate) struct Backtest {
     /// Rule files or folders; the shipped rules if there are none
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]

@@ -51,6 +51,7 @@ struct Translated<'t> {
 impl Translate {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let (pattern, text) = self.pattern.read(output)?;
+        self.translation.is_bounded(&text)?;
         let (maps, options) = (self.translation.maps()?, self.translation.options());
         for dialect in &self.dialects {
             if maps.get(dialect).is_none() {

@@ -1,6 +1,7 @@
 //! The command as people run it: the built binary, its two outputs, and its exit codes.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
+mod arguments;
 mod demo;
 mod detections;
 mod help;
