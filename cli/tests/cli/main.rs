@@ -4,6 +4,8 @@
 mod arguments;
 mod demo;
 mod detections;
+#[cfg(unix)]
+mod examples;
 mod help;
 mod hunting;
 mod ingest;
