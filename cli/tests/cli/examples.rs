@@ -35,7 +35,30 @@ const CODES: &[(&str, &str, i32)] = &[
     ("README.md", "target/debug/sluice hunt", 1),
     ("README.md", "target/debug/sluice stix run", 1),
     ("docs/cli.md", "sluice lint my-source.json", 2),
+    ("docs/cli.md", "sluice lint --verbose my-source.json", 2),
+    ("docs/detections.md", "sluice detect lint my-rules/", 2),
+    ("docs/hunting.md", "sluice hunt --lake lake --since 2023-07-01 --by entity", 1),
 ];
+
+/// A rule that names a field that no row has.
+const REFUSED_RULE: &str = "\
+title: Refused calls
+id: 6f3a1c52-7f2a-4f36-9d6c-0c7f0f8f6a02
+status: test
+description: Calls that were refused.
+author: Sluice
+date: 2024-05-01
+tags: [attack.t1526]
+falsepositives: [All of them]
+level: low
+schedule: rate(5 minutes)
+lookback: 1h
+ingest_delay: 10m
+sql: \"SELECT time, api.respnse.error AS error FROM {{aws-cloudtrail}} WHERE {{window}}\"
+tests:
+  - {name: A refused call, source: aws-cloudtrail, events: \"{}\", expect: [{\"error\": \"AccessDenied\"}]}
+  - {name: Another call, source: aws-cloudtrail, events: \"{}\", expect: none}
+";
 
 #[derive(Debug)]
 struct Example {
@@ -140,6 +163,7 @@ fn workplace(page: &str) -> Folder {
         folder.write("logs/monday.ndjson.gz", gzip(&sysmon));
         folder.write("logs/test/tried.ndjson", &sysmon);
         folder.write("my-source.json", FAULTY);
+        folder.write("my-rules/refused.yaml", REFUSED_RULE);
         folder.write(
             "111122223333_CloudTrail_eu-central-1_20250303T0800Z_a.json.gz",
             gzip(&log("examples/aws-cloudtrail.json")),
