@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use embedded::{Embedded, Options};
-use lake::aws::{Access, Role, sdk_config_for};
+use lake::aws::{Access, Role};
 use query::Engine;
 use query::athena::{Athena, AthenaSettings};
 
+use crate::aws_access::sdk_config_for;
 use crate::exit::Failure;
 use crate::lake_arguments::size_of;
 
@@ -89,7 +90,7 @@ impl EngineArguments {
     pub(crate) async fn open(&self) -> Result<Box<dyn Engine>, Failure> {
         match self.engine {
             EngineChoice::Embedded => Ok(Box::new(self.embedded().await?)),
-            EngineChoice::Athena => Ok(Box::new(self.athena.open().await)),
+            EngineChoice::Athena => Ok(Box::new(self.athena.open().await?)),
         }
     }
 
@@ -111,7 +112,10 @@ impl EngineArguments {
 
 impl AthenaArguments {
     /// Athena with the rights that the arguments ask for.
-    pub(crate) async fn open(&self) -> Athena {
+    ///
+    /// # Errors
+    /// There are no credentials, or no Region is set.
+    pub(crate) async fn open(&self) -> Result<Athena, Failure> {
         let access = Access {
             profile: self.profile.clone(),
             region: self.region.clone(),
@@ -124,6 +128,12 @@ impl AthenaArguments {
             databases: self.databases.clone(),
             reuse_results: self.reuse_results.map(|minutes| Duration::from_secs(60 * minutes)),
         };
-        Athena::new(&sdk_config_for(&access).await, settings)
+        let config = sdk_config_for(&access).await?;
+        if config.region().is_none() {
+            return Err(Failure::usage(
+                "no Region is set; give --athena-region, or set AWS_REGION or a profile's region",
+            ));
+        }
+        Ok(Athena::new(&config, settings))
     }
 }

@@ -69,7 +69,7 @@ impl Hunting {
         output: &Output,
     ) -> Result<Self, Failure> {
         let Some(since) = period.since else {
-            return Err(Failure::usage("give --since, the beginning of the time to look at"));
+            return Err(Failure::usage("`--since` is missing: the start of the range, such as 2024-05-01 or 7d"));
         };
         let until = period.end().unwrap_or_else(Timestamp::now);
         let rules = rules(places, output)?.into_iter().filter(Rule::is_active).collect();

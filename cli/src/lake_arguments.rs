@@ -55,9 +55,9 @@ impl LakeArguments {
 
     /// The lake and the quarantine, which stands in the lake unless it has a place of its own.
     pub(crate) async fn stores(&self, quarantine: Option<&str>) -> Result<Stores, Failure> {
-        let lake = lake::store::open(&self.lake).await?;
+        let lake = crate::aws_access::open_store(&self.lake).await?;
         let quarantine = match quarantine {
-            Some(location) => lake::store::open(location).await?,
+            Some(location) => crate::aws_access::open_store(location).await?,
             None => lake.clone(),
         };
         Ok(Stores { lake, quarantine })

@@ -3,6 +3,7 @@
 //! Each subcommand is a module; [`output`] says what goes to standard output and what to standard error, and [`exit`]
 //! how the process ends.
 
+mod aws_access;
 mod aws_error;
 mod completions;
 mod ddl;

@@ -296,13 +296,60 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// Shortens cells, and titles if need be, until the table is at most `width` columns wide, and returns how many cells
+    /// were cut. The middle of a text is left out, at the place where texts that differ still look different.
+    ///
+    /// `None`, and the table as it was, if that cannot be: different cells of a column would look the same, or have fewer
+    /// than eight characters.
+    pub(crate) fn fit(&mut self, width: usize) -> Option<u64> {
+        const NARROWEST: usize = 8;
+        let natural: Vec<usize> = (0..self.columns.len()).map(|column| self.widest(column)).collect();
+        let gaps = 2 * self.columns.len().saturating_sub(1);
+        // Numbers stay whole: with a digit less they are other numbers.
+        let narrowed = |cap: usize| -> Vec<usize> {
+            let widths = natural.iter().zip(&self.columns);
+            widths.map(|(width, (_, align))| if *align == Align::Right { *width } else { (*width).min(cap) }).collect()
+        };
+        let fits = |cap: usize| narrowed(cap).iter().sum::<usize>() + gaps <= width;
+        let widest = natural.iter().copied().max().unwrap_or(0);
+        if fits(widest) {
+            return Some(0);
+        }
+        if !fits(NARROWEST) {
+            return None;
+        }
+        let (mut cap, mut too_much) = (NARROWEST, widest);
+        while cap + 1 < too_much {
+            let middle = usize::midpoint(cap, too_much);
+            if fits(middle) { cap = middle } else { too_much = middle }
+        }
+        let widths = narrowed(cap);
+        let mut cut = 0;
+        let mut heads = Vec::new();
+        for (column, width) in widths.iter().enumerate() {
+            let cells: Vec<&str> = self.rows.iter().filter_map(|row| row.get(column).map(String::as_str)).collect();
+            cut += cells.iter().filter(|cell| cell.width() > *width).count() as u64;
+            heads.push(telling_cut(&cells, *width)?);
+        }
+        for (column, (width, head)) in widths.into_iter().zip(heads).enumerate() {
+            if let Some((title, _)) = self.columns.get_mut(column) {
+                *title = Cow::Owned(cut_middle(title, width, width / 2));
+            }
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
+                *cell = cut_middle(cell, width, head);
+            }
+        }
+        Some(cut)
+    }
+
+    fn widest(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
+        cells.chain(self.columns.get(column).map(|(title, _)| title.width())).max().unwrap_or(0)
+    }
+
     /// The table as lines, each behind `indent`; the first column is painted as names.
     pub(crate) fn render(&self, indent: &str, palette: Palette) -> String {
-        let widest = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
-            cells.chain(self.columns.get(column).map(|(title, _)| title.width())).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.widest(column)).collect();
         let mut text = String::new();
         let mut line = |cells: Vec<&str>, paint: &dyn Fn(usize, String) -> String| {
             let mut written = String::from(indent);
@@ -332,6 +379,44 @@ impl Table {
         }
         text
     }
+}
+
+/// How many columns of the beginning to keep so that texts that differ still do within `width` columns, if that can be.
+fn telling_cut(texts: &[&str], width: usize) -> Option<usize> {
+    let mut distinct = texts.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let is_telling = |head: &usize| {
+        let mut cut: Vec<String> = distinct.iter().map(|text| cut_middle(text, width, *head)).collect();
+        cut.sort_unstable();
+        cut.dedup();
+        cut.len() == distinct.len()
+    };
+    [width / 2, width / 4, width * 3 / 4, width.saturating_sub(1), 0].into_iter().find(is_telling)
+}
+
+/// The text within `width` columns: its first `head` columns, `…`, and as much of its end as fits.
+pub(crate) fn cut_middle(text: &str, width: usize, head: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let within = |limit: usize, characters: &mut dyn Iterator<Item = char>| {
+        let mut used = 0;
+        let mut kept = Vec::new();
+        for c in characters {
+            used += c.width().unwrap_or(0);
+            if used > limit {
+                break;
+            }
+            kept.push(c);
+        }
+        kept
+    };
+    let room = width.saturating_sub(1);
+    let head = head.min(room);
+    let first = within(head, &mut text.chars());
+    let last = within(room - head, &mut text.chars().rev());
+    first.into_iter().chain(['…']).chain(last.into_iter().rev()).collect()
 }
 
 /// A text of unknown origin as one line that cannot drive a terminal: control characters and those that turn the
@@ -469,6 +554,57 @@ mod tests {
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("漢字漢字", 6), "漢字…");
         assert_eq!(cut("abc", 0), "…");
+    }
+
+    #[test]
+    fn the_middle_of_a_text_is_left_out() {
+        assert_eq!(cut_middle("abcdef", 6, 3), "abcdef");
+        assert_eq!(cut_middle("abcdefghij", 6, 3), "abc…ij");
+        assert_eq!(cut_middle("abcdefghij", 6, 0), "…fghij");
+        assert_eq!(cut_middle("abcdefghij", 6, 9), "abcde…");
+        assert_eq!(cut_middle("漢字漢字", 6, 3), "漢…字");
+        assert_eq!(cut_middle("abc", 0, 0), "…");
+    }
+
+    #[test]
+    fn a_table_is_made_as_wide_as_the_terminal_and_what_differs_stays_different() {
+        let session = |role: &str, name: &str| format!("arn:aws:sts::111122223333:assumed-role/{role}/{name}");
+        let arns =
+            [session("Reader", "alice@example.com"), session("Reader", "bob@example.com"), session("Writer", "x")];
+        let mut table = Table::new([("ARN", Align::Left), ("EVENTS", Align::Right)]);
+        for arn in &arns {
+            table.row([arn.clone(), "1234567".to_owned()]);
+        }
+        let whole = table.render("", Palette { on: false });
+        assert_eq!(table.fit(200), Some(0));
+        assert_eq!(table.render("", Palette { on: false }), whole);
+
+        assert_eq!(table.fit(40), Some(3));
+        let narrow = table.render("", Palette { on: false });
+        assert!(narrow.lines().all(|line| line.width() <= 40), "{narrow}");
+        assert_eq!(narrow.matches("  1234567").count(), 3, "{narrow}");
+        assert!(narrow.contains("ice@") && narrow.contains("bob@") && narrow.contains("Writer/x"), "{narrow}");
+    }
+
+    #[test]
+    fn a_table_in_which_different_values_would_look_alike_stays_as_it_is() {
+        let mut table = Table::new([("", Align::Left), ("", Align::Left)]);
+        for middle in ["1", "2"] {
+            let same = "x".repeat(40);
+            table.row([format!("{same}{middle}{same}"), "y".to_owned()]);
+        }
+        let whole = table.render("", Palette { on: false });
+        assert_eq!(table.fit(30), None);
+        assert_eq!(table.render("", Palette { on: false }), whole);
+    }
+
+    #[test]
+    fn a_table_of_too_many_columns_stays_as_it_is() {
+        let mut table = Table::new(vec![("A LONG TITLE", Align::Left); 10]);
+        table.row(vec!["a long value".to_owned(); 10]);
+        let whole = table.render("", Palette { on: false });
+        assert_eq!(table.fit(80), None);
+        assert_eq!(table.render("", Palette { on: false }), whole);
     }
 
     #[test]

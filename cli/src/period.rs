@@ -1,17 +1,55 @@
 //! `--since` and `--until`: from when to before when.
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
-/// A time that is looked at.
-#[derive(Debug, Clone, Args)]
+/// A range of time that has a beginning before its end.
+#[derive(Debug, Clone)]
 pub(crate) struct Period {
-    /// From this time on: 2024-05-01, 2024-05-01T12:00:00Z, or so long ago, as 90m, 24h, 7d
-    #[arg(long, value_name = "TIME", value_parser = point_in_time, allow_hyphen_values = true)]
     pub(crate) since: Option<Timestamp>,
-    /// Before this time; now, where it is not given
-    #[arg(long, value_name = "TIME", value_parser = point_in_time, allow_hyphen_values = true)]
     pub(crate) until: Option<Timestamp>,
+}
+
+/// The arguments as they are given.
+#[derive(Debug, Clone, Args)]
+struct Bounds {
+    /// Start of the range: 2024-05-01, 2024-05-01T12:00:00Z, or an age such as 90m, 24h, 7d
+    #[arg(long, value_name = "TIME", value_parser = point_in_time, allow_hyphen_values = true)]
+    since: Option<Timestamp>,
+    /// End of the range, exclusive [default: now]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time, allow_hyphen_values = true)]
+    until: Option<Timestamp>,
+}
+
+impl Args for Period {
+    fn augment_args(command: Command) -> Command {
+        Bounds::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Bounds::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Period {
+    /// Reads the range. One that ends before it begins is refused here, before a command does any work.
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let Bounds { since, until } = Bounds::from_arg_matches(matches)?;
+        if let (Some(since), Some(until)) = (since, until)
+            && until <= since
+        {
+            let order = if until == since { "the same time as" } else { "before" };
+            let message = format!("`--until` ({until}) is {order} `--since` ({since}); nothing lies between them\n");
+            return Err(Error::raw(ErrorKind::ValueValidation, message));
+        }
+        Ok(Self { since, until })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl Period {

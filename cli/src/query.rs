@@ -1,111 +1,315 @@
 //! `sluice query`: SQL over a lake.
 
+mod holdings;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::ValueHint;
-use query::Statement;
-use sql::text::Sql;
+use detection::Window;
+use detection::session::{Command, Expanded, Session, SessionError, Show, commands};
+use query::{Answer, Column, Engine, QueryError, Statement, Statistics};
+use serde_json::Value;
+use sql::table::{PARTITION_KEYS, Table};
+use sql::types::ColumnType;
+use tokio::runtime::Runtime;
 
-use crate::engine::EngineArguments;
+use crate::engine::{EngineArguments, EngineChoice};
 use crate::exit::{Failure, Outcome, Verdict};
+use crate::hunting::CatalogArguments;
 use crate::input::given_text;
 use crate::lake_arguments::runtime;
-use crate::output::{Align, Output, Table, counted};
+use crate::output::Output;
+use crate::period::Period;
 use crate::rows::{RowsFormat, cost, write_rows};
 
 /// Run SQL over a lake, on this machine or with Athena
 ///
-/// The SQL is Athena's (Trino's), and means the same on both engines: what the embedded engine cannot do exactly it refuses
-/// by name. Its tables are the sources of the lake folder, in the database `sluice`, with `_` for `-`.
+/// The SQL is Athena's (Trino's) and means the same on both engines. The embedded engine refuses by name what it cannot do
+/// exactly. The tables are the sources of the lake folder, in the database `sluice`, with `_` for `-`. A logical table such
+/// as {{windows-sysmon}} (or windows_sysmon) reads all tables of a source. Beside queries there are SHOW TABLES,
+/// DESCRIBE t, EXPLAIN, and CREATE VIEW, whose views last as long as the command.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice query --lake ./lake --tables
-  sluice query --lake ./lake \"SELECT type_name, count(*) AS events FROM windows_sysmon_1007 GROUP BY 1 ORDER BY 2 DESC\"
+  sluice query --lake ./lake \"DESCRIBE windows_sysmon_1007\"
+  sluice query --lake ./lake \"SELECT type_name, count(*) AS events FROM windows_sysmon GROUP BY 1\"
+  sluice query --lake ./lake --since 7d \"SELECT DISTINCT actor.user.name FROM {{aws-cloudtrail}}\"
   sluice query --lake ./lake --format ndjson --file hunt.sql | jq .
+  sluice query --lake ./lake --init views.sql \"SELECT * FROM failed_logins\"
   sluice query --engine athena --database security_lake --workgroup hunting --file hunt.sql
 
 Exit code: 0 fine, 2 the SQL is refused, 3 bad usage, or the engine cannot be used.")]
 pub(crate) struct Query {
-    /// One query in Trino's SQL, or `-` to read it from standard input
+    /// Statements in Trino's SQL with `;` between them, or `-` to read them from standard input
     #[arg(value_name = "SQL", required_unless_present_any = ["file", "tables"])]
+    #[arg(allow_hyphen_values = true, value_parser = no_unknown_option)]
     sql: Option<String>,
-    /// Read the query from a file
+    /// Read the statements from a file
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "sql")]
     file: Option<PathBuf>,
-    /// List the tables and their columns instead
+    /// Create the views of a file first; repeatable
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    init: Vec<PathBuf>,
+    /// List the tables instead: source, rows, first and last day
     #[arg(long, conflicts_with_all = ["sql", "file"])]
     tables: bool,
-    /// How rows are written
+    /// How rows are written; json and ndjson have arrays, maps and rows as JSON
     #[arg(long, value_enum, default_value_t)]
     format: RowsFormat,
+    #[command(flatten)]
+    period: Period,
+    #[command(flatten)]
+    catalog: CatalogArguments,
     #[command(flatten)]
     engine: EngineArguments,
 }
 
+/// SQL may begin with a comment (`-- why`), and so with a hyphen. One word with a hyphen is a mistyped option.
+fn no_unknown_option(text: &str) -> Result<String, String> {
+    let is_option = text.len() > 1 && text.starts_with('-') && !text.contains(char::is_whitespace);
+    if is_option { Err("there is no such option; see `sluice query --help`".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 impl Query {
     pub(crate) fn run(self, output: &Output) -> Outcome {
+        let given = match self.tables {
+            true => None,
+            false => Some(given_text(self.sql.as_deref(), self.file.as_deref(), "query")?),
+        };
+        let views = self.init.iter().map(|file| read_views(file)).collect::<Result<Vec<_>, _>>()?;
         let runtime = runtime()?;
         let engine = runtime.block_on(self.engine.open())?;
-        if self.tables {
-            let tables = runtime.block_on(engine.tables())?;
-            list(&tables, self.format, output)?;
-            return Ok(Verdict::Fine);
+        let tables = match runtime.block_on(engine.tables()) {
+            Ok(tables) => tables,
+            // Who may query tables need not have the right to list them.
+            Err(error) if self.engine.engine == EngineChoice::Athena && !needs_tables(given.as_ref()) => {
+                output.say(format_args!("{} no logical tables: {error}", output.talk.warning("warning:")));
+                Vec::new()
+            }
+            Err(error) => return Err(Failure::of_query(error)),
+        };
+        let catalog = self.catalog.catalog(&tables)?;
+        let database = match self.engine.engine {
+            EngineChoice::Embedded => tables.first().map_or("sluice", |table| table.database.as_str()),
+            EngineChoice::Athena => self.engine.athena.databases.first().map_or("default", String::as_str),
+        };
+        let end = self.period.end().map_or(i64::MAX, |end| end.as_millisecond());
+        let window = match (self.period.since, self.period.until) {
+            (None, None) => None,
+            // The beginning of the calendar.
+            (since, _) => {
+                Some(Window { start: since.map_or(-62_135_596_800_000, |since| since.as_millisecond()), end })
+            }
+        };
+        let mut running = Running {
+            session: Session::new(&catalog, &tables, database, window),
+            tables: &tables,
+            runtime: &runtime,
+            engine: engine.as_ref(),
+            is_embedded: self.engine.engine == EngineChoice::Embedded,
+            max_scanned: self.engine.max_scanned,
+            format: self.format,
+            output,
+        };
+        for (name, views) in views {
+            for view in views {
+                running.command(view).map_err(|failure| failure.context(name.clone()))?;
+            }
         }
-        let (_, text) = given_text(self.sql.as_deref(), self.file.as_deref(), "query")?;
-        let sql = text.trim().trim_end_matches(';').trim_end();
-        let statement = Statement { max_scanned_bytes: self.engine.max_scanned, ..Statement::new(Sql::of_author(sql)) };
-        let turning = output.waiting("running");
-        let answer = runtime.block_on(engine.run(&statement));
-        turning.finish_and_clear();
-        let answer = answer.map_err(Failure::of_query)?;
-        write_rows(&answer, self.format, output)?;
-        output.say(output.talk.faint(cost(&answer)));
+        let Some((name, text)) = given else {
+            let listed = holdings::of(&running, &tables)?;
+            holdings::list(&running, &tables, &listed)?;
+            return Ok(Verdict::Fine);
+        };
+        let statements = commands(&text).map_err(|error| invalid(error, &name))?;
+        if statements.is_empty() {
+            return Err(Failure::usage(format_args!("{name} holds no statement")));
+        }
+        let results = statements.iter().filter(|(command, _)| has_rows(command)).count();
+        if results > 1 && matches!(self.format, RowsFormat::Json | RowsFormat::Csv) {
+            let message =
+                format!("{results} statements have rows; --format json and csv take one. Use ndjson, or CREATE VIEW");
+            return Err(Failure::usage(message));
+        }
+        for (number, (command, _)) in statements.into_iter().enumerate() {
+            if number > 0 && has_rows(&command) && self.format == RowsFormat::Table && results > 1 {
+                output.write("\n")?;
+            }
+            running
+                .command(command)
+                .map_err(|failure| if name == "query" { failure } else { failure.context(name.clone()) })?;
+        }
         Ok(Verdict::Fine)
     }
 }
 
-fn list(tables: &[sql::table::Table], format: RowsFormat, output: &Output) -> Result<(), Failure> {
-    let columns = |table: &sql::table::Table| -> Vec<_> {
-        let columns = table.columns.iter();
-        columns.map(|(name, kind)| serde_json::json!({"name": name, "type": kind.to_string()})).collect()
-    };
-    match format {
-        RowsFormat::Table => {
-            for table in tables {
-                let name = format!("{}.{}", table.database, table.name);
-                let about = counted(table.columns.len() as u64, "column");
-                output.write(format_args!("{}  {}\n", output.data.strong(name), output.data.faint(about)))?;
-                let mut lines = Table::new([("", Align::Left); 2]);
-                for (name, kind) in &table.columns {
-                    lines.row([name.clone(), kind.to_string()]);
-                }
-                output.write(format_args!("{}\n", lines.render("  ", output.data)))?;
+/// Whether more is asked for than queries of physical tables.
+fn needs_tables(given: Option<&(String, String)>) -> bool {
+    let Some((_, text)) = given else { return true };
+    let is_query = |(command, _): &(Command, usize)| matches!(command, Command::Query(_) | Command::Explain(_));
+    text.contains("{{") || !commands(text).is_ok_and(|commands| commands.iter().all(is_query))
+}
+
+fn has_rows(command: &Command) -> bool {
+    !matches!(command, Command::CreateView(_) | Command::DropView { .. })
+}
+
+/// The statements of a file that may only create and drop views.
+fn read_views(file: &std::path::Path) -> Result<(String, Vec<Command>), Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    let commands = commands(&text).map_err(|error| invalid(error, &name))?;
+    if let Some((_, line)) = commands.iter().find(|(command, _)| has_rows(command)) {
+        let message =
+            format!("{name}: line {line}: --init takes CREATE VIEW and DROP VIEW; run other statements with --file");
+        return Err(Failure::usage(message));
+    }
+    Ok((name, commands.into_iter().map(|(command, _)| command).collect()))
+}
+
+fn invalid(error: impl Into<anyhow::Error>, name: &str) -> Failure {
+    let error = error.into();
+    Failure::Invalid(if name == "query" { error } else { error.context(name.to_owned()) })
+}
+
+/// A session on an engine.
+struct Running<'r> {
+    session: Session<'r>,
+    tables: &'r [Table],
+    runtime: &'r Runtime,
+    engine: &'r dyn Engine,
+    is_embedded: bool,
+    max_scanned: Option<u64>,
+    format: RowsFormat,
+    output: &'r Output,
+}
+
+impl Running<'_> {
+    fn command(&mut self, command: Command) -> Result<(), Failure> {
+        match command {
+            Command::Query(query) => self.query(&query),
+            Command::Explain(query) => self.explain(&query),
+            Command::Show(Show::Schemas) => {
+                let mut names: Vec<&str> = self.tables.iter().map(|table| table.database.as_str()).collect();
+                names.sort_unstable();
+                names.dedup();
+                self.listed(["schema"], names.into_iter().map(|name| [name.to_owned()]))
             }
-            Ok(())
+            Command::Show(Show::Tables { database, like }) => self.show_tables(database.as_deref(), like.as_deref()),
+            Command::Describe(path) => self.describe(&path),
+            Command::CreateView(view) => self.session.create_view(view).map_err(of_session),
+            Command::DropView { name, if_exists } => self.session.drop_view(&name, if_exists).map_err(of_session),
         }
-        RowsFormat::Csv => output.stream(|data| {
-            data.line("database,table,column,type")?;
-            for table in tables {
-                for (name, kind) in &table.columns {
-                    let kind = kind.to_string().replace('"', "\"\"");
-                    data.line(format_args!("{},{},{name},\"{kind}\"", table.database, table.name))?;
-                }
-            }
-            Ok(())
-        }),
-        RowsFormat::Json | RowsFormat::Ndjson => {
-            let tables: Vec<_> = tables
-                .iter()
-                .map(|table| {
-                    let (database, name) = (&table.database, &table.name);
-                    serde_json::json!({"database": database, "name": name, "columns": columns(table)})
-                })
-                .collect();
-            match format {
-                RowsFormat::Json => output.json(&tables),
-                _ => output.stream(|data| tables.iter().try_for_each(|table| data.json(table))),
-            }
+    }
+
+    fn query(&self, query: &str) -> Result<(), Failure> {
+        let expanded = self.session.expand(query).map_err(of_session)?;
+        let nested = matches!(self.format, RowsFormat::Json | RowsFormat::Ndjson);
+        let statement =
+            Statement { max_scanned_bytes: self.max_scanned, nested, ..Statement::new(expanded.sql.clone()) };
+        let turning = self.output.waiting("running");
+        let answer = self.runtime.block_on(self.engine.run(&statement));
+        turning.finish_and_clear();
+        let answer = answer.map_err(|error| Failure::of_query(in_words_of_the_author(error, &expanded)))?;
+        write_rows(&answer, self.format, self.output)?;
+        self.output.say(self.output.talk.faint(cost(&answer)));
+        if answer.rows.is_empty() {
+            self.say_what_there_is(&expanded)?;
         }
+        Ok(())
+    }
+
+    /// An empty answer may be one of an empty lake, or of the wrong days.
+    fn say_what_there_is(&self, expanded: &Expanded) -> Result<(), Failure> {
+        for name in &expanded.absent {
+            self.output.say(format_args!("no rows: the lake has no table of `{name}` yet"));
+        }
+        if self.is_embedded && !expanded.reads.is_empty() {
+            let held = holdings::of(self, &expanded.reads)?;
+            self.output.say(holdings::in_words(&expanded.reads, &held));
+        }
+        Ok(())
+    }
+
+    fn explain(&self, query: &str) -> Result<(), Failure> {
+        let expanded = self.session.expand(query).map_err(of_session)?;
+        let plan = self.runtime.block_on(self.engine.explain(&Statement::new(expanded.sql.clone())));
+        let plan = plan.map_err(|error| Failure::of_query(in_words_of_the_author(error, &expanded)))?;
+        match self.format {
+            RowsFormat::Table => self.output.write(format_args!("{}\n", crate::output::harmless_lines(&plan))),
+            _ => self.listed(["Query Plan"], [[plan]]),
+        }
+    }
+
+    fn show_tables(&self, database: Option<&str>, like: Option<&str>) -> Result<(), Failure> {
+        let is_in = |name: &str| database.is_none_or(|database| database == name);
+        let mut rows: Vec<[String; 3]> = Vec::new();
+        for table in self.tables.iter().filter(|table| is_in(&table.database)) {
+            rows.push([table.name.clone(), "table".to_owned(), self.source(table)]);
+        }
+        if database.is_none() {
+            let of = |name: &&str| self.tables.iter().all(|table| table.name.replace('_', "-") != **name);
+            for name in self.session.logical_tables().into_iter().filter(of) {
+                rows.push([name.to_owned(), "logical".to_owned(), name.to_owned()]);
+            }
+            let views = self.session.views().iter();
+            rows.extend(views.map(|view| [view.name.clone(), "view".to_owned(), String::new()]));
+        }
+        self.listed(["table", "kind", "source"], rows.into_iter().filter(|[name, ..]| Show::names(like, name)))
+    }
+
+    /// The source that a table is named after; where none is, the logical tables that it belongs to.
+    fn source(&self, table: &Table) -> String {
+        let all = self.session.logical_tables_of(table);
+        let is_namesake = |name: &&&str| table.name.contains(&name.replace('-', "_"));
+        let namesakes: Vec<&str> = all.iter().filter(is_namesake).copied().collect();
+        if namesakes.is_empty() { all.join(", ") } else { namesakes.join(", ") }
+    }
+
+    fn describe(&self, path: &str) -> Result<(), Failure> {
+        let columns = match self.session.columns(path).map_err(of_session)? {
+            Some(columns) => columns,
+            None => {
+                // A view, or what the engine says is unknown.
+                let expanded = self.session.expand(&format!("SELECT * FROM {path} LIMIT 0")).map_err(of_session)?;
+                let answer = self.runtime.block_on(self.engine.run(&Statement::new(expanded.sql.clone())));
+                let answer = answer.map_err(Failure::of_query)?;
+                answer.columns.into_iter().map(|column| (column.name, column.column_type)).collect()
+            }
+        };
+        let extra = |name: &str| if PARTITION_KEYS.contains(&name) { "partition key" } else { "" };
+        let rows = columns.iter().map(|(name, kind)| [name.clone(), kind.to_string(), extra(name).to_owned()]);
+        self.listed(["column", "type", "extra"], rows)
+    }
+
+    /// Rows of texts, written as those of a query.
+    fn listed<const N: usize>(
+        &self,
+        titles: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Result<(), Failure> {
+        let column = |name: &str| Column { name: name.to_owned(), column_type: ColumnType::Varchar };
+        let answer = Answer {
+            query_id: String::new(),
+            columns: titles.map(column).into(),
+            rows: rows.into_iter().map(|row| row.map(Value::String).into()).collect(),
+            statistics: Statistics { duration: Duration::ZERO, ..Statistics::default() },
+        };
+        write_rows(&answer, self.format, self.output)
+    }
+}
+
+fn of_session(error: SessionError) -> Failure {
+    Failure::Invalid(error.into())
+}
+
+fn in_words_of_the_author(error: QueryError, expanded: &Expanded) -> QueryError {
+    match error {
+        QueryError::Invalid(message) => QueryError::Invalid(expanded.in_words_of_the_author(&message)),
+        QueryError::Failed(message) => QueryError::Failed(expanded.in_words_of_the_author(&message)),
+        other => other,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sql::types::ColumnType;
 
 use crate::exit::Failure;
-use crate::output::{Align, Output, Table, counted, cut, harmless, size};
+use crate::output::{Align, Output, Table, counted, harmless, size};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -22,13 +22,10 @@ pub(crate) enum RowsFormat {
     Csv,
 }
 
-/// Columns of a table cell: what is longer is cut, unless there is a single column.
-const CELL_WIDTH: usize = 60;
-
 /// Writes the rows of an answer.
 pub(crate) fn write_rows(answer: &Answer, format: RowsFormat, output: &Output) -> Result<(), Failure> {
     match format {
-        RowsFormat::Table => output.write(table(answer).render("", output.data)),
+        RowsFormat::Table => write_table(answer, output),
         RowsFormat::Json => output.json(&answer.rows.iter().map(|row| object(answer, row)).collect::<Vec<_>>()),
         RowsFormat::Ndjson => {
             output.stream(|data| answer.rows.iter().try_for_each(|row| data.json(&object(answer, row))))
@@ -49,7 +46,8 @@ pub(crate) fn cost(answer: &Answer) -> String {
     format!("{rows} in {seconds:.2} s; {objects}{} read", size(statistics.scanned_bytes))
 }
 
-/// A row by the names of its columns; a name that comes again gets a number.
+/// A row by the names of its columns; a name that comes again gets a number. A column of type `json` is its document, not the
+/// text of it.
 pub(crate) fn object(answer: &Answer, row: &[Value]) -> Map<String, Value> {
     let mut object = Map::new();
     for (column, value) in answer.columns.iter().zip(row) {
@@ -59,7 +57,11 @@ pub(crate) fn object(answer: &Answer, row: &[Value]) -> Map<String, Value> {
             name = format!("{}_{number}", column.name);
             number += 1;
         }
-        object.insert(name, value.clone());
+        let document = match (&column.column_type, value) {
+            (ColumnType::Json, Value::String(text)) => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        object.insert(name, document.unwrap_or_else(|| value.clone()));
     }
     object
 }
@@ -75,15 +77,57 @@ fn table(answer: &Answer) -> Table {
         let align = if numeric(&column.column_type) { Align::Right } else { Align::Left };
         (harmless(&column.name).into_owned(), align)
     }));
-    let width = if answer.columns.len() == 1 { usize::MAX } else { CELL_WIDTH };
     for row in &answer.rows {
-        table.row(row.iter().map(|value| match value {
-            Value::Null => String::new(),
-            Value::String(text) => cut(&harmless(text), width).into_owned(),
-            other => other.to_string(),
-        }));
+        table.row(row.iter().map(cell));
     }
     table
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => harmless(text).into_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A pipe or a file gets whole values. On a terminal the table is made to fit, and one that cannot be is written as a block
+/// for each row.
+fn write_table(answer: &Answer, output: &Output) -> Result<(), Failure> {
+    let mut table = table(answer);
+    let Some(width) = output.width.filter(|_| answer.columns.len() > 1) else {
+        return output.write(table.render("", output.data));
+    };
+    match table.fit(width) {
+        Some(cut) => {
+            output.write(table.render("", output.data))?;
+            if cut > 0 {
+                let values = counted(cut, "value");
+                output.say(output.talk.faint(format_args!(
+                    "{values} cut to fit {width} columns; `| cat` or --format json shows them whole"
+                )));
+            }
+            Ok(())
+        }
+        None => write_blocks(answer, output),
+    }
+}
+
+/// A block of lines for each row, a column in each line. NULLs are left out.
+fn write_blocks(answer: &Answer, output: &Output) -> Result<(), Failure> {
+    output.stream(|data| {
+        for (number, row) in answer.rows.iter().enumerate() {
+            data.line(output.data.strong(format_args!("row {}", number + 1)))?;
+            let mut lines = Table::new([("", Align::Left); 2]);
+            for (column, value) in answer.columns.iter().zip(row).filter(|(_, value)| !value.is_null()) {
+                lines.row([harmless(&column.name).into_owned(), cell(value)]);
+            }
+            data.line(lines.render("  ", output.data))?;
+        }
+        Ok(())
+    })?;
+    output.say(output.talk.faint("too wide for a table on this terminal: a block for each row, without NULLs"));
+    Ok(())
 }
 
 fn csv_text(value: &Value) -> Option<std::borrow::Cow<'_, str>> {

@@ -40,23 +40,21 @@ pub(crate) struct RuleFile {
     pub(crate) checked: Checked,
 }
 
-/// The rule files at these places, in the order of their names; the shipped ones if there are none.
+/// The rule files at these places, in the order of their names; the shipped ones if there are none. A place that does not
+/// exist may be the name of shipped rules.
 ///
 /// # Errors
 /// A place that cannot be read, or holds no rule file.
 pub(crate) fn rule_files(places: &[PathBuf]) -> Result<Vec<RuleFile>, Failure> {
     let mut files = Vec::new();
     if places.is_empty() {
-        for (name, text) in SHIPPED_RULES {
-            files.push(RuleFile {
-                name: (*name).to_owned(),
-                folder: PathBuf::new(),
-                text: (*text).to_owned(),
-                checked: check(text),
-            });
-        }
+        files.extend(SHIPPED_RULES.iter().map(shipped));
     }
     for place in places {
+        if !place.exists() {
+            files.extend(shipped_at(place)?);
+            continue;
+        }
         let mut found = Vec::new();
         if place.is_dir() {
             collect(place, &mut found)?;
@@ -132,6 +130,37 @@ fn source_of(name: &str, folder: &Path) -> Option<KnownSource> {
     let stem = path.file_stem()?.to_string_lossy().into_owned();
     let source = Source::new(&stem, &config.text, &|base| config.load(base)).ok()?;
     Some(trial::known_source(&source))
+}
+
+fn shipped((name, text): &(&str, &str)) -> RuleFile {
+    RuleFile { name: (*name).to_owned(), folder: PathBuf::new(), text: (*text).to_owned(), checked: check(text) }
+}
+
+/// The shipped rules of a name: `aws-cloudtrail` is all rules of that folder, `aws-cloudtrail/trail-stopped` is one.
+///
+/// # Errors
+/// There is neither a file nor a shipped rule of that name.
+fn shipped_at(place: &Path) -> Result<Vec<RuleFile>, Failure> {
+    let name = place.to_str().unwrap_or_default().trim_end_matches('/');
+    let stem = |rule: &'static str| rule.strip_suffix(".yaml").unwrap_or(rule);
+    let is_meant = |rule: &'static str| {
+        stem(rule) == name || rule == name || rule.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let found: Vec<RuleFile> = SHIPPED_RULES.iter().filter(|(rule, _)| is_meant(rule)).map(shipped).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let file = place.display();
+    if place.extension().is_some() {
+        return Err(anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::NotFound))
+            .context(format!("cannot read {file}"))
+            .into());
+    }
+    let all = SHIPPED_RULES.iter().map(|(rule, _)| stem(rule));
+    let near = all.map(|rule| (strsim::damerau_levenshtein(name, rule), rule)).min();
+    let near = near.filter(|(distance, rule)| *distance <= rule.len() / 3);
+    let hint = near.map(|(_, rule)| format!("; did you mean `{rule}`?")).unwrap_or_default();
+    Err(Failure::usage(format_args!("there is no file or folder {file}, and no shipped rule of that name{hint}")))
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {

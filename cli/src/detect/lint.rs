@@ -65,7 +65,7 @@ impl TablesArguments {
         match (self.engine, &self.lake) {
             (Some(EngineChoice::Athena), _) => {
                 let runtime = runtime()?;
-                let engine = runtime.block_on(self.athena.open());
+                let engine = runtime.block_on(self.athena.open())?;
                 Ok(runtime.block_on(engine.tables())?)
             }
             (_, Some(folder)) if !folder.is_dir() => {

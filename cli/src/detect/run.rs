@@ -52,7 +52,7 @@ impl Run {
         let runtime = runtime()?;
         let engine: Arc<dyn query::Engine> = Arc::from(runtime.block_on(self.engine.open())?);
         let catalog = self.catalog.catalog(&runtime.block_on(engine.tables())?)?;
-        let store = runtime.block_on(lake::store::open(&self.state))?;
+        let store = runtime.block_on(crate::aws_access::open_store(&self.state))?;
         let publisher = Arc::new(StandardOutput(*output));
         let queries = Arc::new(RunToEnd::new(engine));
         let titles: Vec<_> = rules.iter().map(|rule| (rule.id, rule.title.clone())).collect();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use glob::{MatchOptions, Pattern};
-use lake::store::{self, Listed};
+use lake::store::Listed;
 use tokio::runtime::Handle;
 
 use super::{BucketObject, FileKind, Input, refuse_repeated_pipes};
@@ -194,7 +194,7 @@ impl Search<'_> {
     /// those whose key begins so.
     async fn bucket(&self, place: &str, found: &mut Vec<Candidate>) -> Result<(), Failure> {
         let (bucket, given) = place.split_once('/').unwrap_or((place, ""));
-        let store = store::open(&format!("s3://{bucket}")).await?;
+        let store = crate::aws_access::open_store(&format!("s3://{bucket}")).await?;
         let object = |listed: Listed, is_found| Candidate {
             input: Input::Object(BucketObject {
                 store: Arc::clone(&store),

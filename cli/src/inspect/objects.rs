@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use lake::key::ObjectKey;
-use lake::store::{self, Store};
+use lake::store::Store;
 
 use crate::exit::Failure;
 use crate::output::counted;
@@ -55,7 +55,7 @@ pub(super) async fn find_objects(locations: &[String]) -> Result<Vec<Object>, Fa
 
 async fn in_bucket(place: &str) -> Result<Vec<Object>, Failure> {
     let (bucket, key) = place.split_once('/').unwrap_or((place, ""));
-    let store = store::open(&format!("s3://{bucket}")).await?;
+    let store = crate::aws_access::open_store(&format!("s3://{bucket}")).await?;
     if key.ends_with(SUFFIX) {
         return Ok(vec![Object { store, key: key.to_owned(), content: None }]);
     }
@@ -66,7 +66,7 @@ async fn in_folder(location: &str) -> Result<Vec<Object>, Failure> {
     let path = Path::new(location);
     let metadata = std::fs::metadata(path).with_context(|| format!("cannot read {location}"))?;
     if metadata.is_dir() {
-        return below(store::open(location).await?, "").await;
+        return below(crate::aws_access::open_store(location).await?, "").await;
     }
     let unnamed = || Failure::usage(format_args!("{location} is not a file name"));
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(unnamed)?;
@@ -78,7 +78,7 @@ async fn in_folder(location: &str) -> Result<Vec<Object>, Failure> {
         true => None,
         false => Some(std::fs::read(path).with_context(|| format!("cannot read {location}"))?.into()),
     };
-    Ok(vec![Object { store: store::open(folder).await?, key: name.to_owned(), content }])
+    Ok(vec![Object { store: crate::aws_access::open_store(folder).await?, key: name.to_owned(), content }])
 }
 
 /// Objects at once, so that a mistyped prefix does not fill the memory.

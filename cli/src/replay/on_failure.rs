@@ -61,7 +61,7 @@ impl Pipeline<'_> {
     /// removed once all of its records are in the lake or in quarantine.
     pub(super) async fn replay_objects(&self, location: &str) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
-        let store = lake::store::open(location).await?;
+        let store = crate::aws_access::open_store(location).await?;
         let mut after = String::new();
         let mut found = false;
         loop {
@@ -77,7 +77,7 @@ impl Pipeline<'_> {
             && folder.starts_with("s3://")
             && !key.is_empty()
         {
-            let store = lake::store::open(folder).await?;
+            let store = crate::aws_access::open_store(folder).await?;
             found = store.list(key, "").await?.iter().any(|listed| listed.key == key);
             if found {
                 self.replay_object(store.as_ref(), key, &mut replayed).await?;
@@ -119,7 +119,7 @@ impl Pipeline<'_> {
     /// Replays what the messages in a queue tell of, until it is empty. A message is deleted once all of its records are in
     /// the lake or in quarantine.
     pub(super) async fn replay_queue(&self, url: &str) -> Result<Replayed, Failure> {
-        let client = Client::new(&lake::aws::sdk_config().await);
+        let client = Client::new(&crate::aws_access::sdk_config().await?);
         let mut replayed = Replayed::default();
         let mut left = Vec::new();
         let failed = |what: &str, error: &str| Failure::Other(anyhow!("cannot {what} {url}: {error}"));
@@ -212,7 +212,7 @@ impl Pipeline<'_> {
                 Ok(replayed.lost.len() == lost)
             }
             Told::Object { bucket, key } => {
-                let store = lake::store::open(&format!("s3://{bucket}")).await?;
+                let store = crate::aws_access::open_store(&format!("s3://{bucket}")).await?;
                 self.replay_object(store.as_ref(), key, replayed).await
             }
         }

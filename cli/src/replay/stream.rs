@@ -82,7 +82,7 @@ pub(super) struct RangeReader<'r> {
 impl<'r> RangeReader<'r> {
     /// A reader that stands before the first record of the range that the stream still has.
     pub(super) async fn open(range: &'r StreamRange) -> Result<Self, Failure> {
-        let config = lake::aws::sdk_config().await;
+        let config = crate::aws_access::sdk_config().await?;
         // The message says where the stream is, whatever the environment's Region.
         let region = range.stream_arn.split(':').nth(3).filter(|region| !region.is_empty());
         let region = region.map(|region| Region::new(region.to_owned())).or(config.region().cloned());

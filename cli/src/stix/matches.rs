@@ -24,7 +24,7 @@ Examples:
   sluice stix match \"[ipv4-addr:value = '198.51.100.7']\" --data bundle.json
   sluice stix match --file pattern.stix --data one.json two.json --format ndjson
 
-Exit code: 0 no match, 1 matches, 2 the pattern is refused or cannot be compared with the data, 3 bad usage.")]
+Exit code: 0 nothing found, 1 matches, 2 the pattern is refused or cannot be compared with the data, 3 bad usage.")]
 pub(crate) struct Match {
     #[command(flatten)]
     pattern: PatternArguments,

@@ -191,6 +191,20 @@ impl TranslationArguments {
         }
     }
 
+    /// Whether there is a beginning of time: of the command or, by START, of the pattern.
+    ///
+    /// # Errors
+    /// Neither says so.
+    pub(crate) fn is_bounded(&self, pattern: &str) -> Result<(), Failure> {
+        if self.period.since.is_none() && !pattern.to_ascii_uppercase().contains("START") {
+            return Err(Failure::usage(
+                "`--since` is missing: the start of the range to search, such as 2024-05-01 or 7d; or write START and STOP \
+                 into the pattern",
+            ));
+        }
+        Ok(())
+    }
+
     /// The dialect maps.
     pub(crate) fn maps(&self) -> Result<DialectMaps, Failure> {
         let mut maps = DialectMaps::embedded()?;

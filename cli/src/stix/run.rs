@@ -34,7 +34,7 @@ Examples:
   id=$(sluice stix run query --database lake --since 24h --file pattern.stix)
   sluice stix run status $id && sluice stix run results $id --offset 0 --length 100
 
-Exit code: 0 fine (though nothing was found), 2 the pattern is refused, 3 bad usage, or the engine cannot be used."
+Exit code: 0 nothing found, 1 rows found, 2 the pattern is refused, 3 bad usage, or the engine cannot be used."
 )]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -129,6 +129,7 @@ impl Run {
 impl Whole {
     fn run(self, output: &Output) -> Outcome {
         let (pattern, text) = self.pattern.read(output)?;
+        self.translation.is_bounded(&text)?;
         let runtime = runtime()?;
         let engine = runtime.block_on(self.engine.open())?;
         let maps = self.translation.maps()?;
@@ -158,7 +159,7 @@ impl Whole {
                 output.talk.warning("cut:")
             ));
         }
-        Ok(Verdict::Fine)
+        Ok(Verdict::of(!matches.rows.is_empty()))
     }
 }
 
@@ -167,12 +168,13 @@ impl Step {
         let runtime = runtime()?;
         match self {
             Step::Ping { athena } => {
-                runtime.block_on(async { athena.open().await.ping().await })?;
+                runtime.block_on(async { Ok::<_, Failure>(athena.open().await?.ping().await?) })?;
                 output.say("Athena answers");
             }
             Step::Query(start) => {
                 let (pattern, text) = start.pattern.read(output)?;
-                let athena = runtime.block_on(start.athena.open());
+                start.translation.is_bounded(&text)?;
+                let athena = runtime.block_on(start.athena.open())?;
                 let maps = start.translation.maps()?;
                 let tables = chosen(runtime.block_on(athena.tables())?, &start.tables, &maps)?;
                 let translation = translate(&pattern, &tables, &maps, &start.translation.options());
@@ -187,7 +189,8 @@ impl Step {
                 output.write(format_args!("{id}\n"))?;
             }
             Step::Status { id, format, athena } => {
-                let execution = runtime.block_on(async { athena.open().await.status(&QueryId::new(id)).await })?;
+                let execution = runtime
+                    .block_on(async { Ok::<_, Failure>(athena.open().await?.status(&QueryId::new(id)).await?) })?;
                 let (state, reason) = match &execution.state {
                     State::Queued => ("QUEUED", None),
                     State::Running => ("RUNNING", None),
@@ -208,20 +211,20 @@ impl Step {
             }
             Step::Results { id, offset, length, format, athena } => {
                 let answer = runtime.block_on(async {
-                    let athena = athena.open().await;
-                    let execution = athena.status(&QueryId::new(id)).await?;
-                    let page = athena.rows(&execution.id, offset, length).await?;
-                    Ok::<_, query::QueryError>(query::Answer {
+                    let athena = athena.open().await?;
+                    let execution = athena.status(&QueryId::new(id)).await.map_err(Failure::of_query)?;
+                    let page = athena.rows(&execution.id, offset, length).await.map_err(Failure::of_query)?;
+                    Ok::<_, Failure>(query::Answer {
                         query_id: execution.id.to_string(),
                         columns: page.columns,
                         rows: page.rows,
                         statistics: execution.statistics,
                     })
                 });
-                write_rows(&answer.map_err(Failure::of_query)?, format, output)?;
+                write_rows(&answer?, format, output)?;
             }
             Step::Delete { id, athena } => {
-                runtime.block_on(async { athena.open().await.cancel(&QueryId::new(id)).await })?;
+                runtime.block_on(async { Ok::<_, Failure>(athena.open().await?.cancel(&QueryId::new(id)).await?) })?;
                 output.say("stopped");
             }
         }

@@ -35,6 +35,18 @@ fn shipped_rules_are_listed_and_without_faults() {
 }
 
 #[test]
+fn shipped_rules_are_named_by_folder_or_one_by_one() {
+    let listed = |place: &str| run(0, &["detect", "list", "--format", "json", place]).json().as_array().unwrap().len();
+    assert_eq!(listed("aws-cloudtrail/trail-stopped"), 1);
+    assert_eq!(listed("aws-cloudtrail/trail-stopped.yaml"), 1);
+    assert!(listed("aws-cloudtrail") > 3);
+    assert_eq!(listed("aws-cloudtrail"), listed("aws-cloudtrail/"));
+    let unknown = run(3, &["detect", "list", "aws-cloudtrail/trail-stoped"]);
+    assert!(unknown.stderr.contains("did you mean `aws-cloudtrail/trail-stopped`?"), "{}", unknown.stderr);
+    run(3, &["detect", "list", "no-such-rule.yaml"]);
+}
+
+#[test]
 fn a_rule_with_a_fault_is_shown_with_the_place() {
     let folder = Folder::new();
     let rule = folder.write("rule.yaml", RULE.replace("{{window}}", "TRUE"));

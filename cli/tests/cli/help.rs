@@ -100,6 +100,49 @@ fn completions_know_the_commands() {
 }
 
 #[test]
+fn completions_offer_shipped_mappings_and_rules_where_they_are_named() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(0, &["completions", shell]).stdout;
+        for name in ["aws-cloudtrail", "windows-sysmon", "aws-cloudtrail/trail-stopped", "windows-sysmon/"] {
+            assert!(script.contains(name), "{shell}: {name}");
+        }
+    }
+    let zsh = run(0, &["completions", "zsh"]).stdout;
+    assert!(zsh.contains("CONFIG:_sluice_mappings") && zsh.contains("RULES:_sluice_rules"));
+    assert!(zsh.contains("_sluice_mappings() {") && zsh.contains("_files"));
+    let fish = run(0, &["completions", "fish"]).stdout;
+    let mapping = fish.lines().find(|line| line.contains("subcommand map") && line.contains("-l mapping")).unwrap();
+    assert!(mapping.contains(" -r -F -a \"windows-sysmon"), "{mapping}");
+}
+
+/// What bash completes at the end of a command line.
+#[cfg(unix)]
+fn completed_by_bash(line: &[&str]) -> Option<Vec<String>> {
+    let script = run(0, &["completions", "bash"]).stdout;
+    let words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({words})\nCOMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+         _sluice sluice \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+    );
+    let asked = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().ok()?;
+    Some(String::from_utf8(asked.stdout).unwrap().lines().map(str::to_owned).collect())
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_the_names_of_shipped_mappings_and_rules() {
+    let Some(mappings) = completed_by_bash(&["sluice", "map", "--mapping", "aws-"]) else { return };
+    assert!(
+        mappings.contains(&"aws-cloudtrail".to_owned()) && mappings.contains(&"aws-alb".to_owned()),
+        "{mappings:?}"
+    );
+    assert!(!mappings.contains(&"windows-sysmon".to_owned()), "{mappings:?}");
+    let rules = completed_by_bash(&["sluice", "hunt", "--rules", "windows-sysmon/"]).unwrap();
+    assert!(rules.contains(&"windows-sysmon/dns-tunnel".to_owned()), "{rules:?}");
+    assert_eq!(completed_by_bash(&["sluice", "map", "--mapping", "./my"]).unwrap(), [""], "bash offers files then");
+}
+
+#[test]
 fn colours_only_where_they_are_wanted() {
     let coloured = |arguments: &[&str]| run(0, arguments).stdout.contains("\u{1b}[");
     assert!(!coloured(&["mappings"]), "standard output is no terminal here");

@@ -1,8 +1,11 @@
 //! The command as people run it: the built binary, its two outputs, and its exit codes.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
+mod arguments;
 mod demo;
 mod detections;
+#[cfg(unix)]
+mod examples;
 mod help;
 mod hunting;
 mod ingest;

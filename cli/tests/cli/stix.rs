@@ -21,7 +21,7 @@ fn a_pattern_finds_its_rows_in_a_lake_and_they_become_a_bundle() {
     let name = &names.lines()[0];
     let pattern = format!("[domain-name:value = '{}']", name["name"].as_str().unwrap());
     let arguments = ["stix", "run", "--lake", &lake, "--since", "2000-01-01", "--format", "ndjson", &pattern];
-    let found = run(0, &arguments);
+    let found = run(1, &arguments);
     assert_eq!(found.lines().len() as u64, name["events"].as_u64().unwrap(), "{}", found.stderr);
     assert_eq!(found.lines()[0]["leaves"], json!([1]));
     let mut command = sluice(&["stix", "bundle", "-"]);

@@ -134,6 +134,13 @@ pub(crate) fn sysmon(count: usize) -> String {
     samples::sysmon(1).take(count).flat_map(|line| [line, "\n".to_owned()]).collect()
 }
 
+/// Bytes as gzip.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// The lines of all quarantine objects below a folder.
 pub(crate) fn quarantined(files: &BTreeMap<String, Vec<u8>>) -> Vec<Value> {
     let objects = files.iter().filter(|(name, _)| name.starts_with("quarantine/"));

@@ -2,7 +2,8 @@
 //!
 //! A [`Rule`] is one YAML file. [`lint`] says what is wrong with it. [`statement`] makes of it and of a [`Window`] what a
 //! query engine runs, by way of a [`Catalog`] that knows which physical tables stand behind a logical one. A [`Detector`]
-//! starts what is due, collects what is done, and publishes what was found once.
+//! starts what is due, collects what is done, and publishes what was found once. A [`session`] gives queries that people type
+//! the same logical tables.
 
 pub mod archive;
 pub mod attack;
@@ -22,6 +23,7 @@ mod parse;
 mod pattern;
 pub mod rule;
 pub mod schedule;
+pub mod session;
 pub mod shape;
 mod shipped;
 pub mod state;

@@ -278,6 +278,11 @@ impl Wanted {
             })
             .collect::<Vec<_>>()
             .join(" ");
+        Self::of_text(&outside)
+    }
+
+    /// Of SQL without templates.
+    pub(crate) fn of_text(outside: &str) -> Self {
         // `count(*)` reads no column; `SELECT *` and `e.*` read all.
         let compact: String = outside.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
         let stars = compact.replace("count(*)", "").replace("count( * )", "");
@@ -347,7 +352,7 @@ impl Relation {
             )));
             return Ok(Self { sql: table.table.reference(), bounds });
         }
-        let sql = union(&reference.name, &resolved.tables, window, wanted)?;
+        let sql = union(&reference.name, &resolved.tables, Reader::Rule(window), wanted)?;
         // The bounds are within; once more outside they change nothing. Raw logs have no column `time`.
         let has_time = |(entry, _): &(&CatalogTable, _)| {
             entry.table.columns.is_empty() || matches!(entry.table.column("time"), Some(ColumnType::Bigint))
@@ -397,32 +402,76 @@ pub(crate) fn bounds(table: &Table, window: Window, alias: Option<&str>) -> Resu
     Ok(Sql::and([exact].into_iter().chain(dialect.partitions(table, span, 0, &named))))
 }
 
+/// Who reads a logical table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reader {
+    /// A rule, in a window. It does not see the findings of rules like it.
+    Rule(Window),
+    /// A person, who sees every row, of all time or of a range.
+    Person(Option<Window>),
+}
+
 /// Several tables as one: all columns that the rule may speak of, NULL where a table lacks one, and each table read for
-/// the window only.
-fn union(
+/// the window only, or whole without one.
+pub(crate) fn union(
     logical: &str,
     tables: &[(&CatalogTable, Option<u32>)],
-    window: Window,
+    reader: Reader,
     wanted: &Wanted,
 ) -> Result<Sql, StatementError> {
+    let (window, is_rule) = match reader {
+        Reader::Rule(window) => (Some(window), true),
+        Reader::Person(window) => (window, false),
+    };
+    let within = |table: &Table| window.map_or(Ok(Sql::code("TRUE")), |window| bounds(table, window, None));
     let qualified = |table: &Table| format!("{}.{}", table.database, table.name);
+    if let Some((entry, _)) = tables.iter().find(|(entry, _)| entry.table.columns.is_empty()) {
+        let table = &entry.table;
+        if let [(only, Some(class))] = tables
+            && only.exists
+        {
+            let class = sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class)));
+            return Ok(sql!("(SELECT * FROM {} WHERE {} AND {})", table.reference(), within(table)?, class));
+        }
+        return Err(StatementError::UnknownColumns(qualified(table)));
+    }
+    let columns = merged_columns(logical, tables, wanted)?;
+    let mut branches = Vec::new();
+    for (entry, class) in tables.iter().filter(|(entry, _)| entry.exists) {
+        let table = &entry.table;
+        let selected = columns.iter().map(|(name, column_type)| {
+            let value = match table.column(name) {
+                Some(own) => converted(Sql::name(name), own, column_type),
+                None => null_of(column_type),
+            };
+            sql!("{} AS {}", value, Sql::name(name))
+        });
+        let mut conditions = vec![within(table)?];
+        if is_rule {
+            conditions.extend(not_of_such_rules(table, logical, None));
+        }
+        if let Some(class) = class {
+            conditions.push(sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class))));
+        }
+        let selected = Sql::list(selected);
+        branches.push(sql!("SELECT {} FROM {} WHERE {}", selected, table.reference(), Sql::and(conditions)));
+    }
+    if branches.is_empty() {
+        let nulls = columns.iter().map(|(name, column_type)| sql!("{} AS {}", null_of(column_type), Sql::name(name)));
+        return Ok(sql!("(SELECT {} WHERE FALSE)", Sql::list(nulls)));
+    }
+    Ok(sql!("({})", Sql::joined(" UNION ALL ", branches)))
+}
+
+/// The columns of several tables as one, each with the narrowest type that holds its values in all of them.
+pub(crate) fn merged_columns(
+    logical: &str,
+    tables: &[(&CatalogTable, Option<u32>)],
+    wanted: &Wanted,
+) -> Result<Vec<(String, ColumnType)>, StatementError> {
     let mut columns: Vec<(String, ColumnType)> = Vec::new();
     for (entry, _) in tables {
         let table = &entry.table;
-        if table.columns.is_empty() {
-            if let [(only, Some(class))] = tables
-                && only.exists
-            {
-                let class = sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class)));
-                return Ok(sql!(
-                    "(SELECT * FROM {} WHERE {} AND {})",
-                    table.reference(),
-                    bounds(table, window, None)?,
-                    class
-                ));
-            }
-            return Err(StatementError::UnknownColumns(qualified(table)));
-        }
         for (name, column_type) in table.columns.iter().filter(|(name, _)| wanted.has(name)) {
             match columns.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(name)) {
                 None => columns.push((name.to_ascii_lowercase(), column_type.clone())),
@@ -437,29 +486,7 @@ fn union(
             }
         }
     }
-    let mut branches = Vec::new();
-    for (entry, class) in tables.iter().filter(|(entry, _)| entry.exists) {
-        let table = &entry.table;
-        let selected = columns.iter().map(|(name, column_type)| {
-            let value = match table.column(name) {
-                Some(own) => converted(Sql::name(name), own, column_type),
-                None => null_of(column_type),
-            };
-            sql!("{} AS {}", value, Sql::name(name))
-        });
-        let mut conditions = vec![bounds(table, window, None)?];
-        conditions.extend(not_of_such_rules(table, logical, None));
-        if let Some(class) = class {
-            conditions.push(sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class))));
-        }
-        let selected = Sql::list(selected);
-        branches.push(sql!("SELECT {} FROM {} WHERE {}", selected, table.reference(), Sql::and(conditions)));
-    }
-    if branches.is_empty() {
-        let nulls = columns.iter().map(|(name, column_type)| sql!("{} AS {}", null_of(column_type), Sql::name(name)));
-        return Ok(sql!("(SELECT {} WHERE FALSE)", Sql::list(nulls)));
-    }
-    Ok(sql!("({})", Sql::joined(" UNION ALL ", branches)))
+    Ok(columns)
 }
 
 fn type_sql(column_type: &ColumnType) -> Sql {

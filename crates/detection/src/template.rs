@@ -1,6 +1,6 @@
 //! `{{…}}` in the SQL of a rule: where they stand, and what they stand for.
 
-mod named;
+pub(crate) mod named;
 pub(crate) mod tokens;
 
 use std::ops::Range;

@@ -1,15 +1,20 @@
 //! Batches as the rows of an answer.
 
-use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use query::QueryError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::functions::native::{Cell, cell};
 use crate::text_form;
 use crate::types::Type;
 
-/// The rows, each value as JSON has it or as text.
-pub(crate) fn rows(columns: &[(String, Type)], batches: &[RecordBatch]) -> Result<Vec<Vec<Value>>, QueryError> {
+/// The rows, each value as JSON has it or as text. `nested` makes JSON of arrays, maps and rows too.
+pub(crate) fn rows(
+    columns: &[(String, Type)],
+    batches: &[RecordBatch],
+    nested: bool,
+) -> Result<Vec<Vec<Value>>, QueryError> {
+    let value = if nested { nested_value } else { value };
     let mut rows = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
     for batch in batches {
         for row in 0..batch.num_rows() {
@@ -40,6 +45,61 @@ fn value(array: &dyn Array, row: usize, ty: &Type) -> Value {
         }
         (ty, cell) => Value::String(text_form::answered(&cell, ty)),
     }
+}
+
+/// As [`value`], with arrays as arrays, maps and rows as objects.
+///
+/// A key of a map is its text. A member of a row without a name is called as Trino calls it, and a name that comes again
+/// gets a number, since an object holds each name once.
+fn nested_value(array: &dyn Array, row: usize, ty: &Type) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match ty {
+        Type::Array(element) => {
+            let elements = array.as_list::<i32>().value(row);
+            (0..elements.len()).map(|at| nested_value(elements.as_ref(), at, element)).collect()
+        }
+        Type::Map(key, of) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0), entries.column(1));
+            let entry = |at| (text(value(keys.as_ref(), at, key)), nested_value(values.as_ref(), at, of));
+            Value::Object((0..entries.len()).map(entry).collect())
+        }
+        Type::Row(fields) => {
+            let members = array.as_struct();
+            let mut object = Map::new();
+            for (at, (name, field)) in fields.iter().enumerate() {
+                let name = name.clone().unwrap_or_else(|| crate::types::anonymous(at));
+                let value = nested_value(members.column(at).as_ref(), row, field);
+                object.insert(unused(&object, name), value);
+            }
+            Value::Object(object)
+        }
+        Type::Json => match value(array, row, ty) {
+            Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            other => other,
+        },
+        _ => value(array, row, ty),
+    }
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// The name, with a number if the object has it already.
+fn unused(object: &Map<String, Value>, name: String) -> String {
+    let mut candidate = name.clone();
+    let mut number = 2;
+    while object.contains_key(&candidate) {
+        candidate = format!("{name}_{number}");
+        number += 1;
+    }
+    candidate
 }
 
 fn number(value: f64) -> Value {

@@ -14,7 +14,7 @@ use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_plan::collect;
+use datafusion::physical_plan::{collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
 use sql::table::Table;
@@ -163,18 +163,28 @@ impl Embedded {
     }
 
     async fn execute(&self, statement: &Statement) -> Result<Rows, QueryError> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| {
-            QueryError::Unavailable("the threads of the embedded engine could not be started".to_owned())
-        })?;
-        let run = Run {
+        self.on_its_threads(self.run_of(statement).run()).await
+    }
+
+    fn run_of(&self, statement: &Statement) -> Run {
+        Run {
             sql: statement.sql.as_str().to_owned(),
             meter: Arc::new(Meter::new(statement.max_scanned_bytes)),
             folder: self.folder.clone(),
             in_memory: self.in_memory.clone(),
             options: self.options.clone(),
             threads: threads(&self.options),
-        };
-        let mut task = Aborting(runtime.spawn(run.run()));
+        }
+    }
+
+    async fn on_its_threads<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let runtime = self.runtime.as_ref().ok_or_else(|| {
+            QueryError::Unavailable("the threads of the embedded engine could not be started".to_owned())
+        })?;
+        let mut task = Aborting(runtime.spawn(work));
         match (&mut task.0).await {
             Ok(result) => result,
             Err(error) if error.is_cancelled() => Err(QueryError::Cancelled("the engine was closed".to_owned())),
@@ -195,7 +205,7 @@ impl Engine for Embedded {
             let number = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
             Ok(Answer {
                 query_id: format!("embedded-{number}"),
-                rows: answer::rows(&rows.columns, &rows.batches)?,
+                rows: answer::rows(&rows.columns, &rows.batches, statement.nested)?,
                 columns: rows
                     .columns
                     .into_iter()
@@ -208,6 +218,10 @@ impl Engine for Embedded {
 
     fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>> {
         Box::pin(self.describe())
+    }
+
+    fn explain<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
+        Box::pin(self.on_its_threads(self.run_of(statement).explain()))
     }
 }
 
@@ -271,6 +285,15 @@ impl Run {
                 duration: started.elapsed(),
             },
         })
+    }
+
+    /// The physical plan as DataFusion prints it.
+    async fn explain(self) -> Result<String, QueryError> {
+        let relations = relations(self.folder.as_deref(), &self.in_memory)?;
+        let context = self.context().map_err(|error| self.error(error))?;
+        let planned = crate::analysis::plan(&self.sql, relations, &self.options.database)?;
+        let plan = context.state().create_physical_plan(&planned.plan).await.map_err(|error| self.error(error))?;
+        Ok(displayable(plan.as_ref()).indent(false).to_string().trim_end().to_owned())
     }
 
     /// A context for this statement alone, so that what it reads can be counted.

@@ -24,6 +24,18 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// The tables there are, with their columns.
     fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>>;
+
+    /// The plan of a statement, as text in the engine's own form. The statement does not run.
+    ///
+    /// The default asks the engine by `EXPLAIN`, as Trino and Athena understand it.
+    fn explain<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
+        Box::pin(async move {
+            let explain = Statement { sql: sql::sql!("EXPLAIN {}", statement.sql), ..statement.clone() };
+            let answer = self.run(&explain).await?;
+            let lines = answer.rows.iter().filter_map(|row| row.first().and_then(Value::as_str));
+            Ok(lines.collect::<Vec<_>>().join("\n"))
+        })
+    }
 }
 
 /// What is to be run.
@@ -35,12 +47,15 @@ pub struct Statement {
     pub max_scanned_bytes: Option<u64>,
     /// Makes repeated starts one: the same token, the same query. Engines that answer at once do not need it.
     pub token: Option<String>,
+    /// Return arrays, maps and rows as JSON arrays and objects, not as Athena prints them. Athena returns text alone and
+    /// ignores it.
+    pub nested: bool,
 }
 
 impl Statement {
     /// A statement without limits.
     pub fn new(sql: Sql) -> Self {
-        Self { sql, max_scanned_bytes: None, token: None }
+        Self { sql, max_scanned_bytes: None, token: None, nested: false }
     }
 }
 
@@ -52,7 +67,8 @@ pub struct Answer {
     /// The columns in order.
     pub columns: Vec<Column>,
     /// The rows in order; as many values as columns. A value is null, a boolean, a number or a text. What JSON has no type
-    /// for is the text that Trino's `CAST(… AS varchar)` gives, as `2024-01-01 00:00:00.000`.
+    /// for is the text that Trino's `CAST(… AS varchar)` gives, as `2024-01-01 00:00:00.000`. With [`Statement::nested`]
+    /// values may also be arrays and objects.
     pub rows: Vec<Vec<Value>>,
     /// What it cost.
     pub statistics: Statistics,

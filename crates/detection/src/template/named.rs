@@ -61,7 +61,7 @@ impl Level {
 }
 
 /// The places where relations are read by name.
-pub(super) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
+pub(crate) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut outer: Vec<Level> = Vec::new();
     let mut level = Level::default();
