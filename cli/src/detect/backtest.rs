@@ -31,8 +31,8 @@ Examples:
   sluice detect backtest --engine athena --database security_lake --since 7d --format json my-rules/
   sluice detect backtest --lake ./lake --since 30d --junit backtest.xml my-rules/
 
-Exit code: 0 nothing surprising, 1 a day with more or fewer findings than its rule expects, or findings of a rule that says
-nothing of them, 2 a rule is refused, 3 bad usage, or the engine cannot be used.")]
+Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage, or the engine cannot be used.
+A rule that says how many findings a day are usual counts as found only if a day is not.")]
 pub(crate) struct Backtest {
     /// Rule files or folders; the shipped rules if there are none
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]

@@ -91,7 +91,6 @@ struct Translated<'t> {
 impl Translate {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let (pattern, text) = self.pattern.read(output)?;
-        self.translation.is_bounded(&text)?;
         let (maps, mut options) = (self.translation.maps()?, self.translation.options());
         let targets = self.targets(&maps)?;
         if options.since.is_none() {
