@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
 use embedded::{Embedded, Options};
+use jiff::SignedDuration;
 use lake::aws::{Access, Role};
-use query::Engine;
 use query::athena::{Athena, AthenaSettings};
+use query::{Engine, TimeLimited};
 
 use crate::aws_access::sdk_config_for;
 use crate::exit::Failure;
@@ -40,8 +41,21 @@ pub(crate) struct EngineArguments {
     /// Memory of a query of the embedded engine; what needs more goes to disk
     #[arg(long, value_name = "SIZE", value_parser = size_of, default_value = "1GB")]
     query_memory: u64,
+    /// Stop a query that has not ended after this time, as 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", value_parser = timeout_of, default_value = "10m")]
+    timeout: Duration,
     #[command(flatten)]
     pub(crate) athena: AthenaArguments,
+}
+
+/// A time longer than none: `90s`, `10m`, `2h`.
+fn timeout_of(text: &str) -> Result<Duration, String> {
+    let span: SignedDuration =
+        text.parse().map_err(|_| "a time is a number with its unit, as 90s, 10m or 2h".to_owned())?;
+    Duration::try_from(span)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
+        .ok_or_else(|| "a timeout is longer than no time".to_owned())
 }
 
 /// Athena and the rights to use it.
@@ -88,10 +102,11 @@ impl EngineArguments {
 
     /// The engine, ready to run.
     pub(crate) async fn open(&self) -> Result<Box<dyn Engine>, Failure> {
-        match self.engine {
-            EngineChoice::Embedded => Ok(Box::new(self.embedded().await?)),
-            EngineChoice::Athena => Ok(Box::new(self.athena.open().await?)),
-        }
+        let engine: Box<dyn Engine> = match self.engine {
+            EngineChoice::Embedded => Box::new(self.embedded().await?),
+            EngineChoice::Athena => Box::new(self.athena.open().await?),
+        };
+        Ok(Box::new(TimeLimited::new(engine, self.timeout)))
     }
 
     async fn embedded(&self) -> Result<Embedded, Failure> {

@@ -85,15 +85,21 @@ impl Run {
             due = next;
         }
         faults.append(&mut due.faults);
-        for (rule, error) in &faults {
-            let title = titles.iter().find(|(id, _)| id == rule).map_or("", |(_, title)| title.as_str());
-            output.error(&anyhow::anyhow!("{error}").context(format!("rule `{}`", harmless(title))));
+        let title = |rule| titles.iter().find(|(id, _)| *id == rule).map_or("", |(_, title)| title.as_str());
+        // Another run did this one's work, which is no failure.
+        let (overtaken, faults): (Vec<_>, Vec<_>) = faults.into_iter().partition(|(_, error)| error.is_conflict());
+        for (rule, _) in &overtaken {
+            output.say(format_args!("rule `{}`: another run was first and goes on with it", harmless(title(*rule))));
+        }
+        let refused = faults.len() as u64;
+        for (rule, error) in faults {
+            output.error(&anyhow::Error::new(error).context(format!("rule `{}`", harmless(title(rule)))));
         }
         let (windows, found) = (counted(runs, "run"), counted(published, "finding"));
         output.say(output.talk.faint(format_args!("{windows}, {found}, {failed} failed; {} read", size(scanned))));
-        match faults.is_empty() {
-            true => Ok(Verdict::of(published + failed > 0)),
-            false => Err(Failure::usage(format_args!("{} could not be run", counted(faults.len() as u64, "rule")))),
+        match refused {
+            0 => Ok(Verdict::of(published + failed > 0)),
+            _ => Err(Failure::usage(format_args!("{} could not be run", counted(refused, "rule")))),
         }
     }
 }

@@ -260,6 +260,11 @@ impl From<StoreError> for DetectError {
 }
 
 impl DetectError {
+    /// Whether another run wrote the state first, so that it does the work.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::State(StateError::Store(error)) if error.is_conflict())
+    }
+
     /// Whether the next try may succeed without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {

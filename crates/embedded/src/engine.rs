@@ -1,10 +1,13 @@
 //! The engine: a statement in, batches or an answer out.
 
 use std::fmt;
+use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
@@ -12,14 +15,20 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_plan::{collect, displayable};
+use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::channel::oneshot;
+use futures::future::Either;
+use parking_lot::Mutex;
 use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
 use sql::table::Table;
+use tokio::runtime::Runtime;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::answer;
+use crate::stop::Stop;
 use crate::tables::{Folder, Meter, Relation, STORE_URL};
 use crate::types::Type;
 
@@ -65,8 +74,34 @@ pub struct Embedded {
     folder: Option<Arc<Folder>>,
     in_memory: Vec<Relation>,
     options: Options,
-    runtime: Option<tokio::runtime::Runtime>,
+    threads: Mutex<Option<Arc<Threads>>>,
     runs: AtomicU64,
+}
+
+/// The threads that statements run on.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start(options: &Options) -> Option<Arc<Self>> {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads(options))
+            // Plans are walked by recursion, whose depth is that of the statement. Only what is used is taken of the memory.
+            .thread_stack_size(64 << 20)
+            .thread_name("embedded")
+            .enable_time()
+            .build()
+            .ok()
+            .map(|runtime| Arc::new(Self(Some(runtime))))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // A runtime may not be waited for where it is dropped, which may be inside another runtime.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl fmt::Debug for Embedded {
@@ -76,15 +111,6 @@ impl fmt::Debug for Embedded {
             .field("in_memory", &self.in_memory.iter().map(|table| &table.name).collect::<Vec<_>>())
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        // A runtime may not be waited for where the engine is dropped, which may be inside another runtime.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -109,15 +135,8 @@ impl Embedded {
     }
 
     fn with_options(options: Options) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads(&options))
-            // Plans are walked by recursion, whose depth is that of the statement.
-            .thread_stack_size(16 << 20)
-            .thread_name("embedded")
-            .enable_time()
-            .build()
-            .ok();
-        Self { folder: None, in_memory: Vec::new(), options, runtime, runs: AtomicU64::new(0) }
+        let threads = Mutex::new(Threads::start(&options));
+        Self { folder: None, in_memory: Vec::new(), options, threads, runs: AtomicU64::new(0) }
     }
 
     /// Adds a table in memory; it hides one of the same name in the lake.
@@ -163,7 +182,8 @@ impl Embedded {
     }
 
     async fn execute(&self, statement: &Statement) -> Result<Rows, QueryError> {
-        self.on_its_threads(self.run_of(statement).run()).await
+        let run = self.run_of(statement);
+        self.on_its_threads(statement.timeout, run.stop.clone(), Arc::new(run).run()).await
     }
 
     fn run_of(&self, statement: &Statement) -> Run {
@@ -174,18 +194,37 @@ impl Embedded {
             in_memory: self.in_memory.clone(),
             options: self.options.clone(),
             threads: threads(&self.options),
+            stop: Stop::default(),
         }
     }
 
+    /// Does work on the engine's own threads. It is told to `stop` when nobody waits for it any more, or after the timeout.
     async fn on_its_threads<T: Send + 'static>(
         &self,
+        timeout: Option<Duration>,
+        stop: Stop,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| {
+        let threads = self.threads.lock().clone();
+        let runtime = threads.as_ref().and_then(|threads| threads.0.as_ref()).ok_or_else(|| {
             QueryError::Unavailable("the threads of the embedded engine could not be started".to_owned())
         })?;
-        let mut task = Aborting(runtime.spawn(work));
-        match (&mut task.0).await {
+        let task = Aborting { task: runtime.spawn(work), stop };
+        let result = match timeout {
+            None => task.await,
+            Some(after) => {
+                let alarm = Alarm::after(runtime, after);
+                match futures::future::select(task, alarm).await {
+                    Either::Left((result, _)) => result,
+                    Either::Right(..) => {
+                        // The statement may be where nothing interrupts it: the next one gets threads that are free.
+                        *self.threads.lock() = Threads::start(&self.options);
+                        return Err(QueryError::TimedOut { after });
+                    }
+                }
+            }
+        };
+        match result {
             Ok(result) => result,
             Err(error) if error.is_cancelled() => Err(QueryError::Cancelled("the engine was closed".to_owned())),
             Err(error) => Err(QueryError::Failed(format!("a fault in the embedded engine: {error}"))),
@@ -221,7 +260,8 @@ impl Engine for Embedded {
     }
 
     fn explain<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
-        Box::pin(self.on_its_threads(self.run_of(statement).explain()))
+        let run = self.run_of(statement);
+        Box::pin(self.on_its_threads(statement.timeout, run.stop.clone(), Arc::new(run).explain()))
     }
 }
 
@@ -231,11 +271,51 @@ fn threads(options: &Options) -> usize {
 }
 
 /// A task that ends when nobody waits for it.
-struct Aborting<T>(tokio::task::JoinHandle<T>);
+struct Aborting<T> {
+    task: JoinHandle<T>,
+    stop: Stop,
+}
+
+impl<T> Future for Aborting<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(context)
+    }
+}
 
 impl<T> Drop for Aborting<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.stop.set();
+        self.task.abort();
+    }
+}
+
+/// Goes off after a while. It waits on a thread of its own, as the others may be busy, and the caller's runtime may have no
+/// clock.
+struct Alarm {
+    rings: oneshot::Receiver<()>,
+    _dropped: mpsc::Sender<()>,
+}
+
+impl Alarm {
+    fn after(runtime: &Runtime, after: Duration) -> Self {
+        let (ring, rings) = oneshot::channel();
+        let (_dropped, waits) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || {
+            if waits.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = ring.send(());
+            }
+        });
+        Self { rings, _dropped }
+    }
+}
+
+impl Future for Alarm {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.rings).poll(context).map(|_| ())
     }
 }
 
@@ -265,17 +345,23 @@ struct Run {
     in_memory: Vec<Relation>,
     options: Options,
     threads: usize,
+    stop: Stop,
+}
+
+/// A statement that is planned.
+struct PlannedRun {
+    plan: Arc<dyn ExecutionPlan>,
+    columns: Vec<(String, Type)>,
+    context: SessionContext,
+    /// The plan's own memory, which counts as long as there is the plan.
+    _memory: MemoryReservation,
 }
 
 impl Run {
-    async fn run(self) -> Result<Rows, QueryError> {
+    async fn run(self: Arc<Self>) -> Result<Rows, QueryError> {
         let started = Instant::now();
-        let relations = relations(self.folder.as_deref(), &self.in_memory)?;
-        let context = self.context().map_err(|error| self.error(error))?;
-        let planned = crate::analysis::plan(&self.sql, relations, &self.options.database)?;
-        let state = context.state();
-        let plan = state.create_physical_plan(&planned.plan).await.map_err(|error| self.error(error))?;
-        let batches = collect(plan, context.task_ctx()).await.map_err(|error| self.error(error))?;
+        let planned = Arc::clone(&self).planned().await?;
+        let batches = collect(planned.plan, planned.context.task_ctx()).await.map_err(|error| self.error(error))?;
         Ok(Rows {
             columns: planned.columns,
             batches,
@@ -288,16 +374,40 @@ impl Run {
     }
 
     /// The physical plan as DataFusion prints it.
-    async fn explain(self) -> Result<String, QueryError> {
+    async fn explain(self: Arc<Self>) -> Result<String, QueryError> {
+        let planned = self.planned().await?;
+        Ok(displayable(planned.plan.as_ref()).indent(false).to_string().trim_end().to_owned())
+    }
+
+    /// Planning does not yield, so that it has a thread of its own.
+    async fn planned(self: Arc<Self>) -> Result<PlannedRun, QueryError> {
+        let planned = tokio::task::spawn_blocking(move || self.plan()).await;
+        planned
+            .map_err(|error| QueryError::Failed(format!("a fault in the embedded engine while planning: {error}")))?
+    }
+
+    fn plan(&self) -> Result<PlannedRun, QueryError> {
         let relations = relations(self.folder.as_deref(), &self.in_memory)?;
-        let context = self.context().map_err(|error| self.error(error))?;
-        let planned = crate::analysis::plan(&self.sql, relations, &self.options.database)?;
-        let plan = context.state().create_physical_plan(&planned.plan).await.map_err(|error| self.error(error))?;
-        Ok(displayable(plan.as_ref()).indent(false).to_string().trim_end().to_owned())
+        let planned = crate::analysis::plan(&self.sql, relations, &self.options.database, &self.stop)?;
+        let context = self.context(planned.keeps).map_err(|error| self.error(error))?;
+        let memory = MemoryConsumer::new("planning").register(&context.runtime_env().memory_pool);
+        memory.try_grow(planned.memory).map_err(|_| {
+            QueryError::Failed(format!(
+                "planning the statement may need {} MB, more than a query may use here: allow more memory (--query-memory), or \
+                 split the statement",
+                planned.memory.div_ceil(1_000_000)
+            ))
+        })?;
+        let state = context.state();
+        let plan = tokio::runtime::Handle::current()
+            .block_on(state.create_physical_plan(&planned.plan))
+            .map_err(|error| self.error(error))?;
+        self.stop.check()?;
+        Ok(PlannedRun { plan, columns: planned.columns, context, _memory: memory })
     }
 
     /// A context for this statement alone, so that what it reads can be counted.
-    fn context(&self) -> Result<SessionContext, DataFusionError> {
+    fn context(&self, keeps: bool) -> Result<SessionContext, DataFusionError> {
         let mut config = SessionConfig::new()
             .with_target_partitions(self.threads)
             .with_information_schema(false)
@@ -326,8 +436,13 @@ impl Run {
             let url = url::Url::parse(STORE_URL).map_err(|error| DataFusionError::External(Box::new(error)))?;
             runtime.register_object_store(&url, self.meter.over(folder.store()));
         }
-        let state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_optimizer_rules(self.stop.between_rules(keeps))
+            .with_physical_optimizer_rules(self.stop.between_physical_rules())
+            .build();
         Ok(SessionContext::new_with_state(state))
     }
 

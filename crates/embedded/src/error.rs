@@ -4,6 +4,8 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use query::QueryError;
 
+use crate::types::Type;
+
 /// The error of the innermost cause, without the layers it came through.
 pub(crate) fn of_datafusion(error: DataFusionError) -> QueryError {
     match error {
@@ -18,13 +20,13 @@ pub(crate) fn of_datafusion(error: DataFusionError) -> QueryError {
             Err(shared) => of_shared(&shared),
         },
         DataFusionError::ResourcesExhausted(text) => {
-            QueryError::Failed(format!("there is too little memory for it: {text}"))
+            QueryError::Failed(format!("there is too little memory for it; allow more (--query-memory): {text}"))
         }
         DataFusionError::NotImplemented(text) => QueryError::Unsupported {
             construct: text,
             remedy: "run the statement on Athena, or write it in another way".to_owned(),
         },
-        DataFusionError::Execution(text) => QueryError::Failed(text),
+        DataFusionError::Execution(text) => failed(text),
         DataFusionError::ParquetError(error) => QueryError::Failed(error.to_string()),
         DataFusionError::ObjectStore(error) => QueryError::Failed(error.to_string()),
         other => QueryError::Failed(other.strip_backtrace()),
@@ -48,7 +50,7 @@ fn of_shared(error: &DataFusionError) -> QueryError {
             },
             other => QueryError::Failed(other.to_string()),
         },
-        DataFusionError::Execution(text) => QueryError::Failed(text.clone()),
+        DataFusionError::Execution(text) => failed(text.clone()),
         other => QueryError::Failed(other.strip_backtrace()),
     }
 }
@@ -68,5 +70,49 @@ fn of_arrow(error: ArrowError) -> QueryError {
 }
 
 fn division_by_zero() -> QueryError {
-    QueryError::Failed("division by zero".to_owned())
+    failed("division by zero".to_owned())
+}
+
+/// What failed, with what to write instead.
+fn failed(text: String) -> QueryError {
+    QueryError::Failed(match runtime_remedy(&text) {
+        Some(remedy) => format!("{text}; {remedy}"),
+        None => text,
+    })
+}
+
+/// How a value that makes a statement fail is taken as null.
+fn runtime_remedy(text: &str) -> Option<&'static str> {
+    let is_in = |part: &str| text.contains(part);
+    Some(match () {
+        () if is_in("Key not present in map") => "element_at(map, key) is NULL for a key that is not there",
+        () if is_in("subscript") => "element_at(array, n) is NULL beyond the end",
+        () if text.eq_ignore_ascii_case("division by zero") => "x / nullif(y, 0) is NULL instead",
+        () if is_in("Cannot cast") => "TRY_CAST(x AS type) is NULL for what is no such value",
+        () => return None,
+    })
+}
+
+/// What to write instead of an operator between these types.
+pub(crate) fn operator_remedy(left: &Type, right: &Type) -> Option<&'static str> {
+    let either =
+        |one: fn(&Type) -> bool, other: fn(&Type) -> bool| one(left) && other(right) || one(right) && other(left);
+    let is_text = |ty: &Type| *ty == Type::Varchar;
+    let is_time = |ty: &Type| matches!(ty, Type::Date | Type::Timestamp(_) | Type::TimestampTz(..));
+    Some(match () {
+        () if either(is_text, is_time) => {
+            "write TIMESTAMP '2024-05-01 10:00:00', or from_iso8601_timestamp(x) of a text"
+        }
+        () if either(is_time, Type::is_number) => {
+            "`time` is in milliseconds since 1970: its timestamp is from_unixtime(time / 1000.0)"
+        }
+        () if either(is_text, Type::is_number) => {
+            "write a text in single quotes and a number without, or convert by CAST(x AS bigint) or CAST(x AS varchar)"
+        }
+        () if either(is_text, |ty| *ty == Type::Boolean) => "a boolean is compared with TRUE or FALSE, or stands alone",
+        () if either(is_text, |ty| matches!(ty, Type::Array(_))) => "write contains(array, 'text')",
+        () if either(is_text, |ty| matches!(ty, Type::Map(..))) => "write element_at(map, 'key') = 'text'",
+        () if either(is_text, |ty| matches!(ty, Type::Row(_))) => "name a field of the row, as column.field",
+        () => return None,
+    })
 }

@@ -16,11 +16,15 @@ mod answer;
 mod engine;
 mod error;
 mod functions;
+mod limits;
 mod plan;
+mod stop;
 mod syntax;
 mod tables;
 mod text_form;
 mod types;
+mod warnings;
 
 pub use engine::{Embedded, Options};
 pub use plan::plan;
+pub use warnings::{Warning, warnings};

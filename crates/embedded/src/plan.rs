@@ -6,6 +6,7 @@ use query::{Column, QueryError};
 use sql::table::Table;
 use sql::text::Sql;
 
+use crate::stop::Stop;
 use crate::tables::Relation;
 
 /// The columns that a statement gives over tables of which only the columns are known.
@@ -39,9 +40,14 @@ pub fn plan(sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError> {
     let database = tables.first().map_or("", |table| table.database.as_str());
     // What is planned is dropped there, too: trees are walked by recursion.
     crate::syntax::with_deep_stack(|| {
-        let planned = crate::analysis::plan(sql.as_str(), relations, database)?;
+        let stop = Stop::default();
+        let planned = crate::analysis::plan(sql.as_str(), relations, database, &stop)?;
         let config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
-        let state = SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_optimizer_rules(stop.between_rules(planned.keeps))
+            .build();
         let physical = state.create_physical_plan(&planned.plan);
         futures::executor::block_on(physical).map_err(crate::error::of_datafusion)?;
         let column =

@@ -38,6 +38,40 @@ pub trait Engine: fmt::Debug + Send + Sync {
     }
 }
 
+/// An engine whose statements have a timeout, unless they bring their own.
+#[derive(Debug)]
+pub struct TimeLimited {
+    engine: Box<dyn Engine>,
+    timeout: Duration,
+}
+
+impl TimeLimited {
+    /// `engine` with this timeout.
+    pub fn new(engine: Box<dyn Engine>, timeout: Duration) -> Self {
+        Self { engine, timeout }
+    }
+}
+
+impl Engine for TimeLimited {
+    fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>> {
+        Box::pin(async move {
+            let timeout = statement.timeout.or(Some(self.timeout));
+            self.engine.run(&Statement { timeout, ..statement.clone() }).await
+        })
+    }
+
+    fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>> {
+        self.engine.tables()
+    }
+
+    fn explain<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
+        Box::pin(async move {
+            let timeout = statement.timeout.or(Some(self.timeout));
+            self.engine.explain(&Statement { timeout, ..statement.clone() }).await
+        })
+    }
+}
+
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -45,6 +79,8 @@ pub struct Statement {
     pub sql: Sql,
     /// Stop when more than so many bytes would be read.
     pub max_scanned_bytes: Option<u64>,
+    /// Stop when it has not ended after so long, planning included.
+    pub timeout: Option<Duration>,
     /// Makes repeated starts one: the same token, the same query. Engines that answer at once do not need it.
     pub token: Option<String>,
     /// Return arrays, maps and rows as JSON arrays and objects, not as Athena prints them. Athena returns text alone and
@@ -55,7 +91,7 @@ pub struct Statement {
 impl Statement {
     /// A statement without limits.
     pub fn new(sql: Sql) -> Self {
-        Self { sql, max_scanned_bytes: None, token: None, nested: false }
+        Self { sql, max_scanned_bytes: None, timeout: None, token: None, nested: false }
     }
 }
 
@@ -115,6 +151,15 @@ pub enum QueryError {
     /// It was stopped, by a person or by a limit on time.
     #[error("the query was cancelled: {0}")]
     Cancelled(String),
+    /// It did not end within [`Statement::timeout`].
+    #[error(
+        "the query did not end within {}; raise the timeout (--timeout), or ask for a shorter period or fewer columns",
+        in_words(*.after)
+    )]
+    TimedOut {
+        /// The timeout.
+        after: Duration,
+    },
     /// It would have read more than it may.
     #[error("the query was stopped after reading {scanned} bytes, of {limit} allowed")]
     OverBudget {
@@ -126,4 +171,34 @@ pub enum QueryError {
     /// The engine cannot be reached, refuses the credentials, or is too busy. Another try may help.
     #[error("the query engine cannot be used: {0}")]
     Unavailable(String),
+}
+
+/// `10 minutes`, `1 minute 30 seconds`, `250 ms`.
+fn in_words(duration: Duration) -> String {
+    let counted = |number: u64, unit: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {unit}")),
+        _ => Some(format!("{number} {unit}s")),
+    };
+    let seconds = duration.as_secs();
+    if seconds == 0 {
+        return format!("{} ms", duration.as_millis());
+    }
+    let parts = [(seconds / 3_600, "hour"), (seconds / 60 % 60, "minute"), (seconds % 60, "second")];
+    parts.into_iter().filter_map(|(number, unit)| counted(number, unit)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_said_in_one_line_with_its_remedy() {
+        let said = |seconds| QueryError::TimedOut { after: Duration::from_secs(seconds) }.to_string();
+        assert_eq!(
+            said(600),
+            "the query did not end within 10 minutes; raise the timeout (--timeout), or ask for a shorter period or fewer columns"
+        );
+        assert!(said(3_690).contains("within 1 hour 1 minute 30 seconds;"));
+    }
 }

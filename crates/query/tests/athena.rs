@@ -205,6 +205,18 @@ async fn a_query_that_reads_more_than_it_may_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_query_that_has_not_ended_at_its_timeout_is_stopped_and_not_asked_for_again() {
+    let script = Script::of([started(), execution("RUNNING", 1000), ("StopQueryExecution", 200, json!({}))]);
+    let statement = Statement { timeout: Some(std::time::Duration::ZERO), ..statement() };
+
+    let error = script.athena(AthenaSettings::default()).run(&statement).await.unwrap_err();
+
+    assert_eq!(error, QueryError::TimedOut { after: std::time::Duration::ZERO });
+    assert_eq!(script.asked().len(), 3);
+    assert_eq!(script.asked()[2], json!({"QueryExecutionId": "q-1"}));
+}
+
+#[tokio::test]
 async fn the_workgroups_limit_is_named_when_it_stopped_a_query() {
     let script = Script::of([
         ended("CANCELLED", "Query cancelled! : Bytes scanned limit was exceeded"),

@@ -37,6 +37,7 @@ impl Expressions<'_> {
             }
             ("nullif", [first, second]) => {
                 let (first, second) = (self.value(first)?, self.value(second)?);
+                self.analyzer.count_copies(at, &first, 1)?;
                 let same = operators::compare(at, Comparison::Equal, first.clone(), second)?;
                 let null = coerce(Typed::literal(ScalarValue::Null, Type::Unknown), &first.ty)?;
                 let branches = vec![(Box::new(same), Box::new(null.expr))];

@@ -1,6 +1,8 @@
 //! Expressions: what each name and operator means, with its type.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Field;
@@ -13,8 +15,10 @@ use super::relations::CommonTables;
 use super::scope::{Scope, field_position};
 use super::{Analyzer, coerce, invalid, literals, operators, unsupported};
 use crate::functions;
+use crate::functions::chains::Step;
 use crate::functions::native::Typed;
-use crate::syntax::ast::{At, Comparison, Expression, Kind, Name, Query, Window};
+use crate::limits::MAX_CHAIN;
+use crate::syntax::ast::{At, Comparison, Expression, Kind, Link, LinkOperator, Name, Query, Window};
 use crate::types::Type;
 
 /// A column of a SELECT.
@@ -102,6 +106,11 @@ impl<'a> Expressions<'a> {
     }
 
     pub(crate) fn value(&self, expression: &Expression) -> Result<Typed, QueryError> {
+        self.analyzer.count_expressions(expression.at, 1)?;
+        self.value_of(expression).map_err(|error| placed(expression.at, error))
+    }
+
+    fn value_of(&self, expression: &Expression) -> Result<Typed, QueryError> {
         let at = expression.at;
         match &expression.kind {
             Kind::Null
@@ -144,10 +153,7 @@ impl<'a> Expressions<'a> {
                 Kind::Double(digits) => literals::literal(at, &Kind::Double(format!("-{digits}"))),
                 _ => operators::negate(at, self.value(inner)?),
             },
-            Kind::Arithmetic(operator, left, right) => {
-                operators::arithmetic(at, *operator, self.value(left)?, self.value(right)?)
-            }
-            Kind::Concat(left, right) => operators::concat(at, self.value(left)?, self.value(right)?),
+            Kind::Chain(first, links) => self.chain(first, links),
             Kind::Compare(comparison, left, right) => {
                 let compared = operators::compare(at, *comparison, self.value(left)?, self.value(right)?)?;
                 Ok(Typed::new(compared, Type::Boolean))
@@ -159,6 +165,7 @@ impl<'a> Expressions<'a> {
             },
             Kind::Between { value, low, high, negated } => {
                 let (value, low, high) = (self.value(value)?, self.value(low)?, self.value(high)?);
+                self.analyzer.count_copies(at, &value, 1)?;
                 let low = operators::compare(at, Comparison::GreaterOrEqual, value.clone(), low)?;
                 let high = operators::compare(at, Comparison::LessOrEqual, value, high)?;
                 let both = low.and(high);
@@ -167,6 +174,7 @@ impl<'a> Expressions<'a> {
             Kind::InList { value, list, negated } => {
                 let value = self.value(value)?;
                 let list = list.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>()?;
+                self.analyzer.count_copies(at, &value, list.len())?;
                 operators::in_list(at, value, list, *negated)
             }
             Kind::InQuery { value, query, negated } => self.in_query(at, value, query, *negated),
@@ -198,7 +206,7 @@ impl<'a> Expressions<'a> {
                 self.scalar(plan, functions::native::nullable(value))
             }
             Kind::Exists(query) => {
-                let planned = self.analyzer.query(query, self.common, Some(self.scope))?;
+                let planned = self.analyzer.within(at, || self.analyzer.query(query, self.common, Some(self.scope)))?;
                 if self.is_filter() {
                     let subquery = subquery_of(planned.plan)?;
                     return Ok(Typed::new(Expr::Exists(Exists { subquery, negated: false }), Type::Boolean));
@@ -239,6 +247,7 @@ impl<'a> Expressions<'a> {
                 if outputs.any(|other| other.value.expr != output.value.expr) {
                     return invalid(at, format_args!("Column '{}' is ambiguous", name.text));
                 }
+                self.analyzer.count_copies(at, &output.value, 1)?;
                 return fields.iter().try_fold(output.value.clone(), |value, name| field(at, value, name));
             }
         }
@@ -259,7 +268,15 @@ impl<'a> Expressions<'a> {
                 return Ok(value);
             }
         }
-        Err(self.scope.unknown(at, &super::scope::spelled(&names)))
+        let unknown = self.scope.unknown(at, &super::scope::spelled(&names));
+        match (&names[..], unknown) {
+            // A text in double quotes is the commonest reason, if no name is like it.
+            ([name], QueryError::Invalid(text)) if name.quoted && !text.contains("did you mean") => {
+                let remedy = name.text.replace('\'', "''");
+                Err(QueryError::Invalid(format!("{text}; double quotes are for names, a text is '{remedy}'")))
+            }
+            (_, unknown) => Err(unknown),
+        }
     }
 
     fn column(&self, at: At, names: &[Name]) -> Result<Option<Typed>, QueryError> {
@@ -299,11 +316,53 @@ impl<'a> Expressions<'a> {
 
     fn logical(&self, terms: &[Expression], and: bool) -> Result<Typed, QueryError> {
         let what = if and { "Logical expression term of AND" } else { "Logical expression term of OR" };
-        let terms = terms
-            .iter()
+        let mut flat = Vec::new();
+        spread(terms, and, &mut flat);
+        let terms = flat
+            .into_iter()
             .map(|term| Ok(self.value_as(term, &Type::Boolean, what)?.expr))
             .collect::<Result<Vec<_>, QueryError>>()?;
-        Ok(Typed::new(operators::balanced(terms, and), Type::Boolean))
+        Ok(Typed::new(if and { self.analyzer.all_of(terms) } else { operators::balanced(terms, false) }, Type::Boolean))
+    }
+
+    /// Operators of one rank, from the left.
+    fn chain(&self, first: &Expression, links: &[Link]) -> Result<Typed, QueryError> {
+        let (tree, rest) = links.split_at(links.len().min(MAX_CHAIN));
+        let mut value = self.value(first)?;
+        for link in tree {
+            value = operators::link(link.at, link.operator, value, self.value(&link.right)?)?;
+        }
+        let mut ty = value.ty.clone();
+        let mut known: HashMap<(LinkOperator, Type, Type), Step> = HashMap::new();
+        let mut steps = Vec::with_capacity(rest.len());
+        for link in rest {
+            let right = self.value(&link.right)?;
+            let step = match known.entry((link.operator, ty, right.ty.clone())) {
+                Entry::Occupied(step) => step.get().clone(),
+                Entry::Vacant(place) => {
+                    let (operator, ty, right) = place.key();
+                    let step = self.step(link.at, *operator, ty, right)?;
+                    place.insert(step).clone()
+                }
+            };
+            ty = step.ty.clone();
+            steps.push((step, right));
+        }
+        Ok(functions::chains::chain(value, steps))
+    }
+
+    /// An operator of a long chain, for values of these types.
+    fn step(&self, at: At, operator: LinkOperator, left: &Type, right: &Type) -> Result<Step, QueryError> {
+        let name = format!("{operator:?} {left}, {right}").into();
+        let ((left_name, left), (right_name, right)) =
+            (self.placeholder("left", left.clone()), self.placeholder("right", right.clone()));
+        let parameters = vec![(left_name, left.ty.clone()), (right_name, right.ty.clone())];
+        let body = operators::link(at, operator, left, right)?;
+        let ty = body.ty.clone();
+        match (functions::lambdas::Lambda { parameters, body }).closed()? {
+            Some(program) => Ok(Step { name, program, ty }),
+            None => unsupported("chain of operators", "put parts of it into parentheses"),
+        }
     }
 
     fn case(
@@ -314,6 +373,9 @@ impl<'a> Expressions<'a> {
         otherwise: Option<&Expression>,
     ) -> Result<Typed, QueryError> {
         let operand = operand.map(|operand| self.value(operand)).transpose()?;
+        if let Some(operand) = &operand {
+            self.analyzer.count_copies(at, operand, branches.len())?;
+        }
         let mut conditions = Vec::new();
         let mut results = Vec::new();
         for (condition, result) in branches {
@@ -384,7 +446,7 @@ impl<'a> Expressions<'a> {
         at: At,
         query: &Query,
     ) -> Result<(datafusion::logical_expr::LogicalPlan, Typed), QueryError> {
-        let planned = self.analyzer.query(query, self.common, Some(self.scope))?;
+        let planned = self.analyzer.within(at, || self.analyzer.query(query, self.common, Some(self.scope)))?;
         match &planned.fields[..] {
             [field] => {
                 let value = Typed::new(Expr::Column(field.column.clone()), field.ty.clone());
@@ -411,6 +473,16 @@ impl<'a> Expressions<'a> {
         let name = self.analyzer.unique(label);
         let column = Expr::Column(Column::new_unqualified(name.as_str()));
         (name, Typed::new(column, ty))
+    }
+}
+
+/// The terms of AND in AND, or of OR in OR.
+fn spread<'a>(terms: &'a [Expression], and: bool, flat: &mut Vec<&'a Expression>) {
+    for term in terms {
+        match (&term.kind, and) {
+            (Kind::And(inner), true) | (Kind::Or(inner), false) => spread(inner, and, flat),
+            _ => flat.push(term),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{coerce, invalid, unsupported};
 use crate::functions;
 use crate::functions::cast::{divide_half_up, rescale};
 use crate::functions::native::{Cell, Out, Typed, by_array, call, failed, strict};
-use crate::syntax::ast::{Arithmetic, At, Comparison};
+use crate::syntax::ast::{Arithmetic, At, Comparison, LinkOperator};
 use crate::types::Type;
 
 impl Comparison {
@@ -84,7 +84,9 @@ fn comparable(at: At, symbol: &str, left: Typed, right: Typed) -> Result<(Typed,
         (a, b) => a.common(b),
     };
     let Some(common) = common else {
-        return invalid(at, format_args!("Cannot apply operator: {} {symbol} {}", left.ty, right.ty));
+        let remedy =
+            crate::error::operator_remedy(&left.ty, &right.ty).map_or_else(String::new, |it| format!("; {it}"));
+        return invalid(at, format_args!("Cannot apply operator: {} {symbol} {}{remedy}", left.ty, right.ty));
     };
     Ok((coerce(left, &common)?, coerce(right, &common)?, common))
 }
@@ -218,6 +220,12 @@ pub(crate) fn in_list(at: At, value: Typed, list: Vec<Typed>, negated: bool) -> 
             }
         }
     }
+    if matches!(ty, Type::Double | Type::Real)
+        && let Some(numbers) = list.iter().map(|item| constant(item, &ty)).collect::<Option<Vec<_>>>()
+    {
+        let found = functions::chains::is_one_of(coerce(value, &ty)?, &numbers).expr;
+        return Ok(Typed::new(if negated { Expr::Not(Box::new(found)) } else { found }, Type::Boolean));
+    }
     let found = if matches!(ty, Type::Double | Type::Real | Type::Array(_) | Type::Map(..) | Type::Row(_)) {
         let terms = list
             .into_iter()
@@ -233,9 +241,27 @@ pub(crate) fn in_list(at: At, value: Typed, list: Vec<Typed>, negated: bool) -> 
     Ok(Typed::new(found, Type::Boolean))
 }
 
+/// The number that an item of an IN list is, as a double or real: null is none. `None` for what is not constant.
+fn constant(item: &Typed, ty: &Type) -> Option<Option<f64>> {
+    match coerce(item.clone(), ty).ok()?.as_literal()? {
+        ScalarValue::Float64(number) => Some(*number),
+        ScalarValue::Float32(number) => Some(number.map(f64::from)),
+        ScalarValue::Null => Some(None),
+        _ => None,
+    }
+}
+
 pub(crate) fn coalesce(values: Vec<Typed>, ty: Type) -> Typed {
     let values = values.into_iter().map(|value| value.expr).collect();
     Typed::new(datafusion::functions::core::expr_fn::coalesce(values), ty)
+}
+
+/// An operator of a chain.
+pub(crate) fn link(at: At, operator: LinkOperator, left: Typed, right: Typed) -> Result<Typed, QueryError> {
+    match operator {
+        LinkOperator::Arithmetic(operator) => arithmetic(at, operator, left, right),
+        LinkOperator::Concat => concat(at, left, right),
+    }
 }
 
 pub(crate) fn concat(at: At, left: Typed, right: Typed) -> Result<Typed, QueryError> {

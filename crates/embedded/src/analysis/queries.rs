@@ -1,6 +1,7 @@
 //! Queries: SELECT, VALUES, set operations, and the order and limit of their rows.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -15,7 +16,8 @@ use super::{Analyzer, Planned, coerce, column, invalid, planning, unsupported};
 use crate::functions;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{
-    At, Body, Expression, GroupBy, GroupingElement, Kind, Name, Query, Select, SelectItem, SetOperator, SortItem,
+    At, Body, Expression, GroupBy, GroupingElement, Kind, Name, Query, Select, SelectItem, SetOperation, SetOperator,
+    SortItem,
 };
 use crate::types::Type;
 
@@ -32,6 +34,32 @@ fn own_name(expression: &Expression) -> Option<&Name> {
 pub(crate) struct QueryPlan {
     pub(crate) plan: LogicalPlan,
     pub(crate) fields: Vec<ScopeField>,
+}
+
+impl QueryPlan {
+    /// The types of rows that are these or those of `other`.
+    fn types_with(&self, at: At, other: &QueryPlan) -> Result<Vec<Type>, QueryError> {
+        if self.fields.len() != other.fields.len() {
+            let (left, right) = (self.fields.len(), other.fields.len());
+            return invalid(at, format_args!("the queries have different numbers of columns: {left}, {right}"));
+        }
+        let pairs = self.fields.iter().zip(&other.fields).enumerate();
+        pairs
+            .map(|(position, (a, b))| match a.ty.common(&b.ty) {
+                Some(ty) => Ok(ty),
+                None => invalid(
+                    at,
+                    format_args!("column {} has different types in the queries: {}, {}", position + 1, a.ty, b.ty),
+                ),
+            })
+            .collect()
+    }
+}
+
+/// Queries whose rows are taken together.
+struct Union {
+    parts: Vec<QueryPlan>,
+    distinct: bool,
 }
 
 impl Analyzer {
@@ -51,7 +79,7 @@ impl Analyzer {
             let named = columns_of_plan.into_iter().map(|expr| expr.alias(self.unique("out"))).collect::<Vec<_>>();
             LogicalPlanBuilder::from(plan).project(named).and_then(LogicalPlanBuilder::build).map_err(planning)?
         };
-        Ok(Planned { plan, columns })
+        Ok(Planned { plan, columns, memory: 0, keeps: false, warnings: Vec::new() })
     }
 
     pub(crate) fn query<'p>(
@@ -96,68 +124,129 @@ impl Analyzer {
                 Ok(QueryPlan { plan: planned.plan, fields: planned.scope.fields })
             }
             Body::Values(at, rows) => self.values(*at, rows, common, parent),
-            Body::Set { at, operator, distinct, left, right } => {
-                let left = self.body(left, common, parent)?;
-                let right = self.body(right, common, parent)?;
-                self.set_operation(*at, *operator, *distinct, left, right)
-            }
+            Body::Sets(first, rest) => self.sets(first, rest, common, parent),
         }
     }
 
-    fn set_operation(
+    /// Set operations of one rank, from the left. UNIONs that follow each other are one node of the plan.
+    fn sets<'p>(
         &self,
-        at: At,
-        operator: SetOperator,
-        distinct: bool,
-        left: QueryPlan,
-        right: QueryPlan,
+        first: &Body,
+        rest: &[SetOperation],
+        common: CommonTables<'_>,
+        parent: Option<&'p Scope<'p>>,
     ) -> Result<QueryPlan, QueryError> {
-        if left.fields.len() != right.fields.len() {
-            return invalid(
-                at,
-                format_args!(
-                    "the queries have different numbers of columns: {}, {}",
-                    left.fields.len(),
-                    right.fields.len()
-                ),
-            );
+        let mut so_far = Union { parts: vec![self.body(first, common, parent)?], distinct: false };
+        for operation in rest {
+            let right = self.body(&operation.right, common, parent)?;
+            let types = so_far.parts[0].types_with(operation.at, &right)?;
+            // The rows so far become rows of the types that they have with those of the right, step by step as written.
+            let same = so_far.parts[0].fields.iter().zip(&types).all(|(field, ty)| field.ty == *ty);
+            if operation.operator != SetOperator::Union || !same || so_far.distinct && !operation.distinct {
+                so_far = Union { parts: vec![self.union(so_far)?], distinct: false };
+            }
+            if operation.operator != SetOperator::Union {
+                let left = so_far.parts.remove(0);
+                so_far.parts.push(self.difference(operation, left, right, &types)?);
+                continue;
+            }
+            if !same {
+                let left = so_far.parts.remove(0);
+                so_far.parts.push(self.with_types(left, &types)?);
+            }
+            so_far.parts.push(self.with_types(right, &types)?);
+            so_far.distinct = operation.distinct;
+        }
+        self.union(so_far)
+    }
+
+    /// The rows of all parts, which have the same types.
+    fn union(&self, union: Union) -> Result<QueryPlan, QueryError> {
+        let Union { mut parts, distinct } = union;
+        if parts.len() == 1 {
+            return Ok(parts.remove(0));
         }
         let mut fields = Vec::new();
+        for field in &parts[0].fields {
+            let unique = self.unique(field.name.as_deref().unwrap_or("column"));
+            let column = Column::new_unqualified(unique);
+            fields.push(ScopeField { relation: None, name: field.name.clone(), column, ty: field.ty.clone() });
+        }
+        let inputs = parts
+            .into_iter()
+            .map(|part| {
+                let columns = part.fields.iter().zip(&fields);
+                let columns =
+                    columns.map(|(field, named)| Expr::Column(field.column.clone()).alias(&named.column.name));
+                LogicalPlanBuilder::from(part.plan)
+                    .project(columns.collect::<Vec<_>>())
+                    .and_then(LogicalPlanBuilder::build)
+                    .map(Arc::new)
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(planning)?;
+        let mut builder = LogicalPlanBuilder::from(LogicalPlan::Union(
+            datafusion::logical_expr::Union::try_new_with_loose_types(inputs).map_err(planning)?,
+        ));
+        if distinct {
+            builder = builder.distinct().map_err(planning)?;
+        }
+        Ok(QueryPlan { plan: builder.build().map_err(planning)?, fields })
+    }
+
+    /// The rows of INTERSECT or EXCEPT.
+    fn difference(
+        &self,
+        operation: &SetOperation,
+        left: QueryPlan,
+        right: QueryPlan,
+        types: &[Type],
+    ) -> Result<QueryPlan, QueryError> {
+        self.count_join(operation.at)?;
+        let (left, right) = (self.with_types(left, types)?, self.with_types(right, types)?);
+        let mut fields = Vec::new();
         let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-        for (position, (a, b)) in left.fields.iter().zip(&right.fields).enumerate() {
-            let Some(ty) = a.ty.common(&b.ty) else {
-                return invalid(
-                    at,
-                    format_args!("column {} has different types in the queries: {}, {}", position + 1, a.ty, b.ty),
-                );
-            };
+        for (a, b) in left.fields.into_iter().zip(right.fields) {
             let unique = self.unique(a.name.as_deref().unwrap_or("column"));
-            let side = |field: &ScopeField| {
-                let value = Typed::new(Expr::Column(field.column.clone()), field.ty.clone());
-                coerce(value, &ty).map(|value| value.expr.alias(unique.as_str()))
-            };
-            lefts.push(side(a)?);
-            rights.push(side(b)?);
-            let column = Column::new_unqualified(unique.as_str());
-            fields.push(ScopeField { relation: None, name: a.name.clone(), column, ty });
+            lefts.push(Expr::Column(a.column).alias(unique.as_str()));
+            rights.push(Expr::Column(b.column).alias(unique.as_str()));
+            fields.push(ScopeField { relation: None, name: a.name, column: Column::new_unqualified(unique), ty: a.ty });
         }
         let project = |plan, columns: Vec<Expr>| {
             LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(planning)
         };
         let (left, right) = (project(left.plan, lefts)?, project(right.plan, rights)?);
-        let plan = match (operator, distinct) {
-            (SetOperator::Union, true) => LogicalPlanBuilder::from(left).union_distinct(right),
-            (SetOperator::Union, false) => LogicalPlanBuilder::from(left).union(right),
-            (SetOperator::Intersect, true) => {
-                LogicalPlanBuilder::intersect(left, right, false).map(LogicalPlanBuilder::from)
-            }
-            (SetOperator::Except, true) => LogicalPlanBuilder::except(left, right, false).map(LogicalPlanBuilder::from),
+        let plan = match (operation.operator, operation.distinct) {
+            (SetOperator::Intersect, true) => LogicalPlanBuilder::intersect(left, right, false),
+            (SetOperator::Except, true) => LogicalPlanBuilder::except(left, right, false),
             (SetOperator::Intersect, false) => {
                 return unsupported("INTERSECT ALL", "number the rows and use INTERSECT");
             }
-            (SetOperator::Except, false) => return unsupported("EXCEPT ALL", "number the rows and use EXCEPT"),
+            (SetOperator::Except | SetOperator::Union, false) | (SetOperator::Union, true) => {
+                return unsupported("EXCEPT ALL", "number the rows and use EXCEPT");
+            }
         };
-        let plan = plan.and_then(LogicalPlanBuilder::build).map_err(planning)?;
+        Ok(QueryPlan { plan: plan.map_err(planning)?, fields })
+    }
+
+    /// The rows of a query as rows of these types.
+    fn with_types(&self, query: QueryPlan, types: &[Type]) -> Result<QueryPlan, QueryError> {
+        if query.fields.iter().zip(types).all(|(field, ty)| field.ty == *ty) {
+            return Ok(query);
+        }
+        let mut columns = Vec::new();
+        let mut fields = Vec::new();
+        for (field, ty) in query.fields.into_iter().zip(types) {
+            let unique = self.unique(field.name.as_deref().unwrap_or("column"));
+            let value = coerce(Typed::new(Expr::Column(field.column), field.ty), ty)?;
+            columns.push(self.computed(&unique, value).expr.alias(unique.as_str()));
+            let column = Column::new_unqualified(unique);
+            fields.push(ScopeField { relation: None, name: field.name, column, ty: ty.clone() });
+        }
+        let plan = LogicalPlanBuilder::from(query.plan)
+            .project(columns)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(planning)?;
         Ok(QueryPlan { plan, fields })
     }
 
@@ -168,6 +257,7 @@ impl Analyzer {
         common: CommonTables<'_>,
         parent: Option<&'p Scope<'p>>,
     ) -> Result<QueryPlan, QueryError> {
+        self.count_query(at)?;
         let scope = Scope { fields: Vec::new(), parent };
         let expressions = Expressions::new(self, &scope, common, "VALUES");
         let rows = rows
@@ -248,6 +338,7 @@ impl Analyzer {
         common: CommonTables<'_>,
         parent: Option<&'p Scope<'p>>,
     ) -> Result<QueryPlan, QueryError> {
+        self.count_query(select.at)?;
         let (mut plan, scope) = match &select.from {
             Some(from) => {
                 let planned = self.relation(from, common, parent)?;
@@ -272,7 +363,10 @@ impl Analyzer {
         let mut sort_keys = Vec::new();
         for item in order_by {
             let key = match ordinal(&item.expression, outputs.len())? {
-                Some(position) => outputs[position].value.clone(),
+                Some(position) => {
+                    self.count_copies(item.expression.at, &outputs[position].value, 1)?;
+                    outputs[position].value.clone()
+                }
                 None => expressions.with_output(&outputs).value(&item.expression)?,
             };
             sort_keys.push((item, key));
@@ -350,6 +444,7 @@ impl Analyzer {
                         let Type::Row(fields) = value.ty.clone() else {
                             return invalid(at, "what stands before .* is neither a relation nor a row");
                         };
+                        self.count_copies(at, &value, fields.len())?;
                         for (position, (name, _)) in fields.into_iter().enumerate() {
                             let value = functions::rows::field_at(value.clone(), position);
                             found.push(Output { at, name, value });
@@ -393,7 +488,10 @@ impl Analyzer {
         let mut computed = Vec::new();
         let mut key = |expression: &Expression| -> Result<Expr, QueryError> {
             let value = match ordinal(expression, outputs.len())? {
-                Some(position) => outputs[position].value.clone(),
+                Some(position) => {
+                    self.count_copies(expression.at, &outputs[position].value, 1)?;
+                    outputs[position].value.clone()
+                }
                 None => expressions.value(expression)?,
             };
             if !value.ty.is_comparable() {
@@ -409,7 +507,7 @@ impl Analyzer {
                 Expr::Column(column) => column.clone(),
                 _ => {
                     let unique = self.unique("key");
-                    computed.push(value.expr.clone().alias(unique.as_str()));
+                    computed.push(self.computed(&unique, value.clone()).expr.alias(unique.as_str()));
                     Column::new_unqualified(unique)
                 }
             };
@@ -494,7 +592,8 @@ impl Analyzer {
         let mut projected = Vec::new();
         for output in &outputs {
             let unique = self.unique(output.name.as_deref().unwrap_or("column"));
-            projected.push(output.value.expr.clone().alias(unique.as_str()));
+            let value = self.computed(&unique, output.value.clone());
+            projected.push(value.expr.alias(unique.as_str()));
             fields.push(ScopeField {
                 relation: None,
                 name: output.name.clone(),

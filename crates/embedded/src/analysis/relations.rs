@@ -14,6 +14,7 @@ use crate::functions;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Criteria, Expression, JoinKind, Kind, Name, Relation};
 use crate::types::Type;
+use crate::warnings::Warning;
 
 /// The common tables that a query can name, innermost last.
 #[derive(Clone, Copy, Default)]
@@ -46,10 +47,19 @@ impl Analyzer {
             Relation::Unnest { at, arrays, ordinality } => {
                 let one_row = LogicalPlanBuilder::empty(true).build().map_err(planning)?;
                 let left = Planned { plan: one_row, scope: Scope { fields: Vec::new(), parent } };
-                self.unnest(left, *at, arrays, *ordinality, false)
+                self.unnest(left, Unnesting { at: *at, arrays, ordinality: *ordinality, outer: false, aliases: None })
             }
             Relation::Alias(inner, name, columns) => {
-                let mut planned = self.relation(inner, common, parent)?;
+                let mut planned = match inner.as_ref() {
+                    Relation::Unnest { at, arrays, ordinality } => {
+                        let one_row = LogicalPlanBuilder::empty(true).build().map_err(planning)?;
+                        let left = Planned { plan: one_row, scope: Scope { fields: Vec::new(), parent } };
+                        let aliases = columns.as_ref().map(Vec::len);
+                        let (at, ordinality) = (*at, *ordinality);
+                        self.unnest(left, Unnesting { at, arrays, ordinality, outer: false, aliases })?
+                    }
+                    _ => self.relation(inner, common, parent)?,
+                };
                 let at = place(inner);
                 planned.scope = aliased(planned.scope, at, name, columns.as_deref())?;
                 Ok(planned)
@@ -111,6 +121,7 @@ impl Analyzer {
             }
             return invalid(at, format_args!("Table '{database}.{}' does not exist{hint}", name.text));
         };
+        self.count_query(at)?;
         let reference = self.unique(&relation.name);
         let source = provider_as_source(Arc::clone(&relation.provider));
         let plan = LogicalPlanBuilder::scan(TableReference::bare(reference.as_str()), source, None)
@@ -139,6 +150,7 @@ impl Analyzer {
         criteria: &Criteria,
         common: CommonTables<'_>,
     ) -> Result<Planned<'p>, QueryError> {
+        self.count_join(at)?;
         if let Some((unnest_at, arrays, ordinality, alias)) = as_unnest(right) {
             let outer = match (kind, criteria) {
                 (JoinKind::Cross, _) => false,
@@ -151,7 +163,8 @@ impl Analyzer {
                 _ => return invalid(at, "UNNEST stands on the right of CROSS JOIN, JOIN or LEFT JOIN"),
             };
             let before = left.scope.fields.len();
-            let mut joined = self.unnest(left, unnest_at, arrays, ordinality, outer)?;
+            let aliases = alias.and_then(|(_, columns)| columns).map(<[Name]>::len);
+            let mut joined = self.unnest(left, Unnesting { at: unnest_at, arrays, ordinality, outer, aliases })?;
             if let Some((name, columns)) = alias {
                 let unnested = joined.scope.fields.split_off(before);
                 let scope = Scope { fields: unnested, parent: None };
@@ -237,22 +250,44 @@ impl Analyzer {
         }
     }
 
+    /// Whether the elements of an array of rows are one column, the row, as on Athena, or as many as they have fields, as on
+    /// Trino. The names decide: `CROSS JOIN UNNEST(resources) AS t(r)` is how Athena's documentation reads such arrays.
+    fn whole_rows(&self, at: At, arrays: &[Typed], aliases: Option<usize>) -> bool {
+        let of = |array: &Typed| match &array.ty {
+            Type::Array(element) => match element.as_ref() {
+                Type::Row(fields) => (1, fields.len()),
+                _ => (1, 1),
+            },
+            Type::Map(..) => (2, 2),
+            _ => (1, 1),
+        };
+        let (athena, trino) = arrays.iter().map(of).fold((0, 0), |(a, t), (x, y)| (a + x, t + y));
+        let has_rows = arrays.iter().any(|array| matches!(&array.ty, Type::Array(of) if matches!(**of, Type::Row(_))));
+        let Some(aliases) = aliases.filter(|_| has_rows) else { return false };
+        if aliases != athena && aliases == trino {
+            self.warnings.borrow_mut().push(Warning {
+                line: at.line,
+                column: at.column,
+                message: "UNNEST of an array of rows gives one column, the row, on Athena; as many names as the row has fields \
+                          may be refused there"
+                    .to_owned(),
+                help: "name the row, as UNNEST(resources) AS t(r), and read its fields, as r.arn".to_owned(),
+            });
+        }
+        aliases == athena
+    }
+
     /// The rows of `left`, each with the elements of its arrays and maps; with `outer`, a row that has none is kept.
-    fn unnest<'p>(
-        &self,
-        left: Planned<'p>,
-        at: At,
-        arrays: &[Expression],
-        ordinality: bool,
-        outer: bool,
-    ) -> Result<Planned<'p>, QueryError> {
+    fn unnest<'p>(&self, left: Planned<'p>, unnesting: Unnesting<'_>) -> Result<Planned<'p>, QueryError> {
+        let Unnesting { at, arrays, ordinality, outer, aliases } = unnesting;
         let expressions = Expressions::new(self, &left.scope, CommonTables::default(), "UNNEST");
         let arrays = arrays.iter().map(|array| expressions.value(array)).collect::<Result<Vec<_>, _>>()?;
+        let whole_rows = self.whole_rows(at, &arrays, aliases.map(|count| count.saturating_sub(ordinality.into())));
         let mut columns: Vec<(Option<String>, Type)> = Vec::new();
         for array in &arrays {
             match &array.ty {
                 Type::Array(element) => match element.as_ref() {
-                    Type::Row(fields) => columns.extend(fields.iter().cloned()),
+                    Type::Row(fields) if !whole_rows => columns.extend(fields.iter().cloned()),
                     element => columns.push((None, element.clone())),
                 },
                 Type::Map(key, value) => columns.extend([(None, (**key).clone()), (None, (**value).clone())]),
@@ -265,7 +300,7 @@ impl Analyzer {
         }
         // The fields of the rows have names that cannot clash.
         let row = Type::Row(columns.iter().map(|(_, ty)| (None, ty.clone())).collect());
-        let zipped = functions::unnest::zip(arrays, &row, ordinality, outer);
+        let zipped = functions::unnest::zip(arrays, &row, functions::unnest::Shape { ordinality, outer, whole_rows });
         let list = self.unique("unnest");
         let mut projected: Vec<Expr> =
             left.scope.fields.iter().map(|field| Expr::Column(field.column.clone())).collect();
@@ -285,6 +320,17 @@ impl Analyzer {
         let plan = plan.project(projected).and_then(LogicalPlanBuilder::build).map_err(planning)?;
         Ok(Planned { plan, scope: Scope { fields, parent: left.scope.parent } })
     }
+}
+
+/// What UNNEST is asked for.
+struct Unnesting<'a> {
+    at: At,
+    arrays: &'a [Expression],
+    ordinality: bool,
+    /// Whether a row without elements is kept.
+    outer: bool,
+    /// How many names its columns get, if they get any.
+    aliases: Option<usize>,
 }
 
 /// An UNNEST, with its alias.

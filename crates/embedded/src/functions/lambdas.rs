@@ -57,6 +57,12 @@ impl Lambda {
         Ok(Self { body: super::cast::cast(self.body, ty, None, false)?, parameters: self.parameters })
     }
 
+    /// The body as a program, if it needs nothing but its parameters.
+    pub(crate) fn closed(self) -> std::result::Result<Option<Program>, QueryError> {
+        let compiled = self.compile()?;
+        Ok(compiled.captures.is_empty().then(|| compiled.program()))
+    }
+
     /// The body as a program, and the columns around that it needs.
     fn compile(self) -> std::result::Result<Compiled, QueryError> {
         let mut captures: Vec<Expr> = Vec::new();
@@ -120,7 +126,7 @@ impl Compiled {
 
 /// The body, planned at its first use, when the types of the captures are known.
 #[derive(Clone)]
-struct Program {
+pub(crate) struct Program {
     parameters: Vec<(String, Type)>,
     captures: Vec<String>,
     body: Expr,
@@ -130,7 +136,7 @@ struct Program {
 
 impl Program {
     /// The body for `rows` sets of parameters.
-    fn run(&self, parameters: &[ArrayRef], captures: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    pub(crate) fn run(&self, parameters: &[ArrayRef], captures: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let mut fields = Vec::new();
         for ((name, _), array) in self.parameters.iter().zip(parameters) {
             fields.push(Field::new(name, array.data_type().clone(), true));

@@ -2,6 +2,7 @@
 
 pub(crate) mod arrays;
 pub(crate) mod cast;
+pub(crate) mod chains;
 pub(crate) mod dates;
 mod json;
 pub(crate) mod json_text;

@@ -1,7 +1,7 @@
 //! Functions for DataFusion whose types are settled before they are made, and the reading and writing of their cells.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -65,6 +65,8 @@ pub(crate) type Body = Arc<dyn Fn(&[ColumnarValue], usize) -> Result<ColumnarVal
 pub(crate) struct Native {
     name: String,
     key: String,
+    /// What tells this call from others, its arguments as they were made included.
+    fingerprint: u64,
     signature: Signature,
     returns: DataType,
     body: Body,
@@ -104,6 +106,12 @@ impl ScalarUDFImpl for Native {
         Ok(self.returns.clone())
     }
 
+    /// A name of fixed length. DataFusion asks for it at each level of an expression, and by itself would make it of the
+    /// names of all levels below: time that grows by the cube of the depth.
+    fn schema_name(&self, _: &[Expr]) -> Result<String> {
+        Ok(format!("{}#{:016x}", self.name, self.fingerprint))
+    }
+
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         Ok(arg_types.to_vec())
     }
@@ -115,11 +123,35 @@ impl ScalarUDFImpl for Native {
 
 /// A call of a function that is made here. `key` tells apart functions of one name that differ in what is not an argument.
 pub(crate) fn call(name: &str, key: impl Into<String>, arguments: Vec<Typed>, returns: Type, body: Body) -> Typed {
+    made(name, key.into(), arguments, returns, Volatility::Immutable, body)
+}
+
+/// The value, computed where it stands: the optimizer does not put what it is computed from in its place.
+pub(crate) fn kept(value: Typed) -> Typed {
+    let returns = value.ty.clone();
+    let body: Body = Arc::new(|arguments, _| Ok(arguments[0].clone()));
+    made("kept", String::new(), vec![value], returns, Volatility::Volatile, body)
+}
+
+fn made(name: &str, key: String, arguments: Vec<Typed>, returns: Type, volatility: Volatility, body: Body) -> Typed {
     let types: Vec<String> = arguments.iter().map(|argument| argument.ty.to_string()).collect();
+    let key = format!("{}|{key}", types.join(","));
+    let mut hasher = DefaultHasher::new();
+    (name, &key).hash(&mut hasher);
+    for argument in &arguments {
+        match &argument.expr {
+            Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Native>() {
+                Some(native) => native.fingerprint.hash(&mut hasher),
+                None => argument.expr.hash(&mut hasher),
+            },
+            other => other.hash(&mut hasher),
+        }
+    }
     let native = Native {
         name: name.to_owned(),
-        key: format!("{}|{}", types.join(","), key.into()),
-        signature: Signature::user_defined(Volatility::Immutable),
+        key,
+        fingerprint: hasher.finish(),
+        signature: Signature::user_defined(volatility),
         returns: returns.arrow(),
         body,
     };

@@ -11,8 +11,20 @@ use datafusion::common::Result;
 use super::native::{Typed, by_array, call, failed};
 use crate::types::{Type, row_fields};
 
-/// The elements of all arrays by position, padded with nulls to the longest; with `outer`, one row of nulls for none.
-pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, ordinality: bool, outer: bool) -> Typed {
+/// What the rows are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// The position is a column, the last.
+    pub(crate) ordinality: bool,
+    /// There is one row of nulls for none.
+    pub(crate) outer: bool,
+    /// An element that is a row is one column, not one for each field.
+    pub(crate) whole_rows: bool,
+}
+
+/// The elements of all arrays by position, padded with nulls to the longest.
+pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, shape: Shape) -> Typed {
+    let Shape { ordinality, outer, whole_rows } = shape;
     let fields = match row {
         Type::Row(fields) => row_fields(fields),
         _ => row_fields(&[]),
@@ -50,7 +62,7 @@ pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, ordinality: bool, outer: bool)
                 DataType::List(_) => {
                     let taken = take(array.as_list::<i32>().values(), &positions, None)?;
                     match taken.data_type() {
-                        DataType::Struct(_) => {
+                        DataType::Struct(_) if !whole_rows => {
                             let taken = taken.as_struct();
                             for column in taken.columns() {
                                 columns.push(Arc::clone(column));
@@ -86,7 +98,7 @@ pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, ordinality: bool, outer: bool)
         let element = Arc::new(Field::new("element", DataType::Struct(fields.clone()), true));
         Ok(Arc::new(ListArray::try_new(element, OffsetBuffer::from_lengths(lengths), Arc::new(values), None)?))
     });
-    call("unnest_rows", format!("{ordinality}{outer}"), arrays, Type::array(row.clone()), body)
+    call("unnest_rows", format!("{ordinality}{outer}{whole_rows}"), arrays, Type::array(row.clone()), body)
 }
 
 /// Where the elements of a row stand; nowhere for null.

@@ -62,7 +62,17 @@ pub(crate) enum Body {
     Values(At, Vec<Expression>),
     Table(At, Vec<Name>),
     Query(Box<Query>),
-    Set { at: At, operator: SetOperator, distinct: bool, left: Box<Body>, right: Box<Body> },
+    /// `a UNION b EXCEPT c`, from the left: as many operators as there are, without a tree as deep as that.
+    Sets(Box<Body>, Vec<SetOperation>),
+}
+
+/// What is done with the rows so far and those of another query.
+#[derive(Debug, Clone)]
+pub(crate) struct SetOperation {
+    pub(crate) at: At,
+    pub(crate) operator: SetOperator,
+    pub(crate) distinct: bool,
+    pub(crate) right: Body,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +204,7 @@ pub(crate) enum Comparison {
     GreaterOrEqual,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Arithmetic {
     Add,
     Subtract,
@@ -245,8 +255,8 @@ pub(crate) enum Kind {
     And(Vec<Expression>),
     Or(Vec<Expression>),
     Negate(Box<Expression>),
-    Arithmetic(Arithmetic, Box<Expression>, Box<Expression>),
-    Concat(Box<Expression>, Box<Expression>),
+    /// `a + b - c`, from the left: as many operators as there are, without a tree as deep as that.
+    Chain(Box<Expression>, Vec<Link>),
     Compare(Comparison, Box<Expression>, Box<Expression>),
     CompareQuantified {
         comparison: Comparison,
@@ -290,6 +300,20 @@ pub(crate) enum Kind {
     CurrentTimestamp(u8),
     LocalTimestamp(u8),
     Grouping(Vec<Expression>),
+}
+
+/// An operator that stands after others of its rank, and its right side.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) at: At,
+    pub(crate) operator: LinkOperator,
+    pub(crate) right: Expression,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum LinkOperator {
+    Arithmetic(Arithmetic),
+    Concat,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use query::QueryError;
 
 use super::ast::*;
 use super::lexer::{Token, tokens};
+use crate::limits::{MAX_BYTES, MAX_DEPTH, MAX_JOINS, too_deep, too_long, too_many_joins};
 use crate::types::{Type, utc};
 
-/// Nested parentheses, subqueries and function calls that are read.
-const MAX_DEPTH: usize = 100;
+/// Words that start a query.
+const QUERY: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
 
 /// Words that cannot be names without quotes, from Trino's documentation of reserved keywords.
 const RESERVED: [&str; 79] = [
@@ -107,8 +108,13 @@ pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
 }
 
 fn parse_here(text: &str) -> Result<Query, QueryError> {
-    let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0 };
-    let starts_query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| parser.is_word(word));
+    if text.len() > MAX_BYTES {
+        return Err(too_long(text));
+    }
+    let tokens = tokens(text)?;
+    let closing = closing(&tokens);
+    let mut parser = Parser { tokens, closing, next: 0, depth: 0, joins: 0 };
+    let starts_query = QUERY.iter().any(|word| parser.is_word(word));
     if let (false, Token::Word(word)) = (starts_query, parser.peek()) {
         return Err(QueryError::Unsupported {
             construct: format!("statement {}", word.to_uppercase()),
@@ -124,8 +130,29 @@ fn parse_here(text: &str) -> Result<Query, QueryError> {
 
 struct Parser {
     tokens: Vec<(At, Token)>,
+    /// For each `(` the place of its `)`, for everything else the end.
+    closing: Vec<usize>,
     next: usize,
     depth: usize,
+    joins: usize,
+}
+
+/// Where the parentheses that open at each token close.
+fn closing(tokens: &[(At, Token)]) -> Vec<usize> {
+    let mut closing = vec![tokens.len(); tokens.len()];
+    let mut open = Vec::new();
+    for (at, (_, token)) in tokens.iter().enumerate() {
+        match token {
+            Token::Symbol("(") => open.push(at),
+            Token::Symbol(")") => {
+                if let Some(open) = open.pop() {
+                    closing[open] = at;
+                }
+            }
+            _ => {}
+        }
+    }
+    closing
 }
 
 type Parsed<T> = Result<T, QueryError>;
@@ -211,7 +238,14 @@ impl Parser {
             Token::Symbol(symbol) => format!("'{symbol}'"),
             Token::End => "the end".to_owned(),
         };
-        QueryError::Invalid(format!("{}: found {found}, expected {wanted}", self.at()))
+        let remedy = match self.peek() {
+            Token::Word(word) if word.eq_ignore_ascii_case("ILIKE") || word.eq_ignore_ascii_case("RLIKE") => {
+                "; write lower(x) LIKE with the pattern in lower case, or regexp_like(x, '(?i)pattern')"
+            }
+            Token::Symbol("=") => "; write one = for equality",
+            _ => "",
+        };
+        QueryError::Invalid(format!("{}: found {found}, expected {wanted}{remedy}", self.at()))
     }
 
     fn name(&mut self) -> Parsed<Name> {
@@ -256,13 +290,17 @@ impl Parser {
     }
 
     fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth == MAX_DEPTH {
-            return Err(QueryError::Invalid(format!("{}: the statement is nested too deeply", self.at())));
-        }
+        self.fits(1)?;
         self.depth += 1;
         let value = inner(self);
         self.depth -= 1;
         value
+    }
+
+    /// Refuses a tree that is `levels` deeper than the place that is read. Operators one after the other, as in `a[1][2][3]`,
+    /// make a tree as deep as parentheses do.
+    fn fits(&self, levels: usize) -> Parsed<()> {
+        if self.depth + levels > MAX_DEPTH { Err(too_deep(self.at())) } else { Ok(()) }
     }
 
     fn integer(&mut self) -> Parsed<u64> {
@@ -349,34 +387,35 @@ impl Parser {
     }
 
     fn set_operation(&mut self) -> Parsed<Body> {
-        let mut left = self.intersection()?;
-        loop {
-            let at = self.at();
-            let operator = if self.accept("UNION") {
-                SetOperator::Union
-            } else if self.accept("EXCEPT") {
-                SetOperator::Except
+        self.set_operators(Self::intersection, |parser| {
+            if parser.accept("UNION") {
+                Some(SetOperator::Union)
             } else {
-                return Ok(left);
-            };
-            let distinct = self.set_quantifier()?;
-            let right = self.intersection()?;
-            left = Body::Set { at, operator, distinct, left: Box::new(left), right: Box::new(right) };
-        }
+                parser.accept("EXCEPT").then_some(SetOperator::Except)
+            }
+        })
     }
 
     fn intersection(&mut self) -> Parsed<Body> {
-        let mut left = self.query_primary()?;
+        let operator = |parser: &mut Self| parser.accept("INTERSECT").then_some(SetOperator::Intersect);
+        self.set_operators(Self::query_primary, operator)
+    }
+
+    /// Operators of one rank with what stands between them.
+    fn set_operators(
+        &mut self,
+        operand: impl Fn(&mut Self) -> Parsed<Body>,
+        operator: impl Fn(&mut Self) -> Option<SetOperator>,
+    ) -> Parsed<Body> {
+        let first = operand(self)?;
+        let mut rest = Vec::new();
         loop {
             let at = self.at();
-            if !self.accept("INTERSECT") {
-                return Ok(left);
-            }
+            let Some(operator) = operator(self) else { break };
             let distinct = self.set_quantifier()?;
-            let right = self.query_primary()?;
-            let operator = SetOperator::Intersect;
-            left = Body::Set { at, operator, distinct, left: Box::new(left), right: Box::new(right) };
+            rest.push(SetOperation { at, operator, distinct, right: operand(self)? });
         }
+        Ok(if rest.is_empty() { first } else { Body::Sets(Box::new(first), rest) })
     }
 
     /// `ALL` or `DISTINCT`; whether rows are to be distinct.
@@ -497,6 +536,7 @@ impl Parser {
             if !self.accept_symbol(",") {
                 return Ok(left);
             }
+            self.count_join(at)?;
             let right = self.relation()?;
             left = Relation::Join {
                 at,
@@ -508,11 +548,18 @@ impl Parser {
         }
     }
 
+    /// Counts a join, which is a level of the tree and of the plan.
+    fn count_join(&mut self, at: At) -> Parsed<()> {
+        self.joins += 1;
+        if self.joins > MAX_JOINS { Err(too_many_joins(at)) } else { Ok(()) }
+    }
+
     fn relation(&mut self) -> Parsed<Relation> {
         let mut left = self.aliased_relation()?;
         loop {
             let at = self.at();
             if self.accept_all(&["CROSS", "JOIN"]) {
+                self.count_join(at)?;
                 let right = self.aliased_relation()?;
                 let (kind, criteria) = (JoinKind::Cross, Criteria::None);
                 left = Relation::Join { at, kind, left: Box::new(left), right: Box::new(right), criteria };
@@ -537,10 +584,11 @@ impl Parser {
                 return Ok(left);
             };
             self.expect("JOIN")?;
+            self.count_join(at)?;
             let (right, criteria) = if natural {
                 (self.aliased_relation()?, Criteria::Natural)
             } else {
-                let right = self.relation()?;
+                let right = self.deeper(Self::relation)?;
                 if self.accept("ON") {
                     (right, Criteria::On(self.expression()?))
                 } else if self.accept("USING") {
@@ -627,21 +675,10 @@ impl Parser {
         }
         if self.is_symbol("(") {
             return self.deeper(|parser| {
-                // `((SELECT …))` and `((a JOIN b …))` begin alike: the innermost word decides.
-                let mut ahead = 0;
-                while parser.symbol_at(ahead, "(") {
-                    ahead += 1;
-                }
-                let is_query = ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| parser.word_at(ahead, word));
-                let begin = parser.next;
-                if is_query {
-                    let query = parser.in_parentheses(Self::query);
-                    match query {
-                        Ok(query) => return Ok(Relation::Query(Box::new(query))),
-                        // `((SELECT …) AS a JOIN …)` is a relation, too.
-                        Err(error) if ahead == 1 => return Err(error),
-                        Err(_) => parser.next = begin,
-                    }
+                // `((SELECT …))` and `((SELECT …) AS a JOIN …)` begin alike.
+                if parser.is_query_in_parentheses() {
+                    let query = parser.in_parentheses(Self::query)?;
+                    return Ok(Relation::Query(Box::new(query)));
                 }
                 parser.in_parentheses(Self::relations_of_join)
             });
@@ -772,7 +809,8 @@ impl Parser {
 
     fn predicate(&mut self) -> Parsed<Expression> {
         let mut left = self.value()?;
-        loop {
+        for levels in 0.. {
+            self.fits(levels)?;
             let at = self.at();
             let comparison = match self.peek() {
                 Token::Symbol("=") => Some(Comparison::Equal),
@@ -817,8 +855,9 @@ impl Parser {
                 let high = self.value()?;
                 Kind::Between { value: Box::new(left), low: Box::new(low), high: Box::new(high), negated }
             } else if self.accept("IN") {
+                let is_query = self.is_query_in_parentheses();
                 self.expect_symbol("(")?;
-                let kind = if self.starts_query() {
+                let kind = if is_query {
                     Kind::InQuery { value: Box::new(left), query: Box::new(self.query()?), negated }
                 } else {
                     Kind::InList { value: Box::new(left), list: self.list(Self::expression)?, negated }
@@ -834,62 +873,71 @@ impl Parser {
             };
             left = Expression { at, kind };
         }
+        Ok(left)
     }
 
-    /// Whether what follows an opening parenthesis is a query.
-    fn starts_query(&self) -> bool {
-        let mut ahead = 0;
-        while self.symbol_at(ahead, "(") {
-            ahead += 1;
+    /// Whether the parenthesis that opens here holds a query, not an expression or a join that begins with one. Told from
+    /// what follows each parenthesis within: to try and to go back would take twice as long for each level.
+    fn is_query_in_parentheses(&self) -> bool {
+        let mut first = self.next;
+        while matches!(self.tokens.get(first), Some((_, Token::Symbol("(")))) {
+            first += 1;
         }
-        ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| self.word_at(ahead, word))
+        let word = first - self.next;
+        if word == 0 || !QUERY.iter().any(|query| self.word_at(word, query)) {
+            return false;
+        }
+        (self.next + 1..first).all(|open| match self.tokens.get(self.closing[open] + 1) {
+            None => true,
+            Some((_, token)) => match token {
+                Token::Symbol(")") | Token::End => true,
+                Token::Word(word) => ["UNION", "EXCEPT", "INTERSECT", "ORDER", "LIMIT", "OFFSET", "FETCH"]
+                    .iter()
+                    .any(|follows| follows.eq_ignore_ascii_case(word)),
+                _ => false,
+            },
+        })
     }
 
-    /// Additions, subtractions and concatenations, which Trino's grammar ranks in this order.
+    /// Concatenations, of sums, of products: Trino's grammar ranks them in this order.
     fn value(&mut self) -> Parsed<Expression> {
-        let mut left = self.sum()?;
-        loop {
-            let at = self.at();
-            if !self.accept_symbol("||") {
-                return Ok(left);
-            }
-            let right = self.sum()?;
-            left = Expression { at, kind: Kind::Concat(Box::new(left), Box::new(right)) };
-        }
+        self.chain(Self::sum, &[("||", LinkOperator::Concat)])
     }
 
     fn sum(&mut self) -> Parsed<Expression> {
-        let mut left = self.product()?;
-        loop {
-            let at = self.at();
-            let operator = if self.accept_symbol("+") {
-                Arithmetic::Add
-            } else if self.accept_symbol("-") {
-                Arithmetic::Subtract
-            } else {
-                return Ok(left);
-            };
-            let right = self.product()?;
-            left = Expression { at, kind: Kind::Arithmetic(operator, Box::new(left), Box::new(right)) };
-        }
+        use Arithmetic::{Add, Subtract};
+        self.chain(Self::product, &[("+", LinkOperator::Arithmetic(Add)), ("-", LinkOperator::Arithmetic(Subtract))])
     }
 
     fn product(&mut self) -> Parsed<Expression> {
-        let mut left = self.signed()?;
+        use Arithmetic::{Divide, Modulus, Multiply};
+        self.chain(
+            Self::signed,
+            &[
+                ("*", LinkOperator::Arithmetic(Multiply)),
+                ("/", LinkOperator::Arithmetic(Divide)),
+                ("%", LinkOperator::Arithmetic(Modulus)),
+            ],
+        )
+    }
+
+    /// Operators of one rank with what stands between them.
+    fn chain(
+        &mut self,
+        operand: impl Fn(&mut Self) -> Parsed<Expression>,
+        operators: &[(&str, LinkOperator)],
+    ) -> Parsed<Expression> {
+        let first = operand(self)?;
+        let mut links = Vec::new();
         loop {
             let at = self.at();
-            let operator = if self.accept_symbol("*") {
-                Arithmetic::Multiply
-            } else if self.accept_symbol("/") {
-                Arithmetic::Divide
-            } else if self.accept_symbol("%") {
-                Arithmetic::Modulus
-            } else {
-                return Ok(left);
-            };
-            let right = self.signed()?;
-            left = Expression { at, kind: Kind::Arithmetic(operator, Box::new(left), Box::new(right)) };
+            let Some((_, operator)) = operators.iter().find(|(symbol, _)| self.accept_symbol(symbol)) else { break };
+            links.push(Link { at, operator: *operator, right: operand(self)? });
         }
+        Ok(match links.last() {
+            None => first,
+            Some(last) => Expression { at: last.at, kind: Kind::Chain(Box::new(first), links) },
+        })
     }
 
     fn signed(&mut self) -> Parsed<Expression> {
@@ -902,7 +950,10 @@ impl Parser {
             return self.deeper(Self::signed);
         }
         let mut value = self.postfix()?;
+        let mut levels = 0;
         while self.is_word("AT") && self.word_at(1, "TIME") && self.word_at(2, "ZONE") {
+            levels += 1;
+            self.fits(levels)?;
             let at = self.at();
             self.next += 3;
             let zone = self.postfix()?;
@@ -913,8 +964,8 @@ impl Parser {
 
     fn postfix(&mut self) -> Parsed<Expression> {
         let mut value = self.primary()?;
-        loop {
-            let at = self.at();
+        for levels in 0.. {
+            self.fits(levels)?;
             if self.accept_symbol("[") {
                 let index = self.expression()?;
                 self.expect_symbol("]")?;
@@ -924,10 +975,10 @@ impl Parser {
                 let name = self.field_name()?;
                 value = Expression { at: value.at, kind: Kind::Field(Box::new(value), name) };
             } else {
-                let _ = at;
-                return Ok(value);
+                break;
             }
         }
+        Ok(value)
     }
 
     /// A name after a point. Trino's grammar does not take a reserved word here either.
@@ -984,23 +1035,11 @@ impl Parser {
             let body = self.boxed()?;
             return Ok(Expression { at, kind: Kind::Lambda(parameters, body) });
         }
-        self.next += 1;
-        if self.starts_query() {
-            // `((SELECT 1) + 2)` is an expression.
-            let begin = self.next;
-            if let Ok(query) = self.query()
-                && self.accept_symbol(")")
-            {
-                return Ok(Expression { at, kind: Kind::Subquery(Box::new(query)) });
-            }
-            if !matches!(self.tokens.get(begin), Some((_, Token::Symbol("(")))) {
-                self.next = begin;
-                let query = Box::new(self.query()?);
-                self.expect_symbol(")")?;
-                return Ok(Expression { at, kind: Kind::Subquery(query) });
-            }
-            self.next = begin;
+        if self.is_query_in_parentheses() {
+            let query = self.in_parentheses(Self::query)?;
+            return Ok(Expression { at, kind: Kind::Subquery(Box::new(query)) });
         }
+        self.next += 1;
         let mut items = self.list(Self::expression)?;
         self.expect_symbol(")")?;
         match items.len() {
@@ -1084,29 +1123,28 @@ impl Parser {
                 return expression(Kind::Extract(field, value));
             }
             "POSITION" if self.symbol_at(1, "(") => {
-                let begin = self.next;
                 self.next += 2;
                 let needle = self.value()?;
-                if self.accept("IN") {
-                    let text = self.value()?;
-                    self.expect_symbol(")")?;
-                    return expression(call("strpos", vec![text, needle]));
-                }
-                self.next = begin;
+                self.expect("IN")?;
+                let text = self.value()?;
+                self.expect_symbol(")")?;
+                return expression(call("strpos", vec![text, needle]));
             }
             "SUBSTRING" if self.symbol_at(1, "(") => {
-                let begin = self.next;
                 self.next += 2;
-                let text = self.expression()?;
+                let mut arguments = vec![self.expression()?];
                 if self.accept("FROM") {
-                    let mut arguments = vec![text, self.expression()?];
+                    arguments.push(self.expression()?);
                     if self.accept("FOR") {
                         arguments.push(self.expression()?);
                     }
-                    self.expect_symbol(")")?;
-                    return expression(call("substr", arguments));
+                } else {
+                    while self.accept_symbol(",") {
+                        arguments.push(self.expression()?);
+                    }
                 }
-                self.next = begin;
+                self.expect_symbol(")")?;
+                return expression(call("substr", arguments));
             }
             "TRIM" if self.symbol_at(1, "(") => {
                 self.next += 2;
@@ -1356,7 +1394,10 @@ impl Parser {
 
     fn data_type(&mut self) -> Parsed<Type> {
         let mut data_type = self.deeper(Self::data_type_inner)?;
+        let mut levels = 0;
         while self.accept("ARRAY") {
+            levels += 1;
+            self.fits(levels)?;
             data_type = Type::array(data_type);
         }
         Ok(data_type)

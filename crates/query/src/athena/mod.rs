@@ -234,6 +234,17 @@ impl Athena {
     /// # Errors
     /// Athena does not say how it stands, or it went over its limit.
     pub async fn wait(&self, id: &QueryId, max_scanned_bytes: Option<u64>) -> Result<Execution, QueryError> {
+        self.wait_at_most(id, max_scanned_bytes, None).await
+    }
+
+    /// As [`Athena::wait`], and stops the query when it has not ended after `timeout`.
+    async fn wait_at_most(
+        &self,
+        id: &QueryId,
+        max_scanned_bytes: Option<u64>,
+        timeout: Option<Duration>,
+    ) -> Result<Execution, QueryError> {
+        let started = tokio::time::Instant::now();
         let mut wait = FIRST_WAIT;
         loop {
             let execution = self.status(id).await?;
@@ -245,7 +256,15 @@ impl Athena {
                 self.cancel(id).await?;
                 return Err(QueryError::OverBudget { scanned, limit });
             }
-            tokio::time::sleep(wait).await;
+            let left = timeout.map(|timeout| (timeout, timeout.saturating_sub(started.elapsed())));
+            match left {
+                Some((after, Duration::ZERO)) => {
+                    self.cancel(id).await?;
+                    return Err(QueryError::TimedOut { after });
+                }
+                Some((_, left)) => tokio::time::sleep(wait.min(left)).await,
+                None => tokio::time::sleep(wait).await,
+            }
             wait = (wait * 3 / 2).min(LONGEST_WAIT);
         }
     }
@@ -257,7 +276,7 @@ impl Engine for Athena {
     fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>> {
         Box::pin(async move {
             let id = self.start(statement).await?;
-            let execution = self.wait(&id, statement.max_scanned_bytes).await?;
+            let execution = self.wait_at_most(&id, statement.max_scanned_bytes, statement.timeout).await?;
             self.answer(&execution).await
         })
     }
