@@ -10,11 +10,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// Bytes of a statement that Athena takes at most, and so the most that every engine here takes.
-///
-/// [Athena's limits](https://docs.aws.amazon.com/athena/latest/ug/service-limits.html): a query string of 262,144 bytes.
-pub const MAX_STATEMENT_BYTES: usize = 262_144;
-
 /// A piece of SQL: an expression, a clause or a whole statement.
 ///
 /// It is made of texts in Sluice's source ([`Sql::code`], [`sql!`](crate::sql!)), of quoted values and names, and of the
