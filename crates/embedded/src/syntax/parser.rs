@@ -240,7 +240,7 @@ impl Parser {
         };
         let remedy = match self.peek() {
             Token::Word(word) if word.eq_ignore_ascii_case("ILIKE") || word.eq_ignore_ascii_case("RLIKE") => {
-                "; write lower(x) LIKE with the pattern in lower case, or regexp_like(x, '(?i)pattern')"
+                "; write lower(x) LIKE with the pattern in lower case"
             }
             Token::Symbol("=") => "; write one = for equality",
             _ => "",
