@@ -10,10 +10,11 @@ use jiff::SignedDuration;
 use lake::aws::{Access, Role};
 use query::athena::{Athena, AthenaSettings};
 use query::{Engine, TimeLimited};
+use sql::table::Table;
 
 use crate::aws_access::sdk_config_for;
 use crate::exit::Failure;
-use crate::lake_arguments::size_of;
+use crate::lake_arguments::{runtime, size_of};
 
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -122,6 +123,50 @@ impl EngineArguments {
         let mut options = Options::default();
         options.memory_limit = Some(self.query_memory);
         Ok(Embedded::over_folder(folder, options).await.with_context(|| format!("{}", folder.display()))?)
+    }
+}
+
+/// An engine whose tables are asked for, if one is named.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct TablesArguments {
+    /// embedded: the tables of --lake; athena: those of your account
+    #[arg(long, value_enum)]
+    engine: Option<EngineChoice>,
+    /// The lake folder whose tables the rules are for
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    lake: Option<PathBuf>,
+    #[command(flatten)]
+    athena: AthenaArguments,
+}
+
+impl TablesArguments {
+    /// Whether an engine is named.
+    pub(crate) fn names_one(&self) -> bool {
+        self.engine.is_some() || self.lake.is_some()
+    }
+
+    /// The engine's tables; none if no engine is named.
+    pub(crate) fn tables(&self) -> Result<Vec<Table>, Failure> {
+        match (self.engine, &self.lake) {
+            (Some(EngineChoice::Athena), _) => {
+                let runtime = runtime()?;
+                let engine = runtime.block_on(self.athena.open())?;
+                Ok(runtime.block_on(engine.tables())?)
+            }
+            (_, Some(folder)) if !folder.is_dir() => {
+                Err(Failure::usage(format_args!("{} is not a folder", folder.display())))
+            }
+            (_, Some(folder)) => {
+                let runtime = runtime()?;
+                let engine = runtime.block_on(Embedded::over_folder(folder, Options::default()))?;
+                Ok(runtime.block_on(engine.tables())?)
+            }
+            (Some(EngineChoice::Embedded), None) => {
+                Err(Failure::usage("the embedded engine has the tables of a lake folder: give --lake FOLDER"))
+            }
+            (None, None) => Ok(Vec::new()),
+        }
     }
 }
 

@@ -2,18 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::ValueHint;
 use detection::Catalog;
 use detection::diagnostic::{DIAGNOSTICS, SourceText};
-use embedded::{Embedded, Options};
-use query::Engine;
-use sql::table::Table;
 
 use crate::diagnosis::{Diagnosis, LintArguments, explain};
-use crate::engine::{AthenaArguments, EngineChoice};
+use crate::engine::TablesArguments;
 use crate::exit::{Failure, Outcome};
 use crate::hunting::CatalogArguments;
-use crate::lake_arguments::runtime;
 use crate::output::{Output, counted};
 use crate::rules::rule_files;
 
@@ -43,45 +39,6 @@ pub(crate) struct Lint {
     catalog: CatalogArguments,
     #[command(flatten)]
     tables: TablesArguments,
-}
-
-/// Whose tables statements are planned over.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Engine")]
-struct TablesArguments {
-    /// embedded: the tables of --lake; athena: those of your account
-    #[arg(long, value_enum)]
-    engine: Option<EngineChoice>,
-    /// The lake folder whose tables the rules are for
-    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
-    lake: Option<PathBuf>,
-    #[command(flatten)]
-    athena: AthenaArguments,
-}
-
-impl TablesArguments {
-    /// The engine's tables; none if no engine is named.
-    fn tables(&self) -> Result<Vec<Table>, Failure> {
-        match (self.engine, &self.lake) {
-            (Some(EngineChoice::Athena), _) => {
-                let runtime = runtime()?;
-                let engine = runtime.block_on(self.athena.open())?;
-                Ok(runtime.block_on(engine.tables())?)
-            }
-            (_, Some(folder)) if !folder.is_dir() => {
-                Err(Failure::usage(format_args!("{} is not a folder", folder.display())))
-            }
-            (_, Some(folder)) => {
-                let runtime = runtime()?;
-                let engine = runtime.block_on(Embedded::over_folder(folder, Options::default()))?;
-                Ok(runtime.block_on(engine.tables())?)
-            }
-            (Some(EngineChoice::Embedded), None) => {
-                Err(Failure::usage("the embedded engine has the tables of a lake folder: give --lake FOLDER"))
-            }
-            (None, None) => Ok(Vec::new()),
-        }
-    }
 }
 
 impl Lint {

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use detection::rule::Logic;
+use detection::{Catalog, Rule};
 use serde::Serialize;
 
+use crate::engine::TablesArguments;
 use crate::exit::{Outcome, Verdict};
+use crate::hunting::CatalogArguments;
 use crate::output::{Align, Format, Output, Table, harmless};
 use crate::rules::rules;
 
@@ -15,6 +18,7 @@ use crate::rules::rules;
 #[command(after_help = "\
 Examples:
   sluice detect list
+  sluice detect list --lake ./lake                which rules have data to look at
   sluice detect list my-rules/ --format ndjson | jq -r 'select(.level == \"critical\") | .title'")]
 pub(crate) struct List {
     /// Rule files or folders; the shipped rules if there are none
@@ -23,6 +27,10 @@ pub(crate) struct List {
     /// How the list is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    catalog: CatalogArguments,
+    #[command(flatten)]
+    tables: TablesArguments,
 }
 
 #[derive(Serialize)]
@@ -36,11 +44,31 @@ struct Entry<'r> {
     tables: Vec<String>,
     tags: Vec<&'r str>,
     tests: usize,
+    /// Only where an engine is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'static str>,
+}
+
+/// Whether a rule has tables to look at: one that is expected and missing is a fault, any other may come with its first event.
+fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
+    let names = detection::finding::sources(rule);
+    let tables: Vec<_> = names.iter().flat_map(|name| catalog.tables(name)).collect();
+    if tables.iter().any(|table| table.expected && !table.exists) {
+        "missing"
+    } else if catalog.has_tables_of(rule) {
+        "yes"
+    } else {
+        "no data yet"
+    }
 }
 
 impl List {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let rules = rules(&self.rules, output)?;
+        let catalog = match self.tables.names_one() {
+            true => Some(self.catalog.catalog(&self.tables.tables()?)?),
+            false => None,
+        };
         let entries: Vec<Entry<'_>> = rules
             .iter()
             .map(|rule| Entry {
@@ -56,23 +84,26 @@ impl List {
                 tables: detection::finding::sources(rule),
                 tags: rule.tags.iter().map(|tag| tag.value.as_str()).collect(),
                 tests: rule.tests.len(),
+                data: catalog.as_ref().map(|catalog| data(rule, catalog)),
             })
             .collect();
         match self.format {
             Format::Json => output.json(&entries)?,
             Format::Ndjson => output.stream(|data| entries.iter().try_for_each(|entry| data.json(entry)))?,
             Format::Table => {
-                let columns = ["TITLE", "LEVEL", "IN", "SCHEDULE", "TABLES", "TESTS"];
+                let columns = ["TITLE", "LEVEL", "IN", "SCHEDULE", "TABLES", "TESTS"].into_iter();
+                let columns = columns.chain(catalog.is_some().then_some("DATA"));
                 let mut table = Table::new(columns.map(|title| (title, Align::Left)));
                 for entry in &entries {
-                    table.row([
+                    let cells = [
                         harmless(entry.title).into_owned(),
                         entry.level.to_owned(),
                         entry.language.to_owned(),
                         entry.schedule.to_owned(),
                         entry.tables.join(", "),
                         entry.tests.to_string(),
-                    ]);
+                    ];
+                    table.row(cells.into_iter().chain(entry.data.map(str::to_owned)));
                 }
                 output.write(table.render("", output.data))?;
             }

@@ -35,6 +35,23 @@ fn shipped_rules_are_listed_and_without_faults() {
 }
 
 #[test]
+fn a_list_says_which_rules_have_data_and_which_lack_a_table_that_is_expected() {
+    let folder = Folder::new();
+    let (lake, rule) = (lake(&folder), folder.write("rule.yaml", RULE));
+    let trail = folder.write("trail.yaml", RULE.replace("{{class:dns_activity}}", "{{aws-cloudtrail}}"));
+    let data = |rule: &str, more: &[&str]| {
+        let arguments = [&["detect", "list", "--format", "json", "--lake", &lake, rule], more].concat();
+        run(0, &arguments).json()[0]["data"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((data(&rule, &[]), data(&trail, &[])), ("yes".to_owned(), "no data yet".to_owned()));
+    let tables = "tables: {aws-cloudtrail: [{name: aws_cloudtrail_6003, columns: {time: bigint}}]}\ndatabase: sluice\n";
+    let catalog = folder.write("catalog.yaml", tables);
+    assert_eq!(data(&trail, &["--catalog", &catalog]), "missing");
+    let catalog = folder.write("catalog.yaml", tables.replace("columns", "no_data_yet: true, columns"));
+    assert_eq!(data(&trail, &["--catalog", &catalog]), "no data yet");
+}
+
+#[test]
 fn shipped_rules_are_named_by_folder_or_one_by_one() {
     let listed = |place: &str| run(0, &["detect", "list", "--format", "json", place]).json().as_array().unwrap().len();
     assert_eq!(listed("aws-cloudtrail/trail-stopped"), 1);

@@ -119,3 +119,20 @@ fn every_name_that_is_not_there_is_told_of_at_its_place() {
     assert_eq!(found, ["five", "four", "one.two", "three"]);
     assert_eq!(source.position(faults.last().unwrap().primary.span.start).line, 13);
 }
+#[test]
+fn a_statement_that_is_too_large_to_plan_is_a_fault_and_no_crash() {
+    let catalog = catalog_of(Path::new("none"));
+    let sum = format!("SELECT time, {}1 AS n FROM {{{{aws-cloudtrail}}}} WHERE {{{{window}}}}", "1+".repeat(20_000));
+    let nested = format!(
+        "SELECT time, {}1{} AS n FROM {{{{aws-cloudtrail}}}} WHERE {{{{window}}}}",
+        "(".repeat(20_000),
+        ")".repeat(20_000)
+    );
+    for sql in [sum, nested] {
+        let text = with_sql(&sql);
+        let faults = faults("large.yaml", &text, &catalog);
+        let line = |fault: &Diagnostic| SourceText::new("large.yaml", &text).position(fault.primary.span.start).line;
+        let refused = faults.iter().find(|fault| fault.is_error()).unwrap();
+        assert_eq!((refused.code.number(), line(refused)), ("E228", 9), "{refused:?}");
+    }
+}
