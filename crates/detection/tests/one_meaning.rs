@@ -37,7 +37,7 @@ enum Kind {
     Counted,
     /// Users at so many different ports.
     Distinct,
-    /// Two events of a user at most ten minutes apart.
+    /// Two events of a user at most forty minutes apart, which may be longer than a scheduled window.
     Pairs,
     /// Users with so many events, counted by the rule's own SQL.
     Own,
@@ -72,7 +72,7 @@ struct Event {
 
 impl Case {
     fn lookback(&self) -> i64 {
-        self.interval + self.delay + self.extra + if self.kind == Kind::Pairs { 10 } else { 0 }
+        self.interval + self.delay + self.extra
     }
 
     fn rule(&self) -> Rule {
@@ -94,7 +94,7 @@ impl Case {
             ),
             Kind::Pairs => (
                 "SELECT a.time AS start_time, b.time AS end_time, a.who FROM {{t}} a JOIN {{t}} b ON a.who = b.who AND b.time > \
-                 a.time AND b.time <= a.time + 600000 WHERE {{window:a}} AND {{window:b}}",
+                 a.time AND b.time <= a.time + 2400000 WHERE {{window:a}} AND {{window:b}}",
                 String::new(),
             ),
             Kind::Own => (
@@ -126,7 +126,7 @@ impl Case {
             Kind::Pairs => {
                 let pairs = events.iter().flat_map(|a| {
                     let after =
-                        events.iter().filter(|b| b.user == a.user && b.time > a.time && b.time <= a.time + 600_000);
+                        events.iter().filter(|b| b.user == a.user && b.time > a.time && b.time <= a.time + 2_400_000);
                     after.map(|b| vec![json!(a.time), json!(b.time), json!(a.user)])
                 });
                 (vec!["start_time", "end_time", "who"], pairs.collect())
