@@ -108,9 +108,9 @@ diagnostics::diagnostics! {
         "Say what whoever gets the finding should do first.";
     W209 DoubtfulPattern Warning "a STIX pattern that may not say what is meant"
         "The message says what the parser wonders about.";
-    W210 OwnFindings Warning "a rule over findings that does not exclude its own"
-        "Its findings are rows of the table that it reads, and would be found again by the next run. Exclude them by the \
-         rule's id, as `finding_info.analytic.uid IS DISTINCT FROM '…'`, or name the products or rules that are meant.";
+    W210 OwnFindings Warning "a pattern over findings that may match those of its own rule"
+        "Its findings are rows of the table that it looks in, and would be found again by the next run. Write the rule in \
+         SQL: statements of SQL rules leave out the findings of rules over findings.";
     W211 NotInEmbedded Warning "SQL that the embedded engine does not have"
         "Athena may run it, but `hunt`, `backtest` and `detect test` on a lake folder cannot. Write it in another way if the \
          rule is to have tests.";

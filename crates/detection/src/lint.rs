@@ -395,43 +395,18 @@ impl Lint<'_> {
         self.fault(Diagnostic::new(Code::ListOutsideIn, span, message).help(help));
     }
 
-    /// A rule that reads findings reads its own, too.
+    /// A pattern over findings finds its rule's own, too. Statements of SQL rules leave them out by themselves.
     fn own_findings(&mut self) {
-        let rule = self.rule;
+        let Logic::Stix { pattern, tables } = &self.rule.logic else { return };
         let reads_findings = |name: &str| matches!(name, "sluice-findings" | "class:detection_finding");
-        let (text, table) = match &rule.logic {
-            Logic::Stix { pattern, tables } => {
-                let table = tables.iter().find(|table| reads_findings(&table.value)).map(|table| table.span);
-                (pattern, table)
-            }
-            Logic::Sql(text) => {
-                let places = Places::new(&rule.text, text.span, &text.value);
-                let tables = template::read(&text.value).map(|template| template.tables).unwrap_or_default();
-                let table = tables.into_iter().find(|table| reads_findings(&table.name));
-                (text, table.map(|table| places.of(table.span)))
-            }
-        };
-        let Some(table) = table else { return };
-        let id = rule.id.to_string();
-        let words = Words::new(&text.value);
-        let parameter = |name: &str| {
-            let declared = rule.parameters.iter().find(|parameter| parameter.name.value == name);
-            match declared.map(|parameter| &parameter.default) {
-                Some(ParameterValue::Text(text)) => vec![text.clone()],
-                Some(ParameterValue::TextList(items)) => items.clone(),
-                _ => Vec::new(),
-            }
-        };
-        let by_rule = words.keeps_away(&[&id, &rule.title], &["analytic", "event_code"], parameter);
-        if by_rule || words.keeps_away(&["Sluice"], &["product"], parameter) {
+        let Some(table) = tables.iter().find(|table| reads_findings(&table.value)) else { return };
+        let id = self.rule.id.to_string();
+        if pattern.value.contains(&id) {
             return;
         }
-        let help = match rule.logic {
-            Logic::Sql(_) => format!("add AND finding_info.analytic.uid IS DISTINCT FROM '{id}'"),
-            Logic::Stix { .. } => format!("exclude the rule's id {id}, as a rule in SQL can"),
-        };
-        let message = "the rule reads findings, and its own are among them";
-        self.fault(Diagnostic::new(Code::OwnFindings, table, message).help(help));
+        let help = "write the rule in SQL, which leaves the findings of rules over findings out";
+        let message = "the pattern looks in findings, and those of its own rule are among them";
+        self.fault(Diagnostic::new(Code::OwnFindings, table.span, message).help(help));
     }
 
     /// Whether a parameter is declared; if not, that is a fault.
