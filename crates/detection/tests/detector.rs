@@ -466,6 +466,53 @@ async fn what_is_deduplicated_by_key_is_published_again_after_its_window() {
     assert_eq!(laboratory.found(), ["a", "a"]);
 }
 
+#[tokio::test]
+async fn a_table_that_was_there_and_is_hidden_is_an_alert_and_the_watermark_waits() {
+    let (world, store) = (Shared::default(), MemoryStore::default());
+    let detector = |exists: bool| {
+        let mut hidden = Catalog::default();
+        let table = catalog().tables("t")[0].table.clone();
+        hidden.add("t", CatalogTable { table, classes: vec![], exists, expected: false });
+        let (queries, topic) = (Arc::new(world.clone()), Arc::new(world.clone()));
+        Detector::new(vec![rule("")], hidden, queries, Arc::new(store.clone()), topic, Settings::default())
+    };
+    let laboratory = |exists| Laboratory { detector: detector(exists), world: world.clone() };
+    // Before the first event there is no table, and that is no fault.
+    let started = laboratory(false).tick(95 * MINUTE).await.started;
+    laboratory(false).collect(&started[0].query_id, 95 * MINUTE).await.unwrap();
+    assert!(laboratory(true).alerts().is_empty());
+
+    let started = laboratory(true).tick(100 * MINUTE).await.started;
+    laboratory(true).collect(&started[0].query_id, 100 * MINUTE).await.unwrap();
+    laboratory(true).event(101 * MINUTE, 102 * MINUTE, "meanwhile");
+    let due = laboratory(false).tick(105 * MINUTE).await;
+    assert!(due.started.is_empty(), "{due:?}");
+    assert!(matches!(due.collected[..], [Collected::Failed { .. }]), "{due:?}");
+    assert_eq!(laboratory(true).alerts(), ["[high] Detection failed: Something"]);
+
+    let started = laboratory(true).tick(140 * MINUTE).await.started;
+    assert!(started[0].window.start <= 100 * MINUTE, "{started:?}");
+    laboratory(true).collect(&started[0].query_id, 140 * MINUTE).await.unwrap();
+    assert_eq!(laboratory(true).found(), ["meanwhile"]);
+}
+
+#[tokio::test]
+async fn an_event_later_than_the_ingest_delay_is_counted_where_it_is_found() {
+    let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
+    laboratory.event(96 * MINUTE, 112 * MINUTE, "late");
+    let mut late = Vec::new();
+    for now in [100, 105, 110, 115] {
+        for started in laboratory.tick(now * MINUTE).await.started {
+            match laboratory.collect(&started.query_id, now * MINUTE).await.unwrap() {
+                Collected::Published { late: some, .. } => late.push((some.findings, some.most)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(late, [(0, 0), (0, 0), (0, 0), (1, 19 * MINUTE)]);
+    assert_eq!(laboratory.found(), ["late"]);
+}
+
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![6 => Just(Fate::Fine), 1 => Just(Fate::Fails), 1 => Just(Fate::AnswerLost)]
 }
