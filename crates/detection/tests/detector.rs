@@ -513,6 +513,20 @@ async fn an_event_later_than_the_ingest_delay_is_counted_where_it_is_found() {
     assert_eq!(laboratory.found(), ["late"]);
 }
 
+#[tokio::test]
+async fn a_key_without_a_value_is_said_in_the_finding() {
+    for (key, said) in [("name", None), ("nobody", Some("nobody"))] {
+        let keyed = rule(&format!("dedupe: {{key: [{key}], window: 30m}}\n"));
+        let laboratory = Laboratory::new(keyed, MemoryStore::default(), MINUTE);
+        laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+        let query_id = laboratory.tick(100 * MINUTE).await.started[0].query_id.clone();
+        laboratory.collect(&query_id, 100 * MINUTE).await.unwrap();
+        let body = laboratory.world.with(|world| world.published[0].body.clone());
+        let event: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(event["unmapped"]["key.null_columns"].as_str(), said);
+    }
+}
+
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![6 => Just(Fate::Fine), 1 => Just(Fate::Fails), 1 => Just(Fate::AnswerLost)]
 }
