@@ -4,6 +4,7 @@
 //! scheduled windows, thresholds and keys, whatever was late and whichever run was missed. It takes one statement for
 //! most rules, see [`Shape`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use query::{Answer, Engine, QueryError, Statement, Statistics};
@@ -60,12 +61,9 @@ pub enum HuntError {
     Answer(String),
     /// It has to be asked window by window, and there are too many.
     #[error(
-        "this rule is asked window by window, and there are {windows} in this time, of at most {MOST_WINDOWS}; look at less time"
+        "this rule is asked window by window, and this time has more than {MOST_WINDOWS} windows; look at less time"
     )]
-    TooManyWindows {
-        /// How many there are.
-        windows: usize,
-    },
+    TooManyWindows,
 }
 
 /// How many statements one rule may take.
@@ -124,16 +122,13 @@ struct Past<'h> {
 }
 
 impl Past<'_> {
+    /// Adds what is found in a look to what was found before.
     async fn look(&mut self, look: Look) -> Result<(), HuntError> {
-        let Hunt { catalog, parameters, context, .. } = *self.hunt;
-        let max_rows = self.max_rows();
-        let prepared = statement::build(self.rule, catalog, look, parameters, max_rows)?;
-        let answer = self.run(&prepared.statement).await?;
-        let hits = prepared.hits(self.rule, &answer).map_err(HuntError::Answer)?;
-        let rows = usize::try_from(max_rows).unwrap_or(usize::MAX);
-        self.found.truncated |= answer.rows.len() > rows;
+        let (given, hits) = self.ask(look).await?;
+        let rows = usize::try_from(self.max_rows()).unwrap_or(usize::MAX);
+        self.found.truncated |= given > rows;
         let (rule, now) = (self.rule, self.now);
-        let origin = Origin { rule, window: look.window, answer: &hits, now, context };
+        let origin = Origin { rule, window: look.window, answer: &hits, now, context: self.hunt.context };
         for mut keyed in finding::keyed(rule, self.shape, look, &hits, rows) {
             let published = self.keys.entry(keyed.key.clone()).or_default();
             let rows = std::mem::take(&mut keyed.rows);
@@ -141,6 +136,18 @@ impl Past<'_> {
             self.found.findings.extend(entries.iter().map(|entry| finding::finding(&origin, &keyed, entry)));
         }
         Ok(())
+    }
+
+    /// How many rows the engine gives, and the rule's rows.
+    async fn ask(&mut self, look: Look) -> Result<(usize, Answer), HuntError> {
+        let Hunt { catalog, parameters, .. } = *self.hunt;
+        let prepared = statement::build(self.rule, catalog, look, parameters, self.max_rows())?;
+        let answer = self.run(&prepared.statement).await?;
+        let hits = match prepared.hits(self.rule, &answer).map_err(HuntError::Answer)? {
+            Cow::Owned(hits) => Some(hits),
+            Cow::Borrowed(_) => None,
+        };
+        Ok((answer.rows.len(), hits.unwrap_or(answer)))
     }
 
     async fn run(&mut self, statement: &Statement) -> Result<Answer, HuntError> {
@@ -171,54 +178,47 @@ impl Past<'_> {
 
     /// A schedule that is regular is one statement. Runs of any other have to be named, those that have data.
     async fn counted(&mut self, window: Window) -> Result<Vec<Look>, HuntError> {
-        let ends = self.ends(window);
-        let schedule = &self.rule.schedule;
-        if schedule.rate().is_some() || ends.of(schedule).take(RUNS_OF_A_STATEMENT + 1).count() <= RUNS_OF_A_STATEMENT {
+        let (rule, ends) = (self.rule, self.ends(window));
+        let few = || ends.of(&rule.schedule).take(RUNS_OF_A_STATEMENT + 1).count() <= RUNS_OF_A_STATEMENT;
+        if rule.schedule.rate().is_some() || few() {
             return Ok(vec![Look { window, ends: Some(ends) }]);
         }
-        let mut looks: Vec<Look> = Vec::new();
-        let runs = self.runs_with_data(window, DAY).await?.unwrap_or_else(|| ends.of(&self.rule.schedule).collect());
-        for runs in runs.chunks(RUNS_OF_A_STATEMENT) {
-            let [first, .., last] = runs else { continue };
-            let start = (first - self.rule.lookback).max(window.start);
-            let window = Window { start, end: window.end.min(*last) };
-            looks.push(Look { window, ends: Some(Ends { after: first - 1, until: *last }) });
-        }
-        Ok(looks)
+        let runs = self.runs_with_data(window, DAY).await?.unwrap_or_else(|| ends.of(&rule.schedule).collect());
+        // A statement names all runs from its first to its last, so that those of different statements are not mixed, and
+        // none reaches over a time without data.
+        let follows = |one: &i64, next: &i64| rule.schedule.first_after(*one) == Some(*next);
+        let together = runs.chunk_by(follows).flat_map(|runs| runs.chunks(RUNS_OF_A_STATEMENT));
+        let looks = together.filter_map(|runs| {
+            let (first, until) = (*runs.first()?, *runs.last()?);
+            let window = Window { start: (first - rule.lookback).max(window.start), end: window.end.min(until) };
+            Some(Look { window, ends: Some(Ends { after: first - 1, until }) })
+        });
+        Ok(looks.collect())
     }
 
     /// The scheduled windows that have data, and all of them if the rule finds something where there is none.
     async fn one_by_one(&mut self, window: Window, has_tables: bool) -> Result<Vec<Look>, HuntError> {
         let (rule, ends) = (self.rule, self.ends(window));
-        let bucket = rule.schedule.rate().unwrap_or(DAY).min(DAY);
-        let some = match has_tables {
-            true => self.runs_with_data(window, bucket).await?,
+        let scheduled = |run: i64| Window { start: (run - rule.lookback).max(window.start), end: run.min(window.end) };
+        let with_data = match has_tables {
+            true => self.runs_with_data(window, rule.schedule.rate().unwrap_or(DAY).min(DAY)).await?,
             false => Some(Vec::new()),
         };
-        let mut runs = match some {
-            Some(runs) => {
-                let empty = ends.of(&rule.schedule).find(|run| runs.binary_search(run).is_err());
-                let finds_nothing_in_nothing = match empty {
-                    Some(run) => {
-                        let empty = Window { start: (run - rule.lookback).max(window.start), end: run.min(window.end) };
-                        let prepared =
-                            statement::build(rule, self.hunt.catalog, empty, self.hunt.parameters, self.hunt.max_rows)?;
-                        let answer = self.run(&prepared.statement).await?;
-                        prepared.hits(rule, &answer).map_err(HuntError::Answer)?.rows.is_empty()
-                    }
-                    None => true,
-                };
-                if finds_nothing_in_nothing { runs } else { ends.of(&rule.schedule).take(MOST_WINDOWS + 1).collect() }
-            }
-            None => ends.of(&rule.schedule).take(MOST_WINDOWS + 1).collect(),
+        let empty = with_data.as_ref().and_then(|with_data| {
+            ends.of(&rule.schedule).find(|run| with_data.binary_search(run).is_err()).map(scheduled)
+        });
+        let finds_something_in_nothing = match empty {
+            Some(empty) => !self.ask(empty.into()).await?.1.rows.is_empty(),
+            None => false,
         };
-        runs.dedup();
+        let runs = match with_data {
+            Some(with_data) if !finds_something_in_nothing => with_data,
+            _ => ends.of(&rule.schedule).take(MOST_WINDOWS + 1).collect(),
+        };
         if runs.len() > MOST_WINDOWS {
-            return Err(HuntError::TooManyWindows { windows: runs.len() });
+            return Err(HuntError::TooManyWindows);
         }
-        let look =
-            |run: i64| Window { start: (run - rule.lookback).max(window.start), end: run.min(window.end) }.into();
-        Ok(runs.into_iter().map(look).collect())
+        Ok(runs.into_iter().map(|run| scheduled(run).into()).collect())
     }
 
     /// The runs whose windows have data, as far as `bucket` milliseconds can tell; `None` if that cannot be asked.
@@ -230,13 +230,12 @@ impl Past<'_> {
             buckets.extend(answer.rows.iter().filter_map(|row| row.first().and_then(Json::as_i64)));
         }
         buckets.sort_unstable();
-        buckets.dedup();
         let (rule, ends) = (self.rule, self.ends(window));
         let mut runs: Vec<i64> = Vec::new();
         for start in buckets {
             let after = runs.last().copied().unwrap_or(i64::MIN).max(start).max(ends.after);
             let until = ends.until.min(start.saturating_add(bucket + rule.lookback));
-            runs.extend(rule.schedule.runs(after, until).take((MOST_WINDOWS + 1).saturating_sub(runs.len())));
+            runs.extend(rule.schedule.runs(after, until));
         }
         Ok(Some(runs))
     }

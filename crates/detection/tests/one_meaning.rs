@@ -23,6 +23,7 @@ use sql::text::Sql;
 use sql::types::ColumnType;
 
 const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
 /// The events are in the first four hours.
 const END: i64 = 240;
 
@@ -376,19 +377,46 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+/// A rule of some kind that runs every five minutes.
+fn every_five_minutes(kind: Kind, schedule: &'static str, events: Vec<Event>) -> Case {
+    Case { kind, schedule, interval: 5, delay: 10, extra: 5, dedupe: 60, count: 2, events, runs: vec![] }
+}
+
+/// What a rule finds in all time, and how many statements that takes.
+fn found_ever(case: &Case) -> (Vec<i64>, u64) {
+    let model = Model::new(case, i64::MAX);
+    let (catalog, parameters, context) = (catalog(), ParameterValues::new(), FindingContext::default());
+    let hunt = Hunt { engine: &model, catalog: &catalog, parameters: &parameters, max_rows: 1000, context: &context };
+    let window = Window { start: 0, end: 100 * 366 * DAY };
+    let found = block_on(hunt.rule(&case.rule(), window, 0, &mut |_, _| {})).unwrap();
+    (found.findings.iter().map(|finding| finding.first).collect(), found.statements)
+}
+
+fn pair_at(time: i64) -> [Event; 2] {
+    [time, time + MINUTE].map(|time| Event { time, arrival: time, user: "a", port: 0 })
+}
+
+#[test]
+fn groups_of_a_cron_are_counted_to_the_last_run_however_many_there_are() {
+    // An event a day for more than a year, and two at its end.
+    let daily = (0..400).map(|day| Event { time: day * DAY, arrival: 0, user: "b", port: 0 });
+    let events = daily.chain(pair_at(400 * DAY)).collect();
+    let (found, _) = found_ever(&every_five_minutes(Kind::Counted, "cron(0/5 * * * ? *)", events));
+    assert_eq!(found, [400 * DAY]);
+}
+
+#[test]
+fn a_cron_costs_no_more_statements_than_there_are_times_with_data() {
+    let last = 60 * 365 * DAY;
+    let events = [pair_at(DAY), pair_at(last)].concat();
+    let (found, statements) = found_ever(&every_five_minutes(Kind::Counted, "cron(0/5 * * * ? *)", events));
+    assert_eq!(found, [DAY, last]);
+    assert_eq!(statements, 3, "which times have data, and each of them");
+}
+
 #[test]
 fn every_shape_is_among_the_rules() {
-    let case = |kind| Case {
-        kind,
-        schedule: "rate(5 minutes)",
-        interval: 5,
-        delay: 10,
-        extra: 5,
-        dedupe: 60,
-        count: 2,
-        events: vec![],
-        runs: vec![],
-    };
+    let case = |kind| every_five_minutes(kind, "rate(5 minutes)", vec![]);
     let shapes = KINDS.map(|kind| Shape::of(&case(kind).rule()));
     let expected = [Shape::Rows, Shape::Rows, Shape::Groups, Shape::Groups, Shape::Pairs, Shape::Windows];
     assert_eq!(shapes, expected);
