@@ -84,7 +84,7 @@ pub(super) fn list(running: &Running<'_>, tables: &[Table], held: &[Option<Holdi
             let mut lines = Lines::new(titles.map(align));
             for (table, holding) in listed() {
                 lines.row([
-                    format!("{}.{}", table.database, table.name),
+                    table.qualified_name(),
                     source(table),
                     holding.map(|holding| count(holding.rows)).unwrap_or_default(),
                     day(holding.and_then(|holding| holding.first_day.as_ref())),

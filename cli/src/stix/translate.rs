@@ -306,7 +306,7 @@ fn say_remarks(
     for (target, translation) in targets.iter().zip(translated) {
         let Ok(translation) = translation else { continue };
         for table in &target.tables {
-            let is_searched = translation.tables.contains(&format!("{}.{}", table.database, table.name));
+            let is_searched = translation.tables.contains(&table.qualified_name());
             if is_searched && maps.get(&table.dialect).is_some_and(|map| !map.is_partitioned(table)) {
                 let why = "has no partitions by time: every query reads all of it";
                 output.say(format_args!("{note} {} {why}", table.name));

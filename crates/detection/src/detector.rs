@@ -208,15 +208,6 @@ pub struct Late {
     pub most: i64,
 }
 
-impl Late {
-    fn add(&mut self, news: News, after: i64) {
-        if news == News::Created {
-            self.findings += 1;
-            self.most = self.most.max(after);
-        }
-    }
-}
-
 /// What a call of [`Detector::start_due`] did.
 #[derive(Debug, Default)]
 pub struct Due {
@@ -319,18 +310,9 @@ impl Detector {
     pub async fn start_due(&self, now: i64) -> Due {
         let mut due = Due::default();
         for rule in &self.rules {
-            match self.start_rule(rule, now, &mut due).await {
-                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| self.behind(rule, watermark, now)))),
-                Err(error) => due.faults.push((rule.id, error)),
-            }
+            self.look_at(rule, now, &mut due).await;
         }
         due
-    }
-
-    /// How far a watermark is behind, for a rule that waits until events have arrived since then.
-    fn behind(&self, rule: &Rule, watermark: i64, now: i64) -> i64 {
-        let waits = Shape::of(rule).waits(rule);
-        now - watermark - if waits { rule.ingest_delay } else { 0 }
     }
 
     /// Takes the answer of a query, if it is done. What was due meanwhile is started; see [`Due::started`] of the next call,
@@ -358,16 +340,24 @@ impl Detector {
     pub async fn start_due_of(&self, rule: Uuid, now: i64) -> Due {
         let mut due = Due::default();
         if let Some(rule) = self.rules.iter().find(|other| other.id == rule) {
-            match self.start_rule(rule, now, &mut due).await {
-                Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| self.behind(rule, watermark, now)))),
-                Err(error) => due.faults.push((rule.id, error)),
-            }
+            self.look_at(rule, now, &mut due).await;
         }
         due
     }
 
+    /// Starts a rule's query if it is due, and notes how far the rule is behind. One that waits until its events have arrived
+    /// is behind since then.
+    async fn look_at(&self, rule: &Rule, now: i64, due: &mut Due) {
+        let shape = Shape::of(rule);
+        let delay = if shape.waits(rule) { rule.ingest_delay } else { 0 };
+        match self.start_rule(rule, shape, now, due).await {
+            Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| now - delay - watermark))),
+            Err(error) => due.faults.push((rule.id, error)),
+        }
+    }
+
     /// Starts a rule's query if it is due, and gives its watermark.
-    async fn start_rule(&self, rule: &Rule, now: i64, due: &mut Due) -> Result<Option<i64>, DetectError> {
+    async fn start_rule(&self, rule: &Rule, shape: Shape, now: i64, due: &mut Due) -> Result<Option<i64>, DetectError> {
         let key = rule_key(rule.id);
         let mut kept: Kept<RuleState> = state::load(&*self.store, &key).await?;
         if let Some(run) = kept.value.running.clone().filter(|run| run.query_id.is_some()) {
@@ -397,7 +387,7 @@ impl Detector {
                     return Ok(watermark);
                 }
                 let position = position(&kept.value, kept.value.narrowed);
-                let Some(look) = window::next(rule, Shape::of(rule), position, now) else { return Ok(watermark) };
+                let Some(look) = window::next(rule, shape, position, now) else { return Ok(watermark) };
                 (look, kept.value.failures)
             }
         };
@@ -496,7 +486,7 @@ impl Detector {
         for logical in finding::sources(rule) {
             // A name that stands for nothing is refused where the statement is made.
             for entry in self.catalog.tables(&logical) {
-                let name = format!("{}.{}", entry.table.database, entry.table.name);
+                let name = entry.table.qualified_name();
                 if entry.exists {
                     tables.push(name);
                 } else if entry.expected || before.contains(&name) {
@@ -531,7 +521,8 @@ impl Detector {
     ) -> Result<Collected, DetectError> {
         let max_rows = usize::try_from(self.settings.max_rows).unwrap_or(usize::MAX);
         let truncated = answer.rows.len() > max_rows;
-        if truncated && let Some(narrowed) = narrower(rule, &kept.value, run.look.window) {
+        let shape = Shape::of(rule);
+        if truncated && let Some(narrowed) = narrower(rule, shape, &kept.value, run.look.window) {
             return self.narrow(rule, kept, run, narrowed).await;
         }
         let hits = match rule.logic {
@@ -544,7 +535,6 @@ impl Detector {
             },
         };
         let window = run.look.window;
-        let shape = Shape::of(rule);
         let settled = match shape.waits(rule) {
             true => window.end,
             false => window.end.min(run.started - rule.ingest_delay),
@@ -563,8 +553,10 @@ impl Detector {
                     self.publisher.publish(&finding::finding(&origin, &keyed, &entry).message(rule)).await?;
                     published += 1;
                 }
-                if let Some(row) = entry.rows.first().filter(|row| looked_at.is_some_and(|until| row.due <= until)) {
-                    late.add(entry.news, run.started - row.last);
+                let row = entry.rows.first().filter(|row| looked_at.is_some_and(|until| row.due <= until));
+                if let (News::Created, Some(row)) = (entry.news, row) {
+                    late.findings += 1;
+                    late.most = late.most.max(run.started - row.last);
                 }
                 kept = kept.replace(&*self.store, &key, entry.after).await?;
             }
@@ -715,8 +707,7 @@ fn position(state: &RuleState, narrowed: u32) -> Position {
 }
 
 /// How often windows have to be halved so that the next one ends before this one, if any does.
-fn narrower(rule: &Rule, state: &RuleState, window: crate::Window) -> Option<u32> {
-    let shape = Shape::of(rule);
+fn narrower(rule: &Rule, shape: Shape, state: &RuleState, window: crate::Window) -> Option<u32> {
     // Rules that wait look at what has arrived by then.
     let now = if shape.waits(rule) { window.end + rule.ingest_delay } else { window.end };
     let end = |narrowed| Some(window::next(rule, shape, position(state, narrowed), now)?.window.end);

@@ -49,8 +49,7 @@ fn of_one_window(rule: &Rule, hits: &Sql) -> Sql {
 /// counts in all windows that have it.
 fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
     let every = rule.schedule.rate().unwrap_or(MINUTE);
-    let bucket = Sql::integer(greatest_common_divisor(every, rule.lookback));
-    let start = sql!("\"time\" - mod(mod(\"time\", {}) + {}, {})", bucket, bucket, bucket);
+    let start = multiple_before(&Sql::name("time"), greatest_common_divisor(every, rule.lookback));
     let mut of_bucket: Vec<Sql> = columns(rule).collect();
     let mut bucketed = of_bucket.clone();
     if let Some(column) = distinct(rule) {
@@ -66,17 +65,10 @@ fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
     let lookback = Sql::integer(rule.lookback);
     let windows = match rule.schedule.rate() {
         Some(every) => {
-            let every = Sql::integer(every);
             // The first run after the bucket begins, and the last whose window has it.
-            sql!(
-                "sequence(\"bucket_start\" - mod(mod(\"bucket_start\", {}) + {}, {}) + {}, \"bucket_start\" + {}, {})",
-                every,
-                every,
-                every,
-                every,
-                lookback,
-                every
-            )
+            let before = multiple_before(&Sql::name("bucket_start"), every);
+            let every = Sql::integer(every);
+            sql!("sequence({} + {}, \"bucket_start\" + {}, {})", before, every, lookback, every)
         }
         None => {
             let runs = Sql::list(ends.of(&rule.schedule).map(Sql::integer));
@@ -123,6 +115,12 @@ fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
             end
         ),
     }
+}
+
+/// The last multiple of `step` that is not above a whole number, which may be negative.
+pub(crate) fn multiple_before(number: &Sql, step: i64) -> Sql {
+    let step = Sql::integer(step);
+    sql!("{} - mod(mod({}, {}) + {}, {})", number, number, step, step, step)
 }
 
 fn columns(rule: &Rule) -> impl Iterator<Item = Sql> + '_ {

@@ -91,38 +91,33 @@ impl Published {
             let is_settled = window.is_none() || row.due <= settled;
             // What was settled comes first: a late row is part of it, and not the beginning of what came after it.
             let covering = |provisional: bool| {
-                let mut findings = self.findings.iter().enumerate();
-                findings
-                    .find(|(_, found)| found.provisional == provisional && found.covers(row.first, row.last, window))
+                let is_it = |found: &PublishedFinding| {
+                    found.provisional == provisional && found.covers(row.first, row.last, window)
+                };
+                self.findings.iter().position(is_it)
             };
-            let found = match covering(false) {
-                Some((_, finding)) => Err(finding.id.clone()),
-                None => match covering(true) {
-                    Some((_, finding)) if !is_settled => Err(finding.id.clone()),
-                    Some((index, _)) => Ok(Some(index)),
-                    None => Ok(None),
-                },
-            };
-            match found {
-                Err(id) => match entries.iter_mut().find(|entry| entry.id == id).filter(|_| row.is_evidence) {
-                    Some(entry) => entry.rows.push(row),
-                    None => repeated += 1,
-                },
-                Ok(None) => {
+            match covering(false).or_else(|| covering(true)) {
+                None => {
                     let id = Uuid::new_v5(&rule, format!("{key}/{}", row.first).as_bytes()).to_string();
                     let (first, last) = (row.first, row.last);
                     self.add(PublishedFinding { id: id.clone(), first, last, provisional: !is_settled });
                     entries.push(Entry { id, news: News::Created, rows: vec![row], after: self.clone() });
                 }
-                Ok(Some(index)) => {
+                Some(index) if is_settled && self.findings[index].provisional => {
                     let finding = &mut self.findings[index];
                     let news = if finding.first == row.first { News::Settled } else { News::Updated };
                     finding.provisional = false;
                     (finding.first, finding.last) = (row.first, row.last);
                     let id = finding.id.clone();
                     self.sort();
-                    // It may have begun within this very answer.
                     entries.push(Entry { id, news, rows: vec![row], after: self.clone() });
+                }
+                Some(index) => {
+                    let id = &self.findings[index].id;
+                    match entries.iter_mut().find(|entry| entry.id == *id).filter(|_| row.is_evidence) {
+                        Some(entry) => entry.rows.push(row),
+                        None => repeated += 1,
+                    }
                 }
             }
         }

@@ -146,7 +146,6 @@ pub(crate) fn times(
     window: Window,
     bucket: i64,
 ) -> Result<Option<Vec<Sql>>, StatementError> {
-    let bucket = Sql::integer(bucket);
     let mut statements = Vec::new();
     let mut seen: Vec<&Table> = Vec::new();
     for name in crate::finding::sources(rule) {
@@ -160,10 +159,8 @@ pub(crate) fn times(
             }
             seen.push(table);
             statements.push(sql!(
-                "SELECT DISTINCT \"time\" - mod(mod(\"time\", {}) + {}, {}) AS \"bucket\" FROM {} WHERE {}",
-                bucket,
-                bucket,
-                bucket,
+                "SELECT DISTINCT {} AS \"bucket\" FROM {} WHERE {}",
+                groups::multiple_before(&Sql::name("time"), bucket),
                 table.reference(),
                 bounds(table, window, None)?
             ));
@@ -394,8 +391,7 @@ pub(crate) fn bounds(table: &Table, window: Window, alias: Option<&str>) -> Resu
     let named = |name: &str| column(alias, name);
     let dialect = Dialect::of_table(table);
     let (Some(dialect), Some(time)) = (dialect, dialect.and_then(|dialect| dialect.event_time(table).ok())) else {
-        let name = format!("{}.{}", table.database, table.name);
-        return Err(StatementError::NoTime { table: name, dialect: table.dialect.clone() });
+        return Err(StatementError::NoTime { table: table.qualified_name(), dialect: table.dialect.clone() });
     };
     let span = TimeSpan::of_milliseconds(window.start, window.end);
     let exact = sql!("({})", time.within(span, &named));
@@ -424,7 +420,6 @@ pub(crate) fn union(
         Reader::Person(window) => (window, false),
     };
     let within = |table: &Table| window.map_or(Ok(Sql::code("TRUE")), |window| bounds(table, window, None));
-    let qualified = |table: &Table| format!("{}.{}", table.database, table.name);
     if let Some((entry, _)) = tables.iter().find(|(entry, _)| entry.table.columns.is_empty()) {
         let table = &entry.table;
         if let [(only, Some(class))] = tables
@@ -433,7 +428,7 @@ pub(crate) fn union(
             let class = sql!("{} = {}", Sql::name("class_uid"), Sql::integer(i64::from(*class)));
             return Ok(sql!("(SELECT * FROM {} WHERE {} AND {})", table.reference(), within(table)?, class));
         }
-        return Err(StatementError::UnknownColumns(qualified(table)));
+        return Err(StatementError::UnknownColumns(table.qualified_name()));
     }
     let columns = merged_columns(logical, tables, wanted)?;
     let mut branches = Vec::new();

@@ -25,6 +25,11 @@ impl Table {
         Sql::path([self.database.as_str(), self.name.as_str()])
     }
 
+    /// `database.table`, as messages and the rows of patterns name it.
+    pub fn qualified_name(&self) -> String {
+        format!("{}.{}", self.database, self.name)
+    }
+
     /// The type of a column, whose names Trino compares without regard to case.
     pub fn column(&self, name: &str) -> Option<&ColumnType> {
         self.columns.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, t)| t)

@@ -126,7 +126,7 @@ pub(crate) fn translate(
         let Some(scan) = scan else { continue };
         let rows = TableRows { table, map, time: &time, options, reads: &reads };
         parts.push(rows.statement(&conditions, &bounds, scan));
-        searched.push(tag(table));
+        searched.push(table.qualified_name());
     }
     let reasons: Vec<Vec<Diagnostic>> =
         reasons.into_iter().map(|of_leaf| of_leaf.into_iter().map(Reason::told).collect()).collect();
@@ -229,10 +229,6 @@ fn output_columns(leaves: usize) -> Vec<Sql> {
     columns.extend((0..leaves).map(flag));
     columns.push(Sql::code("ev"));
     columns
-}
-
-fn tag(table: &Table) -> String {
-    format!("{}.{}", table.database, table.name)
 }
 
 /// Why a part of a pattern is true of no row of some tables: said once, however many they are.
@@ -385,7 +381,7 @@ impl TableRows<'_> {
         }
         let rows = sql!(
             "SELECT {} AS src, {} AS t, {} AS w{},\n    {} AS ev\n  FROM {} AS e\n  WHERE {}",
-            Sql::text(&tag(self.table)),
+            Sql::text(&self.table.qualified_name()),
             self.time.milliseconds(&column),
             weight,
             Sql::joined("", flags),
