@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sql::table::Table;
 use stix::pattern::Pattern;
-use translation::{Diagnostics, DialectMaps, Options, Translation, columns_of_text, named_tables, tables, translate};
+use translation::{
+    Diagnostic, Diagnostics, DialectMaps, Options, Translation, columns_of_text, named_tables, tables, translate,
+};
 
 use super::{PatternArguments, TranslationArguments, say_diagnostics};
 use crate::exit::{Failure, Outcome, Verdict};
@@ -95,9 +97,8 @@ impl Translate {
         let targets = self.targets(&maps)?;
         if options.since.is_none() {
             let now = Timestamp::now();
-            let start = now - SignedDuration::from_hours(DEFAULT_HOURS);
             let stop = options.until.unwrap_or(now.as_nanosecond());
-            options.unbounded = Some((start.as_nanosecond().min(stop), stop));
+            options.unbounded = Some((stop - SignedDuration::from_hours(DEFAULT_HOURS).as_nanos(), stop));
         }
         let translated: Vec<Result<Translation, Diagnostics>> =
             targets.iter().map(|target| translate(&pattern, &target.tables, &maps, &options)).collect();
@@ -108,7 +109,7 @@ impl Translate {
                 output.json(&report)?;
             }
             ResultFormat::Table => {
-                say_all(&pattern, &text, &targets, &maps, &options, output);
+                say_all(&pattern, &text, &targets, &translated, &maps, &options, output);
                 for (target, translation) in targets.iter().zip(&translated) {
                     let Ok(translation) = translation else { continue };
                     let remark = match translation.refine {
@@ -117,9 +118,9 @@ impl Translate {
                     };
                     output.write(format_args!("-- {}{remark}\n{}\n\n", target.name, translation.sql))?;
                 }
-                say_remarks(&targets, &translated, &maps, output);
             }
         }
+        say_remarks(&targets, &translated, &maps, options.until.is_some(), output);
         match translated.iter().any(Result::is_ok) {
             true => Ok(Verdict::Fine),
             false => Err(Failure::Refused),
@@ -273,8 +274,17 @@ fn of_catalog(file: &PathBuf, known: &[Table]) -> Result<Vec<Target>, Failure> {
     Ok(targets)
 }
 
-/// What no row can satisfy, once for all tables: a part of the pattern that some source has is a warning at most.
-fn say_all(pattern: &Pattern, text: &str, targets: &[Target], maps: &DialectMaps, options: &Options, output: &Output) {
+/// What no row can satisfy, once for all tables: a part of the pattern that some source has is a warning at most. Where all
+/// tables together are too much for a statement, those of each target are not.
+fn say_all(
+    pattern: &Pattern,
+    text: &str,
+    targets: &[Target],
+    translated: &[Result<Translation, Diagnostics>],
+    maps: &DialectMaps,
+    options: &Options,
+    output: &Output,
+) {
     let mut all: Vec<Table> = Vec::new();
     for table in targets.iter().flat_map(|target| &target.tables) {
         if !all.contains(table) {
@@ -283,6 +293,15 @@ fn say_all(pattern: &Pattern, text: &str, targets: &[Target], maps: &DialectMaps
     }
     match translate(pattern, &all, maps, options) {
         Ok(translation) => say_diagnostics(&translation.warnings, text, output),
+        Err(_) if translated.iter().any(Result::is_ok) => {
+            let mut warnings: Vec<&Diagnostic> = Vec::new();
+            for warning in translated.iter().flatten().flat_map(|translation| &translation.warnings) {
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+            say_diagnostics(warnings, text, output);
+        }
         Err(diagnostics) => say_diagnostics(diagnostics.iter(), text, output),
     }
 }
@@ -292,11 +311,16 @@ fn say_remarks(
     targets: &[Target],
     translated: &[Result<Translation, Diagnostics>],
     maps: &DialectMaps,
+    has_end: bool,
     output: &Output,
 ) {
     let note = output.talk.warning("note:");
     if translated.iter().flatten().any(|translation| translation.is_unbounded) {
-        output.say(format_args!("{note} no time is given: the last {DEFAULT_HOURS} hours; --since says another"));
+        let hours = match has_end {
+            true => format!("no start is given: the {DEFAULT_HOURS} hours before --until"),
+            false => format!("no time is given: the last {DEFAULT_HOURS} hours"),
+        };
+        output.say(format_args!("{note} {hours}; --since says another"));
     }
     let silent: Vec<&str> =
         targets.iter().zip(translated).filter(|(_, result)| result.is_err()).map(|(t, _)| t.name.as_str()).collect();

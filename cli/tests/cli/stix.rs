@@ -72,6 +72,26 @@ fn a_pattern_is_translated_for_tables_by_name_or_by_their_columns() {
 }
 
 #[test]
+fn an_end_alone_bounds_the_day_before_it() {
+    let pattern = "[ipv4-addr:value = '198.51.100.7']";
+    let arguments = ["stix", "translate", "--for", "aws-cloudtrail", "--until", "2024-05-02", pattern];
+    let translated = run(0, &arguments);
+    assert!(translated.stdout.contains("\"eventday\" BETWEEN '20240501' AND '20240501'"), "{}", translated.stdout);
+    assert!(translated.stderr.contains("the 24 hours before --until"), "{}", translated.stderr);
+    let json = run(0, &[&arguments[..], &["--format", "json"]].concat());
+    assert!(json.stderr.contains("the 24 hours before --until"), "{}", json.stderr);
+}
+
+#[test]
+fn statements_that_fit_one_by_one_are_no_error_because_all_together_do_not() {
+    let addresses: Vec<String> = (0..1500).map(|n| format!("'10.0.{}.{}'", n / 250, n % 250 + 1)).collect();
+    let pattern = format!("[ipv4-addr:value IN ({})]", addresses.join(", "));
+    let translated = run(0, &["stix", "translate", "--since", "1d", &pattern]);
+    assert!(translated.stdout.matches("SELECT").count() > 1);
+    assert!(!translated.stderr.contains("error"), "{}", translated.stderr);
+}
+
+#[test]
 fn a_part_that_no_row_can_satisfy_is_said_once_whatever_the_number_of_tables() {
     let said = run(0, &["stix", "translate", "--since", "1d", "[process:command_line LIKE '%-enc%']"]);
     assert_eq!(said.stderr.matches("warning").count(), 1, "{}", said.stderr);

@@ -5,7 +5,7 @@
 //! cargo run --release -p embedded --example planning sum 20000
 //! ```
 //!
-//! Memory is the peak of the process, so that a kind is measured by a process of its own.
+//! Memory is the peak of the process since the kind began.
 
 use std::time::Instant;
 
@@ -28,6 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let sql = make(parts);
         let bytes = sql.len();
         let engine = Embedded::in_memory();
+        // The most memory counts from here.
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
         let started = Instant::now();
         let answer = match runtime.block_on(engine.run(&Statement::new(Sql::of_author(sql)))) {
             Ok(answer) => format!("{} rows", answer.rows.len()),

@@ -83,12 +83,13 @@ fn failed(text: String) -> QueryError {
 
 /// How a value that makes a statement fail is taken as null.
 fn runtime_remedy(text: &str) -> Option<&'static str> {
-    let is_in = |part: &str| text.contains(part);
+    // What follows in the text may quote data.
+    let begins = |part: &str| text.starts_with(part);
     Some(match () {
-        () if is_in("Key not present in map") => "element_at(map, key) is NULL for a key that is not there",
-        () if is_in("subscript") => "element_at(array, n) is NULL beyond the end",
+        () if begins("Key not present in map") => "element_at(map, key) is NULL for a key that is not there",
+        () if begins("Array subscript") => "element_at(array, n) is NULL beyond the end",
         () if text.eq_ignore_ascii_case("division by zero") => "x / nullif(y, 0) is NULL instead",
-        () if is_in("Cannot cast") => "TRY_CAST(x AS type) is NULL for what is no such value",
+        () if begins("Cannot cast") => "TRY_CAST(x AS type) is NULL for what is no such value",
         () => return None,
     })
 }

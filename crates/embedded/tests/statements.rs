@@ -49,18 +49,12 @@ async fn a_long_chain_works_from_the_left_as_a_short_one_does() {
         let rest: String = (0..700).map(|n| format!(" {} {}", operators[n % operators.len()], n % 9 + 1)).collect();
         format!("SELECT {first}{rest}, typeof({first}{rest})")
     };
-    // Computed step by step, each step a statement of its own.
-    for (operators, first, expected) in [
-        (&["+", "-"][..], "1", json!([-1_i64 + 2 - 349 % 2, "integer"])),
-        (&["+"], "CAST(1 AS bigint)", json!([1 + (0..700).map(|n| n % 9 + 1).sum::<i64>(), "bigint"])),
-    ] {
+    for (operators, first, signs, column_type) in
+        [(&["+", "-"][..], "1", [1_i64, -1], "integer"), (&["+"], "CAST(1 AS bigint)", [1, 1], "bigint")]
+    {
         let rows = run(&long(operators, first)).await.unwrap();
-        if operators.len() == 1 {
-            assert_eq!(json!(rows[0]), expected, "{operators:?}");
-        } else {
-            let value: i64 = (0..700).map(|n| if n % 2 == 0 { n % 9 + 1 } else { -(n % 9 + 1) }).sum();
-            assert_eq!(json!(rows[0]), json!([1 + value, "integer"]));
-        }
+        let value: i64 = (0..700).map(|n| signs[n as usize % 2] * (n % 9 + 1)).sum();
+        assert_eq!(json!(rows[0]), json!([1 + value, column_type]), "{operators:?}");
     }
     // An overflow on the way is one, whatever comes after it.
     let overflow = format!("SELECT 2147483647{} - 100", " + 1".repeat(100));
@@ -146,6 +140,25 @@ fn names_for_the_fields_of_rows_are_a_warning() {
     assert_eq!(warnings("UNNEST(ARRAY[1]) AS u(x)"), []);
     let found = warnings("UNNEST(r) AS u(a, b)");
     assert_eq!((found.len(), found[0].line, found[0].column), (1, 2, 51));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn data_in_an_error_chooses_no_remedy() {
+    let remedy = |sql: &'static str| async move {
+        let text = run(sql).await.unwrap_err().to_string();
+        text.rsplit_once("; ").map(|(_, remedy)| remedy.to_owned()).unwrap_or_default()
+    };
+    assert!(remedy("SELECT CAST('subscript' AS integer)").await.starts_with("TRY_CAST"));
+    assert!(!remedy("SELECT date_parse('subscript', '%Y')").await.contains("element_at"));
+    assert!(remedy("SELECT ARRAY[1][2]").await.starts_with("element_at(array, n)"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_json_document_stays_the_text_of_one_unless_it_is_within_something() {
+    let sql = r#"SELECT JSON '"5"' AS a, ARRAY[JSON '"5"'] AS b"#;
+    let statement = Statement { nested: true, ..Statement::new(Sql::of_author(sql)) };
+    let answer = Embedded::in_memory().run(&statement).await.unwrap();
+    assert_eq!(answer.rows, [[json!("\"5\""), json!(["5"])]]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

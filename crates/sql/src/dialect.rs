@@ -244,11 +244,6 @@ impl From<Unit> for Form {
 }
 
 impl EventTime {
-    /// The column's name.
-    pub fn column(&self) -> &str {
-        &self.column
-    }
-
     /// What bounds are compared with.
     fn compared(&self, qualified: &dyn Fn(&str) -> Sql) -> Sql {
         let column = qualified(&self.column);
@@ -300,11 +295,6 @@ impl Dialect {
         Ok(dialect)
     }
 
-    /// All shipped dialects.
-    pub fn shipped() -> &'static [Self] {
-        &DIALECTS
-    }
-
     /// A shipped dialect by its name.
     pub fn named(name: &str) -> Option<&'static Self> {
         DIALECTS.iter().find(|dialect| dialect.name == name)
@@ -345,11 +335,6 @@ impl Dialect {
     /// The columns that may tell the event time, the first that a table has being the one.
     pub fn time_columns(&self) -> impl Iterator<Item = &str> {
         self.time.as_slice().iter().flat_map(|of| of.column.iter().chain(&of.first)).map(String::as_str)
-    }
-
-    /// Every column that some layout prunes by.
-    pub fn partition_columns(&self) -> impl Iterator<Item = &str> {
-        self.partitions.iter().flat_map(|partitioning| &partitioning.columns).map(|column| column.name.as_str())
     }
 
     /// The column that tells the event time of a table: the first that it has in a type that goes with its form. Where
@@ -481,7 +466,12 @@ impl PartitionColumn {
     /// Whether values of a type can be compared with the column's form.
     fn takes(&self, column_type: &ColumnType) -> bool {
         match column_type {
-            ColumnType::Varchar | ColumnType::Integer | ColumnType::Bigint => !self.formats.is_empty(),
+            ColumnType::Varchar => !self.formats.is_empty(),
+            // A number is a year, a month or a day by itself.
+            ColumnType::Integer | ColumnType::Bigint => {
+                let is_number = |format: &String| ["%Y", "%m", "%d"].contains(&format.as_str());
+                !self.formats.is_empty() && self.formats.iter().all(is_number)
+            }
             ColumnType::Timestamp | ColumnType::TimestampWithTimeZone => self.formats.is_empty(),
             ColumnType::Date => self.formats.iter().all(|format| format.contains("%Y") && format.contains("%d")),
             _ => false,
@@ -580,7 +570,7 @@ mod tests {
         for text in SHIPPED {
             Dialect::from_json(text).unwrap();
         }
-        let names: Vec<_> = Dialect::shipped().iter().map(Dialect::name).collect();
+        let names: Vec<_> = DIALECTS.iter().map(Dialect::name).collect();
         assert_eq!(names, ["ocsf", "cloudtrail", "vpcflow", "guardduty"]);
     }
 
@@ -636,6 +626,21 @@ mod tests {
         let time = Dialect::named("vpcflow").unwrap().event_time(&table).unwrap();
         let sql = time.within(TimeSpan::of_milliseconds(1, 2_001), &Sql::name);
         assert_eq!(sql.as_str(), r#""start" >= 1 AND "start" < 3"#);
+    }
+
+    #[test]
+    fn a_number_is_no_partition_of_whole_days() {
+        let bounded = |columns: &[(&str, &str)]| {
+            let table = table("cloudtrail", &[&[("eventtime", "string")], columns].concat());
+            let dialect = Dialect::named("cloudtrail").unwrap();
+            let span = TimeSpan::of_milliseconds(1_714_557_600_000, 1_714_561_200_000);
+            dialect.partitions(&table, span, 0, &Sql::name).map(|sql| sql.as_str().to_owned())
+        };
+        assert_eq!(bounded(&[("day", "int")]), None);
+        assert_eq!(bounded(&[("timestamp", "bigint")]), None);
+        assert!(bounded(&[("timestamp", "string")]).is_some());
+        let parts = bounded(&[("year", "int"), ("month", "int"), ("day", "int")]).unwrap();
+        assert!(parts.contains("\"year\"") && !parts.contains('\''), "{parts}");
     }
 
     #[test]

@@ -448,11 +448,11 @@ pub(crate) fn doubts(
     allowed: Option<&[i64]>,
     captions: &[&'static str],
     operator: &Operator,
+    is_negative: bool,
 ) -> Vec<Doubt> {
-    let (literals, is_negative) = match operator {
-        Operator::Equal(literal) => (std::slice::from_ref(literal), false),
-        Operator::NotEqual(literal) => (std::slice::from_ref(literal), true),
-        Operator::In(literals) => (&literals[..], false),
+    let literals = match operator {
+        Operator::Equal(literal) | Operator::NotEqual(literal) => std::slice::from_ref(literal),
+        Operator::In(literals) => &literals[..],
         Operator::Like(literal) if typed.kind == Some(Kind::Address) => {
             let Value::Text(text) = &literal.value else { return Vec::new() };
             let Some((before, _)) = text.split_once('/') else { return Vec::new() };

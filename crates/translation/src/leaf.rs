@@ -839,7 +839,7 @@ impl<'a> Reader<'a> {
         name: &str,
     ) -> Result<Vec<Alternative>, Diagnostic> {
         if let Asked::Compare(operator, _) = asked {
-            self.doubt(&found, operator, name);
+            self.doubt(&found, operator, asked.is_negative(), name);
         }
         if self.options.negation == Negation::Universal && asked.is_negative() {
             return self.universal(found, span, asked, name);
@@ -903,7 +903,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Warns of constants with which the values of none of the columns agree.
-    fn doubt(&mut self, found: &[Found], operator: &Operator, name: &str) {
+    fn doubt(&mut self, found: &[Found], operator: &Operator, is_negative: bool, name: &str) {
         const MOST: usize = 5;
         let mut of_all: Option<Vec<compare::Doubt>> = None;
         for found in found {
@@ -911,7 +911,7 @@ impl<'a> Reader<'a> {
             let is_coded = matches!(found.typed.column_type, ColumnType::Integer | ColumnType::Bigint);
             let allowed = if is_coded { self.map.allowed_values(&path) } else { None };
             let captions = if is_coded { Vec::new() } else { self.map.captions(&path) };
-            let doubts = compare::doubts(&found.typed, name, allowed.as_deref(), &captions, operator);
+            let doubts = compare::doubts(&found.typed, name, allowed.as_deref(), &captions, operator, is_negative);
             of_all = Some(match of_all {
                 None => doubts,
                 Some(before) => {

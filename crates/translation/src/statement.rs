@@ -450,19 +450,21 @@ struct Kept(Vec<(String, Kept)>);
 
 impl Kept {
     fn of<'p>(paths: impl Iterator<Item = &'p Vec<String>>) -> Self {
-        let mut paths: Vec<&[String]> = paths.map(Vec::as_slice).collect();
+        // Names are the same whatever their case.
+        let lower = |path: &Vec<String>| path.iter().map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>();
+        let mut paths: Vec<Vec<String>> = paths.map(lower).collect();
         // A path that is whole comes before those below it.
         paths.sort();
         let mut kept = Self::default();
         let mut last: Option<&[String]> = None;
-        for path in paths {
+        for path in &paths {
             if last.is_some_and(|whole| path.starts_with(whole)) {
                 continue;
             }
             last = Some(path);
             let mut at = &mut kept;
             for name in path {
-                let place = at.0.iter().position(|(other, _)| other.eq_ignore_ascii_case(name));
+                let place = at.0.iter().position(|(other, _)| other == name);
                 let place = place.unwrap_or_else(|| {
                     at.0.push((name.clone(), Self::default()));
                     at.0.len() - 1

@@ -254,6 +254,11 @@ fn a_value_that_nothing_equals_is_said_with_its_place_and_a_remedy() {
             "'10.0.0.0/8'",
             "'10.0.0.0/8' is a network, and network-traffic:src_ref.value is compared with single addresses (write network-traffic:src_ref.value NOT ISSUBSET '10.0.0.0/8' for the addresses in it)",
         ),
+        (
+            "[ipv4-addr:value NOT IN ('10.0.0.0/8')]",
+            "'10.0.0.0/8'",
+            "'10.0.0.0/8' is a network, and ipv4-addr:value is compared with single addresses (write ipv4-addr:value NOT ISSUBSET '10.0.0.0/8' for the addresses in it)",
+        ),
         ("[network-traffic:dst_port IN (22, 70000)]", "70000", "70000 is not a port (ports are 0 to 65535)"),
         ("[x-ocsf:severity_id = 9]", "9", "x-ocsf:severity_id is never 9 (its values are 0, 1, 2, 3, 4, 5, 6, 99)"),
         (

@@ -4,6 +4,7 @@ use local_lambda::http::{Request, Response};
 
 use serde_json::{Value, json};
 use sql::table::Table;
+use sql::text::MAX_STATEMENT_BYTES;
 
 use crate::queries::State;
 use crate::{Fault, FaultKind, LocalAthena, answers};
@@ -131,8 +132,8 @@ fn workgroup(athena: &LocalAthena, body: &Value) -> Result<String, Refusal> {
 
 fn start(athena: &LocalAthena, body: &Value) -> Result<Value, Refusal> {
     let sql = text(body, "QueryString")?;
-    if sql.is_empty() || sql.len() > 262_144 {
-        return Err(invalid("QueryString must have length between 1 and 262144"));
+    if sql.is_empty() || sql.len() > MAX_STATEMENT_BYTES {
+        return Err(invalid(format!("QueryString must have length between 1 and {MAX_STATEMENT_BYTES}")));
     }
     let token = text(body, "ClientRequestToken")?;
     if !(32..=128).contains(&token.len()) {

@@ -229,16 +229,9 @@ impl Athena {
         Ok(())
     }
 
-    /// Waits for the end of a query, and stops it as soon as it has read more than `max_scanned_bytes`.
-    ///
-    /// # Errors
-    /// Athena does not say how it stands, or it went over its limit.
-    pub async fn wait(&self, id: &QueryId, max_scanned_bytes: Option<u64>) -> Result<Execution, QueryError> {
-        self.wait_at_most(id, max_scanned_bytes, None).await
-    }
-
-    /// As [`Athena::wait`], and stops the query when it has not ended after `timeout`.
-    async fn wait_at_most(
+    /// Waits for the end of a query, and stops it as soon as it has read more than `max_scanned_bytes`, or when it has not
+    /// ended after `timeout`.
+    async fn wait(
         &self,
         id: &QueryId,
         max_scanned_bytes: Option<u64>,
@@ -276,7 +269,7 @@ impl Engine for Athena {
     fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>> {
         Box::pin(async move {
             let id = self.start(statement).await?;
-            let execution = self.wait_at_most(&id, statement.max_scanned_bytes, statement.timeout).await?;
+            let execution = self.wait(&id, statement.max_scanned_bytes, statement.timeout).await?;
             self.answer(&execution).await
         })
     }
