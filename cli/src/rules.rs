@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use detection::catalog::{CatalogTable, KnownSource};
 use detection::diagnostic::SourceText;
-use detection::lint::{Checked, Planner, check, duplicates};
+use detection::lint::{Checked, check, duplicates};
 use detection::{Catalog, Rule, SHIPPED_RULES, trial};
 use pipeline::{Source, shipped_mapping};
 use query::{Column, QueryError};
@@ -16,16 +16,6 @@ use sql::text::Sql;
 use crate::exit::Failure;
 use crate::mapping_config::MappingConfig;
 use crate::output::{Output, counted};
-
-/// The embedded engine's planner, for lint.
-#[derive(Debug, Clone, Copy)]
-struct EmbeddedPlanner;
-
-impl Planner for EmbeddedPlanner {
-    fn plan(&self, sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError> {
-        embedded::plan(sql, tables)
-    }
-}
 
 /// A rule file and what is said of it.
 #[derive(Debug)]
@@ -95,7 +85,7 @@ impl RuleFile {
     pub(crate) fn plan(&mut self, catalog: &Catalog) {
         if let Some(rule) = &self.checked.rule {
             let catalog = with_tests(catalog, rule, &self.folder);
-            self.checked.complete(&catalog, &EmbeddedPlanner);
+            self.checked.complete(&catalog, embedded::plan);
         }
     }
 }

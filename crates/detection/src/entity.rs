@@ -19,6 +19,7 @@ use std::num::{NonZeroI64, NonZeroU32};
 use query::{Answer, Engine, QueryError, Statement, Statistics};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
+use sql::text::MAX_STATEMENT_BYTES;
 use uuid::Uuid;
 
 use crate::attack::{Attacks, tactic_name};
@@ -177,8 +178,30 @@ struct Source<'c> {
     catalog: Catalog,
 }
 
-/// A statement of several rules is no longer than this, in bytes; Athena's limit is 262,144.
-const MAX_STATEMENT: usize = 200_000;
+/// A source with its blocks.
+struct CountedSource<'c> {
+    source: Source<'c>,
+    key: EntityKey,
+    blocks: Blocks,
+}
+
+/// Why rules have no answer.
+enum RunError {
+    /// The engine cannot be used, or the query was stopped by a person.
+    Engine(QueryError),
+    /// One of them is refused, or failed.
+    Rules(String),
+}
+
+impl RunError {
+    fn of(error: QueryError) -> Self {
+        match error {
+            QueryError::Unavailable(_) | QueryError::Cancelled(_) => Self::Engine(error),
+            other => Self::Rules(other.to_string()),
+        }
+    }
+}
+
 /// How many rules one statement evaluates at most.
 const MAX_RULES: usize = 12;
 
@@ -209,6 +232,7 @@ impl EntityHunt<'_> {
             .chain(others.iter().flat_map(|(rule, _)| sources(rule).into_iter().map(|table| (table, *rule))))
             .collect();
         let mut found: Vec<bool> = vec![false; read.len()];
+        let mut counted: Vec<CountedSource<'_>> = Vec::new();
         for source in self.catalog.sources_of_blocks() {
             let source = Source { name: source, catalog: self.catalog.only(source) };
             let reads: Vec<bool> = read.iter().map(|(name, _)| source.has(name)).collect();
@@ -219,9 +243,13 @@ impl EntityHunt<'_> {
                 *found |= reads;
             }
             let of_source: Vec<&BlockRule<'_>> = followed.iter().filter(|rule| source.has(rule.table())).collect();
-            let others: Vec<_> =
-                others.iter().filter(|(rule, _)| sources(rule).iter().any(|name| source.has(name))).copied().collect();
-            self.run_source(&source, &of_source, &others, engine, &mut table).await?;
+            counted.push(self.run_source(source, &of_source, engine, &mut table).await?);
+        }
+        for (rule, why) in others {
+            self.run_other(rule, why, engine, &mut counted, &mut table).await?;
+        }
+        for CountedSource { source, blocks, .. } in counted {
+            table.blocks.extend(blocks.into_blocks(source.name));
         }
         for ((name, rule), found) in read.iter().zip(found) {
             if !found {
@@ -232,25 +260,18 @@ impl EntityHunt<'_> {
         Ok(table)
     }
 
-    async fn run_source(
+    /// The blocks of a source, with the hits of rules that are evaluated by block.
+    async fn run_source<'c>(
         &self,
-        source: &Source<'_>,
+        source: Source<'c>,
         rules: &[&BlockRule<'_>],
-        others: &[(&Rule, &'static str)],
         engine: &dyn Engine,
         table: &mut EntityTable,
-    ) -> Result<(), EntityError> {
-        let own_key;
-        let key = match &self.key {
-            Some(key) => key,
-            None => {
-                own_key = EntityKey::of_source(source.name);
-                &own_key
-            }
-        };
-        let statements = Statements { source, key, size: self.size, window: self.window };
-        let answer = engine.run(&Statement::new(statements.blocks()?)).await;
-        let answer = answer.map_err(|error| EntityError::Query { entity_source: source.name.to_owned(), error })?;
+    ) -> Result<CountedSource<'c>, EntityError> {
+        let key = self.key.clone().unwrap_or_else(|| EntityKey::of_source(source.name));
+        let statements = Statements { source: &source, key: &key, size: self.size, window: self.window };
+        let failed = |error| EntityError::Query { entity_source: source.name.to_owned(), error };
+        let answer = engine.run(&Statement::new(statements.blocks()?)).await.map_err(failed)?;
         table.cost(&answer);
         let mut blocks = Blocks::read(&answer, self.size).map_err(EntityError::Answer)?;
         if blocks.without_entity > 0 {
@@ -265,37 +286,64 @@ impl EntityHunt<'_> {
                         table.cost(&answer);
                         blocks.hit(&answer, &batch).map_err(EntityError::Answer)?;
                     }
+                    // No other statement would be answered either.
+                    Err(RunError::Engine(error)) => return Err(failed(error)),
                     // One of them is refused or too long: each half alone.
-                    Err(_) if batch.len() > 1 => {
+                    Err(RunError::Rules(_)) if batch.len() > 1 => {
                         let (one, other) = batch.split_at(batch.len() / 2);
                         batches.extend([one.to_vec(), other.to_vec()]);
                     }
-                    Err(why) => {
+                    Err(RunError::Rules(why)) => {
                         if let Some(rule) = batch.first() {
                             table.note(rule.rule, why, NoteKind::Failed);
                         }
                     }
                 }
             }
-            for (rule, why) in others {
-                match self.run_whole(rule, engine).await {
-                    Ok((answer, is_cut)) => {
-                        table.cost(&answer);
-                        let lost = blocks.assign(rule, &answer, key);
-                        let mut message = format!("evaluated over the whole time, since {why}");
-                        if lost > 0 {
-                            message = format!("{message}; {lost} of its rows belong to no block");
-                        }
-                        if is_cut {
-                            message = format!("{message}; it has more than {} rows", self.max_rows);
-                        }
-                        table.note(rule, message, NoteKind::WholeTime);
-                    }
-                    Err(why) => table.note(rule, why, NoteKind::Failed),
-                }
-            }
         }
-        table.blocks.extend(blocks.into_blocks(source.name));
+        Ok(CountedSource { source, key, blocks })
+    }
+
+    /// Runs a rule over the whole time, and adds its rows to the blocks of the sources that it reads.
+    async fn run_other(
+        &self,
+        rule: &Rule,
+        why: &str,
+        engine: &dyn Engine,
+        counted: &mut [CountedSource<'_>],
+        table: &mut EntityTable,
+    ) -> Result<(), EntityError> {
+        let names = sources(rule);
+        let mut read: Vec<&mut CountedSource<'_>> = counted
+            .iter_mut()
+            .filter(|counted| names.iter().any(|name| counted.source.has(name)) && !counted.blocks.entities.is_empty())
+            .collect();
+        let Some(first) = read.first() else { return Ok(()) };
+        let entity_source = first.source.name.to_owned();
+        let (answer, is_cut) = match self.run_whole(rule, engine).await {
+            Ok(answered) => answered,
+            Err(RunError::Engine(error)) => return Err(EntityError::Query { entity_source, error }),
+            Err(RunError::Rules(why)) => {
+                table.note(rule, why, NoteKind::Failed);
+                return Ok(());
+            }
+        };
+        table.cost(&answer);
+        let names = || answer.columns.iter().map(|column| column.name.clone());
+        let rows = answer.rows.iter().map(|values| names().zip(values.iter().cloned()).collect());
+        let lost = rows
+            .filter(|row: &Map<String, Json>| {
+                !read.iter_mut().any(|counted| counted.blocks.assign(rule, row, &counted.key))
+            })
+            .count();
+        let mut message = format!("evaluated over the whole time, since {why}");
+        if lost > 0 {
+            message = format!("{message}; {lost} of its rows belong to no block");
+        }
+        if is_cut {
+            message = format!("{message}; it has more than {} rows", self.max_rows);
+        }
+        table.note(rule, message, NoteKind::WholeTime);
         Ok(())
     }
 
@@ -304,24 +352,24 @@ impl EntityHunt<'_> {
         statements: &Statements<'_, '_>,
         rules: &[&BlockRule<'_>],
         engine: &dyn Engine,
-    ) -> Result<Answer, String> {
-        let sql = statements.hits(rules, self.catalog).map_err(|error| error.to_string())?;
-        if rules.len() > 1 && sql.as_str().len() > MAX_STATEMENT {
-            return Err("the statement is too long".to_owned());
+    ) -> Result<Answer, RunError> {
+        let sql = statements.hits(rules, self.catalog).map_err(|error| RunError::Rules(error.to_string()))?;
+        if rules.len() > 1 && sql.as_str().len() > MAX_STATEMENT_BYTES {
+            return Err(RunError::Rules("the statement is too long".to_owned()));
         }
         // Each rule may read what it may read alone.
         let budget = rules.iter().map(|rule| rule.rule.max_scanned_bytes).sum::<Option<u64>>();
         let statement = Statement { max_scanned_bytes: budget, ..Statement::new(sql) };
-        engine.run(&statement).await.map_err(|error| error.to_string())
+        engine.run(&statement).await.map_err(RunError::of)
     }
 
     /// The rows of a rule over the whole time, and whether there are more.
-    async fn run_whole(&self, rule: &Rule, engine: &dyn Engine) -> Result<(Answer, bool), String> {
+    async fn run_whole(&self, rule: &Rule, engine: &dyn Engine) -> Result<(Answer, bool), RunError> {
         let prepared = statement::build(rule, self.catalog, self.window, &ParameterValues::new(), self.max_rows)
-            .map_err(|error| error.to_string())?;
-        let answer = engine.run(&prepared.statement).await.map_err(|error| error.to_string())?;
+            .map_err(|error| RunError::Rules(error.to_string()))?;
+        let answer = engine.run(&prepared.statement).await.map_err(RunError::of)?;
         let is_cut = u64::try_from(answer.rows.len()).unwrap_or(u64::MAX) > self.max_rows;
-        Ok((prepared.hits(rule, &answer)?.into_owned(), is_cut))
+        Ok((prepared.hits(rule, &answer).map_err(RunError::Rules)?.into_owned(), is_cut))
     }
 }
 
@@ -406,7 +454,6 @@ struct Counted {
     events: u64,
     first: i64,
     last: i64,
-    first_uid: Option<String>,
     rules: Vec<RuleHit>,
 }
 
@@ -421,8 +468,8 @@ impl Blocks {
     fn read(answer: &Answer, size: BlockSize) -> Result<Self, String> {
         let mut blocks = Self { size, without_entity: 0, entities: BTreeMap::new() };
         for row in &answer.rows {
-            let [entity, slot, events, first, last, first_uid] = row.as_slice() else {
-                return Err(format!("{} columns where a block has 6", row.len()));
+            let [entity, slot, events, first, last] = row.as_slice() else {
+                return Err(format!("{} columns where a block has 5", row.len()));
             };
             let events = number(events)?.unsigned_abs();
             let Some(entity) = entity.as_str() else {
@@ -434,7 +481,6 @@ impl Blocks {
                 events,
                 first: number(first)?,
                 last: number(last)?,
-                first_uid: first_uid.as_str().map(str::to_owned),
                 rules: Vec::new(),
             });
         }
@@ -463,44 +509,30 @@ impl Blocks {
         Ok(())
     }
 
-    /// Adds the rows of a rule to the blocks of their entities and times. How many belong to none comes back.
-    fn assign(&mut self, rule: &Rule, answer: &Answer, key: &EntityKey) -> u64 {
-        let mut lost = 0;
-        for values in &answer.rows {
-            let names = answer.columns.iter().map(|column| column.name.clone());
-            let row: Map<String, Json> = names.zip(values.iter().cloned()).collect();
-            let time = |name: &str| row.get(name).and_then(cell_millis);
-            let first = time("start_time").or_else(|| time("time"));
-            let last = time("end_time").or(first);
-            let uid = row.get("event").and_then(|event| event.pointer("/metadata/uid")).and_then(Json::as_str);
-            let block = key.of_row(&row).zip(first).and_then(|(entity, time)| self.block_of(&entity, time, uid));
-            let (Some(block), Some(first), Some(last)) = (block, first, last) else {
-                lost += 1;
-                continue;
-            };
-            match block.rules.iter_mut().find(|hit| hit.rule == rule.id) {
-                Some(hit) => {
-                    hit.hits += 1;
-                    hit.first_time = hit.first_time.min(first);
-                    hit.last_time = hit.last_time.max(last);
-                }
-                None => block.rules.push(RuleHit::new(rule, 1, (first, last), false)),
+    /// Adds a row of a rule to the block of its entity and time, if there is one.
+    fn assign(&mut self, rule: &Rule, row: &Map<String, Json>, key: &EntityKey) -> bool {
+        let time = |name: &str| row.get(name).and_then(cell_millis);
+        let first = time("start_time").or_else(|| time("time"));
+        let last = time("end_time").or(first);
+        let block = key.of_row(row).zip(first).and_then(|(entity, time)| self.block_of(&entity, time));
+        let (Some(block), Some(first), Some(last)) = (block, first, last) else { return false };
+        match block.rules.iter_mut().find(|hit| hit.rule == rule.id) {
+            Some(hit) => {
+                hit.hits += 1;
+                hit.first_time = hit.first_time.min(first);
+                hit.last_time = hit.last_time.max(last);
             }
+            None => block.rules.push(RuleHit::new(rule, 1, (first, last), false)),
         }
-        lost
+        true
     }
 
-    /// The block of an event. Without an id it is the first that has events of this time.
-    fn block_of(&mut self, entity: &str, time: i64, uid: Option<&str>) -> Option<&mut Counted> {
+    /// The block of an event: the first that has events of this time.
+    fn block_of(&mut self, entity: &str, time: i64) -> Option<&mut Counted> {
         let blocks = self.entities.get_mut(entity)?;
-        let place = match (self.size, uid) {
-            (BlockSize::Time(length), _) => blocks.iter().position(|block| block.slot == time / length.get()),
-            (BlockSize::Rows(_), Some(uid)) => {
-                let starts_before =
-                    |block: &Counted| (block.first, block.first_uid.as_deref().unwrap_or_default()) <= (time, uid);
-                blocks.partition_point(starts_before).checked_sub(1)
-            }
-            (BlockSize::Rows(_), None) => Some(blocks.partition_point(|block| block.last < time)),
+        let place = match self.size {
+            BlockSize::Time(length) => blocks.iter().position(|block| block.slot == time / length.get()),
+            BlockSize::Rows(_) => Some(blocks.partition_point(|block| block.last < time)),
         };
         blocks.get_mut(place?)
     }

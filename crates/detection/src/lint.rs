@@ -42,7 +42,7 @@ impl Checked {
     }
 
     /// Adds what is wrong with the rule over the tables of a catalog. A place that has an error of this kind keeps the one.
-    pub fn complete(&mut self, catalog: &Catalog, planner: &dyn Planner) {
+    pub fn complete(&mut self, catalog: &Catalog, planner: Planner) {
         let Some(rule) = &self.rule else { return };
         for fault in against_engine(rule, catalog, planner) {
             let is_told = |known: &Diagnostic| {
@@ -151,7 +151,7 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
 
 /// What is wrong with a rule over the tables of a catalog: tables that it does not have, and what an engine would refuse, from
 /// the grammar to the types. No row is read.
-pub fn against_engine(rule: &Rule, catalog: &Catalog, planner: &dyn Planner) -> Vec<Diagnostic> {
+fn against_engine(rule: &Rule, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
     let faults = against_catalog(rule, catalog);
     match &rule.logic {
         Logic::Sql(text) if faults.is_empty() => planned::faults(rule, text, catalog, planner),

@@ -94,7 +94,7 @@ const COMBINING: &[&str] = &[
 ];
 
 /// Functions over several rows, where they stand without GROUP BY.
-const AGGREGATES: &[&str] = &[
+pub(crate) const AGGREGATES: &[&str] = &[
     "any_value",
     "approx_distinct",
     "approx_most_frequent",
@@ -110,6 +110,8 @@ const AGGREGATES: &[&str] = &[
     "bool_or",
     "checksum",
     "corr",
+    "covar_pop",
+    "covar_samp",
     "count",
     "count_if",
     "every",
@@ -127,6 +129,8 @@ const AGGREGATES: &[&str] = &[
     "multimap_agg",
     "numeric_histogram",
     "reduce_agg",
+    "regr_intercept",
+    "regr_slope",
     "set_agg",
     "set_union",
     "skewness",

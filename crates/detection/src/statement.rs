@@ -15,6 +15,7 @@ use crate::catalog::{Catalog, CatalogTable, UnknownTable};
 use crate::groups;
 use crate::pattern::{self, Filled};
 use crate::rule::{Logic, ParameterValue, ParameterValues, Rule};
+use crate::template::tokens::{Token, tokens};
 use crate::template::{self, Piece, TableReference, Template};
 use crate::window::{Look, Window};
 
@@ -281,18 +282,22 @@ impl Wanted {
     /// Of SQL without templates.
     pub(crate) fn of_text(outside: &str) -> Self {
         // `count(*)` reads no column; `SELECT *` and `e.*` read all.
-        let compact: String = outside.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
-        let stars = compact.replace("count(*)", "").replace("count( * )", "");
-        let reads_all = stars.match_indices('*').any(|(at, _)| {
-            let before = stars[..at].trim_end();
-            before.ends_with("select") || before.ends_with(',') || before.ends_with('.') || before.ends_with("distinct")
+        let tokens = tokens(outside);
+        let reads_all = tokens.windows(2).any(|pair| {
+            let [(before, _), (_, place)] = pair else { return false };
+            let names_columns = match before {
+                Token::Word(word) => matches!(word.as_str(), "select" | "distinct" | "all"),
+                token => matches!(token, Token::Comma | Token::Dot),
+            };
+            names_columns && &outside[place.clone()] == "*"
         });
         if reads_all {
             return Self::All;
         }
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let lower = outside.to_ascii_lowercase();
         let mut words: Vec<String> =
-            compact.split(|c| !is_word(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            lower.split(|c| !is_word(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect();
         words.sort_unstable();
         words.dedup();
         Self::Words(words)
@@ -678,6 +683,26 @@ mod tests {
             "SELECT message FROM (SELECT CAST(NULL AS bigint) AS \"time\", CAST(NULL AS varchar) AS \"message\" WHERE \
              FALSE) WHERE (\"time\" >= 1714557600000 AND \"time\" < 1714561200000)"
         );
+    }
+
+    #[test]
+    fn a_star_means_all_columns_wherever_it_stands() {
+        let reads_all = |sql: &str| matches!(Wanted::of_text(sql), Wanted::All);
+        for all in [
+            "SELECT * FROM t",
+            "SELECT -- everything\n * FROM t",
+            "SELECT /* x */ * FROM t",
+            "SELECT ALL * FROM t",
+            "SELECT DISTINCT /* x */ * FROM t",
+            "SELECT a, e . * FROM t e",
+        ] {
+            assert!(reads_all(all), "{all}");
+        }
+        for some in
+            ["SELECT count(*), count( * ) FROM t", "SELECT a * b, (a) * 2 FROM t -- SELECT *", "SELECT 'x, *' FROM t"]
+        {
+            assert!(!reads_all(some), "{some}");
+        }
     }
 
     #[test]

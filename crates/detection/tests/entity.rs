@@ -173,10 +173,20 @@ fn found(table: &EntityTable) -> Expected {
 
 fn hunt(events: &[Event], size: BlockSize, key: Option<EntityKey>, rules: &[Rule]) -> EntityTable {
     let (engine, catalog) = lake(events);
-    let hunt = EntityHunt { catalog: &catalog, window: WINDOW, size, key, max_rows: 1000 };
+    hunt_in(&catalog, &engine, size, key, rules)
+}
+
+fn hunt_in(
+    catalog: &Catalog,
+    engine: &Embedded,
+    size: BlockSize,
+    key: Option<EntityKey>,
+    rules: &[Rule],
+) -> EntityTable {
+    let hunt = EntityHunt { catalog, window: WINDOW, size, key, max_rows: 1000 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let rules: Vec<&Rule> = rules.iter().collect();
-    let table = runtime.block_on(hunt.run(&rules, &engine)).unwrap();
+    let table = runtime.block_on(hunt.run(&rules, engine)).unwrap();
     // Shown where a test fails.
     println!("{:?}", table.notes);
     table
@@ -303,4 +313,25 @@ fn a_query_of_queries_goes_to_the_block_of_its_entity_and_time() {
     assert!(table.notes.iter().all(|note| note.kind == NoteKind::WholeTime), "{:?}", table.notes);
     assert_eq!(table.blocks.iter().map(|block| block.rules.len()).collect::<Vec<_>>(), [0, 1]);
     assert!(!table.blocks[1].rules[0].by_block);
+}
+
+#[test]
+fn a_rule_over_two_sources_runs_once_and_each_row_counts_once() {
+    let events = [
+        Event { class: 0, ..event(2_000, "a", 0, "b") },
+        Event { class: 1, ..event(3_000, "a", 1, "b") },
+        Event { class: 1, ..event(4_000, "b", 2, "b") },
+    ];
+    let (engine, together) = lake(&events);
+    let mut apart = Catalog::default();
+    for (name, class) in ["one", "two"].into_iter().zip(CLASSES) {
+        apart.add(name, together.tables(&format!("aws-cloudtrail-{class}"))[0].clone());
+    }
+    let part =
+        |name: &str| format!("SELECT time, actor.\"user\".uid AS user_uid FROM {{{{{name}}}}} WHERE {{{{window}}}}");
+    let both = rule(0, "", &format!("{} UNION ALL {}", part("one"), part("two")));
+    let table = hunt_in(&apart, &engine, rows(60), None, &[both]);
+    let [note] = &table.notes[..] else { panic!("{:?}", table.notes) };
+    assert!(note.kind == NoteKind::WholeTime && !note.message.contains("belong to no block"), "{note:?}");
+    assert_eq!(table.blocks.iter().flat_map(|block| &block.rules).map(|hit| hit.hits).sum::<u64>(), 3);
 }

@@ -12,20 +12,7 @@ use std::path::{Path, PathBuf};
 
 use detection::catalog::Catalog;
 use detection::diagnostic::{DIAGNOSTICS, Diagnostic, SourceText, sort};
-use detection::lint::Planner;
 use detection::{Rule, lint};
-use query::{Column, QueryError};
-use sql::table::Table;
-use sql::text::Sql;
-
-/// The planner of the embedded engine.
-struct Embedded;
-
-impl Planner for Embedded {
-    fn plan(&self, sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError> {
-        embedded::plan(sql, tables)
-    }
-}
 
 fn catalog_of(case: &Path) -> Catalog {
     let catalog = Catalog::of_tables(&[], &detection::shipped_sources().unwrap(), "sluice");
@@ -47,7 +34,7 @@ fn cases() -> Vec<PathBuf> {
 /// All that can be said of a file, and of its being there twice.
 fn faults(name: &str, text: &str, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut checked = lint::check(text);
-    checked.complete(catalog, &Embedded);
+    checked.complete(catalog, embedded::plan);
     let mut faults = checked.diagnostics;
     if let (Some(rule), true) = (&checked.rule, name.starts_with("twice")) {
         let twice: Vec<(&str, &Rule)> = vec![("other.yaml", rule), (name, rule)];

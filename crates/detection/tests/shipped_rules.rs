@@ -38,14 +38,6 @@ impl Engines for OverFolder {
     }
 }
 
-struct EmbeddedPlanner;
-
-impl lint::Planner for EmbeddedPlanner {
-    fn plan(&self, sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError> {
-        embedded::plan(sql, tables)
-    }
-}
-
 fn rule_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../detections");
     let mut found = Vec::new();
@@ -80,7 +72,7 @@ fn every_rule_is_without_a_fault() {
         let name = path.display().to_string();
         let source = SourceText::new(&name, &text);
         let mut checked = lint::check(&text);
-        checked.complete(&catalog, &EmbeddedPlanner);
+        checked.complete(&catalog, embedded::plan);
         for fault in &checked.diagnostics {
             shown.push_str(&format!("{}\n", fault.render(&source, false)));
         }
@@ -277,7 +269,7 @@ async fn the_examples_of_the_reference_page_work() {
             continue;
         }
         let mut checked = lint::check(text);
-        checked.complete(&catalog(), &EmbeddedPlanner);
+        checked.complete(&catalog(), embedded::plan);
         let source = SourceText::new("docs/detections.md", text);
         let shown: Vec<String> = checked.diagnostics.iter().map(|fault| fault.render(&source, false)).collect();
         assert!(shown.is_empty(), "{}", shown.join("\n"));

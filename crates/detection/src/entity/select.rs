@@ -4,35 +4,9 @@ use std::ops::Range;
 
 use sql::text::Sql;
 
+use crate::shape::AGGREGATES;
 use crate::template::tokens::{AFTER_FROM, Token, tokens};
 use crate::template::{Piece, Template};
-
-/// Functions of one row of a group: a SELECT with one of them and without GROUP BY has one row.
-const AGGREGATES: &[&str] = &[
-    "any_value",
-    "approx_distinct",
-    "approx_percentile",
-    "arbitrary",
-    "array_agg",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "count",
-    "count_if",
-    "every",
-    "histogram",
-    "listagg",
-    "map_agg",
-    "max",
-    "max_by",
-    "min",
-    "min_by",
-    "multimap_agg",
-    "set_agg",
-    "stddev",
-    "sum",
-    "variance",
-];
 
 /// Where columns are added to the SELECT of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

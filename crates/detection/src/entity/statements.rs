@@ -29,25 +29,23 @@ pub(super) struct Statements<'s, 'c> {
 }
 
 impl Statements<'_, '_> {
-    /// The blocks, one row each: entity, block, number of events, first and last time, and the id of the first event.
+    /// The blocks, one row each: entity, block, number of events, first and last time.
     pub(super) fn blocks(&self) -> Result<Sql, StatementError> {
         let counted = Sql::code("count(*) AS \"events\", min(\"time\") AS \"first\", max(\"time\") AS \"last\"");
         Ok(match self.size {
             BlockSize::Rows(rows) => {
                 let rows = Sql::integer(i64::from(rows.get()));
                 sql!(
-                    "SELECT \"entity\", \"position\" / {} AS \"block\", {}, max(IF(\"position\" % {} = 0, \"uid\")) AS \
-                     \"first_uid\" FROM {} AS \"positions\" GROUP BY \"entity\", \"position\" / {}",
+                    "SELECT \"entity\", \"position\" / {} AS \"block\", {} FROM {} AS \"positions\" GROUP BY \"entity\", \
+                     \"position\" / {}",
                     rows,
                     counted,
-                    rows,
                     self.positions()?,
                     rows
                 )
             }
             BlockSize::Time(_) => sql!(
-                "SELECT \"entity\", {} AS \"block\", {}, CAST(NULL AS varchar) AS \"first_uid\" FROM {} AS \"events\" \
-                 GROUP BY \"entity\", {}",
+                "SELECT \"entity\", {} AS \"block\", {} FROM {} AS \"events\" GROUP BY \"entity\", {}",
                 self.slot(Sql::name("time")),
                 counted,
                 self.events()?,

@@ -22,15 +22,10 @@ use crate::template::{self, Piece, Template};
 use crate::window::Window;
 use crate::yaml::Places;
 
-/// Plans statements. The embedded engine does; the function that runs rules on Athena has none.
-pub trait Planner {
-    /// The columns that a statement gives over tables of which only the columns matter.
-    ///
-    /// # Errors
-    /// Why an engine would refuse the statement. [`QueryError::Invalid`] begins with the place, `line 2:7: …`, if there is one;
-    /// both numbers count from 1, the second in characters.
-    fn plan(&self, sql: &Sql, tables: &[Table]) -> Result<Vec<Column>, QueryError>;
-}
+/// Plans a statement: the columns that it gives over tables of which only the columns matter, or why an engine would refuse
+/// it. [`QueryError::Invalid`] begins with the place, `line 2:7: …`, if there is one; both numbers count from 1, the second in
+/// characters. The embedded engine plans; the function that runs rules on Athena has no planner.
+pub type Planner = fn(&Sql, &[Table]) -> Result<Vec<Column>, QueryError>;
 
 /// So many names that cannot be found are told of.
 const MOST_REPAIRS: usize = 20;
@@ -42,7 +37,7 @@ const DATABASE: &str = "sluice";
 static ATHENA_FUNCTIONS: &str = include_str!("../../data/athena-functions.txt");
 
 /// The faults of a rule's SQL over the tables of a catalog, all of which must be there.
-pub(super) fn faults(rule: &Rule, text: &Spanned<String>, catalog: &Catalog, planner: &dyn Planner) -> Vec<Diagnostic> {
+pub(super) fn faults(rule: &Rule, text: &Spanned<String>, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
     let Ok(template) = template::read(&text.value) else { return Vec::new() };
     let places = Places::new(&rule.text, text.span, &text.value);
     let mut plan = Plan { rule, text: &text.value, template: &template, places, faults: Vec::new() };
@@ -130,14 +125,14 @@ impl Plan<'_> {
     }
 
     /// Plans the statement, and examines the columns that it gives.
-    fn check(&mut self, planner: &dyn Planner, tables: &[Table]) {
+    fn check(&mut self, planner: Planner, tables: &[Table]) {
         let mut filled = Expansion::new(self.text, self.template, tables, self.rule);
         // A parameter in a place that is not its own has a diagnostic of its own, and NULL in its place leads to others.
         let is_misplaced = filled.is_misplaced;
         // Names that could not be found; a SELECT would have given them.
         let mut replaced: Vec<String> = Vec::new();
         let columns = loop {
-            let error = match planner.plan(&Sql::of_author(filled.sql.clone()), tables) {
+            let error = match planner(&Sql::of_author(filled.sql.clone()), tables) {
                 Ok(columns) => break columns,
                 Err(error) => error,
             };
@@ -378,9 +373,11 @@ fn placed(text: &str) -> (Option<(usize, usize)>, &str) {
     }
 }
 
-/// What is wrong, and the way out behind the last semicolon.
+/// What is wrong, and the way out behind the last semicolon that stands within no quotes.
 fn with_remedy(text: &str) -> (String, Option<String>) {
-    match text.rsplit_once("; ") {
+    let is_outside = |at: usize| text[..at].matches('\'').count().is_multiple_of(2);
+    let at = text.rmatch_indices("; ").map(|(at, _)| at).find(|at| is_outside(*at));
+    match at.map(|at| (&text[..at], &text[at + 2..])) {
         Some((message, help)) if !help.contains('\n') => (message.to_owned(), Some(help.to_owned())),
         _ => (text.to_owned(), None),
     }
@@ -528,6 +525,18 @@ fn hole(text: &str, start: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_semicolon_within_quotes_begins_no_remedy() {
+        let of = |text: &str| {
+            let (message, help) = with_remedy(text);
+            (message, help.unwrap_or_default())
+        };
+        let quoted = "a text is 'Mozilla/5.0 (Win64; x64)'";
+        assert_eq!(of(&format!("no column; {quoted}")), ("no column".to_owned(), quoted.to_owned()));
+        assert_eq!(of("no column 'a; b'"), ("no column 'a; b'".to_owned(), String::new()));
+        assert_eq!(of("one; two; three"), ("one; two".to_owned(), "three".to_owned()));
+    }
 
     fn rule(sql: &str) -> Rule {
         let indented = sql.replace('\n', "\n  ");
