@@ -296,7 +296,7 @@ def test_the_functions_are_told_where_everything_is(translated):
         "SLUICE_ACCOUNT": "123456789012",
         "SLUICE_QUARANTINE": "s3://<QuarantineBucket>",
         "SLUICE_PARTITIONS": "1000",
-        "SLUICE_EARLIEST_DAY": "2000-01-01",
+        "SLUICE_EARLIEST_DAY": "1970-01-01",
         "SLUICE_DAYS_AHEAD": "2",
         "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
         "POWERTOOLS_LOG_LEVEL": "INFO",

@@ -1,6 +1,5 @@
 //! Whether AWS can be asked at all: found out before a command does any work, and said in one line.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -9,7 +8,9 @@ use aws_config::provider_config::ProviderConfig;
 use aws_sdk_kinesis::config::ProvideCredentials as _;
 use lake::aws::Access;
 use lake::store::Store;
+use tokio::sync::OnceCell;
 
+use crate::aws_error::innermost;
 use crate::exit::Failure;
 
 /// The configuration of the environment, once its credentials have been found.
@@ -30,14 +31,15 @@ pub(crate) async fn sdk_config_for(access: &Access) -> Result<SdkConfig, Failure
     Ok(config)
 }
 
-/// The store of a location. For a bucket, credentials have been found.
+/// The store of a location. For a bucket, credentials have been found, which is looked at once.
 ///
 /// # Errors
 /// The location names no store, or as [`check`].
 pub(crate) async fn open_store(location: &str) -> Result<Arc<dyn Store>, Failure> {
+    static CHECKED: OnceCell<()> = OnceCell::const_new();
     let store = lake::store::open(location).await?;
     if location.starts_with("s3://") {
-        sdk_config().await?;
+        CHECKED.get_or_try_init(async || sdk_config().await.map(|_| ())).await?;
     }
     Ok(store)
 }
@@ -63,7 +65,7 @@ async fn check(config: &SdkConfig, access: &Access) -> Result<(), Failure> {
         let of_profile = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
         let told = of_profile.provide_credentials().await;
         let told = told.err().map_or_else(|| cause.clone(), |error| innermost(&error).to_string());
-        // The latter: there is no configuration file at all.
+        // `was not enabled`: there is no configuration file at all.
         if told.contains("was not defined") || told.contains("was not enabled") {
             return Err(Failure::usage(format_args!(
                 "there is no AWS profile `{profile}`; `aws configure list-profiles` lists those there are, and `aws \
@@ -86,7 +88,3 @@ async fn check(config: &SdkConfig, access: &Access) -> Result<(), Failure> {
 }
 
 const NO_CREDENTIALS: &str = "no AWS credentials found; set AWS_PROFILE, or sign in with `aws configure sso`";
-
-fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
-    error.source().map_or(error, innermost)
-}

@@ -9,7 +9,7 @@ use embedded::{Embedded, Options};
 use jiff::SignedDuration;
 use lake::aws::{Access, Role};
 use query::athena::{Athena, AthenaSettings};
-use query::{Engine, TimeLimited};
+use query::{Engine, Limited};
 use sql::table::Table;
 
 use crate::aws_access::sdk_config_for;
@@ -38,7 +38,7 @@ pub(crate) struct EngineArguments {
     pub(crate) lake: Option<PathBuf>,
     /// Stop a query that reads more than this from the lake
     #[arg(long, value_name = "SIZE", value_parser = size_of)]
-    pub(crate) max_scanned: Option<u64>,
+    max_scanned: Option<u64>,
     /// Memory of a query of the embedded engine; what needs more goes to disk
     #[arg(long, value_name = "SIZE", value_parser = size_of, default_value = "1GB")]
     query_memory: u64,
@@ -84,7 +84,7 @@ pub(crate) struct AthenaArguments {
     /// The Region of Athena
     #[arg(long = "athena-region", value_name = "REGION")]
     region: Option<String>,
-    /// A role to take on
+    /// An IAM role to assume
     #[arg(long, value_name = "ARN")]
     role: Option<String>,
     /// The external id that the role's owner asks for
@@ -107,7 +107,7 @@ impl EngineArguments {
             EngineChoice::Embedded => Box::new(self.embedded().await?),
             EngineChoice::Athena => Box::new(self.athena.open().await?),
         };
-        Ok(Box::new(TimeLimited::new(engine, self.timeout)))
+        Ok(Box::new(Limited::new(engine, self.timeout, self.max_scanned)))
     }
 
     async fn embedded(&self) -> Result<Embedded, Failure> {

@@ -38,11 +38,7 @@ pub(crate) type Outcome = Result<Verdict, Failure>;
 impl Failure {
     /// A query that gave no answer: the query's fault, or the engine's.
     pub(crate) fn of_query(error: query::QueryError) -> Self {
-        use query::QueryError::{Failed, Invalid, Unsupported};
-        match error {
-            Invalid(_) | Unsupported { .. } | Failed(_) => Self::Invalid(error.into()),
-            error => Self::Other(error.into()),
-        }
+        if error.is_of_statement() { Self::Invalid(error.into()) } else { Self::Other(error.into()) }
     }
 
     /// The same, with what it is about.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::ValueHint;
 use detection::Window;
+use detection::entity::NoteKind;
 
 use crate::engine::EngineArguments;
-use crate::exit::{Outcome, Verdict};
+use crate::exit::{Failure, Outcome, Verdict};
 use crate::hunting::{self, CatalogArguments, Hunting};
 use crate::output::{Format, Output, counted, size};
 use crate::period::Period;
@@ -33,7 +34,7 @@ pub(crate) struct Hunt {
     /// Rule files or folders; the shipped rules if there are none
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     places: Vec<PathBuf>,
-    /// The same, where a script says it so
+    /// The same as RULES
     #[arg(long, value_name = "RULES", value_hint = ValueHint::AnyPath, num_args = 1..)]
     rules: Vec<PathBuf>,
     #[command(flatten)]
@@ -59,19 +60,18 @@ impl Hunt {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let Self { period, catalog, engine, limit, .. } = &self;
         let places: Vec<PathBuf> = self.places.iter().chain(&self.rules).cloned().collect();
-        let hunting = Hunting::new(&places, period, catalog, engine, *limit, output)?;
+        let mut hunting = Hunting::new(&places, period, catalog, engine, *limit, output)?;
         if self.blocks.by.is_some() {
             return self.by_entity(&hunting, output);
         }
         let (mut events, mut notes) = (Vec::new(), Vec::new());
-        let (mut findings, mut scanned, mut took) = (0, 0, Duration::ZERO);
-        let failed = hunting.each_rule(output, |rule, found| {
+        let (mut findings, mut rules, mut scanned, mut took) = (0, 0, 0, Duration::ZERO);
+        let unanswered = hunting.each_rule(output, |rule, found, mut said| {
             findings += found.findings.len() as u64;
+            rules += 1;
             scanned += found.statistics.scanned_bytes;
             took += found.statistics.duration;
-            if found.truncated {
-                notes.push(format!("`{}` has more than {limit} rows; its findings are not complete.", rule.title));
-            }
+            notes.append(&mut said);
             match self.format {
                 Format::Table if found.findings.is_empty() => {}
                 Format::Table => output.write(hunting::lines(rule, &found.findings, output.data))?,
@@ -89,24 +89,28 @@ impl Hunt {
             output.json(&events)?;
         }
         if let Some(path) = &self.report {
-            if failed.is_some() {
-                notes.push("Some rules could not be run; the findings are those of the others.".to_owned());
-            }
-            let (Window { start, end }, rules) = (hunting.window, hunting.rules.len() as u64);
+            let of_lint = hunting.rules.refused.iter().map(|file| format!("{file} was refused and did not run."));
+            let of_engine = unanswered.iter().map(|rule| format!("`{}` gave no answer: {}", rule.title, rule.reason));
+            notes.extend(of_lint.chain(of_engine));
+            let Window { start, end } = hunting.window;
             report::write(path, &events, &Scope { lake: engine.place(), since: start, until: end, rules, notes })?;
         }
-        let (found, ran) = (counted(findings, "finding"), counted(hunting.rules.len() as u64, "rule"));
+        let (found, ran) = (counted(findings, "finding"), counted(rules, "rule"));
         let seconds = took.as_secs_f64();
         output.say(output.talk.faint(format_args!("{found} by {ran} in {seconds:.2} s; {} read", size(scanned))));
-        failed.map_or_else(|| Ok(Verdict::of(findings > 0)), Err)
+        hunting.ending(&unanswered, Verdict::of(findings > 0))
     }
 
     fn by_entity(&self, hunting: &Hunting, output: &Output) -> Outcome {
         let waiting = output.waiting("looking at blocks");
-        let table = hunting.by_entity(self.blocks.size(), self.blocks.key())?;
+        let table = hunting.by_entity(self.blocks.size(), self.blocks.key());
         waiting.finish_and_clear();
+        let table = table?;
         blocks::write(&table, self.format, output)?;
         blocks::say(&table, output);
-        Ok(Verdict::of(table.blocks.iter().any(|block| !block.rules.is_empty())))
+        if table.notes.iter().any(|note| note.kind == NoteKind::Failed) {
+            return Err(Failure::Refused);
+        }
+        hunting.rules.ending(Verdict::of(table.blocks.iter().any(|block| !block.rules.is_empty())))
     }
 }

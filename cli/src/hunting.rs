@@ -18,11 +18,11 @@ use sql::table::Table as PhysicalTable;
 use tokio::runtime::Runtime;
 
 use crate::engine::EngineArguments;
-use crate::exit::Failure;
+use crate::exit::{Failure, Outcome, Verdict};
 use crate::lake_arguments::runtime;
 use crate::output::{Align, Output, Palette, Table, counted, cut, harmless, instant};
 use crate::period::Period;
-use crate::rules::rules;
+use crate::rules::{Accepted, complain};
 
 /// Which physical tables stand behind a rule's logical ones.
 #[derive(Debug, Clone, Default, Args)]
@@ -37,7 +37,11 @@ impl CatalogArguments {
     pub(crate) fn catalog(&self, tables: &[PhysicalTable]) -> Result<Catalog, Failure> {
         let database = tables.first().map_or("sluice", |table| table.database.as_str());
         let sources = shipped_sources().map_err(Failure::usage)?;
-        let catalog = Catalog::of_tables(tables, &sources, database);
+        self.with_file(Catalog::of_tables(tables, &sources, database), tables)
+    }
+
+    /// A catalog with what the file says, if one is named.
+    pub(crate) fn with_file(&self, catalog: Catalog, tables: &[PhysicalTable]) -> Result<Catalog, Failure> {
         let Some(file) = &self.catalog else { return Ok(catalog) };
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
@@ -48,18 +52,28 @@ impl CatalogArguments {
 
 /// Rules over a time that has passed.
 pub(crate) struct Hunting {
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Accepted,
     pub(crate) window: Window,
     runtime: Runtime,
     engine: Box<dyn Engine>,
     catalog: Catalog,
-    /// The most rows of a statement that are made findings.
+    /// The most rows that are looked at for a rule.
     limit: u64,
 }
 
+/// A rule that gave no answer.
+pub(crate) struct Unanswered {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    /// Why, in a line.
+    pub(crate) reason: String,
+    /// Whether the rule is at fault; the engine is otherwise.
+    is_refused: bool,
+}
+
 impl Hunting {
-    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that do not run any more
-    /// are left out.
+    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that lint refuses and
+    /// those that do not run any more are left out, and that is said.
     pub(crate) fn new(
         places: &[PathBuf],
         period: &Period,
@@ -72,7 +86,13 @@ impl Hunting {
             return Err(Failure::usage("`--since` is missing: the start of the range, such as 2024-05-01 or 7d"));
         };
         let until = period.end().unwrap_or_else(Timestamp::now);
-        let rules = rules(places, output)?.into_iter().filter(Rule::is_active).collect();
+        let mut rules = Accepted::at(places, output)?;
+        let all = rules.files.len();
+        rules.files.retain(|file| file.checked.rule.as_ref().is_some_and(Rule::is_active));
+        if rules.files.len() < all {
+            let left_out = counted((all - rules.files.len()) as u64, "rule");
+            output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, left out")));
+        }
         let runtime = runtime()?;
         let engine = runtime.block_on(engine.open())?;
         let catalog = catalog.catalog(&runtime.block_on(engine.tables())?)?;
@@ -84,7 +104,7 @@ impl Hunting {
     pub(crate) fn by_entity(&self, size: BlockSize, key: Option<EntityKey>) -> Result<EntityTable, Failure> {
         let (catalog, window, max_rows) = (&self.catalog, self.window, self.limit);
         let hunt = EntityHunt { catalog, window, size, key, max_rows };
-        let rules: Vec<&Rule> = self.rules.iter().collect();
+        let rules: Vec<&Rule> = self.rules.rules().collect();
         let run = self.runtime.block_on(hunt.run(&rules, self.engine.as_ref()));
         run.map_err(|error| match error {
             EntityError::Query { error, .. } => Failure::of_query(error),
@@ -92,22 +112,19 @@ impl Hunting {
         })
     }
 
-    /// The time that is looked at.
-    pub(crate) fn window(&self) -> Window {
-        self.window
-    }
-
-    /// Runs each rule as its schedule would have, and hands on what it found. A rule that cannot be run is named, and holds up
-    /// no other; the first of them is what the command ends with.
+    /// Runs each rule as its schedule would have, and hands on what it found, with what the findings do not tell. A rule that
+    /// cannot be run is named, and holds up no other.
     pub(crate) fn each_rule(
-        &self,
+        &mut self,
         output: &Output,
-        mut each: impl FnMut(&Rule, Found) -> Result<(), Failure>,
-    ) -> Result<Option<Failure>, Failure> {
-        let progress = output.steps(self.rules.len() as u64, "rules");
-        let mut failed = None;
-        for rule in &self.rules {
-            let title = harmless(&rule.title);
+        mut each: impl FnMut(&Rule, Found, Vec<String>) -> Result<(), Failure>,
+    ) -> Result<Vec<Unanswered>, Failure> {
+        let mut files = std::mem::take(&mut self.rules.files);
+        let progress = output.steps(files.len() as u64, "rules");
+        let mut unanswered = Vec::new();
+        for file in &mut files {
+            let Some(rule) = &file.checked.rule else { continue };
+            let title = harmless(&rule.title).into_owned();
             progress.set_message(cut(&title, 40).into_owned());
             let mut step = |done: u64, total: u64| {
                 if total > 1 {
@@ -116,27 +133,47 @@ impl Hunting {
             };
             match self.runtime.block_on(self.hunt(rule, &mut step)) {
                 Ok(found) => {
-                    let said = progress.suspend(|| {
-                        self.warn(rule, &found, output);
-                        each(rule, found)
-                    });
-                    said?;
+                    let notes = self.notes(rule, &found);
+                    progress.suspend(|| {
+                        for note in &notes {
+                            output.complain(format_args!("{} {note}", output.talk.warning("warning:")));
+                        }
+                        each(rule, found, notes)
+                    })?;
                 }
                 Err(error) => {
-                    let failure = failure(error).context(format!("rule `{title}`"));
-                    if let Failure::Invalid(error) | Failure::Other(error) = &failure {
-                        progress.suspend(|| output.error(error));
-                    }
-                    failed = failed.or(Some(failure));
+                    let is_refused = error.is_of_rule();
+                    let (id, error) = (rule.id.to_string(), anyhow::Error::new(error));
+                    let reason = crate::output::chain(&error);
+                    unanswered.push(Unanswered { id, title: title.clone(), reason, is_refused });
+                    progress.suspend(|| {
+                        // Lint knows the place.
+                        if is_refused {
+                            file.plan(&self.catalog);
+                        }
+                        if !(is_refused && complain(file, output)) {
+                            output.error(&error.context(format!("rule `{title}`")));
+                        }
+                    });
                 }
             }
             progress.inc(1);
         }
         progress.finish_and_clear();
-        Ok(failed.map(|failure| match failure {
-            Failure::Invalid(_) => Failure::Refused,
-            _ => Failure::usage("a rule could not be run; the findings are those of the others"),
-        }))
+        self.rules.files = files;
+        Ok(unanswered)
+    }
+
+    /// How a command ends that has handed on what the rules found.
+    pub(crate) fn ending(&self, unanswered: &[Unanswered], verdict: Verdict) -> Outcome {
+        if unanswered.iter().any(|rule| rule.is_refused) {
+            return Err(Failure::Refused);
+        }
+        let ending = self.rules.ending(verdict)?;
+        match unanswered {
+            [] => Ok(ending),
+            _ => Err(Failure::usage("a rule could not be run; the findings are those of the others")),
+        }
     }
 
     async fn hunt(&self, rule: &Rule, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Found, HuntError> {
@@ -150,13 +187,15 @@ impl Hunting {
         hunt.rule(rule, self.window, Timestamp::now().as_millisecond(), progress).await
     }
 
-    /// Says what the findings do not tell.
-    fn warn(&self, rule: &Rule, found: &Found, output: &Output) {
-        let warn = |what: &str, text: String| {
-            output.complain(format_args!("{} `{}` {text}", output.talk.warning(what), harmless(&rule.title)));
-        };
+    /// What the findings do not tell.
+    fn notes(&self, rule: &Rule, found: &Found) -> Vec<String> {
+        let title = harmless(&rule.title);
+        let mut notes = Vec::new();
         if found.truncated {
-            warn("cut:", format!("has more than {} rows, and the rest was not looked at; raise --limit", self.limit));
+            let limit = self.limit;
+            notes.push(format!(
+                "`{title}` has more than {limit} rows, and the rest was not looked at; raise --limit for all findings"
+            ));
         }
         let null: BTreeSet<&str> =
             found.findings.iter().flat_map(|finding| &finding.null_columns).map(String::as_str).collect();
@@ -164,26 +203,15 @@ impl Hunting {
             let columns = null.into_iter().collect::<Vec<_>>().join(", ");
             let count = found.findings.iter().filter(|finding| !finding.null_columns.is_empty()).count();
             let findings = counted(count as u64, "finding");
-            warn(
-                "NULL:",
-                format!("has {findings} without a value in {columns}, where different things are one finding"),
-            );
+            notes.push(format!(
+                "`{title}` has {findings} without a value in {columns} (NULL), where different things are one finding"
+            ));
         }
-        for table in detection::finding::sources(rule).iter().flat_map(|name| self.catalog.tables(name)) {
-            if table.expected && !table.exists {
-                warn(
-                    "missing:",
-                    format!("reads the table {}, which the catalog expects and nobody sees", table.table.name),
-                );
-            }
+        for table in self.catalog.missing_tables_of(rule) {
+            let name = &table.table.name;
+            notes.push(format!("`{title}` reads the table {name}, which the catalog expects and which cannot be seen"));
         }
-    }
-}
-
-fn failure(error: HuntError) -> Failure {
-    match error {
-        HuntError::Query(error) => Failure::of_query(error),
-        error => Failure::Invalid(error.into()),
+        notes
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct LakeArguments {
     #[arg(long, value_name = "COUNT", value_parser = PartitionLimit::parse, default_value_t)]
     pub(crate) partitions: PartitionLimit,
     /// First plausible day of an event; earlier events go to quarantine
-    #[arg(long, value_name = "DATE", value_parser = PlausibleDays::parse_day, default_value = "2000-01-01")]
+    #[arg(long, value_name = "DATE", value_parser = PlausibleDays::parse_day, default_value = "1970-01-01")]
     pub(crate) earliest_day: EventDay,
     /// Days from today on that are plausible; later events go to quarantine
     #[arg(long, value_name = "DAYS", value_parser = PlausibleDays::parse_ahead, default_value = "2")]

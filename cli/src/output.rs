@@ -81,6 +81,11 @@ impl Output {
         }
     }
 
+    /// Whether only errors are said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Writes data. What is written is complete when this returns.
     pub(crate) fn write(&self, text: impl Display) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();

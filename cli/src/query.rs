@@ -3,13 +3,13 @@
 mod holdings;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueHint;
-use detection::Window;
 use detection::session::{Command, Expanded, Session, SessionError, Show, commands};
-use query::{Answer, Column, Engine, QueryError, Statement, Statistics};
+use detection::{Catalog, Window};
+use jiff::Timestamp;
+use query::{Answer, Column, Engine, QueryError, Statement, Warning};
 use serde_json::Value;
 use sql::table::{PARTITION_KEYS, Table};
 use sql::types::ColumnType;
@@ -82,35 +82,32 @@ impl Query {
         let views = self.init.iter().map(|file| read_views(file)).collect::<Result<Vec<_>, _>>()?;
         let runtime = runtime()?;
         let engine = runtime.block_on(self.engine.open())?;
-        let tables = match runtime.block_on(engine.tables()) {
-            Ok(tables) => tables,
-            // Who may query tables need not have the right to list them.
+        let (tables, catalog) = match runtime.block_on(engine.tables()) {
+            Ok(tables) => {
+                let catalog = self.catalog.catalog(&tables)?;
+                (tables, catalog)
+            }
+            // Who may query tables need not have the right to list them. The names of shipped sources would hide theirs.
             Err(error) if self.engine.engine == EngineChoice::Athena && !needs_tables(given.as_ref()) => {
                 output.say(format_args!("{} no logical tables: {error}", output.talk.warning("warning:")));
-                Vec::new()
+                (Vec::new(), self.catalog.with_file(Catalog::default(), &[])?)
             }
             Err(error) => return Err(Failure::of_query(error)),
         };
-        let catalog = self.catalog.catalog(&tables)?;
         let database = match self.engine.engine {
             EngineChoice::Embedded => tables.first().map_or("sluice", |table| table.database.as_str()),
             EngineChoice::Athena => self.engine.athena.databases.first().map_or("default", String::as_str),
         };
-        let end = self.period.end().map_or(i64::MAX, |end| end.as_millisecond());
-        let window = match (self.period.since, self.period.until) {
-            (None, None) => None,
-            // The beginning of the calendar.
-            (since, _) => {
-                Some(Window { start: since.map_or(-62_135_596_800_000, |since| since.as_millisecond()), end })
-            }
-        };
+        let window = self.period.end().map(|end| Window {
+            start: self.period.since.unwrap_or(Timestamp::MIN).as_millisecond(),
+            end: end.as_millisecond(),
+        });
         let mut running = Running {
             session: Session::new(&catalog, &tables, database, window),
             tables: &tables,
             runtime: &runtime,
             engine: engine.as_ref(),
             is_embedded: self.engine.engine == EngineChoice::Embedded,
-            max_scanned: self.engine.max_scanned,
             format: self.format,
             output,
         };
@@ -121,7 +118,7 @@ impl Query {
         }
         let Some((name, text)) = given else {
             let listed = holdings::of(&running, &tables)?;
-            holdings::list(&running, &tables, &listed)?;
+            holdings::list(&running, &listed)?;
             return Ok(Verdict::Fine);
         };
         let statements = commands(&text).map_err(|error| invalid(error, &name))?;
@@ -182,7 +179,6 @@ struct Running<'r> {
     runtime: &'r Runtime,
     engine: &'r dyn Engine,
     is_embedded: bool,
-    max_scanned: Option<u64>,
     format: RowsFormat,
     output: &'r Output,
 }
@@ -206,32 +202,44 @@ impl Running<'_> {
     }
 
     fn query(&self, query: &str) -> Result<(), Failure> {
-        let expanded = self.session.expand(query).map_err(of_session)?;
         let nested = matches!(self.format, RowsFormat::Json | RowsFormat::Ndjson);
-        let statement =
-            Statement { max_scanned_bytes: self.max_scanned, nested, ..Statement::new(expanded.sql.clone()) };
-        let turning = self.output.waiting("running");
-        let answer = self.runtime.block_on(self.engine.run(&statement));
-        turning.finish_and_clear();
-        let answer = answer.map_err(|error| Failure::of_query(in_words_of_the_author(error, &expanded)))?;
+        let (answer, expanded) = self.answer(query, nested)?;
         write_rows(&answer, self.format, self.output)?;
         self.output.say(self.output.talk.faint(cost(&answer)));
-        if answer.rows.is_empty() {
-            self.say_what_there_is(&expanded)?;
+        for Warning { line, column, message, help } in &answer.warnings {
+            let text = expanded.in_words_of_the_author(&format!("line {line}:{column}: {message}; {help}"));
+            self.output.say(format_args!("{} {text}", self.output.talk.warning("warning:")));
+        }
+        if answer.rows.is_empty() && !self.output.is_quiet() {
+            self.say_what_there_is(&expanded);
         }
         Ok(())
     }
 
+    fn answer(&self, query: &str, nested: bool) -> Result<(Answer, Expanded), Failure> {
+        let expanded = self.session.expand(query).map_err(of_session)?;
+        let turning = self.output.waiting("running");
+        let answer =
+            self.runtime.block_on(self.engine.run(&Statement { nested, ..Statement::new(expanded.sql.clone()) }));
+        turning.finish_and_clear();
+        match answer {
+            Ok(answer) => Ok((answer, expanded)),
+            Err(error) => Err(Failure::of_query(in_words_of_the_author(error, &expanded))),
+        }
+    }
+
     /// An empty answer may be one of an empty lake, or of the wrong days.
-    fn say_what_there_is(&self, expanded: &Expanded) -> Result<(), Failure> {
+    fn say_what_there_is(&self, expanded: &Expanded) {
         for name in &expanded.absent {
             self.output.say(format_args!("no rows: the lake has no table of `{name}` yet"));
         }
-        if self.is_embedded && !expanded.reads.is_empty() {
-            let held = holdings::of(self, &expanded.reads)?;
-            self.output.say(holdings::in_words(&expanded.reads, &held));
+        // The query has its answer, whether this can be found out or not.
+        if self.is_embedded
+            && !expanded.reads.is_empty()
+            && let Ok(held) = holdings::of(self, &expanded.reads)
+        {
+            self.output.say(holdings::in_words(&held));
         }
-        Ok(())
     }
 
     fn explain(&self, query: &str) -> Result<(), Failure> {
@@ -274,9 +282,7 @@ impl Running<'_> {
             Some(columns) => columns,
             None => {
                 // A view, or what the engine says is unknown.
-                let expanded = self.session.expand(&format!("SELECT * FROM {path} LIMIT 0")).map_err(of_session)?;
-                let answer = self.runtime.block_on(self.engine.run(&Statement::new(expanded.sql.clone())));
-                let answer = answer.map_err(Failure::of_query)?;
+                let (answer, _) = self.answer(&format!("SELECT * FROM {path} LIMIT 0"), false)?;
                 answer.columns.into_iter().map(|column| (column.name, column.column_type)).collect()
             }
         };
@@ -293,10 +299,9 @@ impl Running<'_> {
     ) -> Result<(), Failure> {
         let column = |name: &str| Column { name: name.to_owned(), column_type: ColumnType::Varchar };
         let answer = Answer {
-            query_id: String::new(),
             columns: titles.map(column).into(),
             rows: rows.into_iter().map(|row| row.map(Value::String).into()).collect(),
-            statistics: Statistics { duration: Duration::ZERO, ..Statistics::default() },
+            ..Answer::default()
         };
         write_rows(&answer, self.format, self.output)
     }

@@ -8,13 +8,10 @@ use detection::catalog::{CatalogTable, KnownSource};
 use detection::diagnostic::SourceText;
 use detection::lint::{Checked, check, duplicates};
 use detection::{Catalog, Rule, SHIPPED_RULES, trial};
-use pipeline::{Source, shipped_mapping};
-use query::{Column, QueryError};
+use pipeline::shipped_mapping;
 use sql::table::Table;
-use sql::text::Sql;
 
-use crate::exit::Failure;
-use crate::mapping_config::MappingConfig;
+use crate::exit::{Failure, Outcome, Verdict};
 use crate::output::{Output, counted};
 
 /// A rule file and what is said of it.
@@ -100,14 +97,8 @@ fn with_tests(catalog: &Catalog, rule: &Rule, folder: &Path) -> Catalog {
             continue;
         }
         for (table, class, columns) in source.tables {
-            let table = Table {
-                database: "sluice".to_owned(),
-                name: table,
-                layout: Table::detect_layout(&columns),
-                columns,
-                dialect: "ocsf".to_owned(),
-            };
-            catalog.add(&source.name, CatalogTable { table, classes: vec![class], exists: false, expected: false });
+            let table = Table::ocsf("sluice", table, columns);
+            catalog.add(&source.name, CatalogTable::new(table, vec![class], false));
         }
     }
     catalog
@@ -115,11 +106,7 @@ fn with_tests(catalog: &Catalog, rule: &Rule, folder: &Path) -> Catalog {
 
 /// The tables of a mapping config; `None` if it cannot be used, which `detect test` says.
 fn source_of(name: &str, folder: &Path) -> Option<KnownSource> {
-    let path = folder.join(name);
-    let config = MappingConfig::read(&path.display().to_string()).ok()?;
-    let stem = path.file_stem()?.to_string_lossy().into_owned();
-    let source = Source::new(&stem, &config.text, &|base| config.load(base)).ok()?;
-    Some(trial::known_source(&source))
+    trial::source(name, folder).ok().map(|source| trial::known_source(&source))
 }
 
 fn shipped((name, text): &(&str, &str)) -> RuleFile {
@@ -168,33 +155,52 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The rules of the files at these places. What refuses a file is said.
-///
-/// # Errors
-/// [`Failure::Refused`] if any is refused.
-pub(crate) fn rules(places: &[PathBuf], output: &Output) -> Result<Vec<Rule>, Failure> {
-    let files = rule_files(places)?;
-    accepted(&files, output)?;
-    Ok(files.into_iter().filter_map(|file| file.checked.rule).collect())
+/// Rule files, those that lint refuses apart.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The files that are not refused.
+    pub(crate) files: Vec<RuleFile>,
+    /// The names of those that are.
+    pub(crate) refused: Vec<String>,
 }
 
-/// Says what refuses files.
-///
-/// # Errors
-/// [`Failure::Refused`] if any is refused.
-pub(crate) fn accepted(files: &[RuleFile], output: &Output) -> Result<(), Failure> {
-    let mut refused = 0;
-    for file in files {
-        let source = SourceText::new(&file.name, &file.text);
-        let errors: Vec<_> = file.checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
-        refused += u64::from(!errors.is_empty());
-        for error in errors {
-            output.complain(error.line(&source, output.talk.on));
+impl Accepted {
+    /// The rules at these places, the shipped ones if there are none. What refuses a file is said.
+    ///
+    /// # Errors
+    /// As [`rule_files`].
+    pub(crate) fn at(places: &[PathBuf], output: &Output) -> Result<Self, Failure> {
+        let mut accepted = Self { files: Vec::new(), refused: Vec::new() };
+        for file in rule_files(places)? {
+            match complain(&file, output) {
+                true => accepted.refused.push(file.name),
+                false => accepted.files.push(file),
+            }
         }
+        if !accepted.refused.is_empty() {
+            output.complain(format_args!("{} refused", counted(accepted.refused.len() as u64, "rule file")));
+        }
+        Ok(accepted)
     }
-    if refused > 0 {
-        output.complain(format_args!("{} refused", counted(refused, "rule file")));
-        return Err(Failure::Refused);
+
+    /// The rules.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.files.iter().filter_map(|file| file.checked.rule.as_ref())
     }
-    Ok(())
+
+    /// How a command ends that has done its work for the rules that are not refused.
+    pub(crate) fn ending(&self, verdict: Verdict) -> Outcome {
+        if self.refused.is_empty() { Ok(verdict) } else { Err(Failure::Refused) }
+    }
+}
+
+/// Says each error of a file, and whether there was one.
+pub(crate) fn complain(file: &RuleFile, output: &Output) -> bool {
+    let source = SourceText::new(&file.name, &file.text);
+    let mut is_refused = false;
+    for error in file.checked.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()) {
+        output.complain(error.line(&source, output.talk.on));
+        is_refused = true;
+    }
+    is_refused
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::engine::EngineArguments;
 use crate::exit::{Outcome, Verdict};
-use crate::hunting::{CatalogArguments, Hunting};
+use crate::hunting::{CatalogArguments, Hunting, Unanswered};
 use crate::output::{Align, Output, Palette, ResultFormat, Table, count, counted, harmless, size};
 use crate::period::Period;
 
@@ -39,7 +39,7 @@ pub(crate) struct Backtest {
     rules: Vec<PathBuf>,
     #[command(flatten)]
     period: Period,
-    /// The most rows of a run that are made findings
+    /// The most rows that are looked at for a rule
     #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
     limit: u64,
     /// Write the outcome as JUnit XML too, a test case for each rule
@@ -87,9 +87,10 @@ impl fmt::Display for Surprise {
 impl Backtest {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         let Self { period, catalog, engine, limit, .. } = &self;
-        let hunting = Hunting::new(&self.rules, period, catalog, engine, *limit, output)?;
+        let mut hunting = Hunting::new(&self.rules, period, catalog, engine, *limit, output)?;
+        let whole_days = whole_days(hunting.window);
         let mut tested = Vec::new();
-        let failed = hunting.each_rule(output, |rule, found| {
+        let unanswered = hunting.each_rule(output, |rule, found, _| {
             let mut days = BTreeMap::new();
             for finding in &found.findings {
                 *days.entry(day(finding.first)).or_default() += 1;
@@ -101,7 +102,7 @@ impl Backtest {
                 findings: found.findings.len(),
                 surprises: rule
                     .expect_per_day
-                    .map_or_else(Vec::new, |expected| surprises(expected, &days, &whole_days(hunting.window()))),
+                    .map_or_else(Vec::new, |expected| surprises(expected, &days, &whole_days)),
                 days,
                 truncated: found.truncated,
                 scanned_bytes: found.statistics.scanned_bytes,
@@ -110,14 +111,15 @@ impl Backtest {
             });
             Ok(())
         })?;
-        if let Some(file) = &self.junit {
-            fs::write(file, junit(&tested)?).with_context(|| format!("cannot write {}", file.display()))?;
-        }
         match self.format {
             ResultFormat::Json => output.json(&tested)?,
             ResultFormat::Table => output.write(table(&tested, output.data))?,
         }
-        failed.map_or_else(|| Ok(Verdict::of(tested.iter().any(Tested::is_surprising))), Err)
+        if let Some(file) = &self.junit {
+            let text = junit(&tested, &unanswered, &hunting.rules.refused)?;
+            fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        hunting.ending(&unanswered, Verdict::of(tested.iter().any(Tested::is_surprising)))
     }
 }
 
@@ -177,12 +179,23 @@ fn whole_days(window: Window) -> BTreeSet<String> {
     (first..window.end.div_euclid(DAY)).map(|number| day(number * DAY)).collect()
 }
 
-/// A test case for each rule, as build servers read them. One that is surprising has failed.
-fn junit(tested: &[Tested]) -> anyhow::Result<Vec<u8>> {
+/// A test case for each rule, as build servers read them. One that is surprising has failed; one that gave no answer, or whose
+/// file is refused, is an error.
+fn junit(tested: &[Tested], unanswered: &[Unanswered], refused: &[String]) -> anyhow::Result<Vec<u8>> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let failures = tested.iter().filter(|rule| rule.is_surprising()).count().to_string();
-    let suite = [("name", "sluice detect backtest"), ("tests", &tested.len().to_string()), ("failures", &failures)];
+    let errors: Vec<(&str, &str, &str)> = unanswered
+        .iter()
+        .map(|rule| (rule.title.as_str(), rule.id.as_str(), rule.reason.as_str()))
+        .chain(refused.iter().map(|file| (file.as_str(), "", "lint refuses the file")))
+        .collect();
+    let suite = [
+        ("name", "sluice detect backtest"),
+        ("tests", &(tested.len() + errors.len()).to_string()),
+        ("failures", &failures),
+        ("errors", &errors.len().to_string()),
+    ];
     writer.create_element("testsuites").write_inner_content(|writer| {
         writer.create_element("testsuite").with_attributes(suite).write_inner_content(|writer| {
             for rule in tested {
@@ -199,6 +212,14 @@ fn junit(tested: &[Tested]) -> anyhow::Result<Vec<u8>> {
                     let surprises: Vec<String> = rule.surprises.iter().map(Surprise::to_string).collect();
                     let failure = writer.create_element("failure").with_attribute(("message", message.as_str()));
                     failure.write_text_content(BytesText::new(&surprises.join("\n"))).map(|_| ())
+                })?;
+            }
+            for (name, class, reason) in errors {
+                let name = harmless(name);
+                let case = writer.create_element("testcase");
+                let case = case.with_attributes([("name", name.as_ref()), ("classname", class)]);
+                case.write_inner_content(|writer| {
+                    writer.create_element("error").with_attribute(("message", reason)).write_empty().map(|_| ())
                 })?;
             }
             Ok(())

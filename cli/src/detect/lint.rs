@@ -1,6 +1,8 @@
 //! `sluice detect lint`: what is wrong with rules.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
 
 use clap::ValueHint;
 use detection::Catalog;
@@ -8,7 +10,7 @@ use detection::diagnostic::{DIAGNOSTICS, SourceText};
 
 use crate::diagnosis::{Diagnosis, LintArguments, explain};
 use crate::engine::TablesArguments;
-use crate::exit::{Failure, Outcome};
+use crate::exit::Outcome;
 use crate::hunting::CatalogArguments;
 use crate::output::{Output, counted};
 use crate::rules::rule_files;
@@ -47,22 +49,28 @@ impl Lint {
             return explain(output, number, DIAGNOSTICS, "sluice detect lint");
         }
         let mut files = rule_files(&self.rules)?;
-        let catalog = self.catalog()?;
+        let tables = self.tables.tables()?;
+        let mut catalogs: BTreeMap<Option<PathBuf>, Catalog> = BTreeMap::new();
         let mut diagnosis = Diagnosis::new(output, &self.lint);
         for file in &mut files {
-            file.plan(&catalog);
+            let named = self.catalog_of(&file.folder);
+            let catalog = match catalogs.entry(named) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let catalog = CatalogArguments { catalog: entry.key().clone() }.catalog(&tables)?;
+                    entry.insert(catalog)
+                }
+            };
+            file.plan(catalog);
             diagnosis.add(&SourceText::new(&file.name, &file.text), &file.checked.diagnostics);
         }
         diagnosis.finish(counted(files.len() as u64, "rule"))
     }
 
-    /// The catalog that is named, or that lies in a folder of the rules, over the engine's tables.
-    fn catalog(&self) -> Result<Catalog, Failure> {
-        let mut arguments = self.catalog.clone();
-        if arguments.catalog.is_none() {
-            let beside = self.rules.iter().map(|place| place.join("catalog.yaml"));
-            arguments.catalog = beside.into_iter().find(|file| file.is_file());
-        }
-        arguments.catalog(&self.tables.tables()?)
+    /// The catalog file that is named, or else lies in the folder of a rule or in the named folder above it.
+    fn catalog_of(&self, folder: &Path) -> Option<PathBuf> {
+        let above = self.rules.iter().filter(|place| folder.starts_with(place)).map(PathBuf::as_path);
+        let beside = || std::iter::once(folder).chain(above).map(|folder| folder.join("catalog.yaml"));
+        self.catalog.catalog.clone().or_else(|| beside().find(|file| file.is_file()))
     }
 }

@@ -8,10 +8,10 @@ use detection::{Catalog, Rule};
 use serde::Serialize;
 
 use crate::engine::TablesArguments;
-use crate::exit::{Outcome, Verdict};
+use crate::exit::{Failure, Outcome, Verdict};
 use crate::hunting::CatalogArguments;
 use crate::output::{Align, Format, Output, Table, harmless};
-use crate::rules::rules;
+use crate::rules::Accepted;
 
 /// List rules
 #[derive(clap::Args)]
@@ -51,9 +51,7 @@ struct Entry<'r> {
 
 /// Whether a rule has tables to look at: one that is expected and missing is a fault, any other may come with its first event.
 fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
-    let names = detection::finding::sources(rule);
-    let tables: Vec<_> = names.iter().flat_map(|name| catalog.tables(name)).collect();
-    if tables.iter().any(|table| table.expected && !table.exists) {
+    if !catalog.missing_tables_of(rule).is_empty() {
         "missing"
     } else if catalog.has_tables_of(rule) {
         "yes"
@@ -64,13 +62,16 @@ fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
 
 impl List {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let rules = rules(&self.rules, output)?;
+        if self.catalog.catalog.is_some() && !self.tables.names_one() {
+            return Err(Failure::usage("--catalog tells which tables an engine should have: add --lake or --engine"));
+        }
+        let rules = Accepted::at(&self.rules, output)?;
         let catalog = match self.tables.names_one() {
             true => Some(self.catalog.catalog(&self.tables.tables()?)?),
             false => None,
         };
         let entries: Vec<Entry<'_>> = rules
-            .iter()
+            .rules()
             .map(|rule| Entry {
                 id: rule.id.to_string(),
                 title: &rule.title,
@@ -108,6 +109,6 @@ impl List {
                 output.write(table.render("", output.data))?;
             }
         }
-        Ok(Verdict::Fine)
+        rules.ending(Verdict::Fine)
     }
 }

@@ -15,7 +15,7 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::hunting::CatalogArguments;
 use crate::lake_arguments::runtime;
 use crate::output::{Output, counted, harmless, size};
-use crate::rules::rules;
+use crate::rules::Accepted;
 
 /// Run what is due now, and remember it
 ///
@@ -48,7 +48,8 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let rules = rules(&self.rules, output)?;
+        let accepted = Accepted::at(&self.rules, output)?;
+        let rules: Vec<_> = accepted.rules().cloned().collect();
         let runtime = runtime()?;
         let engine: Arc<dyn query::Engine> = Arc::from(runtime.block_on(self.engine.open())?);
         let catalog = self.catalog.catalog(&runtime.block_on(engine.tables())?)?;
@@ -98,7 +99,7 @@ impl Run {
         let (windows, found) = (counted(runs, "run"), counted(published, "finding"));
         output.say(output.talk.faint(format_args!("{windows}, {found}, {failed} failed; {} read", size(scanned))));
         match refused {
-            0 => Ok(Verdict::of(published + failed > 0)),
+            0 => accepted.ending(Verdict::of(published + failed > 0)),
             _ => Err(Failure::usage(format_args!("{} could not be run", counted(refused, "rule")))),
         }
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::exit::{Outcome, Verdict};
 use crate::lake_arguments::runtime;
 use crate::output::{Output, ResultFormat, counted, harmless, harmless_lines};
-use crate::rules::{accepted, rule_files};
+use crate::rules::Accepted;
 
 /// Run the tests that rules carry
 ///
@@ -48,11 +48,11 @@ struct Tested {
 
 impl Test {
     pub(crate) fn run(self, output: &Output) -> Outcome {
-        let files = rule_files(&self.rules)?;
-        accepted(&files, output)?;
+        let accepted = Accepted::at(&self.rules, output)?;
+        let files = &accepted.files;
         let runtime = runtime()?;
         let mut tested = Vec::new();
-        for file in &files {
+        for file in files {
             let Some(rule) = &file.checked.rule else { continue };
             for test in &rule.tests {
                 let folder = tempfile::tempdir()?;
@@ -94,7 +94,7 @@ impl Test {
             0 => format!("{tests} of {rules}: {}", output.talk.good("all pass")),
             failed => format!("{tests} of {rules}: {}", output.talk.error(format_args!("{failed} failed"))),
         });
-        Ok(Verdict::of(failed > 0))
+        accepted.ending(Verdict::of(failed > 0))
     }
 }
 

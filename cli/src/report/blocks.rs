@@ -4,9 +4,10 @@ use std::num::{NonZeroI64, NonZeroU32};
 
 use clap::Args;
 use detection::entity::{BlockSize, EntityKey, EntityTable, NoteKind};
+use detection::schedule::parse_duration;
 
 use crate::exit::Failure;
-use crate::output::{Align, Format, Output, Table, count, counted, cut, harmless, instant};
+use crate::output::{Align, Format, Output, Table, count, counted, cut, cut_middle, harmless, instant, size};
 
 /// What a hunt groups events by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,19 +48,8 @@ impl BlockArguments {
 
 /// Milliseconds of `1h`.
 fn length(text: &str) -> Result<NonZeroI64, String> {
-    let read = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let unit: i64 = match unit {
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        let number = number.parse::<u32>().ok()?;
-        NonZeroI64::new(i64::from(number) * unit)
-    };
-    read().ok_or_else(|| "a length is a whole number and a unit: 90s, 15m, 1h, 1d".to_owned())
+    let length = parse_duration(text).map_err(|error| error.to_string())?;
+    NonZeroI64::new(length).ok_or_else(|| "a block is longer than no time".to_owned())
 }
 
 /// Writes the blocks: as a table those that a rule hit, as JSON and NDJSON all.
@@ -98,7 +88,9 @@ pub(crate) fn say(table: &EntityTable, output: &Output) {
     let hit = counted(table.hit_blocks().len() as u64, "block");
     let blocks = counted(table.blocks.len() as u64, "block");
     let entities = counted(table.entities() as u64, "entity");
-    output.say(output.talk.faint(format_args!("{hit} hit, of {blocks} of {entities}")));
+    let read = size(table.statistics.scanned_bytes);
+    let seconds = table.statistics.duration.as_secs_f64();
+    output.say(output.talk.faint(format_args!("{hit} hit, of {blocks} of {entities}, in {seconds:.2} s; {read} read")));
 }
 
 /// A line for each rule that hit a block. What does not fit a terminal is cut in the entity and the tactics, and nowhere else.
@@ -122,7 +114,8 @@ fn lines(table: &EntityTable, width: Option<usize>) -> Table {
     let fitted = |text: &str, least: usize| {
         let text = harmless(text);
         match rest {
-            Some(rest) => cut_start(&text, rest.max(least)),
+            // ARNs begin alike.
+            Some(rest) => cut_middle(&text, rest.max(least), 0),
             None => text.into_owned(),
         }
     };
@@ -149,15 +142,6 @@ fn lines(table: &EntityTable, width: Option<usize>) -> Table {
     lines
 }
 
-/// The end of a text: ARNs begin alike.
-fn cut_start(text: &str, width: usize) -> String {
-    let length = text.chars().count();
-    if length <= width {
-        return text.to_owned();
-    }
-    ['…'].into_iter().chain(text.chars().skip(length + 1 - width)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,11 +153,5 @@ mod tests {
         for text in ["", "h", "0h", "1.5h", "-1h", "5", "1w", "ä"] {
             assert!(length(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_cut_entity_keeps_its_end() {
-        assert_eq!(cut_start("arn:aws:iam::1:user/backup", 12), "…user/backup");
-        assert_eq!(cut_start("short", 12), "short");
     }
 }

@@ -136,10 +136,8 @@ impl Whole {
         let tables = chosen(runtime.block_on(engine.tables())?, &self.tables, &maps)?;
         let translation = translate(&pattern, &tables, &maps, &self.translation.options());
         let translation = accept(translation, &text, output)?;
-        let statement =
-            Statement { max_scanned_bytes: self.engine.max_scanned, ..Statement::new(translation.sql.clone()) };
         let waiting = output.waiting("searching");
-        let answer = runtime.block_on(engine.run(&statement));
+        let answer = runtime.block_on(engine.run(&Statement::new(translation.sql.clone())));
         waiting.finish_and_clear();
         let answer = answer.map_err(Failure::of_query)?;
         let matches = translation.settle(&answer.rows).map_err(|error| match error {
@@ -219,6 +217,7 @@ impl Step {
                         columns: page.columns,
                         rows: page.rows,
                         statistics: execution.statistics,
+                        warnings: Vec::new(),
                     })
                 });
                 write_rows(&answer?, format, output)?;

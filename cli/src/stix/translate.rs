@@ -11,7 +11,7 @@ use serde::Serialize;
 use sql::table::Table;
 use stix::pattern::Pattern;
 use translation::{
-    Diagnostic, Diagnostics, DialectMaps, Options, Translation, columns_of_text, named_tables, tables, translate,
+    Diagnostic, Diagnostics, DialectMaps, Options, Translation, columns_of_text, named_tables, translate,
 };
 
 use super::{PatternArguments, TranslationArguments, say_diagnostics};
@@ -157,7 +157,7 @@ impl Translate {
         let name = file.display().to_string();
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
         let columns = columns_of_text(&text).map_err(|fault| Failure::usage(format_args!("{name}: {fault}")))?;
-        let mut table = tables::table_of_columns(self.database.as_deref().unwrap_or("default"), "events", columns);
+        let mut table = Table::of_columns(self.database.as_deref().unwrap_or("default"), "events", columns);
         match self.dialects.as_slice() {
             [] if table.dialect.is_empty() => {
                 let hint = "its columns are of no dialect that is known; say which with --dialect";
@@ -238,15 +238,8 @@ impl Translate {
 /// The sources of the shipped mappings.
 fn shipped(database: &str) -> Result<Vec<Target>, Failure> {
     let sources = detection::shipped_sources().map_err(|fault| Failure::Other(anyhow::anyhow!(fault)))?;
-    let table = |name: String, columns: Vec<_>| Table {
-        database: database.to_owned(),
-        name,
-        layout: Table::detect_layout(&columns),
-        columns,
-        dialect: "ocsf".to_owned(),
-    };
     let target = |source: detection::catalog::KnownSource| Target {
-        tables: source.tables.into_iter().map(|(name, _, columns)| table(name, columns)).collect(),
+        tables: source.tables.into_iter().map(|(name, _, columns)| Table::ocsf(database, name, columns)).collect(),
         name: source.name,
     };
     Ok(sources.into_iter().map(target).collect())

@@ -47,6 +47,7 @@ fn a_list_says_which_rules_have_data_and_which_lack_a_table_that_is_expected() {
     let tables = "tables: {aws-cloudtrail: [{name: aws_cloudtrail_6003, columns: {time: bigint}}]}\ndatabase: sluice\n";
     let catalog = folder.write("catalog.yaml", tables);
     assert_eq!(data(&trail, &["--catalog", &catalog]), "missing");
+    run(3, &["detect", "list", "--catalog", &catalog, &trail]);
     let catalog = folder.write("catalog.yaml", tables.replace("columns", "no_data_yet: true, columns"));
     assert_eq!(data(&trail, &["--catalog", &catalog]), "no data yet");
 }
@@ -109,6 +110,12 @@ fn a_statement_is_planned_over_the_tables_of_a_lake_and_of_a_catalog() {
     // That of the folder needs no name, as in a deployment.
     folder.write("rules/catalog.yaml", columns("host"));
     run(0, &["detect", "lint", &folder.path("rules")]);
+    run(0, &["detect", "lint", &rule]);
+    // Each folder has its own.
+    let second = own.replace("{{gateways}}", "{{doors}}").replace("0f8f6a01", "0f8f6a0b");
+    folder.write("second/rule.yaml", second);
+    folder.write("second/catalog.yaml", columns("host").replace("gateways", "doors"));
+    run(0, &["detect", "lint", &folder.path("rules"), &folder.path("second")]);
 
     let by_name = RULE.replace("{{class:dns_activity}}", "{{windows-sysmon-4003}}");
     let by_name = folder.write("by-name.yaml", by_name.replace("{{windows-sysmon-4003}}", "{{my-table-4003}}"));
@@ -170,6 +177,80 @@ fn a_hunt_finds_what_there_is_and_ends_with_1() {
     let days =
         run(1, &["detect", "backtest", "--lake", &lake, "--since", "2000-01-01", "--format", "json", &rule]).json();
     assert_eq!(days[0]["findings"].as_u64().unwrap(), found.len() as u64);
+}
+
+/// As in a deployment: a rule that is refused, by lint or by the engine, hides the findings of no other.
+#[test]
+fn a_rule_that_is_refused_is_shown_with_its_place_and_the_others_run() {
+    let folder = Folder::new();
+    let lake = lake(&folder);
+    let rules = folder.path("rules");
+    folder.write("rules/a.yaml", RULE.replace("0f8f6a01", "0f8f6a0a").replace("{{window}}", "TRUE"));
+    let unknown = RULE.replace("0f8f6a01", "0f8f6a0b").replace("query.hostname", "query.hostnam");
+    folder.write("rules/b.yaml", unknown.replace("DNS of a test", "Unknown field"));
+    folder.write("rules/c.yaml", RULE);
+    folder.write("rules/d.yaml", RULE.replace("0f8f6a01", "0f8f6a0d").replace("status: test", "status: deprecated"));
+    let junit = folder.path("junit.xml");
+    let arguments = ["--lake", &lake, "--since", "2000-01-01", &rules];
+    let hunt = run(2, &[&["hunt", "--format", "ndjson"], &arguments[..]].concat());
+    assert!(
+        !hunt.lines().is_empty() && hunt.lines().iter().all(|found| found["finding_info"]["title"] == "DNS of a test")
+    );
+    for said in
+        ["a.yaml:14:", "error[E216]", "b.yaml:14:22: error[E228]: the row has no field 'hostnam'", "1 rule deprecated"]
+    {
+        assert!(hunt.stderr.contains(said), "{said}: {}", hunt.stderr);
+    }
+    let page = folder.path("page.html");
+    run(2, &[&["hunt", "--report", &page], &arguments[..]].concat());
+    let page = std::fs::read_to_string(&page).unwrap();
+    assert!(page.contains("a.yaml was refused") && page.contains("`Unknown field` gave no answer"));
+
+    let tested =
+        run(2, &[&["detect", "backtest", "--format", "json", "--junit", &junit], &arguments[..]].concat()).json();
+    assert_eq!(tested.as_array().unwrap().len(), 1);
+    let junit = std::fs::read_to_string(&junit).unwrap();
+    assert!(junit.contains(r#"tests="3" failures="1" errors="2""#) && junit.contains("hostnam"), "{junit}");
+
+    let state = folder.path("state");
+    let detect = run(
+        2,
+        &[
+            "detect",
+            "run",
+            "--lake",
+            &lake,
+            "--state",
+            &state,
+            &folder.path("rules/a.yaml"),
+            &folder.path("rules/c.yaml"),
+        ],
+    );
+    assert!(detect.stderr.contains("1 run,"), "{}", detect.stderr);
+    assert_eq!(run(2, &["detect", "list", "--format", "ndjson", &rules]).lines().len(), 3);
+    assert!(run(2, &["detect", "test", "--minimum", "0", &rules]).stderr.contains("3 rules"));
+    let unknown = folder.path("rules/b.yaml");
+    let by_entity = [&["hunt", "--by", "entity"], &arguments[..4], &[&unknown]].concat();
+    assert!(run(2, &by_entity).stderr.contains("not evaluated:"));
+}
+
+#[test]
+fn the_limit_of_bytes_holds_for_rules() {
+    let folder = Folder::new();
+    let (lake, rule) = (lake(&folder), folder.write("rule.yaml", RULE));
+    let state = folder.path("state");
+    // Ten minutes after an event of the lake.
+    let sql = "SELECT to_iso8601(from_unixtime(max(time) / 1000 + 600)) AS t FROM windows_sysmon_4003";
+    let now = run(0, &["query", "--lake", &lake, "--format", "json", sql]).json()[0]["t"].as_str().unwrap().to_owned();
+    let since = ["--since", "2000-01-01"];
+    for (code, command, said) in [
+        (3, [&["hunt"], &since[..]].concat(), "of 1 allowed"),
+        (3, [&["detect", "backtest"], &since[..]].concat(), "of 1 allowed"),
+        (1, vec!["detect", "run", "--state", &state, "--now", &now], "1 failed"),
+    ] {
+        let limited = run(code, &[&command[..], &["--lake", &lake, "--max-scanned", "1", &rule]].concat());
+        assert!(limited.stderr.contains(said), "{command:?}: {}", limited.stderr);
+    }
 }
 
 #[test]

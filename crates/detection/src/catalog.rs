@@ -22,8 +22,26 @@ pub struct CatalogTable {
     pub classes: Vec<u32>,
     /// Whether the engine has it. One that will be there with the first event has no rows.
     pub exists: bool,
-    /// Whether it is a fault if the engine does not have it: somebody has said that it is there.
-    pub expected: bool,
+    /// What it means if the engine does not have it.
+    pub absence: Absence,
+}
+
+/// What it means if a table of a catalog is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// Its source may have logged nothing yet, unless it was there before.
+    Unexplained,
+    /// A catalog file names it as there: a fault.
+    Fault,
+    /// A catalog file says that it may be missing.
+    Allowed,
+}
+
+impl CatalogTable {
+    /// A table of which no catalog file speaks.
+    pub fn new(table: Table, classes: Vec<u32>, exists: bool) -> Self {
+        Self { table, classes, exists, absence: Absence::Unexplained }
+    }
 }
 
 /// Logical tables, and what they stand for.
@@ -163,26 +181,15 @@ impl Catalog {
             for (name, class, columns) in &source.tables {
                 let there = tables.iter().find(|table| table.name == *name || custom_source(&table.name) == Some(name));
                 claimed.extend(there.map(|table| table.name.as_str()));
-                let table = there.cloned().unwrap_or_else(|| Table {
-                    database: database.to_owned(),
-                    name: name.clone(),
-                    columns: columns.clone(),
-                    layout: Table::detect_layout(columns),
-                    dialect: "ocsf".to_owned(),
-                });
+                let table = there.cloned().unwrap_or_else(|| Table::ocsf(database, name, columns.clone()));
                 let exists = there.is_some();
-                catalog.add(&source.name, CatalogTable { table, classes: vec![*class], exists, expected: false });
+                catalog.add(&source.name, CatalogTable::new(table, vec![*class], exists));
             }
         }
         for table in tables.iter().filter(|table| !claimed.contains(&table.name.as_str())) {
             let class = class_of_name(&table.name);
             let logical = table.name.replace('_', "-");
-            let entry = CatalogTable {
-                table: table.clone(),
-                classes: class.map(|(_, class)| class).into_iter().collect(),
-                exists: true,
-                expected: false,
-            };
+            let entry = CatalogTable::new(table.clone(), class.map(|(_, class)| class).into_iter().collect(), true);
             if let Some((source, _)) = class {
                 catalog.add(&source.replace('_', "-"), entry.clone());
             }
@@ -237,7 +244,16 @@ impl Catalog {
 
     /// Whether any of a rule's tables is there.
     pub fn has_tables_of(&self, rule: &Rule) -> bool {
-        crate::finding::sources(rule).iter().flat_map(|name| self.tables(name)).any(|table| table.exists)
+        self.tables_of(rule).any(|table| table.exists)
+    }
+
+    /// The tables of a rule whose absence is a fault.
+    pub fn missing_tables_of(&self, rule: &Rule) -> Vec<&CatalogTable> {
+        self.tables_of(rule).filter(|table| !table.exists && table.absence == Absence::Fault).collect()
+    }
+
+    fn tables_of(&self, rule: &Rule) -> impl Iterator<Item = &CatalogTable> {
+        crate::finding::sources(rule).into_iter().flat_map(|name| self.tables(&name))
     }
 
     /// The logical tables that are no classes.
@@ -333,7 +349,7 @@ impl CatalogFile {
                 dialect: entry.dialect.clone().unwrap_or_else(|| "ocsf".to_owned()),
             },
             exists,
-            expected: !entry.no_data_yet,
+            absence: if entry.no_data_yet { Absence::Allowed } else { Absence::Fault },
         })
     }
 }

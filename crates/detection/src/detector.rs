@@ -27,7 +27,7 @@ use lake::store::{Store, StoreError};
 use query::{Answer, BoxFuture, Engine, QueryError, Statement};
 use uuid::Uuid;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Absence, Catalog};
 use crate::finding::{self, FindingContext, Keyed, Origin};
 use crate::ledger::{Entry, News, Published, PublishedFinding};
 use crate::message::{PublishError, Publisher};
@@ -489,13 +489,17 @@ impl Detector {
                 let name = entry.table.qualified_name();
                 if entry.exists {
                     tables.push(name);
-                } else if entry.expected || before.contains(&name) {
-                    let why = if entry.expected { "the catalog expects it" } else { "it was there before" };
-                    return Err(format!(
-                        "table {name} cannot be seen, and {why}. It was removed, or Lake Formation no longer lets this role \
-                         see it. The rule waits until it is back"
-                    ));
+                    continue;
                 }
+                let why = match entry.absence {
+                    Absence::Fault => "the catalog expects it",
+                    Absence::Unexplained if before.contains(&name) => "it was there before",
+                    Absence::Unexplained | Absence::Allowed => continue,
+                };
+                return Err(format!(
+                    "table {name} cannot be seen, and {why}. It was removed, or Lake Formation no longer lets this role see it. \
+                     The rule waits until it is back, or until the catalog file says `no_data_yet: true` of it"
+                ));
             }
         }
         tables.sort_unstable();

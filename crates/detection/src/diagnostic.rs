@@ -118,4 +118,7 @@ diagnostics::diagnostics! {
         "Give `columns` in the catalog file, or let an engine say: `--lake FOLDER`, or `--engine athena --database NAME`.";
     W213 ColumnTwice Warning "two columns of a SELECT have the same name"
         "A finding keeps one of the two values. Give one of them another name with AS.";
+    W214 DiffersOnAthena Warning "SQL that Athena may refuse or understand in another way"
+        "It runs on the embedded engine. Athena's documentation shows another form, which the help line names; docs/conformance.md \
+         lists the differences.";
 }

@@ -66,6 +66,16 @@ pub enum HuntError {
     TooManyWindows,
 }
 
+impl HuntError {
+    /// Whether the rule is at fault, and not the engine.
+    pub fn is_of_rule(&self) -> bool {
+        match self {
+            Self::Statement(_) | Self::Answer(_) | Self::TooManyWindows => true,
+            Self::Query(error) => error.is_of_statement(),
+        }
+    }
+}
+
 /// How many statements one rule may take.
 const MOST_WINDOWS: usize = 100_000;
 /// How many runs of a cron expression one statement names: some 60,000 bytes of it.

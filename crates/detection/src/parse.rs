@@ -239,13 +239,26 @@ impl Reader {
                 Node::Text(text) => parse_bytes(text),
                 _ => integer(node),
             }),
-            expect_per_day: file.get("expect_per_day").map(Entries::of).map(|days| {
-                let number = |name: &str| days.get(name).and_then(integer);
-                PerDay { least: number("least").unwrap_or(0), most: number("most").unwrap_or(u64::MAX) }
-            }),
+            expect_per_day: file.get("expect_per_day").map(|node| self.per_day(node)),
             response: plain(file.texts("response")),
             tests,
         })
+    }
+
+    fn per_day(&mut self, node: &Spanned<Node>) -> PerDay {
+        let days = Entries::of(node);
+        let number = |name: &str| days.get(name).and_then(integer);
+        let expected = PerDay { least: number("least").unwrap_or(0), most: number("most").unwrap_or(u64::MAX) };
+        if days.get("least").is_none() && days.get("most").is_none() {
+            let fault = Diagnostic::new(Code::Empty, place(node), "`expect_per_day` without `least` and `most`");
+            self.fault(fault.help("as `expect_per_day: {most: 3}`"));
+        } else if expected.least > expected.most {
+            let PerDay { least, most } = expected;
+            let fault =
+                Diagnostic::new(Code::BadForm, place(node), format!("`least` is {least}, and `most` is {most}"));
+            self.fault(fault.help("no day has both; exchange them?"));
+        }
+        expected
     }
 
     fn logic(&mut self, tree: &Spanned<Node>, file: &Entries<'_>) -> Option<Logic> {

@@ -254,6 +254,7 @@ pub(crate) fn hits(
         rows: rows.iter().map(values).collect(),
         columns: names.iter().map(|name| Column { name: name.clone(), column_type: ColumnType::Json }).collect(),
         statistics: answer.statistics,
+        warnings: Vec::new(),
     })
 }
 

@@ -565,10 +565,7 @@ mod tests {
     fn catalog(entries: &[(&str, Table, &[u32], bool)]) -> Catalog {
         let mut catalog = Catalog::default();
         for (name, table, classes, exists) in entries {
-            catalog.add(
-                name,
-                CatalogTable { table: table.clone(), classes: classes.to_vec(), exists: *exists, expected: false },
-            );
+            catalog.add(name, CatalogTable::new(table.clone(), classes.to_vec(), *exists));
         }
         catalog
     }

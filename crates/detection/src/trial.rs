@@ -120,7 +120,12 @@ pub fn known_source(source: &Source) -> KnownSource {
     KnownSource { name: source.name().to_owned(), tables: tables.collect() }
 }
 
-fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
+/// The source of a test's input: a shipped mapping by its name, or a mapping config beside the rule, whose `extends` is looked
+/// for beside the config.
+///
+/// # Errors
+/// It cannot be read, or is refused.
+pub fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
     if let Some(text) = shipped_mapping(name) {
         return Source::new(name, text, &|_| None).map_err(trouble);
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use detection::catalog::{Catalog, CatalogTable};
+use detection::catalog::{Absence, Catalog, CatalogTable};
 use detection::detector::{Collected, Detector, Due, Progress, Queries, Settings};
 use detection::message::{Message, MessageKind, PublishError, Publisher};
 use detection::{Archived, Rule, Window};
@@ -37,7 +37,7 @@ fn catalog() -> Catalog {
         dialect: "ocsf".to_owned(),
     };
     let mut catalog = Catalog::default();
-    catalog.add("t", CatalogTable { table, classes: vec![], exists: true, expected: false });
+    catalog.add("t", CatalogTable::new(table, vec![], true));
     catalog
 }
 
@@ -115,6 +115,7 @@ impl Queries for Shared {
                         ],
                         rows: rows.map(|(time, _, name)| vec![json!(time), json!(name)]).collect(),
                         statistics: Statistics { scanned_bytes: 10, ..Statistics::default() },
+                        ..Answer::default()
                     };
                     let outcome = world.failures.pop().map_or(Ok(answer), Err);
                     let done = world.now + world.takes;
@@ -469,14 +470,15 @@ async fn what_is_deduplicated_by_key_is_published_again_after_its_window() {
 #[tokio::test]
 async fn a_table_that_was_there_and_is_hidden_is_an_alert_and_the_watermark_waits() {
     let (world, store) = (Shared::default(), MemoryStore::default());
-    let detector = |exists: bool| {
+    let detector = |exists: bool, absence: Absence| {
         let mut hidden = Catalog::default();
         let table = catalog().tables("t")[0].table.clone();
-        hidden.add("t", CatalogTable { table, classes: vec![], exists, expected: false });
+        hidden.add("t", CatalogTable { absence, ..CatalogTable::new(table, vec![], exists) });
         let (queries, topic) = (Arc::new(world.clone()), Arc::new(world.clone()));
         Detector::new(vec![rule("")], hidden, queries, Arc::new(store.clone()), topic, Settings::default())
     };
-    let laboratory = |exists| Laboratory { detector: detector(exists), world: world.clone() };
+    let of = |exists, absence| Laboratory { detector: detector(exists, absence), world: world.clone() };
+    let laboratory = |exists| of(exists, Absence::Unexplained);
     // Before the first event there is no table, and that is no fault.
     let started = laboratory(false).tick(95 * MINUTE).await.started;
     laboratory(false).collect(&started[0].query_id, 95 * MINUTE).await.unwrap();
@@ -494,6 +496,12 @@ async fn a_table_that_was_there_and_is_hidden_is_an_alert_and_the_watermark_wait
     assert!(started[0].window.start <= 100 * MINUTE, "{started:?}");
     laboratory(true).collect(&started[0].query_id, 140 * MINUTE).await.unwrap();
     assert_eq!(laboratory(true).found(), ["meanwhile"]);
+
+    // Whoever removed it says so in the catalog file.
+    let started = of(false, Absence::Allowed).tick(145 * MINUTE).await.started;
+    of(false, Absence::Allowed).collect(&started[0].query_id, 145 * MINUTE).await.unwrap();
+    assert!(laboratory(false).tick(150 * MINUTE).await.collected.is_empty());
+    assert_eq!(laboratory(true).alerts().len(), 1);
 }
 
 #[tokio::test]

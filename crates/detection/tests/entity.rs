@@ -83,7 +83,7 @@ fn lake(events: &[Event]) -> (Embedded, Catalog) {
     for (index, class) in CLASSES.into_iter().enumerate() {
         let of_class: Vec<&Event> = events.iter().filter(|event| event.class == index).collect();
         engine = engine.with_table(table(class), vec![batch(&of_class)]).unwrap();
-        let entry = CatalogTable { table: table(class), classes: vec![class], exists: true, expected: true };
+        let entry = CatalogTable::new(table(class), vec![class], true);
         catalog.add("aws-cloudtrail", entry.clone());
         catalog.add(&format!("aws-cloudtrail-{class}"), entry);
     }

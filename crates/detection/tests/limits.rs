@@ -27,7 +27,7 @@ fn catalog() -> Catalog {
     let (database, dialect) = ("lake".to_owned(), "ocsf".to_owned());
     let table = Table { database, name: "t".to_owned(), columns, layout: Layout::Plain, dialect };
     let mut catalog = Catalog::default();
-    catalog.add("t", CatalogTable { table, classes: vec![], exists: true, expected: false });
+    catalog.add("t", CatalogTable::new(table, vec![], true));
     catalog
 }
 

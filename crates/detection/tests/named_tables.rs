@@ -29,8 +29,7 @@ fn tables() -> Vec<Table> {
     let mut tables: Vec<Table> = named_tables("us-east-1").unwrap().into_iter().map(|named| named.table).collect();
     for source in detection::shipped_sources().unwrap() {
         for (name, _, columns) in source.tables {
-            let layout = Table::detect_layout(&columns);
-            let table = Table { database: "sluice".to_owned(), name, columns, layout, dialect: "ocsf".to_owned() };
+            let table = Table::ocsf("sluice", name, columns);
             if !tables.iter().any(|other| other.name == table.name) {
                 tables.push(table);
             }

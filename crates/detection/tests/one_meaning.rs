@@ -16,7 +16,7 @@ use detection::{Detector, Hunt, Message, PublishError, Publisher, Rule, RunToEnd
 use embedded::Embedded;
 use lake::store::MemoryStore;
 use proptest::prelude::*;
-use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
+use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement};
 use serde_json::{Value, json};
 use sql::table::{Layout, Table};
 use sql::text::Sql;
@@ -166,7 +166,7 @@ fn table() -> Table {
 
 fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
-    catalog.add("t", CatalogTable { table: table(), classes: vec![], exists: true, expected: false });
+    catalog.add("t", CatalogTable::new(table(), vec![], true));
     catalog
 }
 
@@ -219,7 +219,7 @@ impl Engine for Model {
         };
         let columns =
             names.iter().map(|name| Column { name: (*name).to_owned(), column_type: ColumnType::Json }).collect();
-        let answer = Answer { query_id: "q".to_owned(), columns, rows, statistics: Statistics::default() };
+        let answer = Answer { query_id: "q".to_owned(), columns, rows, ..Answer::default() };
         Box::pin(async move { Ok(answer) })
     }
 

@@ -31,7 +31,7 @@ async fn found(sql: &str, tables: &[(&str, &str)]) -> (String, Vec<Value>) {
             dialect: (*dialect).to_owned(),
         };
         engine = engine.with_table(table.clone(), batches).unwrap();
-        catalog.add("t", CatalogTable { table, classes: vec![], exists: true, expected: true });
+        catalog.add("t", CatalogTable::new(table, vec![], true));
     }
     let file = format!(
         "title: T\nid: 6f5b1c5e-2a43-4b0e-9d5f-0f3c0a1b2c3d\nstatus: test\nlevel: low\nschedule: rate(5 minutes)\n\

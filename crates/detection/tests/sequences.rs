@@ -11,7 +11,7 @@ use detection::ledger::Published;
 use detection::rule::ParameterValues;
 use detection::{Finding, Rule, Shape, Window, statement};
 use proptest::prelude::*;
-use query::{Answer, Column, Statistics};
+use query::{Answer, Column};
 use serde_json::{Value as Json, json};
 use sql::table::{Layout, Table};
 use sql::types::ColumnType;
@@ -38,7 +38,7 @@ fn catalog() -> Catalog {
     let (database, dialect) = ("lake".to_owned(), "ocsf".to_owned());
     let table = Table { database, name: "t".to_owned(), columns, layout: Layout::Plain, dialect };
     let mut catalog = Catalog::default();
-    catalog.add("t", CatalogTable { table, classes: vec![], exists: true, expected: false });
+    catalog.add("t", CatalogTable::new(table, vec![], true));
     catalog
 }
 
@@ -63,7 +63,7 @@ fn answer(events: &[Event], leaves: usize, window: Window) -> Answer {
     let rows: Vec<Vec<Json>> = events.iter().enumerate().filter(inside).map(row).collect();
     let columns = rows.iter().take(1).flatten();
     let columns = columns.map(|_| Column { name: "c".to_owned(), column_type: ColumnType::Json }).collect();
-    Answer { query_id: "q".to_owned(), columns, rows, statistics: Statistics::default() }
+    Answer { query_id: "q".to_owned(), columns, rows, ..Answer::default() }
 }
 
 fn found(rule: &Rule, events: &[Event], leaves: usize, window: Window) -> Vec<Finding> {

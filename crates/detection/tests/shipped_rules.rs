@@ -21,11 +21,9 @@ use lake::key::EventDay;
 use ocsf::validate::Severity;
 use ocsf::{Schema, TableBuilder, Version, validate_event};
 use pipeline::Source;
-use query::{BoxFuture, Column, Engine, QueryError};
+use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Value as Json, json};
 use sources::Document;
-use sql::table::Table;
-use sql::text::Sql;
 
 struct OverFolder;
 

@@ -43,7 +43,7 @@ fn engine(all: bool) -> Embedded {
 fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
     for name in ["t", "u"] {
-        catalog.add(name, CatalogTable { table: table(name), classes: vec![], exists: true, expected: false });
+        catalog.add(name, CatalogTable::new(table(name), vec![], true));
     }
     catalog
 }

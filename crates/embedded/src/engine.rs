@@ -22,7 +22,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::channel::oneshot;
 use futures::future::Either;
 use parking_lot::Mutex;
-use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
+use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics, Warning};
 use sql::table::Table;
 use tokio::runtime::Runtime;
 use tokio::task::{JoinError, JoinHandle};
@@ -251,6 +251,7 @@ impl Engine for Embedded {
                     .map(|(name, column_type)| Column { name, column_type: column_type.column_type() })
                     .collect(),
                 statistics: rows.statistics,
+                warnings: rows.warnings,
             })
         })
     }
@@ -335,6 +336,7 @@ struct Rows {
     columns: Vec<(String, Type)>,
     batches: Vec<RecordBatch>,
     statistics: Statistics,
+    warnings: Vec<Warning>,
 }
 
 /// One statement on its way.
@@ -352,6 +354,7 @@ struct Run {
 struct PlannedRun {
     plan: Arc<dyn ExecutionPlan>,
     columns: Vec<(String, Type)>,
+    warnings: Vec<Warning>,
     context: SessionContext,
     /// The plan's own memory, which counts as long as there is the plan.
     _memory: MemoryReservation,
@@ -364,6 +367,7 @@ impl Run {
         let batches = collect(planned.plan, planned.context.task_ctx()).await.map_err(|error| self.error(error))?;
         Ok(Rows {
             columns: planned.columns,
+            warnings: planned.warnings,
             batches,
             statistics: Statistics {
                 scanned_bytes: self.meter.bytes(),
@@ -403,7 +407,8 @@ impl Run {
             .block_on(state.create_physical_plan(&planned.plan))
             .map_err(|error| self.error(error))?;
         self.stop.check()?;
-        Ok(PlannedRun { plan, columns: planned.columns, context, _memory: memory })
+        let (columns, warnings) = (planned.columns, planned.warnings);
+        Ok(PlannedRun { plan, columns, warnings, context, _memory: memory })
     }
 
     /// A context for this statement alone, so that what it reads can be counted.

@@ -23,8 +23,6 @@ mod syntax;
 mod tables;
 mod text_form;
 mod types;
-mod warnings;
 
 pub use engine::{Embedded, Options};
 pub use plan::plan;
-pub use warnings::{Warning, warnings};

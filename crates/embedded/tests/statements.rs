@@ -134,7 +134,7 @@ async fn an_array_of_rows_is_unnested_as_on_athena() {
 fn names_for_the_fields_of_rows_are_a_warning() {
     let warnings = |unnest: &str| {
         let sql = format!("SELECT 1\nFROM (VALUES ARRAY[ROW(1, 2)]) AS t(r) CROSS JOIN {unnest}");
-        embedded::warnings(&Sql::of_author(sql), &[]).unwrap()
+        embedded::plan(&Sql::of_author(sql), &[]).unwrap().warnings
     };
     assert_eq!(warnings("UNNEST(r) AS u(x)"), []);
     assert_eq!(warnings("UNNEST(ARRAY[1]) AS u(x)"), []);

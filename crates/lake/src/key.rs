@@ -273,8 +273,8 @@ impl FromStr for AccountId {
 impl EventDay {
     /// 0000-01-01, the first day that `YYYYMMDD` can name.
     pub const FIRST: Self = Self { days: -719_528 };
-    /// 2000-01-01.
-    pub const YEAR_2000: Self = Self { days: 10_957 };
+    /// 1970-01-01, where OCSF's time begins to count.
+    pub const EPOCH: Self = Self { days: 0 };
     /// 9999-12-31, the last day that `YYYYMMDD` can name.
     pub const LAST: Self = Self { days: 2_932_896 };
 
@@ -627,8 +627,8 @@ mod tests {
         assert_eq!(day(951_782_400_000), "20000229");
         assert_eq!(day(-62_167_219_200_000), "00000101");
         assert_eq!(day(253_402_300_799_999), "99991231");
-        let named = [EventDay::FIRST, EventDay::YEAR_2000, EventDay::LAST].map(|day| day.to_string());
-        assert_eq!(named, ["00000101", "20000101", "99991231"]);
+        let named = [EventDay::FIRST, EventDay::EPOCH, EventDay::LAST].map(|day| day.to_string());
+        assert_eq!(named, ["00000101", "19700101", "99991231"]);
     }
 
     #[test]

@@ -62,8 +62,9 @@ impl fmt::Display for PartitionLimit {
     }
 }
 
-/// The event days that are plausible, from a fixed day to some days after today, in UTC. The default is from 2000-01-01
-/// to two days ahead: clocks that are wrong by a time zone stay within it.
+/// The event days that are plausible, from a fixed day to some days after today, in UTC. The default is from 1970-01-01,
+/// so that a recording with a clock that began at zero is kept, to two days ahead, so that a clock that is wrong by a time
+/// zone is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlausibleDays {
     earliest: EventDay,
@@ -121,7 +122,7 @@ impl PlausibleDays {
 
 impl Default for PlausibleDays {
     fn default() -> Self {
-        Self { earliest: EventDay::YEAR_2000, ahead: 2 }
+        Self { earliest: EventDay::EPOCH, ahead: 2 }
     }
 }
 
@@ -173,7 +174,7 @@ mod tests {
         let times = PlausibleDays::default().times(1_741_000_000_000);
         assert_eq!(
             implausible(4_070_908_800_000, &times),
-            "its time is 2099-01-01T00:00:00Z, outside the plausible days 2000-01-01 to 2025-03-05; if it is right, widen \
+            "its time is 2099-01-01T00:00:00Z, outside the plausible days 1970-01-01 to 2025-03-05; if it is right, widen \
              them (--earliest-day and --days-ahead; SLUICE_EARLIEST_DAY and SLUICE_DAYS_AHEAD of a function) and replay"
         );
         assert!(implausible(i64::MAX, &times).starts_with("its time is 9223372036854775807 ms since 1970, outside"));
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn bounds_are_written_in_one_way() {
-        assert_eq!(PlausibleDays::parse_day("2000-01-01"), Ok(EventDay::YEAR_2000));
+        assert_eq!(PlausibleDays::parse_day("1970-01-01"), Ok(EventDay::EPOCH));
         for wrong in ["", "20000101", "2000-1-1", "2000-02-30", "2000-01-01T00:00:00Z", "-2000-01-1", "2000-01-01-"] {
             assert!(PlausibleDays::parse_day(wrong).is_err(), "{wrong}");
         }

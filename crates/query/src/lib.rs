@@ -38,26 +38,32 @@ pub trait Engine: fmt::Debug + Send + Sync {
     }
 }
 
-/// An engine whose statements have a timeout, unless they bring their own.
+/// An engine whose statements have limits, unless they bring their own.
 #[derive(Debug)]
-pub struct TimeLimited {
+pub struct Limited {
     engine: Box<dyn Engine>,
     timeout: Duration,
+    max_scanned_bytes: Option<u64>,
 }
 
-impl TimeLimited {
-    /// `engine` with this timeout.
-    pub fn new(engine: Box<dyn Engine>, timeout: Duration) -> Self {
-        Self { engine, timeout }
+impl Limited {
+    /// `engine` with this timeout, and with this limit of bytes read.
+    pub fn new(engine: Box<dyn Engine>, timeout: Duration, max_scanned_bytes: Option<u64>) -> Self {
+        Self { engine, timeout, max_scanned_bytes }
+    }
+
+    fn limited(&self, statement: &Statement) -> Statement {
+        Statement {
+            timeout: statement.timeout.or(Some(self.timeout)),
+            max_scanned_bytes: statement.max_scanned_bytes.or(self.max_scanned_bytes),
+            ..statement.clone()
+        }
     }
 }
 
-impl Engine for TimeLimited {
+impl Engine for Limited {
     fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>> {
-        Box::pin(async move {
-            let timeout = statement.timeout.or(Some(self.timeout));
-            self.engine.run(&Statement { timeout, ..statement.clone() }).await
-        })
+        Box::pin(async move { self.engine.run(&self.limited(statement)).await })
     }
 
     fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>> {
@@ -65,10 +71,7 @@ impl Engine for TimeLimited {
     }
 
     fn explain<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
-        Box::pin(async move {
-            let timeout = statement.timeout.or(Some(self.timeout));
-            self.engine.explain(&Statement { timeout, ..statement.clone() }).await
-        })
+        Box::pin(async move { self.engine.explain(&self.limited(statement)).await })
     }
 }
 
@@ -96,7 +99,7 @@ impl Statement {
 }
 
 /// What a query gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
     /// The engine's name of this run.
     pub query_id: String,
@@ -108,6 +111,30 @@ pub struct Answer {
     pub rows: Vec<Vec<Value>>,
     /// What it cost.
     pub statistics: Statistics,
+    /// What may mean something else on Athena, where the engine is another.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a statement would give, found out without running it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Planned {
+    /// The columns in order.
+    pub columns: Vec<Column>,
+    /// What may mean something else on Athena.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something in a statement that Athena may refuse, or understand in another way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The line in the statement, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What differs.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
 }
 
 /// A column of an answer.
@@ -171,6 +198,13 @@ pub enum QueryError {
     /// The engine cannot be reached, refuses the credentials, or is too busy. Another try may help.
     #[error("the query engine cannot be used: {0}")]
     Unavailable(String),
+}
+
+impl QueryError {
+    /// Whether the statement is at fault. Any other error says nothing of it.
+    pub fn is_of_statement(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Unsupported { .. } | Self::Failed(_))
+    }
 }
 
 /// `10 minutes`, `1 minute 30 seconds`, `250 ms`.

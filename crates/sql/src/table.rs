@@ -20,6 +20,22 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table of OCSF events, whose layout follows from its columns.
+    pub fn ocsf(database: impl Into<String>, name: impl Into<String>, columns: Vec<(String, ColumnType)>) -> Self {
+        let layout = Self::detect_layout(&columns);
+        Self { database: database.into(), name: name.into(), columns, layout, dialect: "ocsf".to_owned() }
+    }
+
+    /// A table whose dialect and layout follow from its columns.
+    pub fn of_columns(
+        database: impl Into<String>,
+        name: impl Into<String>,
+        columns: Vec<(String, ColumnType)>,
+    ) -> Self {
+        let dialect = Dialect::recognize(&columns).to_owned();
+        Self { dialect, ..Self::ocsf(database, name, columns) }
+    }
+
     /// `"database"."table"`.
     pub fn reference(&self) -> Sql {
         Sql::path([self.database.as_str(), self.name.as_str()])

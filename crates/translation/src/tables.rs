@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use ocsf::schema::{Schema, Version};
 use serde::Deserialize;
 use serde_json::Value;
-use sql::dialect::Dialect;
 use sql::table::Table;
 use sql::types::ColumnType;
 
@@ -262,19 +261,10 @@ fn of_entry(column: &Value) -> Result<(String, ColumnType), String> {
     Ok((name.to_owned(), if is_array { ColumnType::Array(Box::new(row)) } else { row }))
 }
 
-/// A table with these columns: its dialect and its layout follow from them.
-pub fn table_of_columns(database: &str, name: &str, columns: Vec<(String, ColumnType)>) -> Table {
-    Table {
-        database: database.to_owned(),
-        name: name.to_owned(),
-        layout: Table::detect_layout(&columns),
-        dialect: Dialect::recognize(&columns).to_owned(),
-        columns,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sql::dialect::Dialect;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use embedded::Embedded;
 use local_athena::{EngineFuture, Engines, Fault, FaultKind, LocalAthena, Settings};
 use query::athena::{Athena, AthenaSettings, State};
-use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
+use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement};
 use serde_json::json;
 use sql::table::Table;
 use sql::text::Sql;
@@ -29,7 +29,7 @@ impl Engine for Known {
                     Column { name: "t".to_owned(), column_type: ColumnType::Varchar },
                 ],
                 rows: (1..=2500).map(|n| vec![json!(n), json!(n.to_string())]).collect(),
-                statistics: Statistics::default(),
+                ..Answer::default()
             }),
             _ => return self.0.run(statement),
         };

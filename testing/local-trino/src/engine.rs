@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement, Statistics};
+use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement};
 use serde::Deserialize;
 use serde_json::Value;
 use sql::arrow::columns_of;
@@ -145,12 +145,7 @@ impl Trino {
 
     fn ask_once(&self, statement: &str) -> Result<Answer, QueryError> {
         let begun = Instant::now();
-        let mut answer = Answer {
-            query_id: String::new(),
-            columns: Vec::new(),
-            rows: Vec::new(),
-            statistics: Statistics::default(),
-        };
+        let mut answer = Answer::default();
         let mut page = self.page("POST", "/v1/statement", statement.as_bytes())?;
         loop {
             if let Some(error) = page.error {

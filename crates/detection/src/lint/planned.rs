@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use diagnostics::{Span, Spanned, list, nearest, quote};
-use query::{Column, QueryError};
+use query::{Column, Planned, QueryError};
 use sql::table::{Layout, Table};
 use sql::text::Sql;
 use sql::types::ColumnType;
@@ -22,10 +22,9 @@ use crate::template::{self, Piece, Template};
 use crate::window::Window;
 use crate::yaml::Places;
 
-/// Plans a statement: the columns that it gives over tables of which only the columns matter, or why an engine would refuse
-/// it. [`QueryError::Invalid`] begins with the place, `line 2:7: …`, if there is one; both numbers count from 1, the second in
+/// Plans a statement over tables of which only the columns matter, or says why an engine would refuse it. [`QueryError::Invalid`] begins with the place, `line 2:7: …`, if there is one; both numbers count from 1, the second in
 /// characters. The embedded engine plans; the function that runs rules on Athena has no planner.
-pub type Planner = fn(&Sql, &[Table]) -> Result<Vec<Column>, QueryError>;
+pub type Planner = fn(&Sql, &[Table]) -> Result<Planned, QueryError>;
 
 /// So many names that cannot be found are told of.
 const MOST_REPAIRS: usize = 20;
@@ -131,9 +130,9 @@ impl Plan<'_> {
         let is_misplaced = filled.is_misplaced;
         // Names that could not be found; a SELECT would have given them.
         let mut replaced: Vec<String> = Vec::new();
-        let columns = loop {
+        let planned = loop {
             let error = match planner(&Sql::of_author(filled.sql.clone()), tables) {
-                Ok(columns) => break columns,
+                Ok(planned) => break planned,
                 Err(error) => error,
             };
             let refusal = Refusal::of(&error, &filled.sql);
@@ -157,7 +156,12 @@ impl Plan<'_> {
             replaced.push(last.trim_matches('"').to_lowercase());
             filled.replace(&span, "NULL");
         };
-        self.columns(&columns, &replaced);
+        for warning in planned.warnings {
+            let byte = byte_at(&filled.sql, warning.line as usize, warning.column as usize);
+            let span = Words::new(&filled.sql).token_at(byte).unwrap_or(byte..byte);
+            self.fault(Code::DiffersOnAthena, filled.origin(&span), warning.message, Some(warning.help));
+        }
+        self.columns(&planned.columns, &replaced);
     }
 
     /// Whether the rule's rows have the columns that the rest of the rule speaks of.

@@ -19,7 +19,7 @@ pub enum Command {
     CreateView(View),
     /// `DROP VIEW v`
     DropView {
-        /// The view, in lower case unless it was quoted.
+        /// The view, in lower case.
         name: String,
         /// It is fine if there is none.
         if_exists: bool,
@@ -43,7 +43,7 @@ pub enum Show {
 /// A view of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
-    /// Its name, in lower case unless it was quoted.
+    /// Its name, in lower case.
     pub name: String,
     /// The names of its columns between parentheses, with a blank before; empty where the query names them.
     pub columns: String,

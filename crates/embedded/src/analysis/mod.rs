@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use datafusion::common::Column;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use query::QueryError;
+use query::{QueryError, Warning};
 
 use crate::functions::native::{Typed, kept};
 use crate::limits::{
@@ -30,7 +30,6 @@ use crate::stop::Stop;
 use crate::syntax::{self, ast};
 use crate::tables::Relation;
 use crate::types::Type;
-use crate::warnings::Warning;
 
 /// What a statement is for DataFusion.
 pub(crate) struct Planned {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::common::{Column, JoinType, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use query::QueryError;
+use query::{QueryError, Warning};
 
 use super::expressions::Expressions;
 use super::scope::{RelationName, Scope, ScopeField, spelled};
@@ -14,7 +14,6 @@ use crate::functions;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Criteria, Expression, JoinKind, Kind, Name, Relation};
 use crate::types::Type;
-use crate::warnings::Warning;
 
 /// The common tables that a query can name, innermost last.
 #[derive(Clone, Copy, Default)]

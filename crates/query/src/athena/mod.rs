@@ -205,7 +205,13 @@ impl Athena {
             page = self.page(&execution.id, Some(&token)).await?;
             rows.append(&mut page.rows);
         }
-        Ok(Answer { query_id: execution.id.to_string(), columns, rows, statistics: execution.statistics })
+        Ok(Answer {
+            query_id: execution.id.to_string(),
+            columns,
+            rows,
+            statistics: execution.statistics,
+            warnings: Vec::new(),
+        })
     }
 
     /// Stops a query. One that has ended stays as it is.

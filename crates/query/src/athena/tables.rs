@@ -1,7 +1,6 @@
 //! The tables of a database, as Athena knows them from its catalog (Glue, as a rule).
 
 use aws_sdk_athena::types::TableMetadata;
-use sql::dialect::Dialect;
 use sql::table::Table;
 use sql::types::ColumnType;
 
@@ -59,11 +58,5 @@ fn table_of(database: &str, metadata: &TableMetadata) -> Table {
             }
         }
     }
-    Table {
-        database: database.to_owned(),
-        name: metadata.name().to_owned(),
-        layout: Table::detect_layout(&columns),
-        dialect: Dialect::recognize(&columns).to_owned(),
-        columns,
-    }
+    Table::of_columns(database, metadata.name(), columns)
 }
