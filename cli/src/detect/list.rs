@@ -82,7 +82,7 @@ impl List {
                     Logic::Sql(_) => "sql",
                 },
                 schedule: rule.schedule.as_str(),
-                tables: detection::finding::sources(rule),
+                tables: rule.sources(),
                 tags: rule.tags.iter().map(|tag| tag.value.as_str()).collect(),
                 tests: rule.tests.len(),
                 data: catalog.as_ref().map(|catalog| data(rule, catalog)),

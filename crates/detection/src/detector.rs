@@ -483,7 +483,7 @@ impl Detector {
     /// A table that was there `before`, or that the catalog expects, cannot be seen: what it holds would be looked for in vain.
     fn tables_of(&self, rule: &Rule, before: &[String]) -> Result<Vec<String>, String> {
         let mut tables = Vec::new();
-        for logical in finding::sources(rule) {
+        for logical in rule.sources() {
             // A name that stands for nothing is refused where the statement is made.
             for entry in self.catalog.tables(&logical) {
                 let name = entry.table.qualified_name();

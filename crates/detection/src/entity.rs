@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::attack::{Attacks, tactic_name};
 use crate::catalog::Catalog;
-use crate::finding::{cell_millis, sources};
+use crate::finding::cell_millis;
 use crate::rule::{Level, ParameterValues, Rule};
 use crate::statement::{self, StatementError};
 use crate::window::Window;
@@ -229,7 +229,7 @@ impl EntityHunt<'_> {
         let read: Vec<(String, &Rule)> = followed
             .iter()
             .map(|rule| (rule.table().to_owned(), rule.rule))
-            .chain(others.iter().flat_map(|(rule, _)| sources(rule).into_iter().map(|table| (table, *rule))))
+            .chain(others.iter().flat_map(|(rule, _)| rule.sources().into_iter().map(|table| (table, *rule))))
             .collect();
         let mut found: Vec<bool> = vec![false; read.len()];
         let mut counted: Vec<CountedSource<'_>> = Vec::new();
@@ -313,7 +313,7 @@ impl EntityHunt<'_> {
         counted: &mut [CountedSource<'_>],
         table: &mut EntityTable,
     ) -> Result<(), EntityError> {
-        let names = sources(rule);
+        let names = rule.sources();
         let mut read: Vec<&mut CountedSource<'_>> = counted
             .iter_mut()
             .filter(|counted| names.iter().any(|name| counted.source.has(name)) && !counted.blocks.entities.is_empty())

@@ -17,12 +17,13 @@ use uuid::Uuid;
 use crate::attack::Attacks;
 use crate::groups;
 use crate::ledger::{Entry, News, Row};
+use crate::matches;
 use crate::message::{Attribute, MAX_MESSAGE_BYTES, Message, MessageKind};
-use crate::pattern;
 use crate::rule::{Level, Logic, Rule};
 use crate::shape::Shape;
-use crate::template;
 use crate::window::{self, Look, Window};
+
+pub use crate::matches::MAX_EVIDENCE;
 
 /// What findings say of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,9 +64,6 @@ pub struct Finding {
     /// The finding in OCSF.
     pub event: Json,
 }
-
-/// How many rows a finding carries as evidence, and how many observables.
-pub const MAX_EVIDENCE: usize = 100;
 
 /// For how long no alert of the same kind follows another, in milliseconds.
 pub(crate) const ALERT_WINDOW: i64 = 86_400_000;
@@ -209,7 +207,7 @@ pub fn finding(origin: &Origin<'_>, keyed: &Keyed, entry: &Entry) -> Finding {
     if is_update {
         event["finding_info"]["modified_time"] = json!(now);
     }
-    event["evidences"] = rows.iter().flat_map(pattern::events_of).take(MAX_EVIDENCE).map(evidence).collect();
+    event["evidences"] = rows.iter().flat_map(matches::events_of).take(MAX_EVIDENCE).map(evidence).collect();
     let observables = observables(&rows);
     if !observables.is_empty() {
         event["observables"] = json!(observables);
@@ -359,7 +357,7 @@ fn finding_info(rule: &Rule, id: &str, title: &str, now: i64) -> Json {
         "analytic": {
             "uid": rule.id.to_string(), "name": rule.title, "type_id": 1, "type": "Rule", "version": rule.version(),
         },
-        "data_sources": sources(rule),
+        "data_sources": rule.sources(),
     });
     if let Some(description) = &rule.description {
         info["desc"] = json!(description.trim());
@@ -372,20 +370,6 @@ fn finding_info(rule: &Rule, id: &str, title: &str, now: i64) -> Json {
         info["src_url"] = json!(url);
     }
     info
-}
-
-/// The logical tables that a rule reads, each once.
-pub fn sources(rule: &Rule) -> Vec<String> {
-    let mut names: Vec<String> = match &rule.logic {
-        Logic::Stix { tables, .. } => tables.iter().map(|table| table.value.clone()).collect(),
-        Logic::Sql(text) => match template::read(&text.value) {
-            Ok(template) => template.tables.into_iter().map(|table| table.name).collect(),
-            Err(_) => Vec::new(),
-        },
-    };
-    names.sort_unstable();
-    names.dedup();
-    names
 }
 
 fn cell_text(value: &Json) -> Option<String> {
@@ -417,7 +401,7 @@ fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
         .into_iter()
         .flatten()
         .filter(|(name, _)| {
-            !matches!(name.as_str(), "time" | "start_time" | "end_time" | "event_count" | pattern::EVENTS)
+            !matches!(name.as_str(), "time" | "start_time" | "end_time" | "event_count" | matches::EVENTS)
         })
         .filter_map(|(name, value)| Some(format!("{name} {}", cell_text(value)?)))
         .take(SHOWN)
@@ -437,7 +421,7 @@ fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
 
 /// How many pieces of evidence rows are: a match of several observations is one for each event.
 fn evidence_total(rows: &[Map<String, Json>]) -> usize {
-    let of_row = |row: &Map<String, Json>| match row.get(pattern::EVENTS) {
+    let of_row = |row: &Map<String, Json>| match row.get(matches::EVENTS) {
         Some(Json::Array(events)) => {
             let count = row.get("event_count").and_then(Json::as_u64).and_then(|count| usize::try_from(count).ok());
             count.unwrap_or_default().max(events.len())
@@ -515,7 +499,7 @@ fn observable_type(column: &str) -> Option<(i64, &'static str)> {
 
 fn observables(rows: &[Map<String, Json>]) -> Vec<Json> {
     let mut found: Vec<Json> = Vec::new();
-    for (name, value) in rows.iter().flat_map(pattern::events_of).flatten() {
+    for (name, value) in rows.iter().flat_map(matches::events_of).flatten() {
         let Some((type_id, caption)) = observable_type(name) else { continue };
         let Some(value) = cell_text(value) else { continue };
         if type_id == 2 && value.parse::<IpAddr>().is_err() {
@@ -567,7 +551,7 @@ impl Finding {
         };
         add_list("tactic", attacks.tactic_ids().into_iter().map(str::to_owned).collect());
         add_list("technique", attacks.techniques.clone());
-        add_list("source", sources(rule));
+        add_list("source", rule.sources());
         // Names and values count, too.
         let of_attributes: usize =
             attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + value.value().len()).sum();

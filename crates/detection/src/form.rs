@@ -2,6 +2,7 @@
 
 use diagnostics::form::{optional, required};
 
+use crate::names::{is_name, is_table};
 use crate::rule::{Level, ParameterType, Status};
 
 /// What a value has to be.
@@ -112,20 +113,6 @@ pub(crate) static TAG: TextForm = TextForm {
         text.contains('.') && text.split('.').all(good)
     },
 };
-
-/// Whether a text can name a column or a parameter without quotes.
-pub(crate) fn is_name(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-        && !text.is_empty()
-        && !text.starts_with(|first: char| first.is_ascii_digit())
-}
-
-/// Whether a text can name a logical table.
-pub(crate) fn is_table(text: &str) -> bool {
-    let name = text.strip_prefix("class:").unwrap_or(text);
-    name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'/' | b'-'))
-        && name.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-}
 
 /// The bytes of `10 GB`, in powers of ten as Athena's limits are.
 pub(crate) fn parse_bytes(text: &str) -> Option<u64> {

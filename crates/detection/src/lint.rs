@@ -16,10 +16,12 @@ use uuid::Uuid;
 use crate::attack::{AttackTag, replacement};
 use crate::catalog::{self, Catalog};
 use crate::diagnostic::{self, Code, Diagnostic};
+use crate::matches;
 use crate::parse;
-use crate::pattern::{self, Filled};
+use crate::pattern::{self, Filled, FilledParameter};
 use crate::rule::{Expectation, Level, Logic, ParameterType, ParameterValue, Rule, Test};
 use crate::schedule::format_duration;
+use crate::statement;
 use crate::template::{self, FaultKind, Piece, Template};
 use crate::yaml::Places;
 
@@ -85,6 +87,20 @@ pub fn check(text: &str) -> Checked {
     Checked { rule, diagnostics }
 }
 
+impl Rule {
+    /// Reads a rule file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; at least one of them is an error, the others may be warnings.
+    pub fn from_text(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let checked = check(text);
+        match checked.accepted() {
+            Some(_) => checked.rule.ok_or(checked.diagnostics),
+            None => Err(checked.diagnostics),
+        }
+    }
+}
+
 /// Rules that have another's id: for each the place in the list, and the fault. `rules` are names of files and rules.
 pub fn duplicates(rules: &[(&str, &Rule)]) -> Vec<(usize, Diagnostic)> {
     let mut first: BTreeMap<Uuid, &str> = BTreeMap::new();
@@ -128,7 +144,7 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
             if let (true, Ok(parsed)) = (faults.is_empty(), stix::parse(&filled.text, stix::Version::default())) {
                 let places = Places::new(&rule.text, text.span, &text.value);
                 let names: Vec<&str> = tables.iter().map(|table| table.value.as_str()).collect();
-                for said in pattern::faults(&parsed, &names, catalog) {
+                for said in statement::pattern_faults(&parsed, &names, catalog) {
                     let span = said.span.map_or(text.span, |span| places.of(filled.origin(&span)));
                     let code = if said.is_of_value { Code::DoubtfulPattern } else { Code::NotTranslatable };
                     let fault = Diagnostic::new(code, span, said.message);
@@ -430,10 +446,10 @@ impl Lint<'_> {
         let filled = self.filled(&text.value);
         let words = Words::new(&text.value);
         let before = self.diagnostics.len();
-        for (name, span) in &filled.parameters {
-            let place = places.of(span.clone());
-            if self.declared(name, place) {
-                self.list_position(name, place, words.position(span));
+        for FilledParameter { name, place } in &filled.parameters {
+            let at = places.of(place.clone());
+            if self.declared(name, at) {
+                self.list_position(name, at, words.position(place));
             }
         }
         let misplaced: Vec<Span> = self.diagnostics[before..].iter().map(|fault| fault.primary.span).collect();
@@ -472,13 +488,13 @@ impl Lint<'_> {
                 self.fault(Diagnostic::new(Code::SequenceLongerThanOverlap, span, message).help(help));
             }
         }
-        Some(filled.parameters.into_iter().map(|(name, _)| name).collect())
+        Some(filled.parameters.into_iter().map(|parameter| parameter.name).collect())
     }
 
     /// `group_by`, `threshold` and `dedupe` name columns that the rows of a pattern have.
     fn columns_of_stix(&mut self, root: &Observation) {
         let rule = self.rule;
-        let known = pattern::columns(!root.is_single());
+        let known = matches::columns(!root.is_single());
         let distinct = rule.threshold.as_ref().and_then(|threshold| threshold.distinct.as_ref());
         let grouped = rule.group_by.iter().map(|column| ("group_by", column));
         let grouped = grouped.chain(distinct.map(|column| ("threshold", column)));

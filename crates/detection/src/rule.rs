@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::diagnostic::Diagnostic;
 use crate::schedule::Schedule;
+use crate::template;
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -303,16 +303,18 @@ pub enum Expectation {
 }
 
 impl Rule {
-    /// Reads a rule file.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it; at least one of them is an error, the others may be warnings.
-    pub fn from_text(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let checked = crate::lint::check(text);
-        match checked.accepted() {
-            Some(_) => checked.rule.ok_or(checked.diagnostics),
-            None => Err(checked.diagnostics),
-        }
+    /// The logical tables that it reads, each once, in the order of their names.
+    pub fn sources(&self) -> Vec<String> {
+        let mut names: Vec<String> = match &self.logic {
+            Logic::Stix { tables, .. } => tables.iter().map(|table| table.value.clone()).collect(),
+            Logic::Sql(text) => match template::read(&text.value) {
+                Ok(template) => template.tables.into_iter().map(|table| table.name).collect(),
+                Err(_) => Vec::new(),
+            },
+        };
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// What tells this content of the file from any other: it is part of the token of its queries, and findings name it.

@@ -1,6 +1,9 @@
 //! The statement of a rule for a window: logical tables become physical ones, windows become bounds, parameters become
 //! values. Nothing but the rule author's own SQL comes into it unquoted.
 
+mod error;
+mod pattern;
+
 use std::borrow::Cow;
 
 use query::{Answer, Statement};
@@ -11,67 +14,17 @@ use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
 use translation::Translation;
 
-use crate::catalog::{Catalog, CatalogTable, UnknownTable};
+use crate::catalog::{Catalog, CatalogTable};
 use crate::groups;
-use crate::pattern::{self, Filled};
+use crate::matches;
+use crate::pattern::Filled;
 use crate::rule::{Logic, ParameterValue, ParameterValues, Rule};
 use crate::template::tokens::{Token, tokens};
 use crate::template::{self, Piece, TableReference, Template};
 use crate::window::{Look, Window};
 
-/// Why no statement can be made of a rule here.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StatementError {
-    /// A logical table stands for nothing.
-    #[error(transparent)]
-    UnknownTable(#[from] UnknownTable),
-    /// The SQL's templates cannot be read; lint says where.
-    #[error("the SQL of the rule is refused by lint: {0}")]
-    Template(String),
-    /// A parameter is used or set that the rule does not declare.
-    #[error("the rule declares no parameter `{0}`")]
-    UnknownParameter(String),
-    /// A value that was set is not of the parameter's type.
-    #[error("the value of parameter `{name}` is not of type {wanted}")]
-    WrongParameter {
-        /// The parameter.
-        name: String,
-        /// Its type.
-        wanted: &'static str,
-    },
-    /// Several tables can be read as one only if their columns are known.
-    #[error(
-        "the columns of {0} are not known, so it cannot be read together with other tables; give them in the catalog"
-    )]
-    UnknownColumns(String),
-    /// A column has types that do not go together.
-    #[error("column `{column}` is {one} in one table of `{table}` and {other} in another")]
-    TypeConflict {
-        /// The logical table.
-        table: String,
-        /// The column.
-        column: String,
-        /// A type.
-        one: String,
-        /// Another.
-        other: String,
-    },
-    /// It is not known which column tells the time of an event.
-    #[error("the rows of {table} are of dialect `{dialect}`, of which no column is known to tell the time")]
-    NoTime {
-        /// The table.
-        table: String,
-        /// Its dialect.
-        dialect: String,
-    },
-    /// Athena takes no statement of that length.
-    #[error("the statement has {0} bytes, and Athena takes {MAX_STATEMENT_BYTES}: shorten the lists of its parameters")]
-    TooLong(usize),
-    /// A pattern that cannot be carried out exactly.
-    #[error("the pattern cannot be carried out: {0}")]
-    Pattern(String),
-}
+pub use error::StatementError;
+pub(crate) use pattern::faults as pattern_faults;
 
 /// What an engine runs for a rule, and how its answer is read.
 #[derive(Debug, Clone)]
@@ -93,7 +46,7 @@ impl Prepared {
     pub fn hits<'a>(&self, rule: &Rule, answer: &'a Answer) -> Result<Cow<'a, Answer>, String> {
         match rule.logic {
             Logic::Sql(_) => Ok(Cow::Borrowed(answer)),
-            Logic::Stix { .. } => pattern::hits(rule, self.look, self.translation.as_deref(), answer).map(Cow::Owned),
+            Logic::Stix { .. } => matches::hits(rule, self.look, self.translation.as_deref(), answer).map(Cow::Owned),
         }
     }
 }
@@ -125,8 +78,8 @@ pub fn build(
         }
         Logic::Stix { pattern, tables } => {
             let filled = Filled::new(&pattern.value, |name| values.get(name).ok().cloned());
-            if let Some((name, _)) = filled.parameters.iter().find(|(name, _)| values.get(name).is_err()) {
-                return Err(StatementError::UnknownParameter(name.clone()));
+            if let Some(unknown) = filled.parameters.iter().find(|parameter| values.get(&parameter.name).is_err()) {
+                return Err(StatementError::UnknownParameter(unknown.name.clone()));
             }
             let names: Vec<&str> = tables.iter().map(|table| table.value.as_str()).collect();
             pattern::translated(&filled.text, &names, catalog, window, max_rows)?
@@ -149,7 +102,7 @@ pub(crate) fn times(
 ) -> Result<Option<Vec<Sql>>, StatementError> {
     let mut statements = Vec::new();
     let mut seen: Vec<&Table> = Vec::new();
-    for name in crate::finding::sources(rule) {
+    for name in rule.sources() {
         for (entry, _) in catalog.resolve(&name)?.tables {
             let table = &entry.table;
             if !entry.exists || seen.contains(&table) {

@@ -5,7 +5,7 @@ pub(crate) mod tokens;
 
 use std::ops::Range;
 
-use crate::form::{is_name, is_table};
+use crate::names::{is_name, is_table};
 use tokens::{Token, begins_part, tokens, unquoted};
 
 /// SQL cut at its templates.

@@ -1,0 +1,153 @@
+//! What a row of a STIX rule says: the columns of an event, or of a match of several.
+
+use query::{Answer, Column};
+use serde_json::{Map, Value as Json, json};
+use sql::types::ColumnType;
+use translation::{TaggedRow, Translation};
+
+use crate::groups;
+use crate::rule::Rule;
+use crate::window::Look;
+
+/// The most rows of a finding that are shown as evidence.
+pub const MAX_EVIDENCE: usize = 100;
+
+/// Columns of a finding's row that are taken from an OCSF event, with the places to look in.
+static EVENT_COLUMNS: [(&str, &[&str]); 20] = [
+    ("account", &["/cloud/account/uid", "/unmapped/recipientAccountId", "/accountid"]),
+    ("region", &["/cloud/region", "/region"]),
+    ("hostname", &["/device/hostname"]),
+    ("user_name", &["/actor/user/name", "/user/name"]),
+    ("user_uid", &["/actor/user/uid", "/user/uid"]),
+    ("process_path", &["/process/file/path", "/process/name"]),
+    ("cmd_line", &["/process/cmd_line"]),
+    ("parent_process_path", &["/actor/process/file/path"]),
+    ("file_path", &["/file/path"]),
+    ("src_ip", &["/src_endpoint/ip"]),
+    ("src_port", &["/src_endpoint/port"]),
+    ("src_hostname", &["/src_endpoint/hostname"]),
+    ("dst_ip", &["/dst_endpoint/ip"]),
+    ("dst_port", &["/dst_endpoint/port"]),
+    ("dst_hostname", &["/dst_endpoint/hostname"]),
+    ("query_hostname", &["/query/hostname"]),
+    ("service", &["/api/service/name"]),
+    ("operation", &["/api/operation"]),
+    ("error", &["/api/response/error"]),
+    ("signature", &["/firewall_rule/name"]),
+];
+
+/// Columns of every row.
+const ROW_COLUMNS: [&str; 2] = ["time", "table"];
+/// The column that a row of a single observation has beside: the whole event.
+const EVENT: &str = "event";
+/// The column that a match of several observations has in its place: its events as rows, in order.
+pub(crate) const EVENTS: &str = "events";
+/// The other columns that a match of several observations has.
+const MATCH_COLUMNS: [&str; 3] = ["start_time", "end_time", "event_count"];
+
+/// The columns that rows of STIX rules can have, which `group_by`, `threshold` and `dedupe` may name: those of an event, and
+/// with `is_sequence` those of a match of several observations (see [`Observation::is_single`]) beside.
+///
+/// An event has those for which it holds a value.
+pub fn columns(is_sequence: bool) -> Vec<&'static str> {
+    let of_event = EVENT_COLUMNS.iter().map(|(name, _)| *name);
+    let (of_match, last) = if is_sequence { (&MATCH_COLUMNS[..], EVENTS) } else { (&[][..], EVENT) };
+    ROW_COLUMNS.into_iter().chain(of_match.iter().copied()).chain(of_event).chain([last]).collect()
+}
+
+/// The answer of a pattern as rows with the columns that findings know, and groups counted where the rule has them. Matches
+/// of single observations are rows with the whole event in `event`, those of several observations are one row with the
+/// events in `events`.
+///
+/// # Errors
+/// An answer that cannot be read, or candidates too many to settle.
+pub(crate) fn hits(
+    rule: &Rule,
+    look: Look,
+    translation: Option<&Translation>,
+    answer: &Answer,
+) -> Result<Answer, String> {
+    let rows: Vec<Map<String, Json>> = match translation {
+        None => Vec::new(),
+        Some(translation) => match translation.sequences(&answer.rows).map_err(|error| error.to_string())? {
+            Some(found) => found
+                .matches
+                .iter()
+                .map(|places| match_of(places.iter().filter_map(|at| found.rows.get(*at))))
+                .collect(),
+            None => {
+                let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
+                matches.rows.iter().map(row_of).collect()
+            }
+        },
+    };
+    let rows = if rule.group_by.is_empty() { rows } else { groups::of_rows(rule, &rows, look.ends) };
+    let mut names: Vec<String> = Vec::new();
+    for name in rows.iter().flat_map(Map::keys) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    if rule.group_by.is_empty() {
+        // A row says the same, whatever other rows have.
+        let order = columns(translation.is_some_and(|translation| translation.sequence.is_some()));
+        names.sort_by_key(|name| order.iter().position(|known| known == name));
+    }
+    let values =
+        |row: &Map<String, Json>| names.iter().map(|name| row.get(name).cloned().unwrap_or(Json::Null)).collect();
+    Ok(Answer {
+        query_id: answer.query_id.clone(),
+        rows: rows.iter().map(values).collect(),
+        columns: names.iter().map(|name| Column { name: name.clone(), column_type: ColumnType::Json }).collect(),
+        statistics: answer.statistics,
+        warnings: Vec::new(),
+    })
+}
+
+fn row_of(found: &TaggedRow) -> Map<String, Json> {
+    let mut row = Map::new();
+    row.insert("time".to_owned(), json!(found.time));
+    row.insert("table".to_owned(), json!(found.table));
+    let event: Json = serde_json::from_str(&found.event).unwrap_or_else(|_| json!(found.event));
+    for (name, places) in EVENT_COLUMNS {
+        let found = places.iter().filter_map(|place| event.pointer(place)).find(|value| !value.is_null());
+        if let Some(value) = found {
+            row.insert(name.to_owned(), value.clone());
+        }
+    }
+    row.insert(EVENT.to_owned(), event);
+    row
+}
+
+/// One row for a match: the columns of its first event and those that later ones add, the time from first to last, and the
+/// events. Of more than [`MAX_EVIDENCE`] events the last one stands at the end, and those before it are left out.
+fn match_of<'r>(found: impl Iterator<Item = &'r TaggedRow>) -> Map<String, Json> {
+    let found: Vec<&TaggedRow> = found.collect();
+    let (first, last) = (found.first().map(|row| row.time), found.last().map(|row| row.time));
+    let kept = if found.len() > MAX_EVIDENCE { MAX_EVIDENCE - 1 } else { found.len() };
+    let shown = found.iter().take(kept).chain(found.last().filter(|_| kept < found.len()));
+    let events: Vec<Map<String, Json>> = shown.map(|found| row_of(found)).collect();
+    let mut row = Map::new();
+    row.insert("time".to_owned(), json!(first));
+    row.insert("table".to_owned(), json!(found.first().map(|row| &row.table)));
+    row.insert("start_time".to_owned(), json!(first));
+    row.insert("end_time".to_owned(), json!(last));
+    row.insert("event_count".to_owned(), json!(found.len()));
+    for (name, value) in events.iter().flatten().filter(|(name, _)| *name != EVENT) {
+        if !row.contains_key(name) {
+            row.insert(name.clone(), value.clone());
+        }
+    }
+    row.insert(EVENTS.to_owned(), json!(events));
+    row
+}
+
+/// The events of a match's row, each as a row of its own; of any other row itself.
+pub(crate) fn events_of(row: &Map<String, Json>) -> Vec<&Map<String, Json>> {
+    match row.get(EVENTS) {
+        Some(Json::Array(events)) if events.iter().all(Json::is_object) && !events.is_empty() => {
+            events.iter().filter_map(Json::as_object).collect()
+        }
+        _ => vec![row],
+    }
+}
