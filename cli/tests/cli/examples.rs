@@ -26,6 +26,10 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("docs/detections.md", "aws s3 cp", ACCOUNT),
     ("docs/detections.md", "sam deploy", ACCOUNT),
     ("docs/functions.md", "zstd -dc", "needs zstd, jq, and parts of a file in quarantine"),
+    ("docs/tutorial.md", "aws s3 cp", ACCOUNT),
+    ("docs/tutorial.md", "sam build", ACCOUNT),
+    ("docs/tutorial.md", "sam deploy", ACCOUNT),
+    ("docs/tutorial.md", "sluice send", ACCOUNT),
 ];
 
 const ACCOUNT: &str = "needs an AWS account";
@@ -38,6 +42,7 @@ const CODES: &[(&str, &str, i32)] = &[
     ("docs/cli.md", "sluice lint --verbose my-source.json", 2),
     ("docs/detections.md", "sluice detect lint my-rules/", 2),
     ("docs/hunting.md", "sluice hunt --lake lake --since 2023-07-01 --by entity", 1),
+    ("docs/tutorial.md", "sluice hunt", 1),
 ];
 
 /// A rule that names a field that no row has.
@@ -93,16 +98,36 @@ fn pages() -> Vec<String> {
     found
 }
 
-/// The commands of the `sh` and `console` blocks of a page.
+/// The commands of the `sh` and `console` blocks of a page. A block below `<!-- file: NAME -->` is a file that the reader
+/// saves: a command that writes it.
 fn examples(page: &str) -> Vec<Example> {
     let text = fs::read_to_string(repository().join(page)).unwrap();
     let mut found: Vec<Example> = Vec::new();
     let mut block: Option<&str> = None;
     let mut goes_on = false;
+    // A file that the page has its reader save: how far its block is indented, and its lines so far.
+    let mut file: Option<(usize, Example)> = None;
     for (number, line) in text.lines().enumerate() {
+        if let Some(name) = line.trim_start().strip_prefix("<!-- file: ").and_then(|rest| rest.strip_suffix(" -->")) {
+            let command = format!("mkdir -p \"$(dirname '{name}')\"; cat > '{name}' <<'END OF FILE'\n");
+            let example = Example { page: page.to_owned(), line: number + 1, command, shown: String::new() };
+            file = Some((line.len() - line.trim_start().len(), example));
+            continue;
+        }
         if let Some(language) = line.trim_start().strip_prefix("```") {
+            if block.is_some()
+                && let Some((_, mut example)) = file.take()
+            {
+                example.command += "END OF FILE";
+                found.push(example);
+            }
             block = if block.is_some() { None } else { Some(language.trim()) };
             goes_on = false;
+            continue;
+        }
+        if let (Some(_), Some((indent, example))) = (block, &mut file) {
+            example.command += line.get(*indent..).unwrap_or_default();
+            example.command += "\n";
             continue;
         }
         let begins = match block {
@@ -121,7 +146,7 @@ fn examples(page: &str) -> Vec<Example> {
             last.command += "\n";
             last.command += text;
         } else if begins {
-            let (page, command) = (page.to_owned(), text.to_owned());
+            let (page, command) = (page.to_owned(), text.trim_start().to_owned());
             found.push(Example { page, line: number + 1, command, shown: String::new() });
         } else if block == Some("console") {
             let last = found.last_mut().unwrap();
