@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use bumpalo::Bump;
+use jiff::Timestamp;
 use lake::conformance::{Report, inspect};
 use lake::key::{AccountId, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines};
-use lake::store::list_all;
+use lake::store::{Listed, list_all};
 use mapping::Unwrapped;
 use pipeline::{ReadBuffer, Settings, Source, Stores};
 use sources::Item;
@@ -20,16 +21,19 @@ use tokio::runtime::Runtime;
 
 use logs::{Log, logs, repaired_mapping};
 
+use crate::engine::EngineArguments;
 use crate::exit::{Failure, Outcome, Verdict};
+use crate::hunting::{CatalogArguments, Hunting};
 use crate::ingest::Ingestion;
 use crate::input::{Candidate, Input};
 use crate::lake_arguments::runtime;
 use crate::map::explanation::{Explanation, Origin as ValueOrigin, explain, plain};
 use crate::mapping_config::MappingConfig;
 use crate::output::{Align, Output, Palette, Table, count, counted, cut, harmless, percent, size};
+use crate::period::Period;
 use crate::replay::quarantine::{Selection, replay};
 
-/// A tour: made-up logs through mapping, lake, quarantine, replay and inspection
+/// A tour: made-up logs through mapping, lake, quarantine, replay, inspection and detections
 ///
 /// Writes sample logs to a folder, maps them into a lake beside them, and shows step by step what happened. A few records
 /// are broken on purpose. Nothing leaves this machine; the folder can be deleted at any time.
@@ -129,6 +133,7 @@ impl Tour<'_> {
         self.quarantine(&stores)?;
         self.replay(&stores)?;
         self.inspect(&stores)?;
+        self.detect()?;
         self.next()
     }
 
@@ -213,7 +218,7 @@ impl Tour<'_> {
     fn ingest(&self, logs: &[Log], sources: &[Source], stores: &Stores) -> Result<(), Failure> {
         let began = Instant::now();
         let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Left)]);
-        let (mut records, mut written, mut objects, mut bytes, mut problems) = (0, 0, 0, 0, 0);
+        let (mut records, mut written, mut problems) = (0, 0, 0);
         for (log, source) in logs.iter().zip(sources) {
             let ingestion = Ingestion {
                 output: self.output,
@@ -229,15 +234,15 @@ impl Tour<'_> {
             }
             records += summary.records_in;
             written += summary.total_written();
-            objects += summary.objects;
-            bytes += summary.bytes;
             problems += summary.problems;
         }
         let seconds = began.elapsed().as_secs_f64();
         let speed = count((records as f64 / seconds.max(0.001)) as u64);
         self.heading(4, "Ingest", &format!("{} in {seconds:.1} s, {speed} a second", counted(records, "record")))?;
         self.table(&table)?;
-        let objects = counted(objects, "object");
+        let objects = self.objects(stores)?;
+        let bytes = objects.iter().map(|object| object.bytes).sum();
+        let objects = counted(objects.len() as u64, "object");
         let share = percent(written, records);
         let unfit = if problems == 1 {
             "1 value did not fit and is".to_owned()
@@ -279,7 +284,13 @@ impl Tour<'_> {
         Ok(lines)
     }
 
+    /// The objects of the lake.
+    fn objects(&self, stores: &Stores) -> Result<Vec<Listed>, Failure> {
+        Ok(self.runtime.block_on(list_all(stores.lake.as_ref(), "ext/"))?)
+    }
+
     fn replay(&self, stores: &Stores) -> Result<(), Failure> {
+        let before = self.objects(stores)?.len();
         let file = self.place(REPAIRED);
         fs::write(&file, serde_json::to_string_pretty(&repaired_mapping())? + "\n")
             .with_context(|| format!("cannot write {file}"))?;
@@ -288,8 +299,9 @@ impl Tour<'_> {
         let replayed = self.runtime.block_on(replay(self.output, &source, &self.settings, stores, &selection))?;
         self.heading(6, "Replay", &format!("{file} extends windows-sysmon by the event that it did not know"))?;
         self.output.write(format_args!(
-            "  {} left quarantine for the lake, {}\n",
+            "  {} left quarantine for {} more in the lake, {}\n",
             self.palette.good(counted(replayed.counts.total_written(), "record")),
+            counted((self.objects(stores)?.len() - before) as u64, "object"),
             match replayed.counts.total_quarantined() {
                 1 => "1 stays".to_owned(),
                 more => format!("{} stay", count(more)),
@@ -300,7 +312,7 @@ impl Tour<'_> {
     fn inspect(&self, stores: &Stores) -> Result<(), Failure> {
         let mut largest: Option<Report> = None;
         let (mut objects, mut rows, mut conforming) = (0, 0, 0);
-        for object in self.runtime.block_on(list_all(stores.lake.as_ref(), "ext/"))? {
+        for object in self.objects(stores)? {
             let report = inspect(Some(&object.key), self.runtime.block_on(stores.lake.get(&object.key))?);
             objects += 1;
             rows += report.rows;
@@ -337,6 +349,32 @@ impl Tour<'_> {
         self.table(&table)
     }
 
+    /// The shipped rules over the whole lake, as `hunt` runs them.
+    fn detect(&self) -> Result<(), Failure> {
+        let period = Period { since: Some(Timestamp::UNIX_EPOCH), until: None };
+        let engine = EngineArguments::of_lake(self.dir.join("lake"));
+        let mut hunting = Hunting::new(&[], &period, &CatalogArguments::default(), &engine, 1_000, self.output)?;
+        let (mut rules, mut findings) = (0, 0);
+        let mut table = Table::new([("", Align::Left), ("", Align::Left), ("", Align::Right)]);
+        let unanswered = hunting.each_rule(self.output, |rule, found, _| {
+            rules += 1;
+            findings += found.findings.len() as u64;
+            if !found.findings.is_empty() {
+                let count = counted(found.findings.len() as u64, "finding");
+                table.row([harmless(&rule.title).into_owned(), rule.level.as_str().to_owned(), count]);
+            }
+            Ok(())
+        })?;
+        self.heading(
+            8,
+            "Detect",
+            &format!("{} over the lake: what they would have published", counted(rules, "rule")),
+        )?;
+        self.table(&table)?;
+        self.output.write(format_args!("  {} in all\n", self.palette.good(counted(findings, "finding"))))?;
+        hunting.ending(&unanswered, Verdict::Fine).map(|_| ())
+    }
+
     fn next(&self) -> Result<(), Failure> {
         let log = self.place("logs/windows-sysmon.ndjson.gz");
         let (lake, repaired) = (self.place("lake"), self.place(REPAIRED));
@@ -350,6 +388,10 @@ impl Tour<'_> {
             (
                 format!("replay --quarantine {lake} --lake {lake} --mapping {repaired} --dry-run"),
                 "what is still in quarantine",
+            ),
+            (
+                format!("hunt --lake {lake} --since 2025-01-01 --report {}", self.place("report.html")),
+                "the findings, as a page",
             ),
             ("mappings show windows-sysmon".to_owned(), "a mapping, to start your own from"),
             ("ingest --help".to_owned(), "your own logs, into a folder or a bucket"),

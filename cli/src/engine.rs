@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, ValueHint};
+use clap::{Args, Parser, ValueHint};
 use embedded::{Embedded, Options};
 use jiff::SignedDuration;
 use lake::aws::{Access, Role};
@@ -93,6 +93,18 @@ pub(crate) struct AthenaArguments {
 }
 
 impl EngineArguments {
+    /// The embedded engine over a lake folder.
+    pub(crate) fn of_lake(folder: PathBuf) -> Self {
+        #[derive(Parser)]
+        #[command(no_binary_name = true)]
+        struct Defaults {
+            #[command(flatten)]
+            engine: EngineArguments,
+        }
+        let Defaults { engine } = Defaults::parse_from(["--lake".into(), folder.into_os_string()]);
+        engine
+    }
+
     /// Where the data is, for people: the lake folder, or the databases of Athena.
     pub(crate) fn place(&self) -> String {
         match (self.engine, &self.lake) {

@@ -29,6 +29,7 @@ mod replay;
 mod report;
 mod rows;
 mod rules;
+mod schema;
 mod send;
 mod stix;
 mod summary;
@@ -85,6 +86,7 @@ enum Command {
     Detect(detect::Detect),
     Ddl(ddl::Ddl),
     Replay(replay::Replay),
+    Schema(schema::SchemaCommand),
     Send(send::Send),
     Stix(Box<stix::Stix>),
     Completions(completions::Completions),
@@ -129,6 +131,7 @@ fn run(command: Command, output: &Output) -> Outcome {
         Command::Detect(detect) => detect.run(output),
         Command::Ddl(ddl) => ddl.run(output),
         Command::Replay(replay) => replay.run(output),
+        Command::Schema(schema) => schema.run(output),
         Command::Send(send) => send.run(output),
         Command::Stix(stix) => stix.run(output),
         Command::Completions(completions) => completions.run(output),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use detection::catalog::{CatalogTable, KnownSource};
+use detection::catalog::CatalogTable;
 use detection::diagnostic::SourceText;
 use detection::lint::{Checked, check, duplicates};
 use detection::{Catalog, Rule, SHIPPED_RULES, trial};
@@ -92,21 +92,19 @@ fn with_tests(catalog: &Catalog, rule: &Rule, folder: &Path) -> Catalog {
     let mut catalog = catalog.clone();
     let named = rule.tests.iter().flat_map(|test| &test.inputs).map(|input| input.source.value.as_str());
     for name in named.filter(|name| shipped_mapping(name).is_none()) {
-        let Some(source) = source_of(name, folder) else { continue };
-        if catalog.names().any(|known| known == source.name) {
-            continue;
-        }
-        for (table, class, columns) in source.tables {
-            let table = Table::ocsf("sluice", table, columns);
-            catalog.add(&source.name, CatalogTable::new(table, vec![class], false));
+        // One that cannot be used is `detect test`'s to say.
+        let Ok(source) = trial::source(name, folder) else { continue };
+        for source in trial::known_sources(&source) {
+            if catalog.names().any(|known| known == source.name) {
+                continue;
+            }
+            for (table, class, columns) in source.tables {
+                let table = Table::ocsf("sluice", table, columns);
+                catalog.add(&source.name, CatalogTable::new(table, vec![class], false));
+            }
         }
     }
     catalog
-}
-
-/// The tables of a mapping config; `None` if it cannot be used, which `detect test` says.
-fn source_of(name: &str, folder: &Path) -> Option<KnownSource> {
-    trial::source(name, folder).ok().map(|source| trial::known_source(&source))
 }
 
 fn shipped((name, text): &(&str, &str)) -> RuleFile {

@@ -136,8 +136,31 @@ fn the_sources_of_a_rules_own_tests_are_known() {
     let sql =
         RULE.replace("{{class:dns_activity}}", "{{door}}").replace("WHERE", "WHERE query.hostname = 'a.example' AND");
     run(0, &["detect", "lint", "--deny-warnings", &folder.write("rule.yaml", format!("{sql}{tests}"))]);
+    // By its `source_name` too, which its tables in a lake have.
+    folder.write("entrance.json", DOOR);
+    let by_name = folder.write("by-name.yaml", format!("{sql}{}", tests.replace("door.json", "entrance.json")));
+    run(0, &["detect", "lint", "--deny-warnings", &by_name]);
+    run(0, &["detect", "test", &by_name]);
     let refused = folder.write("refused.yaml", format!("{}{tests}", sql.replace("hostname =", "host =")));
     assert!(run(2, &["detect", "lint", &refused]).stdout.contains("the row has no field 'host'"));
+}
+
+#[test]
+fn tests_vary_a_base_event() {
+    let folder = Folder::new();
+    folder.write("door.json", DOOR);
+    let sql =
+        RULE.replace("{{class:dns_activity}}", "{{door}}").replace("WHERE", "WHERE query.hostname = 'a.example' AND");
+    let tests = "base_events:\n  open: {id: 1, time: 1714557600, name: b.example, note: {by: x}}\ntests:\n  - name: \
+                 changed\n    source: door.json\n    base: open\n    changes: [{name: a.example, note: null}, {name: c.example}, \
+                 {name: a.example, time: 1714557700}]\n    expect: 2\n  - name: as it is\n    source: door.json\n    base: \
+                 open\n    expect: none\n";
+    run(0, &["detect", "test", &folder.write("rule.yaml", format!("{sql}{tests}"))]);
+    let wrong =
+        tests.replacen("base: open", "base: opn", 1).replace("    base: open\n    expect: none", "    expect: none");
+    let said = run(2, &["detect", "test", &folder.write("wrong.yaml", format!("{sql}{wrong}"))]).stderr;
+    assert!(said.contains("error[E225]: there is no base event `opn`; help: did you mean `open`?"), "{said}");
+    assert!(said.contains("`events`, `file` or `base` is missing"), "{said}");
 }
 
 /// A mapping config beside a rule.

@@ -2,7 +2,7 @@
 
 use crate::support::{hold, run};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "lint",
     "mappings",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 14] = [
     "stix",
     "ddl",
     "replay",
+    "schema",
     "send",
     "completions",
 ];

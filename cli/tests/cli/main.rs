@@ -19,6 +19,7 @@ mod pipes;
 mod query;
 mod replay;
 mod replay_stream;
+mod schema;
 mod send;
 mod stix;
 mod support;

@@ -178,12 +178,19 @@ static DEDUPE: ObjectForm = ObjectForm {
     ],
 };
 
+const SOURCE: &str = "A shipped mapping or its source, or the path of a mapping config from this file.";
+const BASE: &str = "A base event. It is the only event unless `changes` are given.";
+const CHANGES: Form = Form::List(&Form::Object(&ANY_OBJECT));
+const CHANGED: &str = "One event for each of these: the base event with these fields instead (a JSON merge patch).";
+
 static TEST_INPUT: ObjectForm = ObjectForm {
     name: "an input of a test",
     keys: &[
-        required("source", Form::Text, "A shipped mapping's name, or the path of a mapping config from this file."),
+        required("source", Form::Text, SOURCE),
         optional("events", EVENTS, "Raw events: objects or lines of text, or one text with all of them."),
         optional("file", Form::Text, "A file of raw events, from this file."),
+        optional("base", Form::Formed(&NAME), BASE),
+        optional("changes", CHANGES, CHANGED),
     ],
 };
 
@@ -191,9 +198,11 @@ static TEST: ObjectForm = ObjectForm {
     name: "a test",
     keys: &[
         required("name", Form::Text, "What it shows."),
-        optional("source", Form::Text, "A shipped mapping's name, or the path of a mapping config from this file."),
+        optional("source", Form::Text, SOURCE),
         optional("events", EVENTS, "Raw events: objects or lines of text, or one text with all of them."),
         optional("file", Form::Text, "A file of raw events, from this file."),
+        optional("base", Form::Formed(&NAME), BASE),
+        optional("changes", CHANGES, CHANGED),
         optional("inputs", Form::List(&Form::Object(&TEST_INPUT)), "Events of several sources."),
         optional("parameters", PARAMETERS, "Values of parameters other than the defaults."),
         required(
@@ -244,6 +253,7 @@ pub(crate) static FILE: ObjectForm = ObjectForm {
             "How many findings a day are usual. A backtest says which days are not.",
         ),
         optional("response", TEXTS, "What to do about a finding: a text, or a list of steps."),
+        optional("base_events", Form::Map(&NAME, &Form::Object(&ANY_OBJECT)), "Raw events by name, for tests to vary."),
         optional("tests", Form::List(&Form::Object(&TEST)), "Events, and what is to be found in them."),
     ],
 };

@@ -203,8 +203,9 @@ impl Reader {
         });
         let parameters = file.get("parameters").map(|node| self.parameters(node)).unwrap_or_default();
         let threshold = file.get("threshold").map(Entries::of);
+        let bases = file.get("base_events").map(Entries::of).unwrap_or(Entries(&[]));
         let tests = match file.get("tests").map(|node| &node.value) {
-            Some(Node::List(items)) => items.iter().filter_map(|test| self.test(test)).collect(),
+            Some(Node::List(items)) => items.iter().filter_map(|test| self.test(test, &bases)).collect(),
             _ => Vec::new(),
         };
         let dedupe = file.get("dedupe").map(Entries::of);
@@ -310,7 +311,7 @@ impl Reader {
         parameters
     }
 
-    fn test(&mut self, node: &Spanned<Node>) -> Option<Test> {
+    fn test(&mut self, node: &Spanned<Node>, bases: &Entries<'_>) -> Option<Test> {
         let members = Entries::of(node);
         let fault = |message: &str| Diagnostic::new(Code::BadTest, place(node), message.to_owned());
         let mut inputs = Vec::new();
@@ -319,13 +320,14 @@ impl Reader {
                 self.fault(fault("a test has `source` and its events, or `inputs`, not both"));
             }
             (None, None) => self.fault(fault("a test needs `source` and its events, or `inputs`")),
-            (None, Some(_)) => inputs.extend(self.test_input(node)),
+            (None, Some(_)) => inputs.extend(self.test_input(node, bases)),
             (Some(list), None) => {
-                if members.get("events").or(members.get("file")).is_some() {
-                    self.fault(fault("`events` and `file` stand within `inputs`, beside their `source`"));
+                let events = ["events", "file", "base"].into_iter().find(|key| members.get(key).is_some());
+                if let Some(key) = events {
+                    self.fault(fault(&format!("`{key}` stands within `inputs`, beside its `source`")));
                 }
                 if let Node::List(items) = &list.value {
-                    inputs.extend(items.iter().filter_map(|item| self.test_input(item)));
+                    inputs.extend(items.iter().filter_map(|item| self.test_input(item, bases)));
                 }
             }
         }
@@ -351,21 +353,38 @@ impl Reader {
         Some(Test { name: members.plain("name")?, span: place(node), inputs, parameters, expect })
     }
 
-    fn test_input(&mut self, node: &Spanned<Node>) -> Option<TestInput> {
+    fn test_input(&mut self, node: &Spanned<Node>, bases: &Entries<'_>) -> Option<TestInput> {
         let members = Entries::of(node);
         let fault = |message: &str| Diagnostic::new(Code::BadTest, place(node), message.to_owned());
-        let events = match (members.get("events"), members.text("file")) {
-            (Some(_), Some(_)) => {
-                self.fault(fault("events stand here or in a file, not both"));
+        let events = match (members.get("events"), members.text("file"), members.text("base")) {
+            (Some(events), None, None) => TestEvents::Inline(event_bytes(&events.value)),
+            (None, Some(file), None) => TestEvents::File(file),
+            (None, None, Some(base)) => {
+                let Some(event) = bases.get(&base.value) else {
+                    let names = || bases.0.iter().map(|(name, _)| name.value.as_str());
+                    let help = match nearest(&base.value, names()) {
+                        Some(near) => format!("did you mean {}?", quote(near)),
+                        None => format!("`base_events` has {}", list(names())),
+                    };
+                    let message = format!("there is no base event {}", quote(&base.value));
+                    self.fault(Diagnostic::new(Code::BadTest, base.span, message).help(help));
+                    return None;
+                };
+                TestEvents::Inline(varied(&event.value.to_json(), members.get("changes")))
+            }
+            (None, None, None) => {
+                self.fault(fault("`events`, `file` or `base` is missing"));
                 return None;
             }
-            (None, None) => {
-                self.fault(fault("`events` or `file` is missing"));
+            _ => {
+                self.fault(fault("events stand in one of `events`, `file` and `base`"));
                 return None;
             }
-            (None, Some(file)) => TestEvents::File(file),
-            (Some(events), None) => TestEvents::Inline(event_bytes(&events.value)),
         };
+        if let (Some(changes), None) = (members.get("changes"), members.get("base")) {
+            let message = "`changes` are of a base event, and there is no `base`";
+            self.fault(Diagnostic::new(Code::BadTest, place(changes), message));
+        }
         Some(TestInput { source: members.text("source")?, events })
     }
 }
@@ -382,6 +401,40 @@ fn event_bytes(events: &Node) -> Vec<u8> {
             lines.map(|line| line + "\n").collect::<String>().into_bytes()
         }
         _ => Vec::new(),
+    }
+}
+
+/// The base event with each of the changes, or as it is; an event a line.
+fn varied(base: &Json, changes: Option<&Spanned<Node>>) -> Vec<u8> {
+    let events = match changes.map(|changes| &changes.value) {
+        Some(Node::List(changes)) => changes
+            .iter()
+            .map(|change| {
+                let mut event = base.clone();
+                merge(&mut event, change.value.to_json());
+                event
+            })
+            .collect(),
+        _ => vec![base.clone()],
+    };
+    events.iter().map(|event| format!("{event}\n")).collect::<String>().into_bytes()
+}
+
+/// RFC 7396, JSON Merge Patch: members of objects are merged, null removes one, anything else replaces the target.
+fn merge(target: &mut Json, patch: Json) {
+    let Json::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Json::Object(serde_json::Map::new());
+    }
+    let Json::Object(members) = target else { return };
+    for (name, value) in patch {
+        match value {
+            Json::Null => drop(members.remove(&name)),
+            value => merge(members.entry(name).or_insert(Json::Null), value),
+        }
     }
 }
 

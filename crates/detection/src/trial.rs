@@ -9,7 +9,7 @@ use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, read_lines};
 use lake::store::{FolderStore, Store};
-use pipeline::{Batch, Destination, Parcel, Source, shipped_mapping};
+use pipeline::{Batch, Destination, Parcel, SHIPPED_MAPPINGS, Source, shipped_mapping};
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Map, Value as Json};
 use sql::table::{PARTITION_KEYS, name_of_source};
@@ -81,9 +81,10 @@ async fn found(
     let store = FolderStore::new(lake);
     for (number, input) in test.inputs.iter().enumerate() {
         let source = source(&input.source, files)?;
-        let known_source = known_source(&source);
-        if !known.iter().any(|other| other.name == known_source.name) {
-            known.push(known_source);
+        for source in known_sources(&source) {
+            if !known.iter().any(|other| other.name == source.name) {
+                known.push(source);
+            }
         }
         for parcel in mapped(&source, input, files, number)? {
             days.extend(day_of(&parcel.key));
@@ -120,13 +121,26 @@ pub fn known_source(source: &Source) -> KnownSource {
     KnownSource { name: source.name().to_owned(), tables: tables.collect() }
 }
 
-/// The source of a test's input: a shipped mapping by its name, or a mapping config beside the rule, whose `extends` is looked
+/// The source under the names that rules may call it by: that of its config file, as lint and tests know it, and its
+/// `source_name`, as its tables in a lake are called.
+pub fn known_sources(source: &Source) -> Vec<KnownSource> {
+    let by_file = known_source(source);
+    let source_name = source.mapping().source_name();
+    let by_name =
+        (source_name != by_file.name).then(|| KnownSource { name: source_name.to_owned(), ..by_file.clone() });
+    std::iter::once(by_file).chain(by_name).collect()
+}
+
+/// The source of a test's input: a shipped mapping by its name or that of its source, or a mapping config beside the rule, whose `extends` is looked
 /// for beside the config.
 ///
 /// # Errors
 /// It cannot be read, or is refused.
 pub fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
     if let Some(text) = shipped_mapping(name) {
+        return Source::new(name, text, &|_| None).map_err(trouble);
+    }
+    if let Some((name, text)) = SHIPPED_MAPPINGS.iter().find(|(_, text)| source_name(text).as_deref() == Some(name)) {
         return Source::new(name, text, &|_| None).map_err(trouble);
     }
     let path: PathBuf = files.join(name);
@@ -138,6 +152,12 @@ pub fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
     };
     let name = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
     Source::new(&name, &text, &beside).map_err(trouble)
+}
+
+/// The name that a mapping config gives its source.
+fn source_name(config: &str) -> Option<String> {
+    let config: Json = serde_json::from_str(config).ok()?;
+    config.pointer("/custom_source_events/source_name")?.as_str().map(str::to_owned)
 }
 
 /// The lake objects of an input. An event that cannot be mapped fails the test.

@@ -1,5 +1,6 @@
 //! An event in, queries started and findings published.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -118,7 +119,7 @@ impl Detect {
             // Better than nothing; the next event tries again.
             Err(error) => match made.as_ref().filter(|old| sees_all(old)) {
                 Some(old) => {
-                    tracing::warn!(error, "rules and tables are taken as they were");
+                    tracing::warn!(error, "rule refresh failed, using previous rules");
                     Ok(old.clone())
                 }
                 None => Err(HandlerError::Unfinished(error)),
@@ -143,7 +144,7 @@ impl Detect {
             refused = rules.refused.len(),
             tables = tables.len(),
             without_tables = catalog.without_tables().collect::<Vec<_>>().join(", "),
-            "rules and tables were read"
+            "rules loaded"
         );
         let has_all_tables = catalog.has_all_tables();
         let context = FindingContext { account: account.clone(), region: region.clone(), ..FindingContext::default() };
@@ -158,7 +159,7 @@ impl Detect {
     fn sources(&self) -> &[KnownSource] {
         self.sources.get_or_init(|| {
             shipped_sources().unwrap_or_else(|error| {
-                tracing::error!(error, "the tables of the shipped mappings cannot be read");
+                tracing::error!(error, "shipped mappings unreadable");
                 Vec::new()
             })
         })
@@ -168,7 +169,7 @@ impl Detect {
         let location = self.configuration.rules.as_deref();
         let rules = Rules::load(location).await.map_err(|error| format!("SLUICE_RULES: {error}"))?;
         for rule in &rules.refused {
-            tracing::error!(file = rule.file, reason = rule.reason, "a rule file is refused");
+            tracing::error!(file = rule.file, reason = rule.reason, "rule refused");
         }
         Ok(rules)
     }
@@ -179,7 +180,7 @@ impl Handler for Detect {
         let mut tally = Tally::default();
         match Event::parse(event)? {
             Event::StateChange { workgroup, .. } if workgroup != self.configuration.workgroup => {
-                tracing::debug!(workgroup, "a query of another workgroup");
+                tracing::debug!(workgroup, "query ignored");
                 return Ok(json!({ "ignored": "workgroup" }));
             }
             Event::StateChange { state, .. } if !["SUCCEEDED", "FAILED", "CANCELLED"].contains(&state.as_str()) => {
@@ -196,7 +197,7 @@ impl Handler for Detect {
                             tally.add_due(detector.rules(), detector.start_due_of(rule, now).await, now);
                         }
                         Err(error) => {
-                            tracing::warn!(%error, "the rule is not looked at again until the schedule fires")
+                            tracing::warn!(%error, "catch-up deferred")
                         }
                     }
                 }
@@ -226,10 +227,7 @@ async fn start_due(detector: &Detector, invocation: &Invocation, tally: &mut Tal
     let first = usize::try_from(now() / 60_000).unwrap_or_default() % rules.len().max(1);
     for (done, rule) in rules[first..].iter().chain(&rules[..first]).enumerate() {
         if !invocation.deadline.has_time() {
-            tracing::warn!(
-                left = rules.len() - done,
-                "no time is left for the other rules; the next run looks at them"
-            );
+            tracing::warn!(left = rules.len() - done, "rules deferred");
             break;
         }
         let now = now();
@@ -245,8 +243,26 @@ async fn collect(detector: &Detector, query_id: &str, tally: &mut Tally) -> Opti
             Some(collected)
         }
         Err(error) => {
-            tally.add_fault(&format!("query {query_id}"), &error);
+            tally.add_fault(Step::Query(query_id), &error);
             None
+        }
+    }
+}
+
+/// What a fault is of.
+#[derive(Clone, Copy)]
+enum Step<'s> {
+    /// The start of a rule's queries.
+    Rule(&'s dyn fmt::Display),
+    /// The collection of a query.
+    Query(&'s str),
+}
+
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(rule) => write!(f, "rule {rule}"),
+            Self::Query(id) => write!(f, "query {id}"),
         }
     }
 }
@@ -255,14 +271,14 @@ impl Tally {
     fn add_due(&mut self, rules: &[Rule], due: Due, now: i64) {
         for started in &due.started {
             let detection::Started { rule, query_id, window } = started;
-            tracing::info!(%rule, query_id, start = window.start, end = window.end, "a query was started");
+            tracing::info!(%rule, query_id, start = window.start, end = window.end, "query started");
             self.started += 1;
         }
         for collected in &due.collected {
             self.add_collected(collected);
         }
         for (rule, error) in &due.faults {
-            self.add_fault(&format!("rule {rule}"), error);
+            self.add_fault(Step::Rule(rule), error);
         }
         for (id, behind) in &due.lag {
             let Some(rule) = rules.iter().find(|rule| rule.id == *id) else { continue };
@@ -278,13 +294,15 @@ impl Tally {
             Collected::Published { rule, window, published, repeated, late, scanned_bytes, truncated } => {
                 tracing::info!(
                     %rule, start = window.start, end = window.end, published, repeated, scanned_bytes, truncated,
-                    "a query was collected"
+                    "query collected"
                 );
+                if *truncated {
+                    tracing::error!(%rule, start = window.start, end = window.end, "findings truncated");
+                }
                 if late.findings > 0 {
-                    tracing::warn!(
-                        %rule, findings = late.findings, most_milliseconds = late.most,
-                        "events reached the lake later than the rule's ingest_delay; others may have been missed"
-                    );
+                    // Others may have been missed.
+                    let (findings, most_milliseconds) = (late.findings, late.most);
+                    tracing::error!(%rule, findings, most_milliseconds, "findings late");
                 }
                 self.collected += 1;
                 self.published += published;
@@ -295,12 +313,12 @@ impl Tally {
             Collected::Narrowed { rule, window } => {
                 tracing::info!(
                     %rule, start = window.start, end = window.end,
-                    "more was found than is published at a time; shorter windows follow"
+                    "window split"
                 );
                 self.collected += 1;
             }
             Collected::Failed { rule, window, error } => {
-                tracing::error!(%rule, start = window.start, end = window.end, %error, "a query failed");
+                tracing::error!(%rule, start = window.start, end = window.end, %error, "query failed");
                 self.collected += 1;
                 self.failures += 1;
             }
@@ -310,12 +328,18 @@ impl Tally {
         }
     }
 
-    fn add_fault(&mut self, what: &str, error: &DetectError) {
+    fn add_fault(&mut self, step: Step<'_>, error: &DetectError) {
         let chain = chain(error);
-        tracing::error!(what, error = chain, "a step could not be taken");
+        let (rule, query_id) = match step {
+            Step::Rule(rule) => (Some(tracing::field::display(rule)), None),
+            Step::Query(id) => (None, Some(id)),
+        };
         self.failures += 1;
         if error.is_transient() {
-            self.transient.get_or_insert(format!("{what}: {chain}"));
+            tracing::warn!(rule, query_id, error = chain, "step failed, retrying");
+            self.transient.get_or_insert(format!("{step}: {chain}"));
+        } else {
+            tracing::error!(rule, query_id, error = chain, "step failed");
         }
     }
 
