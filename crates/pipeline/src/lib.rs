@@ -16,7 +16,9 @@ mod source;
 mod stream;
 mod unpack;
 
-pub use batch::{Batch, BatchError, Counts, Destination, Example, InputId, Parcel, Refusal, Sealing, Settings, Taken};
+pub use batch::{
+    Batch, BatchError, Counts, Destination, Example, InputId, Parcel, Refusal, Sealing, Settings, Taken, reason_of,
+};
 pub use bounds::{Bounds, PartitionLimit, PlausibleDays};
 pub use deliver::{Delivery, Stores};
 pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};

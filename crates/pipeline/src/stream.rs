@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_schema::ArrowError;
-use lake::quarantine::{Origin, reason};
+use lake::quarantine::{Origin, Reason};
 use parquet::errors::ParquetError;
 
 use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Sealing, Settings};
@@ -140,7 +140,7 @@ impl<'a> Flow<'a> {
                     return Ok(());
                 }
                 let message = kept_whole("record", "it takes more time than an invocation has", written);
-                self.refuse(&mut batch, index, reason::OUT_OF_TIME, message);
+                self.refuse(&mut batch, index, Reason::OutOfTime, message);
             }
             if batch.is_full() || !sealed.is_empty() {
                 self.put(&mut batch, open..index + 1, sealed).await?;
@@ -210,7 +210,7 @@ impl<'a> Flow<'a> {
         has_time: &impl Fn() -> bool,
     ) -> Result<Unpacked, BatchError> {
         if self.poison == Some(index) {
-            self.refuse(batch, index, reason::FAULT, "internal error on this record; please report it".to_owned());
+            self.refuse(batch, index, Reason::Fault, "internal error on this record; please report it".to_owned());
             return Ok(Unpacked::Kept);
         }
         let record = &self.records[index];
@@ -222,7 +222,7 @@ impl<'a> Flow<'a> {
         };
         batch.arrived(record.arrival);
         let Some((_, route)) = self.routes.iter().find(|(stream, _)| *stream == record.stream) else {
-            self.refuse(batch, index, reason::NO_SOURCE, "no source takes records of this stream".to_owned());
+            self.refuse(batch, index, Reason::NoSource, "no source takes records of this stream".to_owned());
             return Ok(Unpacked::Kept);
         };
         let mut unpacking = Unpacking { batch, input: index as InputId, route, between: &mut between };
@@ -230,7 +230,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Keeps a record in quarantine as it came.
-    fn refuse(&self, batch: &mut Batch<'a>, index: usize, reason: &'static str, message: String) {
+    fn refuse(&self, batch: &mut Batch<'a>, index: usize, reason: Reason, message: String) {
         let record = &self.records[index];
         let refusal = Refusal::new(None, reason, message).of_whole();
         batch.refuse(refusal, record.data, &|| record.origin(None, 0), index as InputId);

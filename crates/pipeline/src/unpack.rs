@@ -4,7 +4,7 @@
 //! that were read before stay where they are; nothing that its damaged part decodes to is kept beside it.
 
 use bumpalo::Bump;
-use lake::quarantine::{Origin, QuarantineLine, reason};
+use lake::quarantine::{Origin, QuarantineLine, Reason};
 use sources::{Compression, Decode, Document, DocumentBuffer, Item, Position, RawEvent, kpl};
 
 use crate::batch::{Batch, InputId, Refusal, Taken};
@@ -67,12 +67,12 @@ impl<'s> Route<'s> for Known<'s> {
 }
 
 /// Why bytes cannot be read to their end as events, if the item says so. They must be kept as they came.
-fn unreadable(item: &Item<'_>, decode: &Decode) -> Option<(&'static str, String)> {
+fn unreadable(item: &Item<'_>, decode: &Decode) -> Option<(Reason, String)> {
     match item {
-        Item::Fault { error, .. } if error.is_of_whole_input() => Some((reason::UNDECODABLE, error.to_string())),
+        Item::Fault { error, .. } if error.is_of_whole_input() => Some((Reason::Undecodable, error.to_string())),
         Item::Oversized { .. } => {
             let most = decode.limits.event_bytes;
-            Some((reason::OVERSIZED, format!("an event is longer than {most} bytes")))
+            Some((Reason::Oversized, format!("an event is longer than {most} bytes")))
         }
         _ => None,
     }
@@ -91,7 +91,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
     /// # Errors
     /// Those of `between`.
     pub(crate) fn record(&mut self, data: &[u8], origin: &dyn Fn(Option<u64>, u64) -> Origin) -> Result<Unpacked, E> {
-        let refused = |message: String| Refusal::new(None, reason::UNDECODABLE, message).of_whole();
+        let refused = |message: String| Refusal::new(None, Reason::Undecodable, message).of_whole();
         let user_records = match kpl::deaggregate(data) {
             Ok(user_records) => user_records,
             Err(error) => {
@@ -205,7 +205,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
                 self.batch.drop_undecodable_since(&mark);
                 (reason, kept_whole(what, &fault, written))
             }
-            None if is_empty => (reason::UNDECODABLE, format!("the {what} holds no event")),
+            None if is_empty => (Reason::Undecodable, format!("the {what} holds no event")),
             None => return Ok(Unpacked::Done),
         };
         let refusal = Refusal::new(source, reason, message).of_whole();

@@ -1,6 +1,6 @@
 //! Batches of stream records: what is reported is the lowest record that is not durable.
 
-use lake::quarantine::Origin;
+use lake::quarantine::{Origin, Reason};
 use lake::store::{Fault, Operation};
 use pipeline::{Batch, Destination, Refusal};
 use proptest::prelude::*;
@@ -285,7 +285,7 @@ fn a_parcel_names_every_input_that_is_in_it() {
             batch.push_item(&item, &decode, None, &origin, input as u32, route);
         }
     }
-    batch.refuse(Refusal::new(None, "undecodable", ""), b"x", &origin, 9);
+    batch.refuse(Refusal::new(None, Reason::Undecodable, ""), b"x", &origin, 9);
     let parcels: Vec<_> = batch.seal("a", &["a"]).map(Result::unwrap).collect();
     let mut inputs: Vec<_> = parcels.iter().map(|parcel| (parcel.destination, parcel.inputs.clone())).collect();
     inputs.sort_by_key(|(_, inputs)| inputs.clone());
