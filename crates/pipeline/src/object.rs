@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use lake::quarantine::{Origin, Part, Reason};
-use lake::store::StoreError;
 use sources::{FrameError, InputError, Item, Position};
+use store::StoreError;
 use tokio::runtime::Handle;
 
 use crate::batch::{Batch, BatchError, Counts, Example, Refusal, Sealing, Settings};

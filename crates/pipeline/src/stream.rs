@@ -294,10 +294,10 @@ mod tests {
     use std::sync::Arc;
 
     use lake::quarantine::{QuarantineLine, read_lines};
-    use lake::store::MemoryStore;
     use ocsf::rows_to_json;
     use ocsf::schema::{Schema, Version};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use store::MemoryStore;
 
     use super::*;
     use crate::batch::failpoint::{self, Place};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use function::{Handler, HandlerError, Invocation, Metrics, Transformer, Unit};
 use lake::quarantine::{Origin, Reason};
-use lake::store::{S3Buckets, StoreError};
 use pipeline::{
     Naming, ObjectError, ObjectOutcome, ObjectRoute, Settings, error_chain, refuse_object, transform_object,
 };
 use serde_json::{Value, json};
 use sources::Position;
+use store::{S3Buckets, StoreError};
 use tokio::runtime::Handle;
 
 use crate::event::SqsEvent;

@@ -4,10 +4,10 @@
 use std::io::Read;
 
 use lake::quarantine::{Origin, Reason};
-use lake::store::{Fault, FaultyStore, MemoryStore, Operation, Store};
 use pipeline::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
 use proptest::prelude::*;
 use sources::Position;
+use store::{Fault, FaultyStore, MemoryStore, Operation, Store};
 use tokio::runtime::Runtime;
 
 use crate::laboratory::{Fates, Laboratory, Record, faults, gzip, log, sources};

@@ -1,10 +1,10 @@
 //! Batches of stream records: what is reported is the lowest record that is not durable.
 
 use lake::quarantine::{Origin, Reason};
-use lake::store::{Fault, Operation};
 use pipeline::{Batch, Destination, Refusal};
 use proptest::prelude::*;
 use sources::{Decode, Document};
+use store::{Fault, Operation};
 
 use crate::laboratory::{
     Fates, Laboratory, Record, aggregated, event_source, faults, gzip, records, sequence_number, sources,
