@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::runtime::Invocation;
+use crate::invocation::Invocation;
 
 /// Who logs and how much.
 #[derive(Debug, Clone, PartialEq, Eq)]

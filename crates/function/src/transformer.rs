@@ -9,7 +9,8 @@ use pipeline::{DEFAULT_SOURCES, Settings, Sources, Stores};
 use store::{LIST_PAGE, Store, StoreError};
 
 use crate::configuration::{Configuration, SourcesConfiguration};
-use crate::runtime::{Invocation, StartError};
+use crate::invocation::Invocation;
+use crate::runtime::StartError;
 
 /// Sources, stores and settings of a deployment.
 #[derive(Debug)]

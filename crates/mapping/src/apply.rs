@@ -78,6 +78,13 @@ impl Refusal {
     }
 }
 
+impl MappingBuffer {
+    /// Takes the memory of a mapped event back for the next one.
+    pub fn recycle(&mut self, mapped: Mapped<'_>) {
+        self.record.recycle(mapped.record);
+    }
+}
+
 impl Mapping {
     /// Reads, lints and compiles a config. `load` gives the text of a config that this one extends.
     ///

@@ -61,13 +61,6 @@ pub struct MappingBuffer {
     pub(crate) consumed: Vec<bool>,
 }
 
-impl MappingBuffer {
-    /// Takes the memory of a mapped event back for the next one.
-    pub fn recycle(&mut self, mapped: crate::Mapped<'_>) {
-        self.record.recycle(mapped.record);
-    }
-}
-
 /// The state of one event's mapping.
 pub(crate) struct Evaluation<'m, 'a> {
     pub(crate) values: Values<'m, 'a>,

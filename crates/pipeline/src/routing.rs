@@ -24,8 +24,8 @@ pub use lint::{CheckedSources, NamedMapping, check_sources, is_sources_file};
 use self::config::{ObjectConfig, StreamConfig};
 use self::diagnostic::Diagnostic;
 use self::pattern::{Anchor, Matcher, Pattern};
+use crate::route::Route;
 use crate::source::{Source, SourceError};
-use crate::unpack::Route;
 
 /// The sources file that applies where none is given.
 pub const DEFAULT_SOURCES: &str = include_str!("../../../mapping-configs/sources.json");

@@ -8,6 +8,7 @@ use lake::quarantine::{Origin, QuarantineLine, Reason};
 use sources::{Compression, Decode, Document, DocumentBuffer, Item, Position, RawEvent, kpl};
 
 use crate::batch::{Batch, InputId, Refusal, Taken};
+use crate::route::{Known, Route};
 use crate::source::Source;
 
 /// How far a record or input was read.
@@ -35,35 +36,6 @@ pub(crate) struct Unpacking<'u, 's, E> {
     pub(crate) route: &'u dyn Route<'s>,
     /// Called before each event but the first: seals a batch that is full, and says whether there is time to go on.
     pub(crate) between: &'u mut dyn FnMut(&mut Batch<'s>) -> Result<bool, E>,
-}
-
-/// Which source a stream record belongs to.
-pub(crate) trait Route<'s> {
-    /// The source of a record, whatever is in it.
-    fn whatever_it_holds(&self) -> Option<&'s Source>;
-
-    /// The source of a record that holds no JSON, and so cannot say where it belongs.
-    fn of_other_formats(&self) -> Option<&'s Source>;
-
-    /// The source of an event.
-    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String>;
-}
-
-/// A source that is known.
-struct Known<'s>(&'s Source);
-
-impl<'s> Route<'s> for Known<'s> {
-    fn whatever_it_holds(&self) -> Option<&'s Source> {
-        Some(self.0)
-    }
-
-    fn of_other_formats(&self) -> Option<&'s Source> {
-        Some(self.0)
-    }
-
-    fn of_event(&self, _: &Document<'_>) -> Result<&'s Source, String> {
-        Ok(self.0)
-    }
 }
 
 /// Why bytes cannot be read to their end as events, if the item says so. They must be kept as they came.
