@@ -23,6 +23,7 @@ use serde::Serialize;
 use sources::{Decode, Document, Item, OBJECT_KEY, RawEvent};
 
 use crate::bounds::{Bounds, implausible, too_many};
+use crate::route::RouteError;
 use crate::routing::RoutedObject;
 use crate::source::{ReadBuffer, Source};
 
@@ -364,7 +365,7 @@ impl<'s> Batch<'s> {
         source: Option<&'s Source>,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
     ) {
         match item {
             Item::Event(event) => {
@@ -399,7 +400,7 @@ impl<'s> Batch<'s> {
         decode: &Decode,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
     ) -> Taken<'s> {
         self.push_event(event, decode, None, origin, input, route, Cut::Tried)
     }
@@ -412,7 +413,7 @@ impl<'s> Batch<'s> {
         source: Option<&'s Source>,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
         cut: Cut,
     ) -> Taken<'s> {
         let mut bump = std::mem::take(&mut self.bump);
@@ -426,7 +427,7 @@ impl<'s> Batch<'s> {
             failpoint::reach(failpoint::Place::Map, event.bytes);
             let read = decode.document(event, &mut self.buffer.documents, &bump);
             let document = read.map_err(|error| (Reason::Undecodable, error.to_string()))?;
-            let source = route(&document).map_err(|message| (Reason::NoSource, message))?;
+            let source = route(&document).map_err(|error| (Reason::NoSource, error.to_string()))?;
             routed = Some(source);
             if cut == Cut::Tried && !source.takes_any_json() {
                 format_of = Some(source);

@@ -21,11 +21,12 @@ mod unpack;
 pub use batch::{
     Batch, BatchError, Counts, Destination, Example, InputId, Parcel, Refusal, Sealing, Settings, Taken, reason_of,
 };
-pub use bounds::{Bounds, PartitionLimit, PlausibleDays};
+pub use bounds::{Bounds, BoundsError, PartitionLimit, PlausibleDays};
 pub use deliver::{Delivery, Stores};
 pub use error_text::{error_chain, json_fault};
 pub use kinesis_event::{KinesisEvent, KinesisEventError};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
+pub use route::RouteError;
 pub use routing::{
     Captures, CheckedSources, DEFAULT_SOURCES, NamedMapping, ObjectRoute, RoutedObject, RoutingError, Sources,
     StreamRoutes, check_sources, diagnostic, is_sources_file, sources_json_schema,

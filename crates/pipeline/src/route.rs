@@ -4,6 +4,30 @@ use sources::Document;
 
 use crate::source::Source;
 
+/// Why an event has no source. The message is that of its line in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// No rule of the sources file is about streams.
+    #[error("no source takes stream records")]
+    NoStreams,
+    /// No rule is about the event's stream.
+    #[error("no source takes records of this stream")]
+    OtherStream,
+    /// The metadata field names a source that is not in the file.
+    #[error("the event names source `{name}`, which is not configured")]
+    Unconfigured {
+        /// What it names.
+        name: String,
+    },
+    /// Some rules have conditions, and none of them holds.
+    #[error("no source takes the event: no metadata field names one, and no condition holds")]
+    NoCondition,
+    /// There are several sources, and the metadata field names none of them.
+    #[error("the event's metadata field names none of the configured sources")]
+    Unnamed,
+}
+
 /// Which source a stream record belongs to.
 pub(crate) trait Route<'s> {
     /// The source of a record, whatever is in it.
@@ -13,7 +37,7 @@ pub(crate) trait Route<'s> {
     fn of_other_formats(&self) -> Option<&'s Source>;
 
     /// The source of an event.
-    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String>;
+    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, RouteError>;
 }
 
 /// A source that is known.
@@ -28,7 +52,7 @@ impl<'s> Route<'s> for Known<'s> {
         Some(self.0)
     }
 
-    fn of_event(&self, _: &Document<'_>) -> Result<&'s Source, String> {
+    fn of_event(&self, _: &Document<'_>) -> Result<&'s Source, RouteError> {
         Ok(self.0)
     }
 }

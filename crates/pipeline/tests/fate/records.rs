@@ -1,7 +1,7 @@
 //! Batches of stream records: what is reported is the lowest record that is not durable.
 
 use lake::quarantine::{Origin, Reason};
-use pipeline::{Batch, Destination, Refusal};
+use pipeline::{Batch, Destination, Refusal, RouteError};
 use proptest::prelude::*;
 use sources::{Decode, Document};
 use store::{Fault, Operation};
@@ -281,7 +281,7 @@ fn a_parcel_names_every_input_that_is_in_it() {
         let record = if input == 1 { Record::undecodable(1) } else { Record::badges(input, 2) };
         let mut items = decode.records_of_slice(&record.data);
         while let Some(item) = items.next_unskipped().unwrap() {
-            let route = |_: &Document<'_>| sources().iter().next().ok_or_else(String::new);
+            let route = |_: &Document<'_>| sources().iter().next().ok_or(RouteError::NoStreams);
             batch.push_item(&item, &decode, None, &origin, input as u32, route);
         }
     }
