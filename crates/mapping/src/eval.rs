@@ -466,7 +466,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         if let (Raw::Instant(time), Some(written)) = (raw, &mut self.written) {
             written.push(Written { attribute: "time".to_owned(), from: from.collect(), value: time.to_string() });
         }
-        self.values.reads.truncate(before);
+        self.values.look_only(before);
         match raw {
             Raw::Instant(value) => Some(value),
             _ => None,

@@ -70,6 +70,8 @@ struct Reader {
     failed: HashSet<Span>,
     /// Whether `@` means the element of a `$each`.
     inside_each: bool,
+    /// The names of the columns of a line.
+    columns: Vec<Spanned<String>>,
     /// Where the file says which config it extends.
     extends: Option<Span>,
     /// The preprocessor that Sluice stands in for.

@@ -145,6 +145,7 @@ impl Reader {
             }
             NodeKind::String { text, .. } => {
                 self.warn_of_text_like_path(node, text);
+                self.warn_of_text_like_column(node, text);
                 Value::Literal(Json::String(text.clone()))
             }
             NodeKind::Array(items) => Value::List(items.iter().map(|item| self.value(item)).collect()),
@@ -185,6 +186,21 @@ impl Reader {
             let message = format!("{} is a constant text, not a path", quote(text));
             self.report(Diagnostic::new(Code::TextLikePath, node.span, message).help(help));
         }
+    }
+
+    fn warn_of_text_like_column(&mut self, node: &Node, text: &str) {
+        let Some(column) = self.columns.iter().find(|column| column.value == text).map(|column| column.span) else {
+            return;
+        };
+        let path = match text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            true => format!("$.{text}"),
+            false => format!("$['{text}']"),
+        };
+        let message = format!("{} is a constant text, not the column", quote(text));
+        let diagnostic = Diagnostic::new(Code::TextLikeColumn, node.span, message)
+            .also(column, "the column")
+            .help(format!("write {} for the column, or {{\"$literal\": {text:?}}} for the text", quote(&path)));
+        self.report(diagnostic);
     }
 
     fn boxed(&mut self, node: &Node) -> Box<Spanned<Value>> {

@@ -35,6 +35,8 @@ impl Reader {
         let fields = self.fields(node, &operators::CONFIG)?;
         let here = |name: &str| fields.key(name).unwrap_or(Span::new(fields.span.start, fields.span.start + 1));
         let source_name = fields.get("source_name").and_then(|node| self.name(node, "source_name"));
+        let decode = self.decode(&fields);
+        self.columns.clone_from(&decode.columns);
         let layers = self.layers(&fields);
         Some(Config {
             span: fields.span,
@@ -46,7 +48,7 @@ impl Reader {
                 .get("ocsf_version")
                 .and_then(|node| self.version(node))
                 .unwrap_or_else(|| Spanned::new(Version::default(), here("ocsf_version"))),
-            decode: self.decode(&fields),
+            decode,
             absent: match fields.get("absent") {
                 None => vec![Spanned::new(String::new(), here("absent"))],
                 Some(node) => {
