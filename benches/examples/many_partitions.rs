@@ -11,8 +11,8 @@ use std::sync::Arc;
 use benches::{Failure, cpu_time};
 use bytes::Bytes;
 use lake::quarantine::Origin;
-use lake::store::{BoxFuture, Chunks, Condition, ContentTag, Listed, MemoryStore, Store, StoreError};
 use pipeline::{Bounds, Naming, Settings, Source, Stores, transform_object};
+use store::{BoxFuture, Chunks, Condition, ContentTag, Listed, MemoryStore, Store, StoreError};
 
 const MAPPING: &str = r#"{"custom_source_events": {
     "source_name": "windows-sysmon", "extends": "windows-sysmon", "account": "$.Account", "ocsf_mapping": {}}}"#;

@@ -7,8 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lake::parquet_object::SealSettings;
 use lake::quarantine::Origin;
-use lake::store::MemoryStore;
 use pipeline::{DEFAULT_SOURCES, Naming, Settings, Sources, Stores, StreamRecord, transform_object, transform_records};
+use store::MemoryStore;
 use tokio::runtime::Runtime;
 
 use crate::{Failure, Workload};

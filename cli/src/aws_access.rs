@@ -6,8 +6,8 @@ use aws_config::SdkConfig;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_kinesis::config::ProvideCredentials as _;
-use lake::aws::Access;
-use lake::store::Store;
+use store::Store;
+use store::aws::Access;
 use tokio::sync::OnceCell;
 
 use crate::aws_error::innermost;
@@ -26,7 +26,7 @@ pub(crate) async fn sdk_config() -> Result<SdkConfig, Failure> {
 /// # Errors
 /// As [`check`].
 pub(crate) async fn sdk_config_for(access: &Access) -> Result<SdkConfig, Failure> {
-    let config = lake::aws::sdk_config_for(access).await;
+    let config = store::aws::sdk_config_for(access).await;
     check(&config, access).await?;
     Ok(config)
 }
@@ -37,7 +37,7 @@ pub(crate) async fn sdk_config_for(access: &Access) -> Result<SdkConfig, Failure
 /// The location names no store, or as [`check`].
 pub(crate) async fn open_store(location: &str) -> Result<Arc<dyn Store>, Failure> {
     static CHECKED: OnceCell<()> = OnceCell::const_new();
-    let store = lake::store::open(location).await?;
+    let store = store::open(location).await?;
     if location.starts_with("s3://") {
         CHECKED.get_or_try_init(async || sdk_config().await.map(|_| ())).await?;
     }

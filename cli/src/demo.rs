@@ -13,10 +13,10 @@ use lake::conformance::{Report, inspect};
 use lake::key::{AccountId, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines};
-use lake::store::{Listed, list_all};
 use mapping::Unwrapped;
 use pipeline::{ReadBuffer, Settings, Source, Stores};
 use sources::Item;
+use store::{Listed, list_all};
 use tokio::runtime::Runtime;
 
 use logs::{Log, logs, repaired_mapping};
@@ -127,7 +127,7 @@ impl Tour<'_> {
         let sources = self.lint(&logs)?;
         self.map(&logs[0], &sources[0])?;
         let lake = self.place("lake");
-        let store = self.runtime.block_on(lake::store::open(&lake))?;
+        let store = self.runtime.block_on(store::open(&lake))?;
         let stores = Stores { lake: store.clone(), quarantine: store };
         self.ingest(&logs, &sources, &stores)?;
         self.quarantine(&stores)?;

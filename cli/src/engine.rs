@@ -7,10 +7,10 @@ use anyhow::Context as _;
 use clap::{Args, Parser, ValueHint};
 use embedded::{Embedded, Options};
 use jiff::SignedDuration;
-use lake::aws::{Access, Role};
 use query::athena::{Athena, AthenaSettings};
 use query::{Engine, Limited};
 use sql::table::Table;
+use store::aws::{Access, Role};
 
 use crate::aws_access::sdk_config_for;
 use crate::exit::Failure;

@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use clap::ValueHint;
 use lake::quarantine::Origin;
-use lake::store::StoreError;
 use pipeline::{Counts, ObjectError, ObjectOutcome, Settings, Source, Stores, transform_object};
 use sources::{InputError, Position};
+use store::StoreError;
 use tokio::runtime::Handle;
 
 use hashing::{Digest, HashingReader, digest_of};

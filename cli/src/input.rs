@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use lake::store::Store;
+use store::Store;
 use tokio::runtime::Handle;
 
 use crate::exit::Failure;

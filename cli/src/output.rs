@@ -176,7 +176,7 @@ impl Output {
 /// An error and its causes in one line, each said once, harmless to a terminal.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     // What is below the error of a store is that error in other words.
-    let told = error.chain().position(|cause| cause.is::<lake::store::StoreError>()).unwrap_or(usize::MAX);
+    let told = error.chain().position(|cause| cause.is::<store::StoreError>()).unwrap_or(usize::MAX);
     let causes = error.chain().take(told.saturating_add(1));
     let chain = causes.map(|cause| harmless_lines(&cause.to_string()).into_owned()).collect::<Vec<_>>();
     let mut said: Vec<&str> = Vec::new();

@@ -92,7 +92,7 @@ impl Send {
         let inputs = Input::all(&self.files, None)?;
         let began = Instant::now();
         let summary = runtime()?.block_on(async {
-            if lake::aws::sdk_config().await.region().is_none() {
+            if store::aws::sdk_config().await.region().is_none() {
                 return Err(Failure::usage("no Region is set; set AWS_REGION or a profile's region"));
             }
             let config = crate::aws_access::sdk_config().await?;

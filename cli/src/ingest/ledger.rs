@@ -10,9 +10,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lake::parquet_object::SealSettings;
-use lake::store::StoreError;
 use pipeline::{Settings, Source, Stores};
 use serde::{Deserialize, Serialize};
+use store::StoreError;
 use tokio::task::JoinSet;
 
 use super::hashing::Digest;
@@ -80,7 +80,7 @@ impl<'l> Ledger<'l> {
     /// # Errors
     /// The quarantine's store cannot be listed.
     pub(super) async fn open(stores: &'l Stores, source: &Source, settings: &Settings) -> Result<Self, StoreError> {
-        let listed = lake::store::list_all(stores.quarantine.as_ref(), &format!("{LEDGER_FOLDER}/")).await?;
+        let listed = store::list_all(stores.quarantine.as_ref(), &format!("{LEDGER_FOLDER}/")).await?;
         let known: HashSet<String> = listed.into_iter().map(|listed| listed.key).collect();
         // How objects are compressed and cut does not change which records are in them.
         let deciding = Settings { seal: SealSettings::default(), memory: 0, ..settings.clone() };
@@ -199,7 +199,7 @@ impl<'l> Ledger<'l> {
         let id = (is_lake, folder.to_owned());
         if !self.folders.contains_key(&id) {
             let store = if is_lake { &self.stores.lake } else { &self.stores.quarantine };
-            let listed = lake::store::list_all(store.as_ref(), folder).await?;
+            let listed = store::list_all(store.as_ref(), folder).await?;
             let objects = listed.into_iter().map(|listed| (listed.key, listed.bytes)).collect();
             self.folders.insert(id.clone(), objects);
         }
@@ -216,7 +216,7 @@ fn length_in(key: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use lake::store::{FolderStore, Store};
+    use store::{FolderStore, Store};
 
     fn settings() -> Settings {
         Settings {

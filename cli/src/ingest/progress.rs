@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use indicatif::ProgressBar;
-use lake::store::{BoxFuture, Chunks, Condition, ContentTag, Listed, Store, StoreError};
 use pipeline::Stores;
+use store::{BoxFuture, Chunks, Condition, ContentTag, Listed, Store, StoreError};
 
 use crate::output::{Output, counted, cut, harmless, size};
 

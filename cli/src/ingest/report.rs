@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lake::quarantine::Reason;
 use pipeline::Stores;
 use serde::Serialize;
 
@@ -148,7 +149,8 @@ impl Ingested {
         if !reasons.is_empty() {
             output.complain(reasons.render("  ", palette).trim_end());
         }
-        let has = |reasons: &[&str]| reasons.iter().any(|reason| self.summary.quarantined.contains_key(*reason));
+        let has =
+            |reasons: &[Reason]| reasons.iter().any(|reason| self.summary.quarantined.contains_key(reason.as_str()));
         let input = match &self.first {
             None | Some(Input::Stdin) => "FILE".to_owned(),
             Some(input) => shell_word(&input.to_string()),
@@ -158,13 +160,13 @@ impl Ingested {
             format!("`sluice map --mapping {mapping} {input}` shows why records are refused"),
             format!("is {mapping} the mapping for these logs? `sluice mappings` lists the shipped ones"),
         ];
-        if has(&["undecodable", "oversized"]) {
+        if has(&[Reason::Undecodable, Reason::Oversized]) {
             advice.push("`decode` in the mapping says how the input is cut into records and read".to_owned());
         }
-        if has(&["no_mapping"]) {
+        if has(&[Reason::NoMapping]) {
             advice.push("`matched_field` in the mapping chooses an entry of `ocsf_mapping` for each record".to_owned());
         }
-        if has(&["no_time"]) {
+        if has(&[Reason::NoTime]) {
             advice.push("`timestamp` in the mapping says which field is the time, and its format".to_owned());
         }
         let quarantine = stores.quarantine.describe();

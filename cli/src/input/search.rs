@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use glob::{MatchOptions, Pattern};
-use lake::store::Listed;
+use store::Listed;
 use tokio::runtime::Handle;
 
 use super::{BucketObject, FileKind, Input, refuse_repeated_pipes};

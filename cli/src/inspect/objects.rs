@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use lake::key::ObjectKey;
-use lake::store::Store;
+use store::Store;
 
 use crate::exit::Failure;
 use crate::output::counted;

@@ -25,9 +25,9 @@ pub(super) struct Coverage {
     /// What the mapping says is no event, by the name of the step.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     discarded: BTreeMap<String, u64>,
-    /// Raw fields that made a value of an event.
+    /// Raw fields that made a value of an event, or decided something: its time, its account, a condition.
     fields_mapped: u64,
-    /// Raw fields kept in `unmapped`.
+    /// Raw fields that are in `unmapped` and did nothing else.
     fields_unmapped: u64,
     /// Values that could not be written.
     problems: u64,
@@ -67,7 +67,7 @@ impl Coverage {
 
     pub(super) fn add_mapped(&mut self, explanation: &Explanation) {
         self.events += 1;
-        let (mapped, unmapped) = (explanation.fields_mapped, explanation.unmapped.len() as u64);
+        let (mapped, unmapped) = (explanation.fields_mapped, explanation.fields_unmapped);
         let problems = explanation.problems.len() as u64;
         self.fields_mapped += mapped;
         self.fields_unmapped += unmapped;

@@ -35,8 +35,11 @@ pub(crate) struct Explanation {
     pub(crate) problems: Vec<Trouble>,
     /// Where the event is not as OCSF demands or advises.
     pub(crate) violations: Vec<String>,
-    /// Raw fields that made a value.
+    /// Raw fields that made a value, or decided something: the time, the account, a condition.
     pub(crate) fields_mapped: u64,
+    /// Raw fields that did not.
+    #[serde(skip)]
+    pub(crate) fields_unmapped: u64,
     /// The OCSF event.
     pub(crate) ocsf: Value,
 }
@@ -96,8 +99,10 @@ impl Explanation {
         attributes.collect(&ocsf, "", "");
         let read = mapped.written.iter().flat_map(|written| &written.from).map(String::as_str);
         let unmapped: BTreeSet<&str> = mapped.record.unmapped().iter().map(|(key, _)| *key).collect();
-        // A field can be read (for the time, say) and still be kept.
-        let fields: BTreeSet<&str> = read.filter(|path| !unmapped.contains(path)).collect();
+        // A field can be read and still be kept: in part, or since it only decided something, such as the time.
+        let mut fields: BTreeSet<&str> = read.filter(|path| !unmapped.contains(path)).collect();
+        fields.extend(mapped.looked_at.iter().map(String::as_str).filter(|path| unmapped.contains(path)));
+        let fields_unmapped = unmapped.difference(&fields).count() as u64;
         Ok(Self {
             event: mapped.event.to_owned(),
             class: class.name,
@@ -114,6 +119,7 @@ impl Explanation {
             problems: mapped.problems.iter().map(|problem| Trouble::new(schema, class, problem)).collect(),
             violations: validate_event(schema, &ocsf).iter().map(ToString::to_string).collect(),
             fields_mapped: fields.len() as u64,
+            fields_unmapped,
             ocsf,
         })
     }

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use bumpalo::Bump;
 use clap::ValueHint;
-use lake::quarantine::reason;
+use lake::quarantine::Reason;
 use mapping::{Refusal, Unwrapped};
-use pipeline::{ReadBuffer, Source};
+use pipeline::{ReadBuffer, Source, reason_of};
 use serde::Serialize;
 use serde_json::json;
 use sources::{Item, Position, RawEvent};
@@ -77,7 +77,7 @@ struct Fate {
 enum EventOutcome {
     Mapped(Box<Explanation>),
     Refused {
-        reason: &'static str,
+        reason: Reason,
         message: String,
     },
     /// The mapping says that it is no event.
@@ -149,7 +149,7 @@ impl Map {
                 index: position.index,
                 outcome,
             };
-            let undecodable = |message: String| EventOutcome::Refused { reason: "undecodable", message };
+            let undecodable = |message: String| EventOutcome::Refused { reason: Reason::Undecodable, message };
             let seen = match &item {
                 Item::Event(event) => {
                     let outcomes = self.outcomes(source, event, coverage, &mut buffer, &bump)?;
@@ -161,11 +161,11 @@ impl Map {
                 Item::Skipped | Item::Oversized { length: None, .. } => None,
                 Item::Oversized { position, length: Some(length), .. } => {
                     let message = format!("an event of {length} bytes");
-                    let refused = self.refuse(coverage, "oversized", message, None);
+                    let refused = self.refuse(coverage, Reason::Oversized, message, None);
                     refused.map(|outcome| fate(*position, outcome))
                 }
                 Item::Fault { position, error, .. } => {
-                    let refused = self.refuse(coverage, "undecodable", error.to_string(), None);
+                    let refused = self.refuse(coverage, Reason::Undecodable, error.to_string(), None);
                     refused.map(|outcome| fate(*position, outcome))
                 }
                 other => Some(fate(Position::default(), undecodable(format!("{other:?}")))),
@@ -190,7 +190,7 @@ impl Map {
         let document = match source.decode().document(event, &mut buffer.documents, bump) {
             Ok(document) => document,
             Err(error) => {
-                return Ok(self.refuse(coverage, reason::UNDECODABLE, error.to_string(), None).into_iter().collect());
+                return Ok(self.refuse(coverage, Reason::Undecodable, error.to_string(), None).into_iter().collect());
             }
         };
         let mut pieces = Vec::new();
@@ -207,8 +207,8 @@ impl Map {
                     coverage.add_discarded(rule);
                     self.event.is_none().then(|| EventOutcome::Discarded { rule: rule.to_owned() })
                 }
-                Unwrapped::Refused(message) => self.refuse(coverage, reason::UNDECODABLE, message, None),
-                other => self.refuse(coverage, reason::FAULT, format!("{other:?}"), None),
+                Unwrapped::Refused(message) => self.refuse(coverage, Reason::Undecodable, message, None),
+                other => self.refuse(coverage, Reason::Fault, format!("{other:?}"), None),
             });
         }
         Ok(outcomes)
@@ -216,7 +216,7 @@ impl Map {
 
     fn judge(&self, coverage: &mut Coverage, explained: Result<Explanation, Refusal>) -> Option<EventOutcome> {
         match explained {
-            Err(refusal) => self.refuse(coverage, refusal.code(), refusal.to_string(), Some(&refusal)),
+            Err(refusal) => self.refuse(coverage, reason_of(&refusal), refusal.to_string(), Some(&refusal)),
             Ok(explanation) => {
                 if self.event.as_ref().is_some_and(|event| *event != explanation.event) {
                     return None;
@@ -230,7 +230,7 @@ impl Map {
     fn refuse(
         &self,
         coverage: &mut Coverage,
-        reason: &'static str,
+        reason: Reason,
         message: String,
         refusal: Option<&Refusal>,
     ) -> Option<EventOutcome> {
@@ -238,7 +238,7 @@ impl Map {
         if self.event.is_some() && !matches!(refusal, Some(Refusal::Invalid(_) | Refusal::NoTime(_))) {
             return None;
         }
-        coverage.add_refused(reason, &message, refusal);
+        coverage.add_refused(reason.as_str(), &message, refusal);
         Some(EventOutcome::Refused { reason, message })
     }
 

@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_sqs::Client;
-use lake::store::Store;
 use pipeline::{KinesisEvent, Settings, Sources, Stores, StreamRecord, transform_records};
 use serde::Deserialize as _;
 use serde_json::Value;
+use store::Store;
 
 use super::Replayed;
 use super::stream::{RangeReader, StreamRange};

@@ -174,6 +174,7 @@ const DOOR: &str = r#"{
         "schema": "dns_activity",
         "schema_mapping": {
           "activity_id": 1, "severity_id": 1, "query": { "hostname": "$.name" },
+          "src_endpoint": { "ip": "$.client" }, "dst_endpoint": { "ip": "$.server" },
           "metadata": { "product": { "name": "Door", "vendor_name": "Door" } }
         }
       }

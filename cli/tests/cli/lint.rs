@@ -12,7 +12,10 @@ const WARNED: &str = r#"{
     "ocsf_mapping": {
       "1": {
         "schema": "dns_activity",
-        "schema_mapping": { "activity_id": 1, "severity_id": 1, "query": { "hostname": "$.name" }, "dns": "$.x" }
+        "schema_mapping": {
+          "activity_id": 1, "query": { "hostname": "$.name" }, "dns": "$.x", "src_endpoint": { "ip": "$.client" },
+          "metadata": { "product": { "name": "Demo", "vendor_name": "Example" } }
+        }
       }
     }
   }

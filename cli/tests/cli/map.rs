@@ -46,14 +46,39 @@ fn required_attributes_that_are_missing_are_named() {
         r#"{"custom_source_events": {
             "source_name": "demo", "matched_field": "$.id", "timestamp": {"field": "$.time", "format": "epoch"},
             "ocsf_mapping": {"1": {"schema": "dns_activity", "schema_mapping": {
-                "activity_id": 1, "severity_id": 1, "metadata": {"product": {"name": "$.product"}},
-                "src_endpoint": {"ip": "$.client"}, "query": {"hostname": "$.name"}}}}}}"#,
+                "activity_id": 1, "severity_id": 1, "metadata": {"product": {"name": "$.product", "vendor_name": "$.vendor"}},
+                "src_endpoint": {"ip": "$.client"}, "dst_endpoint": {"ip": "$.server"},
+                "query": {"hostname": "$.name"}}}}}}"#,
     );
     let log =
         folder.write("log.ndjson", "{\"id\":1,\"time\":1700000000,\"name\":\"a.example\",\"client\":\"192.0.2.1\"}\n");
     let shown = run(0, &["map", "--mapping", &config, &log]).stdout;
     assert!(shown.contains("refused, invalid: required attribute `metadata"), "{shown}");
     assert!(shown.ends_with(" (1 event)\n") && shown.contains("required attributes missing: metadata"), "{shown}");
+}
+
+#[test]
+fn a_field_that_decides_something_is_covered_though_it_is_kept_in_unmapped() {
+    let folder = Folder::new();
+    let config = folder.write(
+        "lab.json",
+        r#"{"custom_source_events": {
+            "source_name": "lab", "matched_field": "$.kind", "account": "$.owner",
+            "timestamp": {"field": "$.at", "format": "epoch"},
+            "ocsf_mapping": {"copy": {"schema": "file_activity", "schema_mapping": {
+                "activity_id": {"$when": {"if": {"exists": "$.target"}, "then": 1, "else": 99}}, "severity_id": 1,
+                "metadata": {"product": {"name": "Lab", "vendor_name": "Example"}},
+                "actor": {"user": {"name": "$.user"}}, "device": {"hostname": "$.host", "type_id": 0},
+                "file": {"name": "$.file", "type_id": 1}}}}}}"#,
+    );
+    let log = r#"{"kind":"copy","at":1700000000,"owner":"111122223333","target":"b","user":"ann","host":"pc","file":"a","x":1}"#;
+    let log = folder.write("log.ndjson", log);
+    let report = run(0, &["map", "--mapping", &config, "--format", "json", &log]).json();
+    let coverage = &report["coverage"];
+    assert_eq!((&coverage["fields_mapped"], &coverage["fields_unmapped"]), (&7.into(), &1.into()), "{coverage}");
+    let kept: Vec<_> =
+        report["events"][0]["mapped"]["unmapped"].as_array().unwrap().iter().map(|pair| &pair[0]).collect();
+    assert_eq!(kept, ["at", "kind", "owner", "target", "x"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::io::{Read as _, Write as _};
 
-use lake::quarantine::{MAX_LINE_BYTES, Origin, Part, QuarantineLine, seal_lines};
+use lake::quarantine::{MAX_LINE_BYTES, Origin, Part, QuarantineLine, Reason, seal_lines};
 use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, quarantined, run, sysmon};
@@ -157,7 +157,7 @@ fn record(number: u64) -> Origin {
 }
 
 fn line(raw: &[u8], origin: Origin) -> QuarantineLine {
-    QuarantineLine::new(raw, "fault", "internal error on this record", "windows-sysmon", None, origin)
+    QuarantineLine::new(raw, Reason::Fault, "internal error on this record", "windows-sysmon", None, origin)
 }
 
 /// Writes a quarantine object; gives its key.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lake::store::{Condition, Store};
 use query::BoxFuture;
+use store::{Condition, Store};
 
 use crate::message::{Message, MessageKind, PublishError, Publisher};
 

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use lake::store::{Store, StoreError};
 use query::{Answer, BoxFuture, Engine, QueryError, Statement};
+use store::{Store, StoreError};
 use uuid::Uuid;
 
 use crate::catalog::{Absence, Catalog};

@@ -11,9 +11,9 @@
 //! ```
 
 use bytes::Bytes;
-use lake::store::{Condition, ContentTag, Store, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use store::{Condition, ContentTag, Store, StoreError};
 use uuid::Uuid;
 
 use crate::window::Look;

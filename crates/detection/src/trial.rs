@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, read_lines};
-use lake::store::{FolderStore, Store};
 use pipeline::{Batch, Destination, Parcel, SHIPPED_MAPPINGS, Source, shipped_mapping};
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Map, Value as Json};
 use sql::table::{PARTITION_KEYS, name_of_source};
 use sql::types::ColumnType;
+use store::{FolderStore, Store};
 
 use crate::catalog::{Catalog, KnownSource};
 use crate::finding::{Finding, FindingContext};

@@ -9,12 +9,12 @@ use detection::catalog::{Absence, Catalog, CatalogTable};
 use detection::detector::{Collected, Detector, Due, Progress, Queries, Settings};
 use detection::message::{Message, MessageKind, PublishError, Publisher};
 use detection::{Archived, Rule, Window};
-use lake::store::{Fault, FaultyStore, MemoryStore, Operation, Store};
 use proptest::prelude::*;
 use query::{Answer, BoxFuture, Column, QueryError, Statement, Statistics};
 use serde_json::json;
 use sql::table::{Layout, Table};
 use sql::types::ColumnType;
+use store::{Fault, FaultyStore, MemoryStore, Operation, Store};
 
 const MINUTE: i64 = 60_000;
 

@@ -14,13 +14,13 @@ use detection::message::MessageKind;
 use detection::rule::ParameterValues;
 use detection::{Detector, Hunt, Message, PublishError, Publisher, Rule, RunToEnd, Settings, Shape, Window};
 use embedded::Embedded;
-use lake::store::MemoryStore;
 use proptest::prelude::*;
 use query::{Answer, BoxFuture, Column, Engine, QueryError, Statement};
 use serde_json::{Value, json};
 use sql::table::{Layout, Table};
 use sql::text::Sql;
 use sql::types::ColumnType;
+use store::MemoryStore;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;

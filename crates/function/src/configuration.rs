@@ -1,7 +1,7 @@
 //! The environment of a transform function as one typed value. Whatever is wrong with it is said before the first event.
 
 use lake::key::{AccountId, Region};
-use pipeline::{Bounds, PartitionLimit, PlausibleDays};
+use pipeline::{Bounds, BoundsError, PartitionLimit, PlausibleDays};
 
 /// What the environment says, checked as far as that goes without reading anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,7 +176,7 @@ fn memory(value: Option<String>) -> Result<u64, ConfigurationError> {
 }
 
 fn bounds(variables: &Variables<'_>) -> Result<Bounds, ConfigurationError> {
-    let refuse = |variable, value: &str, expected: String, remedy| {
+    let refuse = |variable, value: &str, expected: BoundsError, remedy| {
         ConfigurationError::new(variable, format!("is `{value}`, but {expected}"), remedy)
     };
     let mut bounds = Bounds::default();

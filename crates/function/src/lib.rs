@@ -7,6 +7,7 @@
 
 mod configuration;
 mod deadline;
+mod invocation;
 pub mod logs;
 mod metrics;
 mod runtime;
@@ -14,8 +15,9 @@ mod transformer;
 
 pub use configuration::{ConfigurationError, Variables};
 pub use deadline::Deadline;
+pub use invocation::Invocation;
 pub use metrics::{Metrics, Unit};
-pub use runtime::{Handler, HandlerError, Invocation, StartError, run};
+pub use runtime::{Handler, HandlerError, StartError, run};
 pub use transformer::Transformer;
 
 #[global_allocator]

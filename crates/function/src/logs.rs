@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::runtime::Invocation;
+use crate::invocation::Invocation;
 
 /// Who logs and how much.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +157,7 @@ fn timestamp() -> String {
 }
 
 /// The crates of Sluice that log, nothing of an event.
-const OWN: [&str; 7] = ["detect", "function", "lake", "pipeline", "query", "transform_kinesis", "transform_s3"];
+const OWN: [&str; 6] = ["detect", "function", "pipeline", "query", "transform_kinesis", "transform_s3"];
 
 impl<S: Subscriber> Layer<S> for Logs {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use lake::key::AccountId;
 use lake::parquet_object::SealSettings;
-use lake::store::{self, LIST_PAGE, Store, StoreError};
 use pipeline::{DEFAULT_SOURCES, Settings, Sources, Stores};
+use store::{LIST_PAGE, Store, StoreError};
 
 use crate::configuration::{Configuration, SourcesConfiguration};
-use crate::runtime::{Invocation, StartError};
+use crate::invocation::Invocation;
+use crate::runtime::StartError;
 
 /// Sources, stores and settings of a deployment.
 #[derive(Debug)]

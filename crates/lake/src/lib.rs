@@ -1,10 +1,9 @@
 //! Amazon Security Lake as a place to write to: object keys, Parquet objects that obey the lake's rules, the check of
-//! those rules, quarantine, and the stores (S3 or a folder) that hold it all.
+//! those rules, and quarantine.
 //!
 //! This is the last arrow of the flow: columns come in from the mapping, objects go out. Nothing here knows how the
 //! columns were made.
 
-pub mod aws;
 mod column_chunk;
 pub mod conformance;
 mod footer;
@@ -17,5 +16,4 @@ pub mod partition;
 pub mod quarantine;
 #[cfg(test)]
 mod sample;
-pub mod store;
 mod thrift;

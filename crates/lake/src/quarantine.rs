@@ -87,45 +87,75 @@ pub enum Origin {
     },
 }
 
-/// Why something is in quarantine: the codes that stand in `reason` and in the key of the object.
-pub mod reason {
+/// Why something is in quarantine.
+///
+/// Its text ([`Reason::as_str`]) stands in the line, in the key of the object, in metrics and in reports, so it never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
     /// The bytes are not a document of the source's format, or a compressed record or input cannot be decoded to its end.
-    pub const UNDECODABLE: &str = "undecodable";
+    Undecodable,
     /// An event is longer than 16 MiB, or one of its values is longer than the lake takes.
-    pub const OVERSIZED: &str = "oversized";
+    Oversized,
     /// No source is configured for the event or the object.
-    pub const NO_SOURCE: &str = "no_source";
+    NoSource,
     /// The source's mapping has no class for the event.
-    pub const NO_MAPPING: &str = "no_mapping";
+    NoMapping,
     /// The event has no readable time.
-    pub const NO_TIME: &str = "no_time";
+    NoTime,
     /// The mapped event breaks a rule of its OCSF class.
-    pub const INVALID: &str = "invalid";
+    Invalid,
     /// Processing the event or record failed with an internal error.
-    pub const FAULT: &str = "fault";
+    Fault,
     /// One record alone takes more time than a whole invocation has.
-    pub const OUT_OF_TIME: &str = "out_of_time";
+    OutOfTime,
     /// The event's time is outside the days that are plausible.
-    pub const IMPLAUSIBLE_TIME: &str = "implausible_time";
+    ImplausibleTime,
     /// The event belongs to one more account or day than a batch may write.
-    pub const TOO_MANY_PARTITIONS: &str = "too_many_partitions";
+    TooManyPartitions,
     /// The object was deleted before it was read. The line has no raw bytes.
-    pub const GONE: &str = "gone";
+    Gone,
+}
 
+impl Reason {
     /// All reasons.
-    pub const ALL: [&str; 11] = [
-        UNDECODABLE,
-        OVERSIZED,
-        NO_SOURCE,
-        NO_MAPPING,
-        NO_TIME,
-        INVALID,
-        FAULT,
-        OUT_OF_TIME,
-        IMPLAUSIBLE_TIME,
-        TOO_MANY_PARTITIONS,
-        GONE,
+    pub const ALL: [Reason; 11] = [
+        Reason::Undecodable,
+        Reason::Oversized,
+        Reason::NoSource,
+        Reason::NoMapping,
+        Reason::NoTime,
+        Reason::Invalid,
+        Reason::Fault,
+        Reason::OutOfTime,
+        Reason::ImplausibleTime,
+        Reason::TooManyPartitions,
+        Reason::Gone,
     ];
+
+    /// Its text, as `no_mapping`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Undecodable => "undecodable",
+            Reason::Oversized => "oversized",
+            Reason::NoSource => "no_source",
+            Reason::NoMapping => "no_mapping",
+            Reason::NoTime => "no_time",
+            Reason::Invalid => "invalid",
+            Reason::Fault => "fault",
+            Reason::OutOfTime => "out_of_time",
+            Reason::ImplausibleTime => "implausible_time",
+            Reason::TooManyPartitions => "too_many_partitions",
+            Reason::Gone => "gone",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Which part of something longer than a line a line holds.
@@ -144,7 +174,7 @@ pub struct Part {
 #[serde(try_from = "Wire<'static>")]
 pub struct QuarantineLine {
     source: String,
-    reason: String,
+    reason: Cow<'static, str>,
     message: String,
     mapping: Option<String>,
     day: Option<EventDay>,
@@ -227,12 +257,12 @@ const ZSTD_LEVEL: i32 = 6;
 impl QuarantineLine {
     /// An event that was refused.
     ///
-    /// `reason` is a code, as `no_mapping`; `message` says it to people; `source` is the mapping's source name, or
-    /// something that stands for it where none was found; `mapping` is the version of the mapping. The day is the UTC
-    /// day on which a stream took the event, if it came from one: what is in quarantine often has no time of its own.
+    /// `message` says to people what `reason` says to programs; `source` is the mapping's source name, or something that
+    /// stands for it where none was found; `mapping` is the version of the mapping. The day is the UTC day on which a
+    /// stream took the event, if it came from one: what is in quarantine often has no time of its own.
     pub fn new(
         raw: &[u8],
-        reason: impl Into<String>,
+        reason: Reason,
         message: impl Into<String>,
         source: impl Into<String>,
         mapping: Option<String>,
@@ -244,7 +274,7 @@ impl QuarantineLine {
         };
         Self {
             source: source.into(),
-            reason: reason.into(),
+            reason: Cow::Borrowed(reason.as_str()),
             message: shortened(message.into()),
             mapping,
             day,
@@ -290,7 +320,7 @@ impl QuarantineLine {
         self.part
     }
 
-    /// The code of why it is here.
+    /// Why it is here: the text of a [`Reason`], or any other text in a line that another version or a person wrote.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -434,10 +464,11 @@ pub fn seal_lines<'a>(lines: impl IntoIterator<Item = &'a QuarantineLine>) -> Re
 /// [`LineError::Read`].
 ///
 /// ```
-/// use lake::quarantine::{Origin, QuarantineLine, read_lines, seal_lines};
+/// use lake::quarantine::{Origin, QuarantineLine, Reason, read_lines, seal_lines};
 ///
 /// let origin = Origin::File { name: "a.log".to_owned(), offset: 0, index: 0, line: Some(1) };
-/// let line = QuarantineLine::new(b"not JSON", "undecodable", "expected value at column 1", "sysmon", None, origin);
+/// let message = "expected value at column 1";
+/// let line = QuarantineLine::new(b"not JSON", Reason::Undecodable, message, "sysmon", None, origin);
 /// let object = seal_lines([&line])?;
 /// let read = read_lines(&object[..])?.collect::<Result<Vec<_>, _>>()?;
 /// assert_eq!(read, [line]);
@@ -563,7 +594,7 @@ impl TryFrom<Wire<'static>> for QuarantineLine {
         };
         Ok(Self {
             source: wire.source.into_owned(),
-            reason: wire.reason.into_owned(),
+            reason: Cow::Owned(wire.reason.into_owned()),
             message: wire.message.into_owned(),
             mapping: wire.mapping.map(Cow::into_owned),
             day: wire.day,
@@ -612,7 +643,8 @@ mod tests {
         ];
         let day = proptest::option::of(-62_167_219_200_000_i64..253_402_300_799_999);
         let part = proptest::option::of((1..9_u64, any::<Option<u64>>()).prop_map(|(number, of)| Part { number, of }));
-        let texts = ("[a-z_]{1,20}|.{0,20}", ".{0,40}", ".{0,20}", any::<Option<String>>());
+        let reasons = proptest::sample::select(&Reason::ALL[..]);
+        let texts = (reasons, ".{0,40}", ".{0,20}", any::<Option<String>>());
         (raw, texts, day, origins(), any::<bool>(), part).prop_map(
             |(raw, (reason, message, source, mapping), day, origin, whole, part)| {
                 let line = QuarantineLine::new(&raw, reason, message, source, mapping, origin);
@@ -635,7 +667,14 @@ mod tests {
             index: 0,
             arrival: 1_700_000_000_000,
         };
-        QuarantineLine::new(raw, "no_mapping", "no event matches", "windows-sysmon", Some("5f0c".to_owned()), origin)
+        QuarantineLine::new(
+            raw,
+            Reason::NoMapping,
+            "no event matches",
+            "windows-sysmon",
+            Some("5f0c".to_owned()),
+            origin,
+        )
     }
 
     proptest! {
@@ -699,7 +738,7 @@ mod tests {
     fn the_longest_line_can_be_read_back() {
         for raw in [vec![1; MAX_TEXT_BYTES], vec![0xff; MAX_RAW_BYTES]] {
             let origin = Origin::File { name: "\u{1}".repeat(4096), offset: 0, index: 0, line: None };
-            let line = QuarantineLine::new(&raw, "x", "\u{1}".repeat(1 << 20), "x", None, origin);
+            let line = QuarantineLine::new(&raw, Reason::Fault, "\u{1}".repeat(1 << 20), "x", None, origin);
             assert!(serde_json::to_vec(&line).unwrap().len() < MAX_LINE_BYTES as usize, "{} bytes", raw.len());
         }
         let line = line(&vec![1; MAX_TEXT_BYTES + 1]);
@@ -716,16 +755,45 @@ mod tests {
     #[test]
     fn a_message_is_cut_between_two_characters() {
         let origin = Origin::File { name: "x".to_owned(), offset: 0, index: 0, line: None };
-        let line = QuarantineLine::new(b"", "x", "é".repeat(MAX_MESSAGE_BYTES) + "x", "x", None, origin);
+        let line = QuarantineLine::new(b"", Reason::Fault, "é".repeat(MAX_MESSAGE_BYTES) + "x", "x", None, origin);
         assert_eq!(line.message(), "é".repeat(MAX_MESSAGE_BYTES / 2) + "…");
     }
 
     #[test]
-    fn every_reason_is_documented() {
-        let page = include_str!("../../../docs/functions.md");
-        for reason in reason::ALL {
-            assert!(page.contains(&format!("| `{reason}` |")), "{reason} is not in docs/functions.md");
+    fn the_pages_list_every_reason_once_with_its_meaning() {
+        let pages = [
+            ("docs/functions.md", include_str!("../../../docs/functions.md")),
+            ("docs/mapping-reference.md", include_str!("../../../docs/mapping-reference.md")),
+        ];
+        for (name, page) in pages {
+            let tables = page.split("\n| reason | meaning |\n").skip(1);
+            let rows = tables.flat_map(|table| {
+                table.lines().skip(1).map_while(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "))
+            });
+            let (mut listed, meanings): (Vec<_>, Vec<_>) = rows.unzip();
+            let mut reasons = Reason::ALL.map(Reason::as_str).to_vec();
+            listed.sort_unstable();
+            reasons.sort_unstable();
+            assert_eq!(listed, reasons, "{name}");
+            assert!(meanings.iter().all(|meaning| !meaning.trim().is_empty()), "{name}: {meanings:?}");
         }
+    }
+
+    #[test]
+    fn the_text_of_a_reason_is_what_json_has() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert_eq!(folder_name(reason.as_str()), reason.as_str());
+        }
+    }
+
+    #[test]
+    fn a_line_with_a_reason_of_another_version_is_read_and_written_as_it_is() {
+        let text = serde_json::to_string(&line(b"x")).unwrap().replace("no_mapping", "no time");
+        let read: QuarantineLine = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.reason(), "no time");
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert!(read.key().to_string().starts_with("quarantine/windows-sysmon/no_time/"));
     }
 
     #[test]
@@ -733,7 +801,7 @@ mod tests {
         let name: ObjectName = "a".parse().unwrap();
         assert_eq!(line(b"").key().object(&name), "quarantine/windows-sysmon/no_mapping/20231114/a.ndjson.zst");
         let origin = Origin::File { name: "x".to_owned(), offset: 0, index: 0, line: None };
-        let undated = QuarantineLine::new(b"", "no time", "", "../..", None, origin);
+        let undated = QuarantineLine::new(b"", Reason::NoTime, "", "../..", None, origin);
         assert_eq!(undated.key().object(&name), "quarantine/.._../no_time/undated/a.ndjson.zst");
     }
 

@@ -14,6 +14,7 @@ use crate::eval::{Evaluation, MappingBuffer, Problem, Written};
 use crate::lint::check_with;
 use crate::plan::{EventPlan, Table};
 use crate::steps::{Part, Run, StepsBuffer, Unwrapped};
+use crate::unmapped::raw_path;
 use crate::values::{AbsentTexts, Values};
 
 /// Key of `unmapped` for the names of a rendered message that also stand in lines that are part of a value; see
@@ -50,6 +51,9 @@ pub struct Mapped<'a> {
     pub problems: Vec<Problem>,
     /// Every value written, in order; empty unless [`Mapping::explain`] made it.
     pub written: Vec<Written>,
+    /// Flattened raw paths of the fields that decided something: the event mapping, a condition, the time, the account. They
+    /// are in `unmapped` too, unless an attribute takes them. Empty unless [`Mapping::explain`] made it.
+    pub looked_at: Vec<String>,
 }
 
 /// Why a raw event is not mapped; it belongs in quarantine.
@@ -75,6 +79,13 @@ impl Refusal {
             Refusal::NoTime(_) => "no_time",
             Refusal::Invalid(_) => "invalid",
         }
+    }
+}
+
+impl MappingBuffer {
+    /// Takes the memory of a mapped event back for the next one.
+    pub fn recycle(&mut self, mapped: Mapped<'_>) {
+        self.record.recycle(mapped.record);
     }
 }
 
@@ -231,6 +242,7 @@ impl Mapping {
         let MappingBuffer { record: memory, slots, reads, consumed } = buffer;
         plan.paths.fill(document, slots);
         let mut values = Values::new(document, bump, &self.absent, slots, reads);
+        values.looked_at = explain.then(Vec::new);
         let event = self.select(&mut values)?;
         let shape = &*plan.tables[event.table].shape;
         let record = memory.record(shape, event.profiles);
@@ -258,6 +270,8 @@ impl Mapping {
         if !repeated.is_empty() {
             evaluation.record.add_unmapped(REPEATED_FIELDS, bump.alloc_str(&repeated.join(",")));
         }
+        let looked_at = evaluation.values.looked_at.take().unwrap_or_default();
+        let looked_at = looked_at.into_iter().map(|node| raw_path(document, node)).collect();
         let Evaluation { mut record, problems, written, .. } = evaluation;
         shape.complete(&mut record);
         if let Err(breach) = shape.check(&record) {
@@ -265,7 +279,7 @@ impl Mapping {
             return Err(Refusal::Invalid(breach));
         }
         let written = written.unwrap_or_default();
-        Ok(Mapped { record, table: event.table, event: &event.key, time, account, problems, written })
+        Ok(Mapped { record, table: event.table, event: &event.key, time, account, problems, written, looked_at })
     }
 
     /// The event mapping that takes a raw event.

@@ -75,6 +75,9 @@ diagnostics::diagnostics! {
          layout `prefix-per-class`.";
     E128 UnknownBase Error "a config that cannot be extended"
         "`extends` names a shipped config or a file beside this one; configs must not extend each other in a circle.";
+    E129 RequiredNeverSet Error "an attribute that every record must have is never set"
+        "OCSF requires it of the event itself, and nothing in the event mapping sets it: every record would be \
+         quarantined as `invalid`. Map the attribute.";
 
     W101 UnknownAttribute Warning "an attribute that OCSF does not have there"
         "The value is kept in `unmapped` under the path that was written.";
@@ -138,4 +141,10 @@ diagnostics::diagnostics! {
          find, can be absent.";
     W126 StandIn Warning "a config that counts on a preprocessor of the AWS transformation library"
         "Sluice does what that preprocessor does, as the message says. With a `decode` of its own the config says it itself.";
+    W127 UnknownColumn Warning "a path to a column that `decode` does not name"
+        "The path selects nothing, unless the log brings the column: in a header line of its own or as JSON. Write the name \
+         as `columns` has it, or as a group of `split_columns`. A field beyond the last column is called by its number: \
+         `$._31`.";
+    W128 TextLikeColumn Warning "a text that is the name of a column"
+        "It is a constant: a path starts with `$.`. If the text is meant, write {\"$literal\": \"…\"}.";
 }

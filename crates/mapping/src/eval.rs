@@ -61,13 +61,6 @@ pub struct MappingBuffer {
     pub(crate) consumed: Vec<bool>,
 }
 
-impl MappingBuffer {
-    /// Takes the memory of a mapped event back for the next one.
-    pub fn recycle(&mut self, mapped: crate::Mapped<'_>) {
-        self.record.recycle(mapped.record);
-    }
-}
-
 /// The state of one event's mapping.
 pub(crate) struct Evaluation<'m, 'a> {
     pub(crate) values: Values<'m, 'a>,
@@ -473,7 +466,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         if let (Raw::Instant(time), Some(written)) = (raw, &mut self.written) {
             written.push(Written { attribute: "time".to_owned(), from: from.collect(), value: time.to_string() });
         }
-        self.values.reads.truncate(before);
+        self.values.look_only(before);
         match raw {
             Raw::Instant(value) => Some(value),
             _ => None,

@@ -5,6 +5,7 @@
 //! leaves out) is a warning here; what it cannot carry out exactly is an error, and then it does not run.
 
 mod attributes;
+mod columns;
 mod literals;
 mod presence;
 mod values;

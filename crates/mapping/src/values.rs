@@ -48,6 +48,8 @@ pub(crate) struct Values<'m, 'a> {
     pub(crate) slots: &'m Slots,
     /// The nodes that were read, in order; whoever wants to know looks at what came after its own call.
     pub(crate) reads: &'m mut Vec<NodeId>,
+    /// The nodes that decided something without being written (a condition, the time, the account); only where asked for.
+    pub(crate) looked_at: Option<Vec<NodeId>>,
     /// What a `$timestamp` could not read, and whether it was read from raw fields. Whoever asks for a value takes it.
     pub(crate) unreadable: Vec<(Raw<'a>, bool)>,
     json: JsonTree,
@@ -65,16 +67,34 @@ impl<'m, 'a> Values<'m, 'a> {
     ) -> Self {
         reads.clear();
         let elements = BumpVec::new_in(bump);
-        Self { document, bump, absent, slots, reads, unreadable: Vec::new(), json: JsonTree::default(), elements }
+        Self {
+            document,
+            bump,
+            absent,
+            slots,
+            reads,
+            looked_at: None,
+            unreadable: Vec::new(),
+            json: JsonTree::default(),
+            elements,
+        }
     }
 
     /// The text of an expression, without noting what it reads.
     pub(crate) fn peek_text(&mut self, value: &'a Expression) -> Option<&'a str> {
         let before = self.reads.len();
         let text = self.value(value).text(self.bump);
-        self.reads.truncate(before);
+        self.look_only(before);
         self.unreadable.clear();
         text
+    }
+
+    /// What was read since `before` makes no value.
+    pub(crate) fn look_only(&mut self, before: usize) {
+        if let Some(looked_at) = &mut self.looked_at {
+            looked_at.extend(self.reads.iter().skip(before));
+        }
+        self.reads.truncate(before);
     }
 
     /// Begins an `$each` body, which sees `element`.
@@ -460,7 +480,7 @@ impl<'m, 'a> Values<'m, 'a> {
             Condition::Any(conditions) => conditions.iter().any(|condition| self.holds(condition)),
             Condition::Not(condition) => !self.holds(condition),
         };
-        self.reads.truncate(before);
+        self.look_only(before);
         self.unreadable.truncate(unreadable);
         holds
     }

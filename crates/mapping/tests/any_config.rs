@@ -120,7 +120,9 @@ fn a_config_that_is_all_width_or_depth_is_read_in_bounded_time() {
                 "ocsf_mapping": {{"1": {{"schema": "file_activity", "schema_mapping": {{{attributes}}}}}}}}}}}"#
         )
     };
-    let unmapped = config(&format!("\"unmapped\": {{{}}}", wide.join(",")));
+    let required = r#""metadata": {"product": {"name": "Lab", "vendor_name": "Example"}}, "actor": {"user": {"name": "$.user"}},
+        "device": {"hostname": "$.host", "type_id": 0}, "file": {"name": "$.file", "type_id": 1}"#;
+    let unmapped = config(&format!("{required}, \"unmapped\": {{{}}}", wide.join(",")));
     assert!(mapping::check(&unmapped, &|_| None).accepted().is_some());
     let deep = format!("\"actor\": {}{}", "{\"process\": ".repeat(100), "1") + &"}".repeat(100);
     let checked = mapping::check(&config(&deep), &|_| None);

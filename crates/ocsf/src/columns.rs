@@ -11,9 +11,10 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 
 use crate::cells::Cells;
+use crate::layout::{Node, NodeId, NodeKind, arrow_type};
 use crate::record::{Cell, Record, Scope};
 use crate::schema::ScalarType;
-use crate::shape::{Node, NodeId, NodeKind, Shape, arrow_type};
+use crate::shape::Shape;
 use crate::texts::TextColumn;
 
 /// Bytes that a row takes in each column whatever it holds: an offset and a validity bit, rounded up.

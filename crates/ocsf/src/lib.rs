@@ -7,6 +7,7 @@
 mod bits;
 mod cells;
 mod columns;
+mod layout;
 mod record;
 mod rows;
 mod rules;
@@ -16,9 +17,11 @@ mod texts;
 pub mod validate;
 
 pub use columns::TableBuilder;
+pub use layout::{Layout, Node, NodeId, NodeKind, arrow_type};
 pub use record::{Cell, CellId, Record, RecordBuffer, Scope};
 pub use rows::rows_to_json;
-pub use rules::{Breach, LeftOut, Omission};
+pub use rules::check::Breach;
+pub use rules::leave_out::{LeftOut, Omission};
 pub use schema::{Schema, Version};
-pub use shape::{Node, NodeId, NodeKind, PathError, Shape, ShapeBuilder, arrow_type};
+pub use shape::{PathError, Shape, ShapeBuilder};
 pub use validate::{Violation, validate_event};

@@ -1,13 +1,13 @@
 //! One OCSF event on its way into columns: typed cells, no tree.
 //!
-//! A [`Record`] has a cell per node of its [`Shape`]; elements of object arrays take further cells behind them. Texts are
+//! A [`Record`] has a cell per node of its [`Layout`]; elements of object arrays take further cells behind them. Texts are
 //! borrowed from the raw event, so a record is cheap to fill, to complete (what OCSF derives), to check and to drop.
 
 use std::ops::Range;
 
 use crate::bits::Bits;
+use crate::layout::{Layout, NodeId};
 use crate::schema::ProfileSet;
-use crate::shape::{NodeId, Shape};
 
 /// The value at one node.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -124,7 +124,7 @@ pub struct RecordBuffer {
 
 impl RecordBuffer {
     /// [`Record::new`] in the memory of this buffer.
-    pub fn record<'a>(&mut self, shape: &Shape, profiles: ProfileSet) -> Record<'a> {
+    pub fn record<'a>(&mut self, shape: &Layout, profiles: ProfileSet) -> Record<'a> {
         let Self { cells, mut set, unmapped } = std::mem::take(self);
         let nodes = shape.nodes().len();
         let mut cells = emptied(cells, |_| Cell::Null);
@@ -148,7 +148,7 @@ fn emptied<T, U>(mut items: Vec<T>, convert: impl Fn(T) -> U) -> Vec<U> {
 
 impl<'a> Record<'a> {
     /// An empty event; `profiles` are those that are on whatever it holds.
-    pub fn new(shape: &Shape, profiles: ProfileSet) -> Self {
+    pub fn new(shape: &Layout, profiles: ProfileSet) -> Self {
         RecordBuffer::default().record(shape, profiles)
     }
 
@@ -221,12 +221,12 @@ impl<'a> Record<'a> {
     }
 
     /// Takes the value of a node and of everything below it away.
-    pub fn clear(&mut self, shape: &Shape, scope: Scope, node: NodeId) {
+    pub fn clear(&mut self, shape: &Layout, scope: Scope, node: NodeId) {
         self.clear_cells(scope.cells(node.0..shape.node(node).end));
     }
 
     /// Takes all values of an element of an array of objects away.
-    pub fn clear_element(&mut self, shape: &Shape, list: NodeId, element: Scope) {
+    pub fn clear_element(&mut self, shape: &Layout, list: NodeId, element: Scope) {
         self.clear_cells(element.cells(list.0 + 1..shape.node(list).end));
     }
 
@@ -265,7 +265,7 @@ impl<'a> Record<'a> {
     /// Makes room for `capacity` elements of an array of objects; the elements are reached through [`Record::element`].
     ///
     /// The array is there once [`Record::close_list`] has said how many of them were filled.
-    pub fn open_list(&mut self, shape: &Shape, list: NodeId, capacity: usize) -> u32 {
+    pub fn open_list(&mut self, shape: &Layout, list: NodeId, capacity: usize) -> u32 {
         let start = self.cells.len();
         self.grow(capacity * shape.element_width(list));
         start as u32
@@ -302,7 +302,7 @@ impl<'a> Record<'a> {
 
     /// The scope of element `index` of the array whose cells begin at `start`.
     #[inline]
-    pub fn element(&self, shape: &Shape, list: NodeId, start: u32, index: u32) -> Scope {
+    pub fn element(&self, shape: &Layout, list: NodeId, start: u32, index: u32) -> Scope {
         Scope::of_cells(start + index * shape.element_width(list) as u32, list.0 + 1)
     }
 

@@ -4,55 +4,17 @@
 //! shape is built, so that completing and checking an event costs a few hundred nanoseconds. A test holds the two against
 //! each other. Rules are grouped by scope: the event, and each array of objects.
 
-mod leave_out;
+pub(crate) mod check;
+mod complete;
+pub(crate) mod leave_out;
 
 use std::ops::Range;
 
-pub use leave_out::{LeftOut, Omission};
-
-use crate::record::{Cell, Record, Scope};
+use crate::layout::{Layout, NodeId, NodeKind};
+use crate::record::Cell;
 use crate::schema::{
     Attribute, AttributeKind, Constraint, Enumeration, Primitive, ProfileSet, Requirement, ScalarType,
 };
-use crate::shape::{NodeId, NodeKind, Shape, unknown_id};
-
-/// The first way in which a record breaks the schema.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Breach {
-    /// A required attribute has no value.
-    #[error("required attribute `{path}` is missing")]
-    Missing {
-        /// The attribute's dotted path.
-        path: String,
-    },
-    /// An object lacks the attributes that its constraint asks for.
-    #[error("`{path}` needs {demand} of {members}")]
-    Constraint {
-        /// The object's dotted path, or `the event`.
-        path: String,
-        /// `at least one` or `just one`.
-        demand: &'static str,
-        /// The attributes to choose from.
-        members: String,
-    },
-    /// An id is not in its enumeration.
-    #[error("`{path}` is {value}, which is not in its enumeration")]
-    Enumeration {
-        /// The attribute's dotted path.
-        path: String,
-        /// The value.
-        value: i64,
-    },
-    /// An observable is of no attribute.
-    #[error("`observables.name` is {name:?}, which is not the path of an attribute of {class}")]
-    Observable {
-        /// What it names.
-        name: String,
-        /// The class.
-        class: &'static str,
-    },
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
@@ -154,13 +116,6 @@ struct ObservableColumns {
     writes_observables: bool,
 }
 
-/// The observables that a mapping has written, at the beginning of the list.
-#[derive(Debug, Clone, Copy)]
-struct Written {
-    start: u32,
-    len: u32,
-}
-
 #[derive(Debug)]
 struct ExtensionRule {
     list: NodeId,
@@ -168,7 +123,7 @@ struct ExtensionRule {
 }
 
 /// `writes_observables` says whether a mapping has observables of its own.
-pub(crate) fn compile_rules(shape: &Shape, writes_observables: bool) -> Rules {
+pub(crate) fn compile_rules(shape: &Layout, writes_observables: bool) -> Rules {
     let class = shape.class();
     let mut rules = Rules::default();
     compile_scope(shape, NodeId::ROOT, &mut rules.scopes);
@@ -208,7 +163,7 @@ pub(crate) fn compile_rules(shape: &Shape, writes_observables: bool) -> Rules {
     rules
 }
 
-fn compile_scope(shape: &Shape, root: NodeId, scopes: &mut Vec<ScopeRules>) -> usize {
+fn compile_scope(shape: &Layout, root: NodeId, scopes: &mut Vec<ScopeRules>) -> usize {
     let at = scopes.len();
     scopes.push(ScopeRules::new(root));
     let mut rules = ScopeRules::new(root);
@@ -218,7 +173,7 @@ fn compile_scope(shape: &Shape, root: NodeId, scopes: &mut Vec<ScopeRules>) -> u
 }
 
 /// The attributes and constraints of the object that a node holds.
-fn facts(shape: &Shape, node: NodeId) -> (&'static [Attribute], &'static [Constraint]) {
+fn facts(shape: &Layout, node: NodeId) -> (&'static [Attribute], &'static [Constraint]) {
     match shape.node(node).attribute.map(|attribute| attribute.kind) {
         None => (&shape.class().attributes, &shape.class().constraints),
         Some(AttributeKind::Object(object)) => {
@@ -229,7 +184,7 @@ fn facts(shape: &Shape, node: NodeId) -> (&'static [Attribute], &'static [Constr
     }
 }
 
-fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut ScopeRules, scopes: &mut Vec<ScopeRules>) {
+fn compile_object(shape: &Layout, object: NodeId, root: NodeId, rules: &mut ScopeRules, scopes: &mut Vec<ScopeRules>) {
     let owner = (object != root).then_some(object);
     let (attributes, constraints) = facts(shape, object);
     let mut required = Vec::new();
@@ -282,7 +237,7 @@ fn compile_object(shape: &Shape, object: NodeId, root: NodeId, rules: &mut Scope
 }
 
 fn compile_scalar(
-    shape: &Shape,
+    shape: &Layout,
     id: NodeId,
     scalar: ScalarType,
     attribute: &'static Attribute,
@@ -308,7 +263,7 @@ fn compile_scalar(
     compile_observable(shape, id, attribute, rules);
 }
 
-fn compile_observable(shape: &Shape, node: NodeId, attribute: &'static Attribute, rules: &mut ScopeRules) {
+fn compile_observable(shape: &Layout, node: NodeId, attribute: &'static Attribute, rules: &mut ScopeRules) {
     let Some(type_id) = attribute.observable.map(i64::from) else {
         return;
     };
@@ -331,319 +286,13 @@ fn paths(constraint: &Constraint) -> &[&'static str] {
     }
 }
 
-fn missing_breach(shape: &Shape, rules: &ScopeRules, owner: Option<NodeId>, required: &Required) -> Breach {
-    let owner = shape.path(owner.unwrap_or(rules.root));
-    let path = if owner.is_empty() { required.name.to_owned() } else { format!("{owner}.{}", required.name) };
-    Breach::Missing { path }
-}
-
-fn constraint_breach(shape: &Shape, rules: &ScopeRules, rule: &ConstraintRule) -> Breach {
-    let owner = shape.path(rule.owner.unwrap_or(rules.root));
-    let path = if owner.is_empty() { "the event".to_owned() } else { owner };
-    let demand = match rule.constraint {
-        Constraint::AtLeastOne(_) => "at least one",
-        Constraint::JustOne(_) => "just one",
-    };
-    Breach::Constraint { path, demand, members: paths(rule.constraint).join(", ") }
-}
-
-fn descend(shape: &Shape, from: NodeId, path: &str) -> Option<NodeId> {
+fn descend(shape: &Layout, from: NodeId, path: &str) -> Option<NodeId> {
     path.split('.').try_fold(from, |at, name| shape.child(at, name))
 }
 
-impl Shape {
-    /// Fills in what OCSF derives from what a mapping has set: classification, enum siblings, `*_dt` twins, ids that
-    /// nobody knows, profiles, observables.
-    pub fn complete<'a>(&'a self, record: &mut Record<'a>) {
-        let rules = &self.rules;
-        let event = Scope::EVENT;
-        for (node, cell) in &rules.constants {
-            record.set(event, *node, *cell);
-        }
-        if let Some(version) = rules.version {
-            record.set(event, version, Cell::Text(self.schema().version().as_str()));
-        }
-        if let Some(rule) = &rules.extension {
-            let start = record.open_list(self, rule.list, 1);
-            let element = record.element(self, rule.list, start, 0);
-            for (node, text) in &rule.cells {
-                record.set(element, *node, Cell::Text(text));
-            }
-            record.close_list(event, rule.list, start, 1);
-        }
-        self.find_present(record, event, &rules.scopes[0]);
-        self.derive_scope(record, event, 0);
-        if let Some(profiles) = rules.profiles {
-            let on = record.profiles();
-            let names = self.schema().profiles().iter().filter(|profile| on.contains(profile.id));
-            record.set_scalars(event, profiles, names.map(|profile| Cell::Text(profile.name)));
-        }
-        self.collect_observables(record);
-        record.settle_unmapped();
-    }
-
-    /// Marks objects that have content, at every depth, and turns on the profiles of the attributes that are set.
-    fn find_present(&self, record: &mut Record<'_>, scope: Scope, rules: &ScopeRules) {
-        for (object, below) in &rules.objects {
-            if record.any_set(scope, below.clone()) {
-                record.set(scope, *object, Cell::Present);
-            }
-        }
-        for (node, profiles) in &rules.gated {
-            if record.is_set(scope, *node) && !record.profiles().intersects(*profiles) {
-                record.turn_on(profiles.iter().take(1).collect());
-            }
-        }
-        for (list, inner) in &rules.lists {
-            if let Cell::List { start, len } = record.get(scope, *list) {
-                for index in 0..len {
-                    let element = record.element(self, *list, start, index);
-                    self.find_present(record, element, &self.rules.scopes[*inner]);
-                }
-            }
-        }
-    }
-
-    fn derive_scope<'a>(&'a self, record: &mut Record<'a>, scope: Scope, rules_index: usize) {
-        let rules = &self.rules.scopes[rules_index];
-        for sibling in &rules.siblings {
-            if !record.is_set(scope, sibling.id)
-                && record.is_set(scope, sibling.text)
-                && let Cell::Text(text) = record.get(scope, sibling.text)
-                && let Some(id) = sibling
-                    .enumeration
-                    .value(text)
-                    .or(sibling.enumeration.caption(Enumeration::OTHER).map(|_| Enumeration::OTHER))
-            {
-                record.set(scope, sibling.id, Cell::Integer(id));
-            }
-        }
-        for unknown in &rules.unknowns {
-            let owner_is_there = unknown.owner.is_none_or(|owner| record.is_set(scope, owner));
-            let applies = unknown.profiles.is_empty() || unknown.profiles.intersects(record.profiles());
-            if owner_is_there && applies && !record.is_set(scope, unknown.id) {
-                record.set(scope, unknown.id, Cell::Integer(0));
-            }
-        }
-        if let (0, Some((activity, type_uid, base))) = (rules_index, self.rules.activity)
-            && let Cell::Integer(activity) = record.get(scope, activity)
-        {
-            record.set(scope, type_uid, Cell::Integer(base + activity));
-        }
-        for sibling in &rules.siblings {
-            if !record.is_set(scope, sibling.id) {
-                continue;
-            }
-            let Cell::Integer(id) = record.get(scope, sibling.id) else {
-                continue;
-            };
-            if id == Enumeration::OTHER && record.is_set(scope, sibling.text) {
-                continue;
-            }
-            if let Some(caption) = sibling.enumeration.caption(id) {
-                record.set(scope, sibling.text, Cell::Text(caption));
-            }
-        }
-        for sibling in &rules.list_siblings {
-            if record.is_set(scope, sibling.id) && record.is_set(scope, sibling.text) {
-                self.caption_list(record, scope, sibling);
-            }
-        }
-        for (instant, twin) in &rules.twins {
-            let twin_profiles =
-                self.node(*twin).attribute.map_or(ProfileSet::default(), |attribute| attribute.profiles);
-            if twin_profiles.intersects(record.profiles()) {
-                record.set(scope, *twin, record.get(scope, *instant));
-            }
-        }
-        for (list, inner) in &rules.lists {
-            if let Cell::List { start, len } = record.get(scope, *list) {
-                for index in 0..len {
-                    let element = record.element(self, *list, start, index);
-                    self.derive_scope(record, element, *inner);
-                }
-            }
-        }
-    }
-
-    /// Makes an array of texts the captions of the ids beside it. The text beside 99 (Other) stays.
-    #[cold]
-    fn caption_list<'a>(&'a self, record: &mut Record<'a>, scope: Scope, sibling: &Sibling) {
-        let Cell::List { start, len } = record.get(scope, sibling.id) else { return };
-        let Cell::List { start: text_start, len: text_len } = record.get(scope, sibling.text) else { return };
-        let captions = (0..len.max(text_len)).map(|index| {
-            let text = if index < text_len { record.scalar(text_start + index) } else { Cell::Null };
-            let id = if index < len { record.scalar(start + index) } else { Cell::Null };
-            match id {
-                Cell::Integer(Enumeration::OTHER) if !text.is_null() => text,
-                Cell::Integer(id) => sibling.enumeration.caption(id).map_or(text, Cell::Text),
-                _ => text,
-            }
-        });
-        let captions: Vec<_> = captions.filter(|text| !text.is_null()).collect();
-        record.set_scalars(scope, sibling.text, captions);
-    }
-
-    fn collect_observables<'a>(&'a self, record: &mut Record<'a>) {
-        let Some(columns) = &self.rules.observables else {
-            return;
-        };
-        let of_mapping = record.get(Scope::EVENT, columns.list);
-        let start = record.open_list(self, columns.list, 0);
-        let mut written = Written { start, len: 0 };
-        if let Cell::List { start, len } = of_mapping {
-            record.copy_elements(self.element_width(columns.list), start, len);
-            written.len = len;
-        }
-        let found = self.find_observables(record, Scope::EVENT, &self.rules.scopes[0], columns, written);
-        record.close_list(Scope::EVENT, columns.list, start, written.len + found);
-    }
-
-    /// Whether a mapping has written this observable itself.
-    fn is_written(
-        &self,
-        record: &Record<'_>,
-        columns: &ObservableColumns,
-        written: Written,
-        cells: &[Cell<'_>; 3],
-    ) -> bool {
-        (0..written.len).any(|index| {
-            let element = record.element(self, columns.list, written.start, index);
-            [columns.name, columns.type_id, columns.value].map(|node| record.get(element, node)) == *cells
-        })
-    }
-
-    /// Adds the observables of a scope, elements of the array opened last, but for those that it begins with; the number of
-    /// them.
-    fn find_observables<'a>(
-        &'a self,
-        record: &mut Record<'a>,
-        scope: Scope,
-        rules: &'a ScopeRules,
-        columns: &ObservableColumns,
-        written: Written,
-    ) -> u32 {
-        let mut found = 0;
-        let width = self.element_width(columns.list);
-        let offset = |node: NodeId| node.0 - columns.list.0 - 1;
-        let mut add = |record: &mut Record<'a>, observable: &'a Observable, value| {
-            let facts = [Cell::Text(&observable.reference), Cell::Integer(observable.type_id), value];
-            if self.is_written(record, columns, written, &facts) {
-                return;
-            }
-            let cells = [
-                (offset(columns.name), Cell::Text(&observable.reference)),
-                (offset(columns.caption), Cell::Text(observable.caption)),
-                (offset(columns.type_id), Cell::Integer(observable.type_id)),
-                (offset(columns.value), value),
-            ];
-            record.push_element(width, cells);
-            found += 1;
-        };
-        for observable in &rules.observables {
-            if !record.is_set(scope, observable.node) {
-                continue;
-            }
-            match record.get(scope, observable.node) {
-                Cell::Text("") => {}
-                Cell::List { start, len } => {
-                    for index in 0..len {
-                        let value = record.scalar(start + index);
-                        add(record, observable, value);
-                    }
-                }
-                value => add(record, observable, value),
-            }
-        }
-        for (list, inner) in rules.lists.iter().filter(|(list, _)| *list != columns.list) {
-            if let Cell::List { start, len } = record.get(scope, *list) {
-                for index in 0..len {
-                    let element = record.element(self, *list, start, index);
-                    found += self.find_observables(record, element, &self.rules.scopes[*inner], columns, written);
-                }
-            }
-        }
-        found
-    }
-
-    /// Checks a completed record against the schema.
-    ///
-    /// Types, and that every attribute exists, hold by construction.
-    ///
-    /// # Errors
-    /// The first [`Breach`] found.
-    pub fn check(&self, record: &Record<'_>) -> Result<(), Breach> {
-        self.check_scope(record, Scope::EVENT, &self.rules.scopes[0])?;
-        match &self.rules.observables {
-            Some(columns) if columns.writes_observables => self.check_observables(record, columns),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_observables(&self, record: &Record<'_>, columns: &ObservableColumns) -> Result<(), Breach> {
-        let Cell::List { start, len } = record.get(Scope::EVENT, columns.list) else { return Ok(()) };
-        for index in 0..len {
-            let element = record.element(self, columns.list, start, index);
-            if let Some(breach) = self.observable_breach(record, columns.list, element) {
-                return Err(breach);
-            }
-        }
-        Ok(())
-    }
-
-    /// What is wrong with what an element of the array of observables names; nothing if the array is another one.
-    fn observable_breach(&self, record: &Record<'_>, list: NodeId, element: Scope) -> Option<Breach> {
-        let columns = self.rules.observables.as_ref().filter(|columns| columns.list == list)?;
-        match record.get(element, columns.name) {
-            Cell::Text(name) if !self.schema().has_attribute(self.class(), name, record.profiles()) => {
-                Some(Breach::Observable { name: name.to_owned(), class: self.class().name })
-            }
-            _ => None,
-        }
-    }
-
-    fn check_scope(&self, record: &Record<'_>, scope: Scope, rules: &ScopeRules) -> Result<(), Breach> {
-        let is_there = |owner: Option<NodeId>| owner.is_none_or(|owner| record.is_set(scope, owner));
-        for (owner, required) in &rules.required {
-            if !is_there(*owner) {
-                continue;
-            }
-            for required in required {
-                let missing = required.node.is_none_or(|node| !record.is_set(scope, node));
-                if missing && (required.profiles.is_empty() || required.profiles.intersects(record.profiles())) {
-                    return Err(missing_breach(self, rules, *owner, required));
-                }
-            }
-        }
-        for rule in &rules.constraints {
-            if !is_there(rule.owner) {
-                continue;
-            }
-            let set = rule.members.iter().filter(|member| record.is_set(scope, **member)).count();
-            let holds = match rule.constraint {
-                Constraint::AtLeastOne(_) => set >= 1,
-                Constraint::JustOne(_) => set == 1,
-            };
-            if !holds {
-                return Err(constraint_breach(self, rules, rule));
-            }
-        }
-        for (node, enumeration) in &rules.enumerations {
-            if record.is_set(scope, *node)
-                && let Cell::Integer(value) = record.get(scope, *node)
-                && enumeration.caption(value).is_none()
-            {
-                return Err(Breach::Enumeration { path: self.path(*node), value });
-            }
-        }
-        for (list, inner) in &rules.lists {
-            if let Cell::List { start, len } = record.get(scope, *list) {
-                for index in 0..len {
-                    let element = record.element(self, *list, start, index);
-                    self.check_scope(record, element, &self.rules.scopes[*inner])?;
-                }
-            }
-        }
-        Ok(())
-    }
+/// The id 0 (Unknown) of an integer enumeration that has it.
+pub(crate) fn unknown_id(attribute: &Attribute) -> Option<i64> {
+    let integer = matches!(attribute.kind, AttributeKind::Scalar(ScalarType::Integer));
+    let has_zero = attribute.enumeration.is_some_and(|values| values.caption(0).is_some());
+    (integer && !attribute.is_array && has_zero).then_some(0)
 }

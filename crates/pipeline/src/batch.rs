@@ -16,13 +16,14 @@ use bytes::Bytes;
 use lake::key::{AccountId, ClassPrefix, EventDay, ObjectName, Partition, Region, SourceName};
 use lake::parquet_object::{Content, SealSettings, SealedObject, Sealer, oversized_rows};
 use lake::partition::partition;
-use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, reason, seal_lines};
+use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, Reason, seal_lines};
 use mapping::{Mapped, Mapping, MappingBuffer, Unwrapped};
 use ocsf::TableBuilder;
 use serde::Serialize;
 use sources::{Decode, Document, Item, OBJECT_KEY, RawEvent};
 
 use crate::bounds::{Bounds, implausible, too_many};
+use crate::route::RouteError;
 use crate::routing::RoutedObject;
 use crate::source::{ReadBuffer, Source};
 
@@ -246,15 +247,15 @@ struct Pieces<'a> {
 }
 
 /// Why an event is refused: reason and message.
-type Fault = (&'static str, String);
+type Fault = (Reason, String);
 
 /// Why bytes go into quarantine, and what they are.
 #[derive(Debug, Clone)]
 pub struct Refusal<'s> {
     /// The source that they belong to, if it is known.
     pub source: Option<&'s Source>,
-    /// The code, one of [`lake::quarantine::reason`].
-    pub reason: &'static str,
+    /// Why.
+    pub reason: Reason,
     /// What is wrong, in words.
     pub message: String,
     /// True if the bytes are a whole record or input as it came, rather than one event.
@@ -265,7 +266,7 @@ pub struct Refusal<'s> {
 
 impl<'s> Refusal<'s> {
     /// Of an event.
-    pub fn new(source: Option<&'s Source>, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(source: Option<&'s Source>, reason: Reason, message: impl Into<String>) -> Self {
         Self { source, reason, message: message.into(), whole: false, part: None }
     }
 
@@ -364,7 +365,7 @@ impl<'s> Batch<'s> {
         source: Option<&'s Source>,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
     ) {
         match item {
             Item::Event(event) => {
@@ -375,7 +376,7 @@ impl<'s> Batch<'s> {
                     Some(length) => format!("the last part of an event of {length} bytes"),
                     None => format!("a part of an event that is longer than {} bytes", decode.limits.event_bytes),
                 };
-                let refusal = Refusal::new(source, reason::OVERSIZED, message);
+                let refusal = Refusal::new(source, Reason::Oversized, message);
                 let refusal = refusal.of_part(Part { number: *part, of: length.map(|_| *part) });
                 // The parts of one event share the origin of the first.
                 let first = self.series.take().filter(|_| *part > 1).unwrap_or_else(origin);
@@ -384,10 +385,10 @@ impl<'s> Batch<'s> {
             }
             Item::Skipped => {}
             Item::Fault { error, bytes, .. } => {
-                self.refuse(Refusal::new(source, reason::UNDECODABLE, error.to_string()), bytes, origin, input);
+                self.refuse(Refusal::new(source, Reason::Undecodable, error.to_string()), bytes, origin, input);
             }
             other => {
-                self.refuse(Refusal::new(source, reason::UNDECODABLE, format!("{other:?}")), &[], origin, input);
+                self.refuse(Refusal::new(source, Reason::Undecodable, format!("{other:?}")), &[], origin, input);
             }
         }
     }
@@ -399,7 +400,7 @@ impl<'s> Batch<'s> {
         decode: &Decode,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
     ) -> Taken<'s> {
         self.push_event(event, decode, None, origin, input, route, Cut::Tried)
     }
@@ -412,7 +413,7 @@ impl<'s> Batch<'s> {
         source: Option<&'s Source>,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, String>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
         cut: Cut,
     ) -> Taken<'s> {
         let mut bump = std::mem::take(&mut self.bump);
@@ -425,8 +426,8 @@ impl<'s> Batch<'s> {
             #[cfg(test)]
             failpoint::reach(failpoint::Place::Map, event.bytes);
             let read = decode.document(event, &mut self.buffer.documents, &bump);
-            let document = read.map_err(|error| (reason::UNDECODABLE, error.to_string()))?;
-            let source = route(&document).map_err(|message| (reason::NO_SOURCE, message))?;
+            let document = read.map_err(|error| (Reason::Undecodable, error.to_string()))?;
+            let source = route(&document).map_err(|error| (Reason::NoSource, error.to_string()))?;
             routed = Some(source);
             if cut == Cut::Tried && !source.takes_any_json() {
                 format_of = Some(source);
@@ -442,7 +443,7 @@ impl<'s> Batch<'s> {
             Ok(Some(source))
         }));
         let taken = match done.unwrap_or_else(|_| Err(internal_error())) {
-            Err((reason::UNDECODABLE, _)) if cut == Cut::Tried => Taken::NoDocument,
+            Err((Reason::Undecodable, _)) if cut == Cut::Tried => Taken::NoDocument,
             Err((reason, message)) => {
                 self.refuse(Refusal::new(routed, reason, message), event.raw, origin, input);
                 Taken::Event
@@ -521,8 +522,8 @@ impl<'s> Batch<'s> {
                 }
                 Ok(())
             }
-            Unwrapped::Refused(message) => Err((reason::UNDECODABLE, message)),
-            other => Err((reason::FAULT, format!("{other:?}"))),
+            Unwrapped::Refused(message) => Err((Reason::Undecodable, message)),
+            other => Err((Reason::Fault, format!("{other:?}"))),
         }
     }
 
@@ -556,7 +557,7 @@ impl<'s> Batch<'s> {
                 self.mapping_buffer.recycle(mapped);
                 appended
             }
-            Ok(Err(refusal)) => Err((refusal.code(), refusal.to_string())),
+            Ok(Err(refusal)) => Err((reason_of(&refusal), refusal.to_string())),
             Err(_) => Err(internal_error()),
         }
     }
@@ -569,7 +570,7 @@ impl<'s> Batch<'s> {
 
     /// The end of what is undecodable so far.
     pub(crate) fn mark(&self) -> Mark {
-        let undecodable = self.refused.iter().filter(|(key, _)| key.reason() == reason::UNDECODABLE);
+        let undecodable = self.refused.iter().filter(|(key, _)| key.reason() == Reason::Undecodable.as_str());
         let ends = undecodable.map(|(key, (lines, inputs))| (key.clone(), (lines.len(), inputs.len())));
         Mark { part: self.part, ends: ends.collect() }
     }
@@ -579,7 +580,7 @@ impl<'s> Batch<'s> {
     pub(crate) fn drop_undecodable_since(&mut self, mark: &Mark) {
         let Self { refused, refused_bytes, counts, examples, part, .. } = self;
         refused.retain(|key, (lines, inputs)| {
-            if key.reason() != reason::UNDECODABLE {
+            if key.reason() != Reason::Undecodable.as_str() {
                 return true;
             }
             let end = mark.ends.get(key).filter(|_| mark.part == *part);
@@ -591,7 +592,7 @@ impl<'s> Batch<'s> {
                 events += u64::from(is_first(line.part()));
             }
             counts.records_in -= events;
-            if let Some(count) = counts.quarantined.get_mut(reason::UNDECODABLE) {
+            if let Some(count) = counts.quarantined.get_mut(Reason::Undecodable.as_str()) {
                 *count -= events;
             }
             !lines.is_empty()
@@ -600,16 +601,11 @@ impl<'s> Batch<'s> {
         examples.retain(|reason, _| counts.quarantined.contains_key(reason));
     }
 
-    fn append(
-        &mut self,
-        source: &'s Source,
-        mapped: &Mapped<'_>,
-        input: InputId,
-    ) -> Result<(), (&'static str, String)> {
+    fn append(&mut self, source: &'s Source, mapped: &Mapped<'_>, input: InputId) -> Result<(), Fault> {
         if !self.plausible.contains(&mapped.time) {
-            return Err((reason::IMPLAUSIBLE_TIME, implausible(mapped.time, &self.plausible)));
+            return Err((Reason::ImplausibleTime, implausible(mapped.time, &self.plausible)));
         }
-        let day = EventDay::of_millis(mapped.time).map_err(|error| (reason::IMPLAUSIBLE_TIME, error.to_string()))?;
+        let day = EventDay::of_millis(mapped.time).map_err(|error| (Reason::ImplausibleTime, error.to_string()))?;
         self.check_size(source, mapped)?;
         let account = mapped.account.and_then(|account| account.parse().ok());
         let account = account.unwrap_or_else(|| self.account.clone());
@@ -618,7 +614,7 @@ impl<'s> Batch<'s> {
         let table = self.table(source, mapped.table);
         let known = table.inputs.len();
         let Some(partition) = table.partition(account, day, may_open) else {
-            return Err((reason::TOO_MANY_PARTITIONS, too_many(limit)));
+            return Err((Reason::TooManyPartitions, too_many(limit)));
         };
         table.builder.append(&mapped.record);
         table.note_row(partition, input);
@@ -637,7 +633,7 @@ impl<'s> Batch<'s> {
 
     /// Refuses an event that no object can hold. It must not come into a table: it would keep its neighbours out of the
     /// lake.
-    fn check_size(&self, source: &Source, mapped: &Mapped<'_>) -> Result<(), (&'static str, String)> {
+    fn check_size(&self, source: &Source, mapped: &Mapped<'_>) -> Result<(), Fault> {
         /// What a value takes besides its text: eight bytes of a number or four of a text's length, and a level or two
         /// for each list around it.
         const VALUE_BYTES: usize = 16;
@@ -648,11 +644,11 @@ impl<'s> Batch<'s> {
         }
         let mut alone = TableBuilder::new(source.mapping().tables()[mapped.table].shape.clone());
         alone.append(&mapped.record);
-        let rows = alone.finish().map_err(|error| (reason::FAULT, error.to_string()))?;
-        match oversized_rows(&rows, seal).map_err(|error| (reason::FAULT, error.to_string()))?.first() {
+        let rows = alone.finish().map_err(|error| (Reason::Fault, error.to_string()))?;
+        match oversized_rows(&rows, seal).map_err(|error| (Reason::Fault, error.to_string()))?.first() {
             None => Ok(()),
             Some(row) => Err((
-                reason::OVERSIZED,
+                Reason::Oversized,
                 format!("{} takes {} bytes; the lake takes {}", row.column, row.bytes, row.limit),
             )),
         }
@@ -675,11 +671,11 @@ impl<'s> Batch<'s> {
     fn quarantine(&mut self, refusal: Refusal<'s>, mut raw: &[u8], origin: &dyn Fn() -> Origin, input: InputId) {
         let Refusal { source, reason, message, whole, part } = refusal;
         if is_first(part) {
-            let of_reason = self.counts.quarantined.entry(reason.to_owned()).or_default();
+            let of_reason = self.counts.quarantined.entry(reason.to_string()).or_default();
             *of_reason += 1;
             if *of_reason == 1 {
                 let example = Example { message: message.clone(), origin: origin() };
-                self.examples.insert(reason.to_owned(), example);
+                self.examples.insert(reason.to_string(), example);
             }
         }
         let name = source.map_or("unknown", |source| source.name());
@@ -893,8 +889,17 @@ impl OpenTable {
     }
 }
 
+/// The reason under which quarantine keeps an event that a mapping refuses; its text is [`mapping::Refusal::code`].
+pub fn reason_of(refusal: &mapping::Refusal) -> Reason {
+    match refusal {
+        mapping::Refusal::NoMapping(_) => Reason::NoMapping,
+        mapping::Refusal::NoTime(_) => Reason::NoTime,
+        _ => Reason::Invalid,
+    }
+}
+
 fn internal_error() -> Fault {
-    (reason::FAULT, "internal error on this event; please report it".into())
+    (Reason::Fault, "internal error on this event; please report it".into())
 }
 
 /// One of several events of a raw event, with what is around it, as it would come alone. None, if it cannot be had.
@@ -920,6 +925,23 @@ fn is_first(part: Option<Part>) -> bool {
 fn note_input(inputs: &mut Vec<InputId>, input: InputId) {
     if inputs.last() != Some(&input) {
         inputs.push(input);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_and_quarantine_have_the_same_words_for_a_refusal() {
+        let invalid = ocsf::Breach::Missing { path: "file".to_owned() };
+        for refusal in [
+            mapping::Refusal::NoMapping(String::new()),
+            mapping::Refusal::NoTime(String::new()),
+            mapping::Refusal::Invalid(invalid),
+        ] {
+            assert_eq!(reason_of(&refusal).as_str(), refusal.code());
+        }
     }
 }
 

@@ -23,6 +23,21 @@ impl Bounds {
     pub const NONE: Self = Self { partitions: PartitionLimit::NONE, days: PlausibleDays::ANY };
 }
 
+/// A bound that cannot be read from its text. The message says what would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoundsError {
+    /// [`PartitionLimit::parse`] takes another number.
+    #[error("it is a number from 1 to 100000")]
+    Partitions,
+    /// [`PlausibleDays::parse_day`] takes a day in another form.
+    #[error("a day is written like 2000-01-31")]
+    Day,
+    /// [`PlausibleDays::parse_ahead`] takes another number.
+    #[error("it is a number from 0 to 36500")]
+    DaysAhead,
+}
+
 /// How many partitions (class, account and day) one batch opens at most. The default is 1,000.
 ///
 /// An object costs about a millisecond of processor time and one put, however few rows it has. 1,000 objects take some
@@ -38,10 +53,10 @@ impl PartitionLimit {
     /// A limit from 1 to 100,000.
     ///
     /// # Errors
-    /// Any other text, with what would do.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// [`BoundsError::Partitions`] for any other text.
+    pub fn parse(text: &str) -> Result<Self, BoundsError> {
         let partitions = text.parse().ok().filter(|partitions| (1..=100_000).contains(partitions));
-        partitions.map(Self).ok_or_else(|| "it is a number from 1 to 100000".to_owned())
+        partitions.map(Self).ok_or(BoundsError::Partitions)
     }
 
     /// Partitions.
@@ -95,21 +110,21 @@ impl PlausibleDays {
     /// A day written as `2000-01-31`.
     ///
     /// # Errors
-    /// It is no such day, with how to write one.
-    pub fn parse_day(text: &str) -> Result<EventDay, String> {
+    /// [`BoundsError::Day`] for any other text.
+    pub fn parse_day(text: &str) -> Result<EventDay, BoundsError> {
         let parts: Vec<&str> = text.split('-').collect();
         let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
         let day = if lengths == [4, 2, 2] { parts.concat().parse().ok() } else { None };
-        day.ok_or_else(|| "a day is written like 2000-01-31".to_owned())
+        day.ok_or(BoundsError::Day)
     }
 
-    /// A number of days ahead.
+    /// A number of days ahead, from 0 to 36,500.
     ///
     /// # Errors
-    /// It is no number from 0 to 36,500, with what would do.
-    pub fn parse_ahead(text: &str) -> Result<u32, String> {
+    /// [`BoundsError::DaysAhead`] for any other text.
+    pub fn parse_ahead(text: &str) -> Result<u32, BoundsError> {
         let days = text.parse().ok().filter(|days| *days <= 36_500);
-        days.ok_or_else(|| "it is a number from 0 to 36500".to_owned())
+        days.ok_or(BoundsError::DaysAhead)
     }
 
     /// The times that are plausible at `now`, all in milliseconds since 1970.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake::store::{Store, StoreError};
+use store::{Store, StoreError};
 use tokio::task::JoinSet;
 
 use crate::batch::{Destination, InputId, Parcel};
@@ -108,7 +108,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use bytes::Bytes;
-    use lake::store::{Fault, FaultyStore, MemoryStore, Operation};
+    use store::{Fault, FaultyStore, MemoryStore, Operation};
 
     use super::*;
 

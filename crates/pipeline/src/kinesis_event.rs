@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64_simd::STANDARD as BASE64;
 use serde::Deserialize;
 
+use crate::error_text::json_fault;
 use crate::stream::StreamRecord;
 
 /// The records of an event, base64 undone.
@@ -32,16 +33,6 @@ pub enum KinesisEventError {
         /// Which record, from 0.
         index: usize,
     },
-}
-
-/// What is wrong with JSON that serde could not read, and where. Its own message would quote the content.
-pub fn json_fault(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "a member is missing or of another type",
-        serde_json::error::Category::Eof => "it ends early",
-        _ => "it is not JSON",
-    };
-    format!("{what} at line {} column {}", error.line(), error.column())
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,23 +8,29 @@
 mod batch;
 mod bounds;
 mod deliver;
+mod error_text;
 mod kept;
 mod kinesis_event;
 mod object;
+mod route;
 mod routing;
 mod source;
 mod stream;
 mod unpack;
 
-pub use batch::{Batch, BatchError, Counts, Destination, Example, InputId, Parcel, Refusal, Sealing, Settings, Taken};
-pub use bounds::{Bounds, PartitionLimit, PlausibleDays};
+pub use batch::{
+    Batch, BatchError, Counts, Destination, Example, InputId, Parcel, Refusal, Sealing, Settings, Taken, reason_of,
+};
+pub use bounds::{Bounds, BoundsError, PartitionLimit, PlausibleDays};
 pub use deliver::{Delivery, Stores};
-pub use kinesis_event::{KinesisEvent, KinesisEventError, json_fault};
+pub use error_text::{error_chain, json_fault};
+pub use kinesis_event::{KinesisEvent, KinesisEventError};
 pub use object::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
+pub use route::RouteError;
 pub use routing::{
     Captures, CheckedSources, DEFAULT_SOURCES, NamedMapping, ObjectRoute, RoutedObject, RoutingError, Sources,
     StreamRoutes, check_sources, diagnostic, is_sources_file, sources_json_schema,
 };
 pub use source::{ReadBuffer, SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
-pub use stream::{StreamOutcome, StreamRecord, error_chain, transform_records};
+pub use stream::{StreamOutcome, StreamRecord, transform_records};
 pub use unpack::{Unpacked, is_whole, unpack_line};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use lake::quarantine::{Origin, Part, reason};
-use lake::store::StoreError;
+use lake::quarantine::{Origin, Part, Reason};
 use sources::{FrameError, InputError, Item, Position};
+use store::StoreError;
 use tokio::runtime::Handle;
 
 use crate::batch::{Batch, BatchError, Counts, Example, Refusal, Sealing, Settings};
@@ -106,7 +106,7 @@ pub fn transform_object<'s>(
             }
             (Some((fault, beginning)), Extent::From(byte)) => {
                 if !beginning.is_empty() {
-                    let refusal = Refusal::new(Some(source), reason::UNDECODABLE, fault.as_str());
+                    let refusal = Refusal::new(Some(source), Reason::Undecodable, fault.as_str());
                     batch.refuse(refusal.of_part(Part { number: 1, of: None }), beginning, &origin, 0);
                 }
                 let (offset, index) = (position.offset + beginning.len() as u64, position.index + 1);
@@ -167,7 +167,7 @@ impl Damage {
             Some(byte) => format!("input from byte {byte} on"),
         };
         let message = kept_whole(&what, &self.fault, written);
-        let refusal = Refusal::new(Some(source), reason::UNDECODABLE, message);
+        let refusal = Refusal::new(Some(source), Reason::Undecodable, message);
         match (self.from, part) {
             (None, Part { number: 1, of: Some(1) }) => refusal.of_whole(),
             (None, part) => refusal.of_whole().of_part(part),
@@ -184,7 +184,7 @@ impl Damage {
 pub async fn refuse_object(
     settings: &Settings,
     stores: &Stores,
-    reason: &'static str,
+    reason: Reason,
     message: &str,
     naming: &dyn Naming,
     origin: Origin,

@@ -24,8 +24,8 @@ pub use lint::{CheckedSources, NamedMapping, check_sources, is_sources_file};
 use self::config::{ObjectConfig, StreamConfig};
 use self::diagnostic::Diagnostic;
 use self::pattern::{Anchor, Matcher, Pattern};
+use crate::route::{Route, RouteError};
 use crate::source::{Source, SourceError};
-use crate::unpack::Route;
 
 /// The sources file that applies where none is given.
 pub const DEFAULT_SOURCES: &str = include_str!("../../../mapping-configs/sources.json");
@@ -227,8 +227,8 @@ impl<'s> StreamRoutes<'s> {
     /// A rule that only has a metadata field takes no record without that field, unless it is the only rule there is.
     ///
     /// # Errors
-    /// A message for quarantine that says what was looked for.
-    pub fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String> {
+    /// [`RouteError`], if no rule takes the event.
+    pub fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, RouteError> {
         let source = |rule: &StreamRule| &self.sources.sources[rule.source];
         let holds = |rule: &StreamRule| rule.when.as_ref().is_none_or(|when| when.holds(document));
         let is_named = |rule: &&&StreamRule| rule.named(document) == Some(source(rule).name()) && holds(rule);
@@ -240,15 +240,13 @@ impl<'s> StreamRoutes<'s> {
             return Ok(source(rule));
         }
         Err(match (self.rules.as_slice(), self.rules.first().and_then(|rule| rule.named(document))) {
-            ([], _) if self.sources.stream_rules.is_empty() => "no source takes stream records".to_owned(),
-            ([], _) => "no source takes records of this stream".to_owned(),
+            ([], _) if self.sources.stream_rules.is_empty() => RouteError::NoStreams,
+            ([], _) => RouteError::OtherStream,
             ([rule], Some(other)) if other != source(rule).name() => {
-                format!("the event names source `{other}`, which is not configured")
+                RouteError::Unconfigured { name: other.to_owned() }
             }
-            (rules, _) if rules.iter().any(|rule| rule.when.is_some()) => {
-                "no source takes the event: no metadata field names one, and no condition holds".to_owned()
-            }
-            _ => "the event's metadata field names none of the configured sources".to_owned(),
+            (rules, _) if rules.iter().any(|rule| rule.when.is_some()) => RouteError::NoCondition,
+            _ => RouteError::Unnamed,
         })
     }
 
@@ -272,7 +270,7 @@ impl<'s> Route<'s> for StreamRoutes<'s> {
         Some(&self.sources.sources[rule.source])
     }
 
-    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String> {
+    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, RouteError> {
         StreamRoutes::of_event(self, document)
     }
 }

@@ -3,13 +3,11 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow_schema::ArrowError;
-use lake::quarantine::{Origin, reason};
-use parquet::errors::ParquetError;
+use lake::quarantine::{Origin, Reason};
 
 use crate::batch::{Batch, BatchError, Counts, InputId, Parcel, Refusal, Sealing, Settings};
 use crate::deliver::{Stores, until_error};
-use crate::kinesis_event::json_fault;
+use crate::error_text::error_chain;
 use crate::routing::{Sources, StreamRoutes};
 use crate::unpack::{Unpacked, Unpacking, kept_whole};
 
@@ -140,7 +138,7 @@ impl<'a> Flow<'a> {
                     return Ok(());
                 }
                 let message = kept_whole("record", "it takes more time than an invocation has", written);
-                self.refuse(&mut batch, index, reason::OUT_OF_TIME, message);
+                self.refuse(&mut batch, index, Reason::OutOfTime, message);
             }
             if batch.is_full() || !sealed.is_empty() {
                 self.put(&mut batch, open..index + 1, sealed).await?;
@@ -210,7 +208,7 @@ impl<'a> Flow<'a> {
         has_time: &impl Fn() -> bool,
     ) -> Result<Unpacked, BatchError> {
         if self.poison == Some(index) {
-            self.refuse(batch, index, reason::FAULT, "internal error on this record; please report it".to_owned());
+            self.refuse(batch, index, Reason::Fault, "internal error on this record; please report it".to_owned());
             return Ok(Unpacked::Kept);
         }
         let record = &self.records[index];
@@ -222,7 +220,7 @@ impl<'a> Flow<'a> {
         };
         batch.arrived(record.arrival);
         let Some((_, route)) = self.routes.iter().find(|(stream, _)| *stream == record.stream) else {
-            self.refuse(batch, index, reason::NO_SOURCE, "no source takes records of this stream".to_owned());
+            self.refuse(batch, index, Reason::NoSource, "no source takes records of this stream".to_owned());
             return Ok(Unpacked::Kept);
         };
         let mut unpacking = Unpacking { batch, input: index as InputId, route, between: &mut between };
@@ -230,7 +228,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Keeps a record in quarantine as it came.
-    fn refuse(&self, batch: &mut Batch<'a>, index: usize, reason: &'static str, message: String) {
+    fn refuse(&self, batch: &mut Batch<'a>, index: usize, reason: Reason, message: String) {
         let record = &self.records[index];
         let refusal = Refusal::new(None, reason, message).of_whole();
         batch.refuse(refusal, record.data, &|| record.origin(None, 0), index as InputId);
@@ -257,47 +255,15 @@ impl StreamOutcome {
     }
 }
 
-/// An error and its causes in one line, fit for a log: of an error that may quote what a record holds, only the kind is
-/// said.
-pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let quoting = without_content(error);
-        // What caused an error that may quote values may quote them too.
-        next = if quoting.is_some() { None } else { error.source() };
-        text.push_str(&quoting.unwrap_or_else(|| error.to_string()));
-        if next.is_some() {
-            text.push_str(": ");
-        }
-    }
-    text
-}
-
-/// The kind of an error whose words come from a library that quotes values.
-fn without_content(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    /// `CastError` of `CastError("…")`.
-    fn kind(debug: &str) -> &str {
-        debug.split(['(', ' ', '{']).next().unwrap_or_default()
-    }
-    if let Some(error) = error.downcast_ref::<ArrowError>() {
-        Some(format!("Arrow's {}", kind(&format!("{error:?}"))))
-    } else if let Some(error) = error.downcast_ref::<ParquetError>() {
-        Some(format!("Parquet's {}", kind(&format!("{error:?}"))))
-    } else {
-        error.downcast_ref().map(json_fault)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use lake::quarantine::{QuarantineLine, read_lines};
-    use lake::store::MemoryStore;
     use ocsf::rows_to_json;
     use ocsf::schema::{Schema, Version};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use store::MemoryStore;
 
     use super::*;
     use crate::batch::failpoint::{self, Place};
@@ -473,27 +439,6 @@ mod tests {
         for query in QUERIES {
             assert!(rows.iter().any(|row| row == query), "{query}: {rows:?}");
         }
-    }
-
-    #[test]
-    fn what_is_logged_of_an_error_holds_nothing_of_a_record() {
-        let arrow = |error| BatchError::Columns { class: "dns_activity".to_owned(), source: error };
-        assert_eq!(
-            error_chain(&arrow(ArrowError::CastError("cannot cast 'secret' to Int64".to_owned()))),
-            "cannot build the columns of dns_activity: Arrow's CastError"
-        );
-        assert_eq!(
-            error_chain(&arrow(ArrowError::ExternalError("secret".into()))),
-            "cannot build the columns of dns_activity: Arrow's ExternalError"
-        );
-        let parquet = lake::parquet_object::SealError::Parquet(ParquetError::General("'secret'".to_owned()));
-        let sealing = BatchError::Seal { class: "dns_activity".to_owned(), source: parquet };
-        assert_eq!(
-            error_chain(&sealing),
-            "cannot seal an object of dns_activity: cannot write Parquet: Parquet's General"
-        );
-        let json = serde_json::from_str::<u8>("\"secret\"").unwrap_err();
-        assert_eq!(error_chain(&json), "a member is missing or of another type at line 1 column 8");
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! that were read before stay where they are; nothing that its damaged part decodes to is kept beside it.
 
 use bumpalo::Bump;
-use lake::quarantine::{Origin, QuarantineLine, reason};
+use lake::quarantine::{Origin, QuarantineLine, Reason};
 use sources::{Compression, Decode, Document, DocumentBuffer, Item, Position, RawEvent, kpl};
 
 use crate::batch::{Batch, InputId, Refusal, Taken};
+use crate::route::{Known, Route};
 use crate::source::Source;
 
 /// How far a record or input was read.
@@ -37,42 +38,13 @@ pub(crate) struct Unpacking<'u, 's, E> {
     pub(crate) between: &'u mut dyn FnMut(&mut Batch<'s>) -> Result<bool, E>,
 }
 
-/// Which source a stream record belongs to.
-pub(crate) trait Route<'s> {
-    /// The source of a record, whatever is in it.
-    fn whatever_it_holds(&self) -> Option<&'s Source>;
-
-    /// The source of a record that holds no JSON, and so cannot say where it belongs.
-    fn of_other_formats(&self) -> Option<&'s Source>;
-
-    /// The source of an event.
-    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, String>;
-}
-
-/// A source that is known.
-struct Known<'s>(&'s Source);
-
-impl<'s> Route<'s> for Known<'s> {
-    fn whatever_it_holds(&self) -> Option<&'s Source> {
-        Some(self.0)
-    }
-
-    fn of_other_formats(&self) -> Option<&'s Source> {
-        Some(self.0)
-    }
-
-    fn of_event(&self, _: &Document<'_>) -> Result<&'s Source, String> {
-        Ok(self.0)
-    }
-}
-
 /// Why bytes cannot be read to their end as events, if the item says so. They must be kept as they came.
-fn unreadable(item: &Item<'_>, decode: &Decode) -> Option<(&'static str, String)> {
+fn unreadable(item: &Item<'_>, decode: &Decode) -> Option<(Reason, String)> {
     match item {
-        Item::Fault { error, .. } if error.is_of_whole_input() => Some((reason::UNDECODABLE, error.to_string())),
+        Item::Fault { error, .. } if error.is_of_whole_input() => Some((Reason::Undecodable, error.to_string())),
         Item::Oversized { .. } => {
             let most = decode.limits.event_bytes;
-            Some((reason::OVERSIZED, format!("an event is longer than {most} bytes")))
+            Some((Reason::Oversized, format!("an event is longer than {most} bytes")))
         }
         _ => None,
     }
@@ -91,7 +63,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
     /// # Errors
     /// Those of `between`.
     pub(crate) fn record(&mut self, data: &[u8], origin: &dyn Fn(Option<u64>, u64) -> Origin) -> Result<Unpacked, E> {
-        let refused = |message: String| Refusal::new(None, reason::UNDECODABLE, message).of_whole();
+        let refused = |message: String| Refusal::new(None, Reason::Undecodable, message).of_whole();
         let user_records = match kpl::deaggregate(data) {
             Ok(user_records) => user_records,
             Err(error) => {
@@ -205,7 +177,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
                 self.batch.drop_undecodable_since(&mark);
                 (reason, kept_whole(what, &fault, written))
             }
-            None if is_empty => (reason::UNDECODABLE, format!("the {what} holds no event")),
+            None if is_empty => (Reason::Undecodable, format!("the {what} holds no event")),
             None => return Ok(Unpacked::Done),
         };
         let refusal = Refusal::new(source, reason, message).of_whole();

@@ -6,12 +6,12 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use lake::quarantine::{Origin, QuarantineLine, read_lines};
-use lake::store::MemoryStore;
 use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::{Bounds, Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
 use serde_json::{Value, json};
+use store::MemoryStore;
 
 struct Named;
 

@@ -7,7 +7,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use lake::quarantine::{Origin, read_lines};
-use lake::store::MemoryStore;
 use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -17,6 +16,7 @@ use pipeline::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use store::MemoryStore;
 use tokio::runtime::Runtime;
 
 const ALB: &str = include_str!("text_logs/aws-alb.log");

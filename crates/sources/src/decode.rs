@@ -7,8 +7,11 @@ use bumpalo::collections::Vec as BumpVec;
 use regex::bytes::Regex;
 
 use crate::delimited::Columns;
-use crate::document::{Document, DocumentBuffer, DocumentError};
-use crate::framing::{Framing, Limits, RawEvent, Records, Syntax};
+use crate::document::{Document, DocumentBuffer};
+use crate::document_error::DocumentError;
+use crate::framing::{Framing, Limits};
+use crate::item::{RawEvent, Syntax};
+use crate::records::Records;
 use crate::reshape::ENVELOPE_KEY;
 use crate::split_columns::SplitColumns;
 use crate::text_fields::TextFields;
@@ -168,8 +171,8 @@ impl LinePrefix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::NodeId;
-    use crate::framing::Item;
+    use crate::item::Item;
+    use crate::node::NodeId;
 
     fn json(pattern: &str, line: &str) -> String {
         let decode = Decode { line_prefix: LinePrefix::new(pattern), ..Decode::default() };

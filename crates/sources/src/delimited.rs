@@ -2,11 +2,10 @@
 
 use bumpalo::Bump;
 
-use crate::document::{Document, DocumentBuffer, DocumentError, NODE_LIMIT, Node, NodeValue};
+use crate::document::{Document, DocumentBuffer};
+use crate::document_error::{COLUMN_LIMIT, DelimitedError, DocumentError, NODE_LIMIT};
+use crate::node::{Node, NodeValue};
 use crate::split_columns::SplitColumns;
-
-/// Most columns that a header line may name.
-pub const COLUMN_LIMIT: usize = 1024;
 
 /// How a line falls into fields, and what these are called.
 ///
@@ -31,39 +30,6 @@ pub enum Columns {
     Named(Vec<String>),
     /// The fields of the first line.
     Header,
-}
-
-/// Why a line cannot be split.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DelimitedError {
-    /// A quoted field has no closing quote.
-    #[error("the quote at byte {offset} is not closed")]
-    OpenQuote {
-        /// Place of the quote in the line.
-        offset: usize,
-    },
-    /// Between a closing quote and the next separator there is something.
-    #[error("expected a separator after the quoted field, at byte {offset}")]
-    AfterQuote {
-        /// Place in the line.
-        offset: usize,
-    },
-    /// A field of the header line is no name: it does not start with a letter or is there twice.
-    #[error("{name:?} cannot be the name of a column")]
-    ColumnName {
-        /// The field.
-        name: String,
-    },
-    /// The header line has more than [`COLUMN_LIMIT`] fields.
-    #[error("more than {COLUMN_LIMIT} columns")]
-    TooManyColumns,
-    /// The header line is not UTF-8.
-    #[error("not UTF-8 at byte {offset}")]
-    NotUtf8 {
-        /// Place of the first bad byte in the line.
-        offset: usize,
-    },
 }
 
 impl Delimited {
@@ -238,7 +204,7 @@ impl<'a> Iterator for Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::NodeId;
+    use crate::node::NodeId;
 
     fn split(line: &str) -> Result<String, DocumentError> {
         let names: Vec<String> = ["type", "time", "request", "agent"].map(str::to_owned).to_vec();

@@ -13,117 +13,12 @@ use std::ops::Range;
 
 use bumpalo::Bump;
 
-use crate::delimited::DelimitedError;
+use crate::document_error::DocumentError;
 use crate::json;
-
-/// Deepest nesting of objects and arrays that [`Document::parse`] accepts.
-pub const DEPTH_LIMIT: usize = 128;
-
-/// Most nodes a document may have. A node costs 48 bytes and as little as two bytes of input, so this bounds what
-/// one hostile line can take to 48 MiB.
-pub const NODE_LIMIT: usize = 1 << 20;
+use crate::node::{Node, NodeId, NodeValue};
 
 /// Most nodes that a [`DocumentBuffer`] keeps room for: 3 MiB.
 const KEPT_NODES: usize = 1 << 16;
-
-/// Index of a node of a [`Document`]. The root is [`NodeId::ROOT`]; descendants have larger ids than their ancestors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u32);
-
-impl NodeId {
-    /// The root of every document.
-    pub const ROOT: Self = Self(0);
-
-    /// The id as an index, for tables beside the document.
-    #[inline]
-    #[must_use]
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// What a node holds. Members and elements of containers are nodes of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeValue<'a> {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool(bool),
-    /// A number, in the exact text of the input: `550941191520756123456`, `1.0` and `1e5` stay as they are.
-    Number(&'a str),
-    /// A string, unescaped.
-    String(&'a str),
-    /// An array; its elements are the node's children.
-    Array,
-    /// An object; its members are the node's children and have a [`Document::key`].
-    Object,
-}
-
-impl<'a> NodeValue<'a> {
-    /// The text of a string or number; `None` for everything else.
-    #[inline]
-    #[must_use]
-    pub fn text(self) -> Option<&'a str> {
-        match self {
-            Self::Number(text) | Self::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// True for objects and arrays.
-    #[inline]
-    #[must_use]
-    pub fn is_container(self) -> bool {
-        matches!(self, Self::Array | Self::Object)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Node<'a> {
-    pub(crate) key: Option<&'a str>,
-    pub(crate) value: NodeValue<'a>,
-    /// One past the last descendant.
-    pub(crate) end: u32,
-    /// The root is its own parent.
-    pub(crate) parent: u32,
-}
-
-/// Why bytes are not a document.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DocumentError {
-    /// The bytes are not UTF-8 from this offset on.
-    #[error("not UTF-8 at byte {offset}")]
-    NotUtf8 {
-        /// Offset of the first bad byte.
-        offset: usize,
-    },
-    /// The bytes are not one JSON document.
-    #[error("not JSON at byte {offset}: {reason}")]
-    Syntax {
-        /// Offset at which the parser gave up.
-        offset: usize,
-        /// What it expected, in one line.
-        reason: &'static str,
-    },
-    /// Objects and arrays are nested deeper than [`DEPTH_LIMIT`].
-    #[error("nested deeper than {DEPTH_LIMIT} levels")]
-    TooDeep,
-    /// There are more than [`NODE_LIMIT`] values.
-    #[error("more than {NODE_LIMIT} values in one document")]
-    TooManyNodes,
-    /// The bytes are not one element of XML, or have a document type declaration or entities of their own.
-    #[error("not XML at byte {offset}: {reason}")]
-    Xml {
-        /// Offset near which the reader gave up.
-        offset: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A line of delimited text cannot be split.
-    #[error(transparent)]
-    Delimited(#[from] DelimitedError),
-}
 
 /// One raw event: a tree of borrowed nodes.
 ///
@@ -494,6 +389,7 @@ impl Iterator for Children<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document_error::{DEPTH_LIMIT, NODE_LIMIT};
 
     fn check(input: &str, expected: &str) {
         let bump = Bump::new();

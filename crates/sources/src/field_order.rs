@@ -23,7 +23,8 @@
 
 use std::cmp::Reverse;
 
-use crate::text_fields::FIELD_LIMIT;
+/// Most names an event may have, and most fields the generic rule makes of one message.
+pub const FIELD_LIMIT: usize = 128;
 
 /// Names of fields that may hold text of an attacker, the easiest to fill first: a command line is free to everyone, a
 /// file name needs a file system that allows line breaks in it. A rule's name is the administrator's.

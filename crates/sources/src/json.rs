@@ -12,7 +12,8 @@ use std::hash::Hasher as _;
 use bumpalo::Bump;
 use rustc_hash::FxHasher;
 
-use crate::document::{DEPTH_LIMIT, DocumentError, NODE_LIMIT, Node, NodeValue};
+use crate::document_error::{DEPTH_LIMIT, DocumentError, NODE_LIMIT};
+use crate::node::{Node, NodeValue};
 use crate::words;
 
 /// What the reader needs beside the nodes, kept between documents.

@@ -6,7 +6,9 @@
 //! What comes out depends on the bytes and the limits alone, never on how the reader dealt them out: a retry must find
 //! the same events.
 
-use crate::framing::{Cursor, Found, FrameError, Halt};
+use crate::cursor::Cursor;
+use crate::found::{Found, Halt};
+use crate::item::FrameError;
 use crate::words;
 
 /// What the events are.

@@ -44,8 +44,10 @@ use parquet::schema::types::SchemaDescriptor;
 use rustc_hash::FxHashSet;
 
 use crate::compression::{ExpansionLimits, InputError};
+use crate::cursor::Cursor;
 use crate::document::write_json_string;
-use crate::framing::{Cursor, Found, FrameError, Halt};
+use crate::found::{Found, Halt};
+use crate::item::FrameError;
 use crate::window::Window;
 
 /// Largest file that is held in memory; a larger one goes to a temporary file.
@@ -711,7 +713,9 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
-    use crate::framing::{Framing, Item, Limits, Records};
+    use crate::framing::{Framing, Limits};
+    use crate::item::Item;
+    use crate::records::Records;
 
     #[test]
     fn decimals_keep_all_their_digits() {

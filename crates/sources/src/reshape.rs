@@ -4,7 +4,8 @@
 //! has other field names from one collector to the next. These functions make the document that a mapping expects out of
 //! the one that came. They copy nodes, never texts, and take time linear in the document.
 
-use crate::document::{Document, Node, NodeId, NodeValue};
+use crate::document::Document;
+use crate::node::{Node, NodeId, NodeValue};
 
 /// The member of an unwrapped event that holds what was around it.
 pub const ENVELOPE_KEY: &str = "_envelope";

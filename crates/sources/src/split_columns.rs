@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use regex::Regex;
 
-use crate::document::{Node, NodeValue};
+use crate::node::{Node, NodeValue};
 
 /// Which columns fall into fields, and how: `decode.split_columns` of a mapping.
 ///

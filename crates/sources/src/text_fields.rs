@@ -15,15 +15,13 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use crate::document::{Document, Members, NodeValue};
-use crate::field_order::{EventFields, Line, bit};
+use crate::document::{Document, Members};
+use crate::field_order::{EventFields, FIELD_LIMIT, Line, bit};
+use crate::node::NodeValue;
 use crate::words;
 
 /// Member that holds the title line of a message.
 pub const TITLE_KEY: &str = "_title";
-
-/// Most names an event may have, and most fields the generic rule makes of one message.
-pub const FIELD_LIMIT: usize = 128;
 
 /// Which string of an event is a rendered message, and which fields it may have.
 ///
@@ -350,7 +348,7 @@ mod tests {
     use bumpalo::Bump;
 
     use super::*;
-    use crate::document::NodeId;
+    use crate::node::NodeId;
 
     /// The split of a message of an event as JSON.
     fn split(event_id: &str, message: &str) -> (String, usize) {

@@ -6,8 +6,9 @@
 
 use std::io::Read;
 
-use crate::compression::{Compression, Decompressed, ExpansionLimits, InputError, is_pause};
-use crate::framing::{Found, Halt};
+use crate::compression::{Compression, ExpansionLimits, InputError};
+use crate::decompressed::{Decompressed, is_pause};
+use crate::found::{Found, Halt};
 use crate::utf16;
 
 /// Bytes asked of a stream at a time.

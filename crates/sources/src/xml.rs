@@ -12,7 +12,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use rustc_hash::FxHashMap;
 
-use crate::document::{DEPTH_LIMIT, Document, DocumentBuffer, DocumentError, NODE_LIMIT, Node, NodeValue};
+use crate::document::{Document, DocumentBuffer};
+use crate::document_error::{DEPTH_LIMIT, DocumentError, NODE_LIMIT};
+use crate::node::{Node, NodeValue};
 
 /// Member with the attributes of an element.
 const ATTRIBUTES: &str = "#attributes";
@@ -288,7 +290,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::document::NodeId;
+    use crate::node::NodeId;
 
     fn value(input: &str) -> serde_json::Value {
         let bump = Bump::new();

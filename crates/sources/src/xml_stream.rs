@@ -3,7 +3,9 @@
 //! Markup is told from text, and no more: enough to know where an element ends. Whether it is well-formed is for
 //! [`crate::xml`] to find out, so that one bad element costs one event.
 
-use crate::framing::{Cursor, Found, FrameError, Halt};
+use crate::cursor::Cursor;
+use crate::found::{Found, Halt};
+use crate::item::FrameError;
 
 /// Longest start tag that is compared with later ones.
 const START_TAG: usize = 4 << 10;

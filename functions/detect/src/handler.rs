@@ -10,10 +10,10 @@ use detection::finding::FindingContext;
 use detection::shipped_sources;
 use detection::{Archived, Catalog, Collected, Detector, Publisher, Rule, Settings};
 use function::{Handler, HandlerError, Invocation, Metrics, StartError, Unit};
-use lake::store::{self, Store};
 use query::Engine as _;
 use query::athena::{Athena, AthenaSettings};
 use serde_json::{Value, json};
+use store::Store;
 use tokio::sync::Mutex;
 
 use crate::configuration::Configuration;
@@ -80,7 +80,7 @@ impl Detect {
     /// Reads the environment. What it names is asked for with the first event.
     pub(crate) async fn from_environment() -> Result<Self, StartError> {
         let configuration = Configuration::from_environment(|name| std::env::var(name).ok())?;
-        let config = lake::aws::sdk_config().await;
+        let config = store::aws::sdk_config().await;
         let unusable =
             |variable, error: &dyn std::error::Error| StartError::Unusable { variable, reason: error.to_string() };
         let state = store::open(&configuration.state).await.map_err(|error| unusable("SLUICE_STATE", &error))?;

@@ -3,7 +3,7 @@
 use detection::catalog::CatalogFile;
 use detection::diagnostic::SourceText;
 use detection::{Catalog, Rule, SHIPPED_RULES, lint};
-use lake::store::{self, Store, StoreError};
+use store::{Store, StoreError};
 
 /// In a folder of rules, the file that says which tables stand behind logical ones.
 const CATALOG: &str = "catalog.yaml";

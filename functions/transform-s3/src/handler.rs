@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use function::{Handler, HandlerError, Invocation, Metrics, Transformer, Unit};
-use lake::quarantine::{Origin, reason};
-use lake::store::{S3Buckets, StoreError};
+use lake::quarantine::{Origin, Reason};
 use pipeline::{
     Naming, ObjectError, ObjectOutcome, ObjectRoute, Settings, error_chain, refuse_object, transform_object,
 };
 use serde_json::{Value, json};
 use sources::Position;
+use store::{S3Buckets, StoreError};
 use tokio::runtime::Handle;
 
 use crate::event::SqsEvent;
@@ -130,14 +130,14 @@ impl TransformS3 {
         let settings = self.transformer.settings(invocation);
         if route.taken().is_none() {
             let message = "no source of the configuration claims the object; it was not read";
-            return self.refuse(&object, &settings, reason::NO_SOURCE, message).await;
+            return self.refuse(&object, &settings, Reason::NoSource, message).await;
         }
         let read = self.buckets.bucket(&object.bucket).read_version(&object.key, object.version.as_deref()).await;
         let chunks = match read {
             Ok(chunks) => chunks,
             Err(error) if error.is_not_found() => {
                 return self
-                    .refuse(&object, &settings, reason::GONE, "the object was deleted before it was read")
+                    .refuse(&object, &settings, Reason::Gone, "the object was deleted before it was read")
                     .await;
             }
             Err(error) => return Err(Failure::Read(error)),
@@ -163,10 +163,16 @@ impl TransformS3 {
         &self,
         object: &Created,
         settings: &Settings,
-        reason: &'static str,
+        reason: Reason,
         message: &str,
     ) -> Result<Settled, Failure> {
-        tracing::warn!(bucket = object.bucket, key = object.key, version = object.version, reason, "{message}");
+        tracing::warn!(
+            bucket = object.bucket,
+            key = object.key,
+            version = object.version,
+            reason = reason.as_str(),
+            "{message}"
+        );
         let naming = ObjectNaming::new(object, object.version.as_deref());
         let origin = origin(object, Position::default());
         let refused = refuse_object(settings, &self.transformer.stores, reason, message, &naming, origin).await?;

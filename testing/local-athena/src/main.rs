@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let settings = Settings { workgroups, region, account };
     let athena = if lake.starts_with("s3://") {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let store = runtime.block_on(lake::store::open(&lake)).context("opening the lake")?;
+        let store = runtime.block_on(store::open(&lake)).context("opening the lake")?;
         LocalAthena::new(settings, Mirror::new(store, database)?)?
     } else {
         LocalAthena::new(settings, LakeFolder { folder: lake.into(), database })?

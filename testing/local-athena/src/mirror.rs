@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
 
-use lake::store::{Store, StoreError, list_all};
 use query::QueryError;
+use store::{Store, StoreError, list_all};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 

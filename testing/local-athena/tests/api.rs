@@ -57,7 +57,7 @@ fn local() -> LocalAthena {
 async fn client(local: &LocalAthena, workgroup: &str) -> Athena {
     let config: SdkConfig = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .http_client(lake::aws::sdk_config().await.http_client().unwrap())
+        .http_client(store::aws::sdk_config().await.http_client().unwrap())
         .credentials_provider(aws_sdk_athena::config::Credentials::new("id", "secret", None, None, "test"))
         .retry_config(aws_config::retry::RetryConfig::standard().with_max_attempts(1))
         .endpoint_url(local.serve().unwrap())

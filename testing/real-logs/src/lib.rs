@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lake::quarantine::Origin;
-use lake::store::MemoryStore;
 use ocsf::schema::Schema;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::{Bounds, Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
 use serde_json::Value;
+use store::MemoryStore;
 
 /// Any error: these are tests.
 pub type Fallible<T> = Result<T, Box<dyn Error>>;

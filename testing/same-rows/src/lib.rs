@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::RecordBatch;
 use embedded::{Embedded, Options};
 use lake::quarantine::Origin;
-use lake::store::FolderStore;
 use local_trino::Trino;
 use pipeline::{Naming, Settings, Source, Stores, shipped_mapping, transform_object};
 use query::{Answer, Engine as _, QueryError, Statement};
 use serde_json::Value;
 use sql::table::Table;
 use sql::text::Sql;
+use store::FolderStore;
 use tempfile::TempDir;
 use translation::Translation;
 

@@ -29,13 +29,13 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use lake::store::folder_entries;
 use object_store::ObjectMeta;
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use query::QueryError;
 use sql::table::{Layout, PARTITION_KEYS as KEYS, name_of_source};
 use sql::types::ColumnType;
+use store::folder_entries;
 
 use super::{Relation, RelationColumn, STORE_URL};
 use crate::types::Type;

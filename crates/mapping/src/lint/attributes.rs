@@ -476,7 +476,9 @@ impl<'c> Linter<'c> {
                     (tree.span(), format!("{} requires {}, and nothing written here fits it", owner.name, quote(&path)))
                 }
             };
-            let diagnostic = Diagnostic::new(Code::RequiredNotSet, span, message).label(at.consequence(owner.what));
+            let is_never_valid = written.is_none() && !at.optional && !at.conditional;
+            let code = if is_never_valid { Code::RequiredNeverSet } else { Code::RequiredNotSet };
+            let diagnostic = Diagnostic::new(code, span, message).label(at.consequence(owner.what));
             self.report(match self.needs(attribute) {
                 Some(needs) => diagnostic.help(format!("map {}, {needs}", quote(&path))),
                 None => diagnostic.help(format!("map {}", quote(&path))),

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
+use super::columns::Columns;
 use super::{Linter, always_holds, never_holds};
 use crate::config::{
-    Condition, EnumOperator, EventMapping, JsonPath, Lookup, ObjectTree, Other, Spanned, TemplatePart, Tree, Value,
+    Condition, EnumOperator, EventMapping, JsonPath, Lookup, ObjectTree, Other, Span, Spanned, TemplatePart, Tree,
+    Value,
 };
 use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
 
@@ -14,13 +16,18 @@ use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
 struct Place<'c> {
     event: Option<&'c EventMapping>,
     used_lookups: HashSet<String>,
+    columns: Option<Columns<'c>>,
 }
 
 impl<'c> Linter<'c> {
     /// Examines every expression of the config.
     pub(super) fn values(&mut self) {
         let config = self.config;
-        let mut place = Place { event: None, used_lookups: HashSet::new() };
+        let columns = Columns::of(&config.decode);
+        let mut place = Place { event: None, used_lookups: HashSet::new(), columns };
+        if let Some(field) = &config.selector.matched_field {
+            self.path(field, field.span, &place);
+        }
         for rule in &config.selector.rules {
             self.condition(&rule.condition, &mut place);
         }
@@ -73,7 +80,15 @@ impl<'c> Linter<'c> {
 
     fn value(&mut self, value: &Spanned<Value>, place: &mut Place<'c>) {
         match &value.value {
-            Value::Absent | Value::Literal(_) | Value::Path(_) | Value::Template(_) => {}
+            Value::Absent | Value::Literal(_) => {}
+            Value::Path(path) => self.path(path, value.span, place),
+            Value::Template(parts) => {
+                for part in parts {
+                    if let TemplatePart::Path(path) = part {
+                        self.path(path, value.span, place);
+                    }
+                }
+            }
             Value::List(items) => items.iter().for_each(|item| self.value(item, place)),
             Value::First(alternatives) => {
                 for pair in alternatives.windows(2) {
@@ -125,6 +140,18 @@ impl<'c> Linter<'c> {
             | Value::Trim(value)
             | Value::IpVersion(value) => self.value(value, place),
         }
+    }
+
+    /// A path into a line of columns, which has these columns only.
+    fn path(&mut self, path: &JsonPath, span: Span, place: &Place<'c>) {
+        let Some(columns) = &place.columns else { return };
+        let Some(name) = columns.lacks(path) else { return };
+        let message = format!("`decode` names no column {}", quote(name));
+        let help = match nearest(name, columns.names()) {
+            Some(near) => format!("did you mean {}?", quote(near)),
+            None => "name it in `columns`, or as a group of `split_columns`".to_owned(),
+        };
+        self.report(Diagnostic::new(Code::UnknownColumn, span, message).help(help));
     }
 
     fn enumeration(&mut self, operator: &EnumOperator, place: &Place<'c>) {
@@ -223,7 +250,7 @@ impl<'c> Linter<'c> {
     }
 
     /// A constant that a value is compared with: a text that means "no value" is never equal to one.
-    fn compared(&mut self, literal: &Json, span: crate::config::Span, other: Option<&Spanned<Value>>) {
+    fn compared(&mut self, literal: &Json, span: Span, other: Option<&Spanned<Value>>) {
         let Json::String(text) = literal else { return };
         if !self.is_absent_text(text) {
             return;

@@ -7,11 +7,13 @@
 
 use std::ops::Range;
 
-use super::{Breach, ConstraintRule, ScopeRules, constraint_breach, missing_breach};
+use super::check::{Breach, constraint_breach, missing_breach};
+use super::{ConstraintRule, ScopeRules};
 use crate::bits::Bits;
+use crate::layout::{NodeId, NodeKind};
 use crate::record::{Cell, CellId, Record, Scope};
 use crate::schema::{Constraint, ProfileSet, Requirement};
-use crate::shape::{NodeId, NodeKind, Shape};
+use crate::shape::Shape;
 
 /// More passes than objects can lie in one another and profiles can be turned off.
 const MOST_PASSES: usize = 100;

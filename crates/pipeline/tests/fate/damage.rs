@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use lake::quarantine::{Origin, QuarantineLine};
-use lake::store::{Fault, Operation};
 use pipeline::ObjectError;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseResult;
 use sources::{Compression, Decode, Item};
+use store::{Fault, Operation};
 
 use crate::laboratory::{Laboratory, Record, aggregated, event_source, faults, gzip, sequence_number};
 use crate::objects::{lasting, transform};

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lake::quarantine::{Origin, QuarantineLine, read_lines};
-use lake::store::{Fault, FaultyStore, MemoryStore, Operation};
 use md5::{Digest as _, Md5};
 use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
@@ -18,6 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::{Bounds, Settings, Sources, Stores, StreamOutcome, StreamRecord, transform_records};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use store::{Fault, FaultyStore, MemoryStore, Operation};
 
 const SOURCES: &str = r#"{"sources": [{"name": "door-log", "input_paths": {
     "kinesis": {"enabled": true, "metadata_field": "source"},

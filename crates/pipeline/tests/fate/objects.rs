@@ -3,11 +3,11 @@
 
 use std::io::Read;
 
-use lake::quarantine::Origin;
-use lake::store::{Fault, FaultyStore, MemoryStore, Operation, Store};
+use lake::quarantine::{Origin, Reason};
 use pipeline::{Naming, ObjectError, ObjectOutcome, refuse_object, transform_object};
 use proptest::prelude::*;
 use sources::Position;
+use store::{Fault, FaultyStore, MemoryStore, Operation, Store};
 use tokio::runtime::Runtime;
 
 use crate::laboratory::{Fates, Laboratory, Record, faults, gzip, log, sources};
@@ -119,7 +119,8 @@ fn time_that_runs_out_is_told() {
 fn an_object_that_cannot_be_had_leaves_a_line_that_names_it() {
     let laboratory = Laboratory::new(&[], 1 << 30);
     let (settings, stores) = (laboratory.settings(), laboratory.stores());
-    let refuse = || refuse_object(&settings, &stores, "gone", "it was deleted", &Named, origin(Position::default()));
+    let refuse =
+        || refuse_object(&settings, &stores, Reason::Gone, "it was deleted", &Named, origin(Position::default()));
     let outcome = runtime().block_on(refuse()).unwrap();
     assert_eq!((outcome.objects, outcome.counts.total_quarantined()), (1, 1));
     let objects = laboratory.objects();

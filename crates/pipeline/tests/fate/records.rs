@@ -1,10 +1,10 @@
 //! Batches of stream records: what is reported is the lowest record that is not durable.
 
-use lake::quarantine::Origin;
-use lake::store::{Fault, Operation};
-use pipeline::{Batch, Destination, Refusal};
+use lake::quarantine::{Origin, Reason};
+use pipeline::{Batch, Destination, Refusal, RouteError};
 use proptest::prelude::*;
 use sources::{Decode, Document};
+use store::{Fault, Operation};
 
 use crate::laboratory::{
     Fates, Laboratory, Record, aggregated, event_source, faults, gzip, records, sequence_number, sources,
@@ -281,11 +281,11 @@ fn a_parcel_names_every_input_that_is_in_it() {
         let record = if input == 1 { Record::undecodable(1) } else { Record::badges(input, 2) };
         let mut items = decode.records_of_slice(&record.data);
         while let Some(item) = items.next_unskipped().unwrap() {
-            let route = |_: &Document<'_>| sources().iter().next().ok_or_else(String::new);
+            let route = |_: &Document<'_>| sources().iter().next().ok_or(RouteError::NoStreams);
             batch.push_item(&item, &decode, None, &origin, input as u32, route);
         }
     }
-    batch.refuse(Refusal::new(None, "undecodable", ""), b"x", &origin, 9);
+    batch.refuse(Refusal::new(None, Reason::Undecodable, ""), b"x", &origin, 9);
     let parcels: Vec<_> = batch.seal("a", &["a"]).map(Result::unwrap).collect();
     let mut inputs: Vec<_> = parcels.iter().map(|parcel| (parcel.destination, parcel.inputs.clone())).collect();
     inputs.sort_by_key(|(_, inputs)| inputs.clone());

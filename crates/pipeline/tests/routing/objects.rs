@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lake::quarantine::Origin;
-use lake::store::MemoryStore;
 use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::{Bounds, DEFAULT_SOURCES, Naming, ObjectRoute, Settings, Sources, Stores, transform_object};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use store::MemoryStore;
 
 use crate::sources;
 

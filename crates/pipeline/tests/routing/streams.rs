@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use lake::store::MemoryStore;
 use pipeline::{Bounds, Settings, Sources, Stores, StreamRecord, check_sources, transform_records};
 use serde_json::{Value, json};
 use sources::Document;
+use store::MemoryStore;
 
 use crate::sources;
 

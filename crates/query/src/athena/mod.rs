@@ -110,7 +110,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Athena {
-    /// Athena by a configuration of the SDK: see [`lake::aws::sdk_config_for`].
+    /// Athena by a configuration of the SDK, which `store::aws` makes.
     pub fn new(config: &SdkConfig, settings: AthenaSettings) -> Self {
         Self { client: Client::new(config), settings }
     }

@@ -8,7 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use bytes::Bytes;
 
-use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
+use crate::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects below a prefix of a bucket.
 ///
@@ -258,7 +258,7 @@ impl ChunkSource for S3Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::list_all;
+    use crate::list_all;
     use aws_sdk_s3::config::retry::RetryConfig;
     use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
     use std::io::{BufRead, BufReader, Read, Write};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
+use crate::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -123,7 +123,7 @@ pub enum Operation {
 /// When and how a [`FaultyStore`] fails. Without further conditions: always.
 ///
 /// ```
-/// use lake::store::{Fault, Operation};
+/// use store::{Fault, Operation};
 ///
 /// // The third put, and only the first time it is tried.
 /// let fault = Fault::transient(Operation::Put).at(3).times(1);
@@ -361,7 +361,7 @@ impl ChunkSource for BrokenChunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::list_all;
+    use crate::list_all;
 
     #[tokio::test]
     async fn memory_keeps_what_is_put_and_lists_it_in_pages() {

@@ -2,7 +2,10 @@
 //!
 //! A [`Store`] puts whole objects, so that there is never half of one, and reads them in chunks. Keys are those of S3:
 //! text with slashes, listed in the order of their bytes. [`open`] makes the store that a location names.
+//!
+//! [`aws`] is how every crate of this project sets up its AWS clients.
 
+pub mod aws;
 mod folder;
 #[cfg(any(test, feature = "testing"))]
 mod memory;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 
-use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
+use crate::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects as files below a folder.
 ///
@@ -18,7 +18,7 @@ use super::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PA
 /// be a link, and so may a file. See [`FolderEntry::is_folder`].
 ///
 /// ```
-/// use lake::store::{FolderStore, Store};
+/// use store::{FolderStore, Store};
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// # let folder = tempfile::tempdir()?;
@@ -383,7 +383,7 @@ impl ChunkSource for FileChunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::list_all;
+    use crate::list_all;
 
     fn store() -> (tempfile::TempDir, FolderStore) {
         let folder = tempfile::tempdir().unwrap();
