@@ -5,8 +5,11 @@ mod bless;
 mod examples;
 mod fuzz;
 mod measure_functions;
+mod metadata;
 mod runner;
+mod sbom;
 mod schema;
+mod supply_chain;
 mod test;
 mod test_environment;
 mod trino;
@@ -38,6 +41,8 @@ enum Task {
     GenerateSchema(schema::GenerateSchema),
     /// Size, time to start and memory of the functions' programs
     MeasureFunctions(measure_functions::MeasureFunctions),
+    /// Write a software bill of materials (CycloneDX) for each program
+    Sbom(sbom::Sbom),
     /// Run the whole test suite, with everything it needs
     Test(test::Test),
     /// Run the same statements on a real Trino server and on the embedded engine
@@ -52,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
         Task::MeasureFunctions(task) => task.run(),
+        Task::Sbom(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Trino(task) => task.run(),
     }

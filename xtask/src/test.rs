@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change goes in, in the order in which a fault is cheapest to find.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ pub(crate) struct Test {
     /// Run only these steps, in their usual order
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Step>,
+    /// Clone of RustSec's advisory database, https://github.com/rustsec/advisory-db, for the step supply-chain
+    #[arg(long, value_name = "PATH", env = "SLUICE_ADVISORIES")]
+    advisories: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +30,8 @@ enum Step {
     Format,
     /// cargo clippy, every warning an error
     Lints,
+    /// Dependencies: licences, duplicates, sources, advisories, minimum version of Rust, and whether each is used
+    SupplyChain,
     /// The fuzz targets, which are a workspace of their own, against the crates as they are
     Fuzz,
     /// cargo test --workspace
@@ -42,9 +48,10 @@ enum Step {
     Deployment,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step::Format,
     Step::Lints,
+    Step::SupplyChain,
     Step::Fuzz,
     Step::Crates,
     Step::Grammar,
@@ -59,6 +66,7 @@ impl fmt::Display for Step {
         f.pad(match self {
             Self::Format => "format",
             Self::Lints => "lints",
+            Self::SupplyChain => "supply-chain",
             Self::Fuzz => "fuzz",
             Self::Crates => "crates",
             Self::Grammar => "grammar",
@@ -81,7 +89,7 @@ impl Test {
             println!("\n=== {step} {}", "=".repeat(100 - step.to_string().len()));
             let step_began = Instant::now();
             // A step that cannot even start has failed; the next ones still have something to say.
-            let outcome = step.run().unwrap_or_else(|error| {
+            let outcome = step.run(self.advisories.as_deref()).unwrap_or_else(|error| {
                 println!("{error:#}");
                 Outcome::default()
             });
@@ -96,12 +104,13 @@ impl Test {
 }
 
 impl Step {
-    fn run(self) -> Result<Outcome> {
+    fn run(self, advisories: Option<&Path>) -> Result<Outcome> {
         if let Some(reason) = self.cannot_run() {
             return Ok(Outcome::skipped(&format!("all of {self}"), &reason));
         }
         match self {
             Self::Format | Self::Lints | Self::Fuzz => single(cargo().args(self.cargo_arguments())),
+            Self::SupplyChain => crate::supply_chain::check(advisories),
             Self::Crates => {
                 // What an earlier run has generated is not this run's.
                 let statements = generated_statements();
@@ -144,7 +153,7 @@ impl Step {
             Self::Fuzz => &["check", "--manifest-path", "fuzz/Cargo.toml", "--locked", "--quiet"],
             Self::Crates => &["test", "--workspace", "--exclude", "real-logs", "--no-fail-fast"],
             Self::RealLogs => &["test", "--release", "-p", "real-logs"],
-            Self::Grammar | Self::Template | Self::Readers | Self::Deployment => &[],
+            Self::SupplyChain | Self::Grammar | Self::Template | Self::Readers | Self::Deployment => &[],
         }
     }
 
