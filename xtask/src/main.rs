@@ -2,6 +2,8 @@
 
 mod bench_hunt;
 mod bless;
+#[cfg(test)]
+mod contributing;
 mod examples;
 mod fuzz;
 mod measure_functions;
