@@ -80,14 +80,18 @@ class Deployment:
         return self._deliver(json.loads(self.schedule()["Target"]["Input"]))
 
     def _deliver(self, event: dict) -> dict:
-        """As Lambda does with what nobody waits for: an event that fails is tried twice again. Two deliveries at the same
-        time may get into each other's way, and then one of them fails."""
-        for _ in range(2):
+        """Delivers an event until the function succeeds, as Lambda retries an asynchronous invocation. It may fail while the
+        schedule's own invocation holds the lease."""
+
+        def attempt() -> list[dict]:
             try:
-                return self.stack.invoke(DETECT, event)
-            except AssertionError:
-                time.sleep(1)
-        return self.stack.invoke(DETECT, event)
+                return [self.stack.invoke(DETECT, event)]
+            except AssertionError as error:
+                print(error)
+                return []
+
+        [answer] = eventually(attempt, "the function succeeds", within=30)
+        return answer
 
     def eventually_starts_a_query_for(self, rules: int) -> None:
         """Waits until the schedule has fired by itself, and queries of that many rules were started."""

@@ -1,6 +1,6 @@
 """Every statement that Sluice generates is in Trino's grammar.
 
-The golden statements of `crates/translation/tests/snapshots` are read always. `SLUICE_SQL_DUMP` names a file with more, one
+The golden statements of `crates/translation/tests/connector_page` are read always. `SLUICE_SQL_DUMP` names a file with more, one
 JSON text a line, which the Rust tests write if the same variable is set for them:
 
     SLUICE_SQL_DUMP=/tmp/sql.ndjson cargo test -p translation
@@ -20,7 +20,7 @@ from antlr4.atn.PredictionMode import PredictionMode
 from antlr4.error.ErrorListener import ErrorListener
 from trino_query_parser import parser as generated
 
-SNAPSHOTS = Path(__file__).parent.parent / "crates/translation/tests/snapshots"
+GOLDEN = Path(__file__).parent.parent / "crates/translation/tests/connector_page"
 
 # The parser takes up to a second for a statement. Statements of one shape take one place here, and of more shapes than
 # these every so many-th is read.
@@ -64,8 +64,8 @@ def shape(statement: str) -> str:
 
 def golden_statements() -> list[tuple[str, str]]:
     statements = []
-    for path in sorted(SNAPSHOTS.glob("*.snap")):
-        body = path.read_text(encoding="utf-8").split("---\n", 2)[2]
+    for path in sorted(GOLDEN.glob("*.txt")):
+        body = path.read_text(encoding="utf-8").split("\n\n", 1)[1]
         if body.startswith(("SELECT", "WITH")):
             # Warnings follow after an empty line.
             statements.append((path.stem, body.split("\n\n", 1)[0].strip()))

@@ -1,34 +1,5 @@
-//! JSON text: accepted where serde_json accepts it, and with the same meaning.
+//! `fuzz_trials::document` says what must hold.
 
 #![no_main]
 
-use bumpalo::Bump;
-use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
-use sources::{Document, NodeId};
-
-fuzz_target!(|input: &[u8]| {
-    let bump = Bump::new();
-    let ours = Document::parse(input, &bump);
-    let theirs = serde_json::from_slice::<Value>(input);
-    match (&ours, &theirs) {
-        (Ok(document), Ok(value)) => {
-            assert_eq!(document.to_value(NodeId::ROOT), *value);
-            assert_eq!(serde_json::from_str::<Value>(&document.to_json(NodeId::ROOT)).unwrap(), *value);
-        }
-        (Err(_), Err(_)) => {}
-        // Lone surrogates, numbers beyond `f64` and a byte order mark are accepted on purpose; and depth 128 is.
-        (Ok(_), Err(error)) => {
-            let error = error.to_string();
-            assert!(
-                input.starts_with(b"\xef\xbb\xbf")
-                    || error.starts_with("number out of range")
-                    || error.starts_with("lone leading surrogate")
-                    || error.starts_with("unexpected end of hex escape")
-                    || error.starts_with("recursion limit exceeded"),
-                "{error}"
-            );
-        }
-        (Err(error), Ok(_)) => panic!("{error}"),
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_trials::document::run(input));

@@ -1,24 +1,5 @@
-//! The body of a message: whatever it is, it is read or refused, and through a topic it says the same.
+//! `fuzz_trials::notification` says what must hold.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-#[expect(dead_code, reason = "a function's own module; not all of it is of use here")]
-#[path = "../../functions/transform-s3/src/notification.rs"]
-mod notification;
-
-use notification::{Notification, NotificationError};
-
-fuzz_target!(|body: &str| {
-    let read = Notification::parse(body);
-    let wrapped = serde_json::json!({ "Type": "Notification", "Message": body }).to_string();
-    match Notification::parse(&wrapped) {
-        Err(NotificationError::Nested) => {}
-        through_topic => assert_eq!(through_topic, read),
-    }
-    // CloudTrail does not encode keys.
-    let told = serde_json::json!({ "s3Bucket": "trail", "s3ObjectKey": [body] }).to_string();
-    let told = Notification::parse(&told).expect("is CloudTrail's form");
-    assert_eq!(told.created[0].key, body);
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_trials::notification::run(input));

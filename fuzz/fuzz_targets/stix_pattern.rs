@@ -1,26 +1,5 @@
-//! STIX patterns: any text is read or refused with places inside it, and what is read is written and read back.
+//! `fuzz_trials::stix_pattern` says what must hold.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use stix::diagnostic::SourceText;
-use stix::{Version, check, parse};
-
-fuzz_target!(|text: &str| {
-    for version in [Version::V20, Version::V21] {
-        let checked = check(text, version);
-        assert_eq!(checked.pattern.is_some(), parse(text, version).is_ok());
-        for diagnostic in &checked.diagnostics {
-            assert!(text.get(diagnostic.primary.span.range()).is_some());
-            assert!(diagnostic.render(&SourceText::new("pattern", text), false).contains(diagnostic.code.number()));
-        }
-        if let Some(pattern) = checked.pattern {
-            let written = pattern.to_string();
-            // A chain that parentheses keep short is written with more of them than the text had; at the limits that may
-            // be too many.
-            if let Ok(again) = parse(&written, version) {
-                assert_eq!(again.to_string(), written);
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_trials::stix_pattern::run(input));

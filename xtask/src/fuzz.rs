@@ -28,11 +28,13 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
 
 /// Where inputs to begin with are found.
-const SEEDS: [(&str, &str); 4] = [
+const SEEDS: [(&str, &str); 6] = [
     ("document", "examples"),
     ("envelopes", "examples"),
     ("mapping_config", "mapping-configs"),
     ("records", "examples"),
+    ("rule", "detections"),
+    ("sql", "crates/embedded/tests/trino"),
 ];
 
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
@@ -114,13 +116,19 @@ fn fuzz(target: &str, program: &Path, corpus: &Path, minutes: f64) -> Result<boo
         began.elapsed().as_secs_f64() / 60.0
     );
     if failed {
-        println!("what it printed is in {}", log.display());
+        println!("what it printed is in {}, the input in {}", log.display(), artifacts.display());
+        println!(
+            "copy the input to fuzz/regressions/{target}/, under a name that says what broke; then a test holds it"
+        );
     }
     Ok(!failed)
 }
 
-fn seeds(target: &str) -> Option<PathBuf> {
-    SEEDS.iter().find(|(of, _)| *of == target).map(|(_, folder)| workspace().join(folder))
+/// Folders of inputs to begin with; the inputs that once failed are among them.
+fn seeds(target: &str) -> Vec<PathBuf> {
+    let seeds = SEEDS.iter().filter(|(of, _)| *of == target).map(|(_, folder)| workspace().join(folder));
+    let regressions = workspace().join("fuzz/regressions").join(target);
+    seeds.chain(std::iter::once(regressions)).filter(|folder| folder.exists()).collect()
 }
 
 /// Processor time of a process so far.

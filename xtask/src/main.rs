@@ -1,10 +1,17 @@
 //! Developer tasks, run as `cargo xtask <task>`.
 
 mod bench_hunt;
+mod bless;
+#[cfg(test)]
+mod contributing;
 mod examples;
 mod fuzz;
 mod measure_functions;
+mod metadata;
+mod runner;
+mod sbom;
 mod schema;
+mod supply_chain;
 mod test;
 mod test_environment;
 mod trino;
@@ -26,6 +33,8 @@ struct Arguments {
 enum Task {
     /// Time and memory of the shipped CloudTrail rules over millions of events
     BenchHunt(bench_hunt::BenchHunt),
+    /// Rewrite the golden files of tests, and list those that changed
+    Bless(bless::Bless),
     /// Fuzz the readers of bytes from outside
     Fuzz(fuzz::Fuzz),
     /// Write the small logs of examples/
@@ -34,6 +43,8 @@ enum Task {
     GenerateSchema(schema::GenerateSchema),
     /// Size, time to start and memory of the functions' programs
     MeasureFunctions(measure_functions::MeasureFunctions),
+    /// Write a software bill of materials (CycloneDX) for each program
+    Sbom(sbom::Sbom),
     /// Run the whole test suite, with everything it needs
     Test(test::Test),
     /// Run the same statements on a real Trino server and on the embedded engine
@@ -43,10 +54,12 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::BenchHunt(task) => task.run(),
+        Task::Bless(task) => task.run(),
         Task::Fuzz(task) => task.run(),
         Task::GenerateExamples(task) => task.run(),
         Task::GenerateSchema(task) => task.run(),
         Task::MeasureFunctions(task) => task.run(),
+        Task::Sbom(task) => task.run(),
         Task::Test(task) => task.run(),
         Task::Trino(task) => task.run(),
     }
@@ -56,6 +69,25 @@ fn main() -> anyhow::Result<()> {
 fn workspace() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package)
+}
+
+/// The folders of the workspace's packages.
+fn members(workspace: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut members = Vec::new();
+    for pattern in ["benches", "crates/*", "cli", "functions/*", "testing/*", "xtask"] {
+        match pattern.strip_suffix("/*") {
+            None => members.push(workspace.join(pattern)),
+            Some(parent) => {
+                let parent = workspace.join(parent);
+                for entry in std::fs::read_dir(&parent).with_context(|| parent.display().to_string())? {
+                    members.push(entry?.path());
+                }
+            }
+        }
+    }
+    members.retain(|member| member.join("Cargo.toml").exists());
+    members.sort();
+    Ok(members)
 }
 
 /// The cargo that runs this task, in the workspace.

@@ -1,20 +1,27 @@
 //! `cargo xtask test`: everything that must hold before a change goes in, in the order in which a fault is cheapest to find.
 
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::cargo;
+use crate::runner::{Counts, Outcome, Skip, cargo_tests, single};
 use crate::test_environment::TestEnvironment;
 
+/// Each step counts what passed, failed and was skipped. Skipped tests and their reasons are listed at the end, and so is the
+/// command that repeats a step that failed.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --only format,lints,crates")]
 pub(crate) struct Test {
     /// Run only these steps, in their usual order
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Step>,
+    /// Clone of RustSec's advisory database, https://github.com/rustsec/advisory-db, for the step supply-chain
+    #[arg(long, value_name = "PATH", env = "SLUICE_ADVISORIES")]
+    advisories: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,6 +30,8 @@ enum Step {
     Format,
     /// cargo clippy, every warning an error
     Lints,
+    /// Dependencies: licences, duplicates, sources, advisories, minimum version of Rust, and whether each is used
+    SupplyChain,
     /// The fuzz targets, which are a workspace of their own, against the crates as they are
     Fuzz,
     /// cargo test --workspace
@@ -39,9 +48,10 @@ enum Step {
     Deployment,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step::Format,
     Step::Lints,
+    Step::SupplyChain,
     Step::Fuzz,
     Step::Crates,
     Step::Grammar,
@@ -56,6 +66,7 @@ impl fmt::Display for Step {
         f.pad(match self {
             Self::Format => "format",
             Self::Lints => "lints",
+            Self::SupplyChain => "supply-chain",
             Self::Fuzz => "fuzz",
             Self::Crates => "crates",
             Self::Grammar => "grammar",
@@ -78,13 +89,13 @@ impl Test {
             println!("\n=== {step} {}", "=".repeat(100 - step.to_string().len()));
             let step_began = Instant::now();
             // A step that cannot even start has failed; the next ones still have something to say.
-            let outcome = step.run().unwrap_or_else(|error| {
+            let outcome = step.run(self.advisories.as_deref()).unwrap_or_else(|error| {
                 println!("{error:#}");
-                Outcome { counts: Counts::default(), succeeded: false }
+                Outcome::default()
             });
             outcomes.push((step, outcome, step_began.elapsed()));
         }
-        report(&outcomes, began.elapsed());
+        print!("{}", summary(&outcomes, began.elapsed()));
         if outcomes.iter().any(|(_, outcome, _)| !outcome.succeeded) {
             bail!("the test suite failed");
         }
@@ -93,160 +104,138 @@ impl Test {
 }
 
 impl Step {
-    fn run(self) -> Result<Outcome> {
+    fn run(self, advisories: Option<&Path>) -> Result<Outcome> {
+        if let Some(reason) = self.cannot_run() {
+            return Ok(Outcome::skipped(&format!("all of {self}"), &reason));
+        }
         match self {
-            Self::Format => component("fmt", &["--all", "--check"]),
-            Self::Lints => component("clippy", &["--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
-            Self::Fuzz if !has_cpp_compiler() => {
-                println!("skipped: libFuzzer needs a C++ compiler, and there is no `c++`");
-                Ok(Outcome { counts: Counts { skipped: 1, ..Counts::default() }, succeeded: true })
-            }
-            Self::Fuzz => single(cargo().args(["check", "--manifest-path", "fuzz/Cargo.toml", "--locked", "--quiet"])),
+            Self::Format | Self::Lints | Self::Fuzz => single(cargo().args(self.cargo_arguments())),
+            Self::SupplyChain => crate::supply_chain::check(advisories),
             Self::Crates => {
-                if !crate::workspace().join("../shared/data").exists() {
-                    println!("skipped: tests over real logs, because ../shared/data is not here");
-                }
-                if !crate::workspace().join("../shared/vectors").exists() {
-                    println!(
-                        "skipped: tests over vectors of patterns and detections, because ../shared/vectors is not here"
-                    );
-                }
                 // What an earlier run has generated is not this run's.
                 let statements = generated_statements();
                 let _ = std::fs::remove_file(&statements);
-                tests(
-                    cargo()
-                        .args(["test", "--workspace", "--exclude", "real-logs", "--no-fail-fast", "--quiet"])
-                        .env(GENERATED_STATEMENTS, statements),
-                )
+                let mut tests = cargo();
+                tests.args(self.cargo_arguments()).args(["--quiet", "--", "--show-output"]);
+                cargo_tests(tests.env(GENERATED_STATEMENTS, statements))
             }
-            Self::RealLogs if !crate::workspace().join("../shared/data").exists() => {
-                println!("skipped: ../shared/data is not here");
-                Ok(Outcome { counts: Counts { skipped: 1, ..Counts::default() }, succeeded: true })
-            }
-            Self::RealLogs => tests(cargo().args(["test", "--release", "-p", "real-logs", "--", "--nocapture"])),
-            Self::Grammar => {
-                let environment = TestEnvironment::prepare()?;
-                let pytest = ["-rs", "--durations=5", "--durations-min=5", "tests/test_sql_grammar.py"];
-                tests(environment.command("pytest").args(pytest).env(GENERATED_STATEMENTS, generated_statements()))
-            }
+            Self::RealLogs => cargo_tests(cargo().args(self.cargo_arguments()).args(["--", "--nocapture"])),
+            Self::Grammar => pytest(&["tests/test_sql_grammar.py"]),
             Self::Template => pytest(&["tests/test_template.py"]),
             Self::Readers => pytest(&["tests/test_readers.py", "tests/test_stix_bundles.py", "tests/test_hunting.py"]),
             // Together: what SAM builds takes minutes, and is the same for both.
             Self::Deployment => pytest(&["tests/test_deployment.py", "tests/test_detections.py"]),
         }
     }
-}
 
-/// How a step ended.
-struct Outcome {
-    counts: Counts,
-    succeeded: bool,
-}
-
-#[derive(Default, Clone, Copy)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
-}
-
-impl Counts {
-    fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-
-    /// The counts on the closing line of a test runner, nothing on any other line.
-    ///
-    /// cargo: `test result: ok. 12 passed; 0 failed; 1 ignored; …`; pytest: `3 failed, 67 passed, 1 skipped in 6.38s`.
-    fn on(line: &str) -> Self {
-        let mut counts = Self::default();
-        let cargo = line.starts_with("test result: ");
-        let pytest = line.contains(" in ")
-            && line.trim_end_matches(['=', ' ', ')']).ends_with(|c: char| c.is_ascii_digit() || c == 's');
-        if !cargo && !pytest {
-            return counts;
-        }
-        let words: Vec<&str> = line.split([' ', ',', ';', '=']).filter(|word| !word.is_empty()).collect();
-        for pair in words.windows(2) {
-            let [number, what] = pair else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            match *what {
-                "passed" => counts.passed += number,
-                "failed" | "error" | "errors" => counts.failed += number,
-                "ignored" | "skipped" => counts.skipped += number,
-                _ => {}
+    /// Why this machine cannot run the step, if it cannot.
+    fn cannot_run(self) -> Option<String> {
+        match self {
+            Self::Format if !has_component("fmt") => Some("this installation of Rust has no `cargo fmt`".to_owned()),
+            Self::Lints if !has_component("clippy") => {
+                Some("this installation of Rust has no `cargo clippy`".to_owned())
             }
+            Self::Fuzz if !has_cpp_compiler() => {
+                Some("libFuzzer needs a C++ compiler, and there is no `c++`".to_owned())
+            }
+            Self::RealLogs if !crate::workspace().join("../shared/data").exists() => {
+                Some("../shared/data is not here".to_owned())
+            }
+            _ => None,
         }
-        counts
+    }
+
+    /// The arguments of `cargo` for a step that is one command of it.
+    fn cargo_arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Format => &["fmt", "--all", "--check"],
+            Self::Lints => &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+            Self::Fuzz => &["check", "--manifest-path", "fuzz/Cargo.toml", "--locked", "--quiet"],
+            Self::Crates => &["test", "--workspace", "--exclude", "real-logs", "--no-fail-fast"],
+            Self::RealLogs => &["test", "--release", "-p", "real-logs"],
+            Self::SupplyChain | Self::Grammar | Self::Template | Self::Readers | Self::Deployment => &[],
+        }
+    }
+
+    /// Commands that repeat a step that failed: the step, and the least of it that failed as far as that is known.
+    fn repeated_by(self, outcome: &Outcome) -> Vec<String> {
+        let step = match self {
+            // It reads the statements that the crates' tests of the same run have generated.
+            Self::Grammar => "crates,grammar".to_owned(),
+            step => step.to_string(),
+        };
+        let mut commands = vec![format!("cargo xtask test --only {step}")];
+        if !outcome.failing_targets.is_empty() {
+            commands.extend(outcome.failing_targets.iter().map(|target| format!("cargo test {target}")));
+        } else if !self.cargo_arguments().is_empty() {
+            commands.push(format!("cargo {}", self.cargo_arguments().join(" ")));
+        }
+        commands
     }
 }
 
-fn report(outcomes: &[(Step, Outcome, Duration)], total: Duration) {
-    println!("\n=== summary {}", "=".repeat(93));
+/// The lines that end a run.
+fn summary(outcomes: &[(Step, Outcome, Duration)], total: Duration) -> String {
+    let mut text = format!("\n=== summary {}\n", "=".repeat(93));
     let mut all = Counts::default();
     for (step, outcome, time) in outcomes {
-        let Outcome { counts, succeeded } = outcome;
+        let Outcome { counts, succeeded, .. } = outcome;
         let verdict = if *succeeded { "passed" } else { "FAILED" };
-        println!(
-            "{step:<12}{verdict:<8}{:>7.0} s   {} passed, {} failed, {} skipped",
+        text.push_str(&format!(
+            "{step:<14}{verdict:<8}{:>7.0} s   {} passed, {} failed, {} skipped\n",
             time.as_secs_f64(),
             counts.passed,
             counts.failed,
             counts.skipped
-        );
+        ));
         all.add(*counts);
     }
-    println!("{:<20}{:>7.0} s", "all", total.as_secs_f64());
-    println!("Tests: {} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped);
-}
-
-/// A check by a part of Rust that a small installation may lack: it holds or it does not, so it counts as one test.
-fn component(name: &str, arguments: &[&str]) -> Result<Outcome> {
-    let there = cargo().args([name, "--version"]).output().context("running cargo")?.status.success();
-    if !there {
-        println!("skipped: this installation of Rust has no `cargo {name}`");
-        return Ok(Outcome { counts: Counts { skipped: 1, ..Counts::default() }, succeeded: true });
+    text.push_str(&format!("{:<22}{:>7.0} s\n", "all", total.as_secs_f64()));
+    let skips: Vec<&Skip> = outcomes.iter().flat_map(|(_, outcome, _)| &outcome.skips).collect();
+    text.push_str(&list_of_skips(&skips));
+    for (step, outcome, _) in outcomes.iter().filter(|(_, outcome, _)| !outcome.succeeded) {
+        text.push_str(&format!("\n{step} failed. To repeat it:\n"));
+        text.extend(step.repeated_by(outcome).iter().map(|command| format!("  {command}\n")));
     }
-    single(cargo().arg(name).args(arguments))
+    // Last, in the form that continuous integration reads.
+    text.push_str(&format!("\nTests: {} passed, {} failed, {} skipped\n", all.passed, all.failed, all.skipped));
+    text
 }
 
-/// A command that counts as one test.
-fn single(command: &mut Command) -> Result<Outcome> {
-    let succeeded = command.stdin(Stdio::null()).status().with_context(|| format!("running {command:?}"))?.success();
-    let counts = Counts { passed: u64::from(succeeded), failed: u64::from(!succeeded), skipped: 0 };
-    Ok(Outcome { counts, succeeded })
+/// Skipped tests by their reasons; nothing where there are none.
+fn list_of_skips(skips: &[&Skip]) -> String {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for skip in skips {
+        match by_reason.iter_mut().find(|(reason, _)| *reason == skip.reason) {
+            Some((_, tests)) => tests.push(&skip.test),
+            None => by_reason.push((&skip.reason, vec![&skip.test])),
+        }
+    }
+    let mut text = String::new();
+    if !by_reason.is_empty() {
+        text.push_str("\nSkipped:\n");
+    }
+    for (reason, tests) in by_reason {
+        text.push_str(&format!("  {reason} ({})\n", tests.len()));
+        text.extend(tests.iter().map(|test| format!("    {test}\n")));
+    }
+    text
+}
+
+/// Whether a part of Rust that a small installation may lack is there.
+fn has_component(name: &str) -> bool {
+    cargo().args([name, "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
 fn has_cpp_compiler() -> bool {
     Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// A test runner: its output goes on to ours, and is counted on the way.
-fn tests(command: &mut Command) -> Result<Outcome> {
-    let mut runner =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("running {command:?}"))?;
-    let mut counts = Counts::default();
-    if let Some(output) = runner.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line?;
-            let line = String::from_utf8_lossy(&line);
-            println!("{line}");
-            counts.add(Counts::on(&line));
-        }
-    }
-    let succeeded = runner.wait()?.success();
-    if !succeeded && counts.failed == 0 {
-        counts.failed = 1;
-    }
-    Ok(Outcome { counts, succeeded })
-}
-
 fn pytest(files: &[&str]) -> Result<Outcome> {
-    let environment = TestEnvironment::prepare()?;
-    tests(environment.command("pytest").args(["-rs", "--durations=5", "--durations-min=5"]).args(files))
+    let environment = TestEnvironment::prepare().context("the Python packages of tests/requirements.txt")?;
+    let mut pytest = environment.command("pytest");
+    pytest.args(["-rs", "--durations=5", "--durations-min=5"]).args(files);
+    crate::runner::pytest(pytest.env(GENERATED_STATEMENTS, generated_statements()))
 }
 
 /// Where the crates' tests write the statements that they generate, if it is set.
@@ -258,26 +247,81 @@ fn generated_statements() -> std::path::PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::Counts;
+    use clap::{CommandFactory as _, Parser as _};
 
-    #[test]
-    fn closing_lines_of_test_runners_are_counted() {
-        for (line, passed, failed, skipped) in [
-            ("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; finished in 0.05s", 12, 0, 1),
-            ("test result: FAILED. 11 passed; 1 failed; 0 ignored; finished in 1.20s", 11, 1, 0),
-            ("70 passed in 6.38s", 70, 0, 0),
-            ("============= 2 failed, 68 passed, 1 skipped, 1 error in 66.38s (0:01:06) =============", 68, 3, 1),
-        ] {
-            let counts = Counts::on(line);
-            assert_eq!((counts.passed, counts.failed, counts.skipped), (passed, failed, skipped), "{line}");
-        }
+    use super::*;
+    use crate::Arguments;
+
+    fn skip(reason: &str, test: &str) -> Skip {
+        Skip { reason: reason.to_owned(), test: test.to_owned() }
     }
 
     #[test]
-    fn other_lines_are_not() {
-        for line in ["running 12 tests", "3 passed the post", "put 5 failed records in quarantine"] {
-            let counts = Counts::on(line);
-            assert_eq!((counts.passed, counts.failed, counts.skipped), (0, 0, 0), "{line}");
+    fn the_summary_lists_what_was_skipped_and_how_to_repeat_what_failed() {
+        let passed = Outcome {
+            counts: Counts { passed: 7, failed: 0, skipped: 3 },
+            succeeded: true,
+            skips: vec![skip("no data", "a"), skip("no server", "b"), skip("no data", "c")],
+            failing_targets: Vec::new(),
+        };
+        let failed = Outcome {
+            counts: Counts { passed: 1, failed: 1, skipped: 0 },
+            failing_targets: vec!["-p stix --test binder".to_owned()],
+            ..Outcome::default()
+        };
+        let outcomes = [
+            (Step::Readers, passed, Duration::from_secs(2)),
+            (Step::Crates, failed, Duration::from_secs(30)),
+            (Step::Lints, Outcome::of_one(false), Duration::from_secs(1)),
+            (Step::Grammar, Outcome::of_one(false), Duration::from_secs(1)),
+        ];
+        let expected = "\
+readers       passed        2 s   7 passed, 0 failed, 3 skipped
+crates        FAILED       30 s   1 passed, 1 failed, 0 skipped
+lints         FAILED        1 s   0 passed, 1 failed, 0 skipped
+grammar       FAILED        1 s   0 passed, 1 failed, 0 skipped
+all                        34 s
+
+Skipped:
+  no data (2)
+    a
+    c
+  no server (1)
+    b
+
+crates failed. To repeat it:
+  cargo xtask test --only crates
+  cargo test -p stix --test binder
+
+lints failed. To repeat it:
+  cargo xtask test --only lints
+  cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+grammar failed. To repeat it:
+  cargo xtask test --only crates,grammar
+
+Tests: 8 passed, 3 failed, 3 skipped
+";
+        let shown = summary(&outcomes, Duration::from_secs(34));
+        assert_eq!(shown.trim_start().split_once('\n').unwrap().1, expected);
+    }
+
+    #[test]
+    fn nothing_is_listed_where_nothing_was_skipped_or_failed() {
+        let shown = summary(&[(Step::Format, Outcome::of_one(true), Duration::ZERO)], Duration::ZERO);
+        assert!(!shown.contains("Skipped") && !shown.contains("repeat"), "{shown}");
+        assert!(shown.ends_with("\nTests: 1 passed, 0 failed, 0 skipped\n"), "{shown}");
+    }
+
+    #[test]
+    fn help_and_the_error_for_an_unknown_step_list_all_steps() {
+        let mut command = Arguments::command();
+        let help = command.find_subcommand_mut("test").unwrap().render_long_help().to_string();
+        let refused = Arguments::try_parse_from(["xtask", "test", "--only", "crate"]).err().unwrap().to_string();
+        for step in STEPS {
+            assert!(help.contains(&format!("- {step}:")), "{step} is not in\n{help}");
+            assert!(refused.contains(&step.to_string()), "{step} is not in\n{refused}");
         }
+        assert!(refused.contains("a similar value exists: 'crates'"), "{refused}");
     }
 }

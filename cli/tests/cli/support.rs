@@ -152,7 +152,7 @@ pub(crate) fn quarantined(files: &BTreeMap<String, Vec<u8>>) -> Vec<Value> {
         .collect()
 }
 
-/// Holds a text to the file `tests/cli/<name>`. `UPDATE_GOLDEN=1` writes the file anew; review the difference like code.
+/// Holds a text to the file `tests/cli/<name>`. `cargo xtask bless cli` rewrites the file; review the difference like code.
 #[track_caller]
 pub(crate) fn hold(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(name);

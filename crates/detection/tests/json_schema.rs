@@ -113,5 +113,5 @@ fn the_published_schema_is_this_one() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &current).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap(), current, "run the test once with UPDATE_GOLDEN=1");
+    assert_eq!(fs::read_to_string(&path).unwrap(), current, "run `cargo xtask bless json_schema`");
 }

@@ -2,7 +2,7 @@
 //!
 //! `tests/lint/<case>.yaml` is a rule with faults, `tests/lint/<case>.txt` what is shown for it. Its tables are those of the
 //! shipped mappings, and of the catalog `tests/lint/<case>.catalog` if there is one.
-//! `UPDATE_GOLDEN=1 cargo test -p detection --test lint` writes the texts anew; review the difference like code.
+//! `cargo xtask bless lint` rewrites the texts; review the difference like code.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 

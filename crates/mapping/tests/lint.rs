@@ -2,7 +2,7 @@
 //!
 //! `tests/lint/<case>.json` is a config with faults, `tests/lint/<case>.txt` what is shown for it. The configs of the AWS
 //! transformation library, where they are at hand, are held to `tests/lint/aws-library/<config>.txt` line by line.
-//! `UPDATE_GOLDEN=1 cargo test -p mapping --test lint` writes the texts anew; review the difference like code.
+//! `cargo xtask bless lint` rewrites the texts; review the difference like code.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint")
 }
 
-/// Holds a text to its file, or writes the file with `UPDATE_GOLDEN`.
+/// Holds a text to its file, or rewrites it under `cargo xtask bless`.
 fn hold(file: &Path, shown: &str) -> Result<(), String> {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();

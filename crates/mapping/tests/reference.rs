@@ -4,8 +4,8 @@
 //! `custom_source_events` (a name after the class is an attribute that is shown); they are laid over a config that maps
 //! what the class requires. `json input` has one raw event in each line. `json output` has, for each of them, the
 //! attributes that the example names and what is left in `unmapped`, or why it is refused. Tables stand between
-//! `<!-- table: … -->` and `<!-- end -->`. `UPDATE_GOLDEN=1 cargo test -p mapping --test reference` writes outputs and
-//! tables anew; review the difference like code.
+//! `<!-- table: … -->` and `<!-- end -->`. `cargo xtask bless reference` rewrites outputs and tables;
+//! review the difference like code.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 

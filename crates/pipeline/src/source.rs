@@ -11,16 +11,7 @@ use sources::{
     Columns, Decode, Delimited, Document, DocumentBuffer, FieldNames, Framing, LinePrefix, SplitColumns, TextFields,
 };
 
-/// The mapping configs that ship with Sluice, by name.
-pub const SHIPPED_MAPPINGS: [(&str, &str); 7] = [
-    ("windows-sysmon", include_str!("../../../mapping-configs/windows-sysmon.json")),
-    ("windows-sysmon-precise", include_str!("../../../mapping-configs/windows-sysmon-precise.json")),
-    ("aws-network-firewall", include_str!("../../../mapping-configs/aws-network-firewall.json")),
-    ("aws-cloudtrail", include_str!("../../../mapping-configs/aws-cloudtrail.json")),
-    ("aws-alb", include_str!("../../../mapping-configs/aws-alb.json")),
-    ("aws-vpc-flow", include_str!("../../../mapping-configs/aws-vpc-flow.json")),
-    ("sluice-findings", include_str!("../../../mapping-configs/sluice-findings.json")),
-];
+include!(concat!(env!("OUT_DIR"), "/shipped_mappings.rs"));
 
 /// The text of a shipped mapping config.
 pub fn shipped_mapping(name: &str) -> Option<&'static str> {

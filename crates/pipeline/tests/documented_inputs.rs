@@ -2,7 +2,7 @@
 //!
 //! An example is a comment `<!-- example: <mapping> <attribute>… -->`, a fenced block with the raw input, and a fenced
 //! block `json` with the attributes of every row that comes of it (or the reason of a refusal, or the rule of a discard).
-//! `UPDATE_GOLDEN=1 cargo test -p pipeline --test documented_inputs` writes the second block anew; review the difference
+//! `cargo xtask bless documented_inputs` rewrites the second block; review the difference
 //! like code.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]

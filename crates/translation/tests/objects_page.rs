@@ -1,5 +1,4 @@
-//! docs/stix-objects.md lists what the dialect maps have. `UPDATE_GOLDEN=1 cargo test -p translation --test objects_page`
-//! writes it anew.
+//! docs/stix-objects.md lists what the dialect maps have. `cargo xtask bless objects_page` rewrites it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -40,8 +39,5 @@ fn the_page_of_objects_is_that_of_the_maps() {
         return std::fs::write(path, page).unwrap();
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == page,
-        "docs/stix-objects.md is old: UPDATE_GOLDEN=1 cargo test -p translation --test objects_page"
-    );
+    assert!(written == page, "docs/stix-objects.md is out of date: run `cargo xtask bless objects_page`");
 }

@@ -1,5 +1,5 @@
 //! What lint says, to the letter: `lint/<case>.json` is a file with faults, `lint/<case>.txt` what is shown for it.
-//! `UPDATE_GOLDEN=1 cargo test -p pipeline --test routing` writes the texts anew; review the difference like code.
+//! `cargo xtask bless routing` rewrites the texts; review the difference like code.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -68,7 +68,7 @@ fn version(name: &str) -> String {
     shipped(name).mapping().version().to_owned()
 }
 
-/// Compares with `golden/<name>.json`, or writes it with `UPDATE_GOLDEN`; review the difference like code.
+/// Compares with `golden/<name>.json`, or rewrites it under `cargo xtask bless`; review the difference like code.
 pub(crate) fn check_golden(name: &str, source: &Source, log: &str) {
     let shown: Vec<Value> = documents(source, log.as_bytes())
         .into_iter()

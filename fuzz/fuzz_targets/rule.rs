@@ -1,0 +1,5 @@
+//! `fuzz_trials::rule` says what must hold.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_trials::rule::run(input));

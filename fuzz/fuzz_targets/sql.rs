@@ -1,0 +1,5 @@
+//! `fuzz_trials::sql` says what must hold.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz_trials::sql::run(input));

@@ -1,0 +1,1 @@
+SELECT transform(x.tags, e -> e || y.a) FROM t x JOIN t y ON x.actor.name = y.m['k'] GROUP BY 1 HAVING count(*) > 1
