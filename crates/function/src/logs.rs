@@ -98,7 +98,7 @@ impl Logs {
         // The default writes the panic's message, which may hold part of an event.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(panic.location = place, "a fault of Sluice; please report it");
+            tracing::error!(panic.location = place, "internal error");
         }));
     }
 

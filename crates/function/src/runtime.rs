@@ -49,7 +49,7 @@ pub enum HandlerError {
     #[error("not all is done: {0}")]
     Unfinished(String),
     /// A panic, whose place is in the log.
-    #[error("a fault of Sluice broke the invocation off; its place is in the log")]
+    #[error("internal error; the log has its place")]
     Panicked,
 }
 
@@ -116,7 +116,7 @@ pub fn run<H: Handler>(program: &'static str, start: impl AsyncFnOnce() -> Resul
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error_type = "StartError", "{error}");
+            tracing::error!(error_type = "StartError", %error, "start failed");
             report_start_error(&error);
             ExitCode::FAILURE
         }
@@ -149,7 +149,12 @@ async fn serve<H: Handler>(start: impl AsyncFnOnce() -> Result<H, StartError>, l
         let answer = answer.unwrap_or(Err(HandlerError::Panicked));
         metrics.lines().iter().for_each(|line| logs.write(line));
         if let Err(error) = &answer {
-            tracing::error!(error_type = error.kind(), "{error}");
+            match error {
+                HandlerError::Unfinished(_) => {
+                    tracing::warn!(error_type = error.kind(), %error, "invocation failed, retrying");
+                }
+                _ => tracing::error!(error_type = error.kind(), %error, "invocation failed"),
+            }
         }
         answer
     };
@@ -187,6 +192,6 @@ fn report_start_error(error: &StartError) {
         stream.read(&mut [0; 64])
     });
     if let Err(error) = told {
-        tracing::warn!(%error, "Lambda could not be told");
+        tracing::warn!(%error, "start error not reported to Lambda");
     }
 }

@@ -93,7 +93,7 @@ async fn put(store: &dyn Store, parcel: &Parcel) -> Result<(), StoreError> {
     for _ in 1..TRIES {
         match store.put(&parcel.key, parcel.bytes.clone()).await {
             Err(error) if error.is_transient() => {
-                tracing::warn!(key = parcel.key, %error, "put failed, trying again");
+                tracing::warn!(key = parcel.key, %error, "put failed, retrying");
                 tokio::time::sleep(pause).await;
                 pause *= 4;
             }

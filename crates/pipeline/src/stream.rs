@@ -72,12 +72,11 @@ pub async fn transform_records(
     {
         let Err(Fault { records: held, error }) = flow.transform(range.clone(), &has_time).await else { continue };
         ranges.push(held.end..range.end);
-        tracing::error!(
-            first = records[held.start].sequence_number,
-            records = held.len(),
-            error,
-            "internal error; the records are tried in halves to find the one that causes it"
-        );
+        let first = records[held.start].sequence_number;
+        match held.len() {
+            1 => tracing::error!(sequence_number = first, error, "internal error on record"),
+            records => tracing::warn!(first, records, error, "internal error, batch split"),
+        }
         match held.len() {
             // Not even its raw bytes can be kept.
             1 if flow.poison == Some(held.start) => flow.outcome.fail_from(held.start),

@@ -52,7 +52,7 @@ fn report(outcome: &StreamOutcome, records: &[StreamRecord<'_>], metrics: &mut M
         metrics.add("IteratorAge", Unit::Milliseconds, age(last.arrival));
     }
     for error in errors {
-        tracing::error!(error, "records are retried");
+        tracing::warn!(error, "records retried");
     }
     tracing::info!(
         shard = records.first().map(|record| record.shard),
@@ -67,7 +67,7 @@ fn report(outcome: &StreamOutcome, records: &[StreamRecord<'_>], metrics: &mut M
         repeated_fields = counts.repeated_fields,
         objects,
         bytes,
-        "batch"
+        "batch done"
     );
 }
 

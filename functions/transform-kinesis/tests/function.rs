@@ -196,7 +196,7 @@ fn logs_have_the_keys_of_powertools_and_nothing_of_the_records() {
     deployment.answer(&event(&records));
     let _ = deployment.function.invoke_text(r#"{"Records":"marker"}"#);
 
-    let is_batch = |line: &Value| line["message"] == "batch";
+    let is_batch = |line: &Value| line["message"] == "batch done";
     let parsed =
         |lines: &[String]| lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
     let lines = deployment.function.output(|lines| lines.iter().any(|line| line.contains("MalformedEvent")));
@@ -288,7 +288,10 @@ fn a_configuration_that_is_wrong_is_told_to_lambda_and_logged() {
                    the JSON itself.";
     assert_eq!(start_error, Some(json!({"errorType": "StartError", "errorMessage": message})));
     let line: Value = serde_json::from_str(&output[0]).unwrap();
-    assert_eq!((&line["level"], &line["message"]), (&json!("ERROR"), &json!(message)));
+    assert_eq!(
+        (&line["level"], &line["message"], &line["error"]),
+        (&json!("ERROR"), &json!("start failed"), &json!(message))
+    );
 }
 
 #[test]

@@ -33,6 +33,8 @@ struct Done {
     /// Objects that a source's rule excludes, by source.
     excluded: BTreeMap<String, u64>,
     errors: Vec<String>,
+    /// It is no notification.
+    is_rejected: bool,
 }
 
 /// What became of an object that is safe.
@@ -72,9 +74,9 @@ impl Handler for TransformS3 {
         for message in &event.messages {
             let done = self.message(&message.id, &message.body, invocation).await;
             for error in &done.errors {
-                tracing::error!(message_id = &*message.id, error, "a message is not done");
+                tracing::warn!(message_id = &*message.id, error, "message retried");
             }
-            if !done.errors.is_empty() {
+            if !done.errors.is_empty() || done.is_rejected {
                 failures.push(json!({"itemIdentifier": message.id}));
             }
             all.add(done);
@@ -91,7 +93,9 @@ impl TransformS3 {
         let notification = match Notification::parse(body) {
             Ok(notification) => notification,
             Err(error) => {
-                done.errors.push(error.to_string());
+                // Another delivery of it will fare no better.
+                tracing::error!(message_id = id, %error, "message rejected");
+                done.is_rejected = true;
                 return done;
             }
         };
@@ -166,13 +170,11 @@ impl TransformS3 {
         reason: Reason,
         message: &str,
     ) -> Result<Settled, Failure> {
-        tracing::warn!(
-            bucket = object.bucket,
-            key = object.key,
-            version = object.version,
-            reason = reason.as_str(),
-            "{message}"
-        );
+        let Created { bucket, key, version, .. } = object;
+        match reason {
+            Reason::Gone => tracing::error!(bucket, key, version, reason = reason.as_str(), "object gone"),
+            _ => tracing::warn!(bucket, key, version, reason = reason.as_str(), "object not claimed"),
+        }
         let naming = ObjectNaming::new(object, object.version.as_deref());
         let origin = origin(object, Position::default());
         let refused = refuse_object(settings, &self.transformer.stores, reason, message, &naming, origin).await?;
@@ -255,6 +257,6 @@ fn report(done: &Done, messages: usize, failed: usize, metrics: &mut Metrics) {
         repeated_fields = counts.repeated_fields,
         objects,
         bytes,
-        "batch"
+        "batch done"
     );
 }

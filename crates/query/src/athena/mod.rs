@@ -145,7 +145,7 @@ impl Athena {
             .await
             .map_err(|error| errors::of_request("StartQueryExecution", &error))?;
         let id = started.query_execution_id.ok_or_else(|| errors::incomplete("StartQueryExecution", "id"))?;
-        tracing::debug!(query_id = id, "a query was started");
+        tracing::debug!(query_id = id, "Athena query submitted");
         Ok(QueryId(id))
     }
 
@@ -181,7 +181,7 @@ impl Athena {
     /// The limit on bytes of a workgroup, as far as it can be learned.
     async fn cutoff(&self, workgroup: Option<&str>) -> Option<u64> {
         let request = self.client.get_work_group().work_group(workgroup.unwrap_or("primary"));
-        let answer = request.send().await.inspect_err(|error| tracing::debug!(?error, "the workgroup's limit")).ok()?;
+        let answer = request.send().await.inspect_err(|error| tracing::debug!(?error, "scan limit unknown")).ok()?;
         let cutoff = answer.work_group?.configuration?.bytes_scanned_cutoff_per_query?;
         u64::try_from(cutoff).ok()
     }

@@ -54,7 +54,7 @@ fn table_of(database: &str, metadata: &TableMetadata) -> Table {
         match column.r#type().unwrap_or("string").parse() {
             Ok(column_type) => columns.push((column.name().to_owned(), column_type)),
             Err(error) => {
-                tracing::warn!(table = metadata.name(), column = column.name(), %error, "a column is left out");
+                tracing::warn!(table = metadata.name(), column = column.name(), %error, "column skipped");
             }
         }
     }
