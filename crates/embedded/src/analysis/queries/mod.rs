@@ -1,25 +1,24 @@
 //! Queries: SELECT, VALUES, set operations, and the order and limit of their rows.
 
+mod groups;
+mod sets;
+
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use datafusion::common::Column;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use query::QueryError;
 
-use super::expressions::{Collected, Expressions, Output};
-use super::relations::CommonTables;
-use super::scope::{Scope, ScopeField};
-use super::{Analyzer, Planned, coerce, column, invalid, planning, unsupported};
+use crate::analysis::expressions::{Collected, Expressions, Output};
+use crate::analysis::relations::CommonTables;
+use crate::analysis::scope::{Scope, ScopeField};
+use crate::analysis::{Analyzer, Planned, coerce, column, invalid, planning, unsupported};
 use crate::functions;
 use crate::functions::native::Typed;
-use crate::syntax::ast::{
-    At, Body, Expression, GroupBy, GroupingElement, Kind, Name, Query, Select, SelectItem, SetOperation, SetOperator,
-    SortItem,
-};
+use crate::syntax::ast::{At, Body, Expression, Kind, Name, Query, Select, SelectItem, SortItem};
 use crate::types::Type;
+use groups::Regrouping;
 
 /// The name that a column has without an alias: that of a column, or of a field of one.
 fn own_name(expression: &Expression) -> Option<&Name> {
@@ -34,32 +33,6 @@ fn own_name(expression: &Expression) -> Option<&Name> {
 pub(crate) struct QueryPlan {
     pub(crate) plan: LogicalPlan,
     pub(crate) fields: Vec<ScopeField>,
-}
-
-impl QueryPlan {
-    /// The types of rows that are these or those of `other`.
-    fn types_with(&self, at: At, other: &QueryPlan) -> Result<Vec<Type>, QueryError> {
-        if self.fields.len() != other.fields.len() {
-            let (left, right) = (self.fields.len(), other.fields.len());
-            return invalid(at, format_args!("the queries have different numbers of columns: {left}, {right}"));
-        }
-        let pairs = self.fields.iter().zip(&other.fields).enumerate();
-        pairs
-            .map(|(position, (a, b))| match a.ty.common(&b.ty) {
-                Some(ty) => Ok(ty),
-                None => invalid(
-                    at,
-                    format_args!("column {} has different types in the queries: {}, {}", position + 1, a.ty, b.ty),
-                ),
-            })
-            .collect()
-    }
-}
-
-/// Queries whose rows are taken together.
-struct Union {
-    parts: Vec<QueryPlan>,
-    distinct: bool,
 }
 
 impl Analyzer {
@@ -126,128 +99,6 @@ impl Analyzer {
             Body::Values(at, rows) => self.values(*at, rows, common, parent),
             Body::Sets(first, rest) => self.sets(first, rest, common, parent),
         }
-    }
-
-    /// Set operations of one rank, from the left. UNIONs that follow each other are one node of the plan.
-    fn sets<'p>(
-        &self,
-        first: &Body,
-        rest: &[SetOperation],
-        common: CommonTables<'_>,
-        parent: Option<&'p Scope<'p>>,
-    ) -> Result<QueryPlan, QueryError> {
-        let mut so_far = Union { parts: vec![self.body(first, common, parent)?], distinct: false };
-        for operation in rest {
-            let right = self.body(&operation.right, common, parent)?;
-            let types = so_far.parts[0].types_with(operation.at, &right)?;
-            // The rows so far become rows of the types that they have with those of the right, step by step as written.
-            let same = so_far.parts[0].fields.iter().zip(&types).all(|(field, ty)| field.ty == *ty);
-            if operation.operator != SetOperator::Union || !same || so_far.distinct && !operation.distinct {
-                so_far = Union { parts: vec![self.union(so_far)?], distinct: false };
-            }
-            if operation.operator != SetOperator::Union {
-                let left = so_far.parts.remove(0);
-                so_far.parts.push(self.difference(operation, left, right, &types)?);
-                continue;
-            }
-            if !same {
-                let left = so_far.parts.remove(0);
-                so_far.parts.push(self.with_types(left, &types)?);
-            }
-            so_far.parts.push(self.with_types(right, &types)?);
-            so_far.distinct = operation.distinct;
-        }
-        self.union(so_far)
-    }
-
-    /// The rows of all parts, which have the same types.
-    fn union(&self, union: Union) -> Result<QueryPlan, QueryError> {
-        let Union { mut parts, distinct } = union;
-        if parts.len() == 1 {
-            return Ok(parts.remove(0));
-        }
-        let mut fields = Vec::new();
-        for field in &parts[0].fields {
-            let unique = self.unique(field.name.as_deref().unwrap_or("column"));
-            let column = Column::new_unqualified(unique);
-            fields.push(ScopeField { relation: None, name: field.name.clone(), column, ty: field.ty.clone() });
-        }
-        let inputs = parts
-            .into_iter()
-            .map(|part| {
-                let columns = part.fields.iter().zip(&fields);
-                let columns =
-                    columns.map(|(field, named)| Expr::Column(field.column.clone()).alias(&named.column.name));
-                LogicalPlanBuilder::from(part.plan)
-                    .project(columns.collect::<Vec<_>>())
-                    .and_then(LogicalPlanBuilder::build)
-                    .map(Arc::new)
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(planning)?;
-        let mut builder = LogicalPlanBuilder::from(LogicalPlan::Union(
-            datafusion::logical_expr::Union::try_new_with_loose_types(inputs).map_err(planning)?,
-        ));
-        if distinct {
-            builder = builder.distinct().map_err(planning)?;
-        }
-        Ok(QueryPlan { plan: builder.build().map_err(planning)?, fields })
-    }
-
-    /// The rows of INTERSECT or EXCEPT.
-    fn difference(
-        &self,
-        operation: &SetOperation,
-        left: QueryPlan,
-        right: QueryPlan,
-        types: &[Type],
-    ) -> Result<QueryPlan, QueryError> {
-        self.count_join(operation.at)?;
-        let (left, right) = (self.with_types(left, types)?, self.with_types(right, types)?);
-        let mut fields = Vec::new();
-        let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-        for (a, b) in left.fields.into_iter().zip(right.fields) {
-            let unique = self.unique(a.name.as_deref().unwrap_or("column"));
-            lefts.push(Expr::Column(a.column).alias(unique.as_str()));
-            rights.push(Expr::Column(b.column).alias(unique.as_str()));
-            fields.push(ScopeField { relation: None, name: a.name, column: Column::new_unqualified(unique), ty: a.ty });
-        }
-        let project = |plan, columns: Vec<Expr>| {
-            LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(planning)
-        };
-        let (left, right) = (project(left.plan, lefts)?, project(right.plan, rights)?);
-        let plan = match (operation.operator, operation.distinct) {
-            (SetOperator::Intersect, true) => LogicalPlanBuilder::intersect(left, right, false),
-            (SetOperator::Except, true) => LogicalPlanBuilder::except(left, right, false),
-            (SetOperator::Intersect, false) => {
-                return unsupported("INTERSECT ALL", "number the rows and use INTERSECT");
-            }
-            (SetOperator::Except | SetOperator::Union, false) | (SetOperator::Union, true) => {
-                return unsupported("EXCEPT ALL", "number the rows and use EXCEPT");
-            }
-        };
-        Ok(QueryPlan { plan: plan.map_err(planning)?, fields })
-    }
-
-    /// The rows of a query as rows of these types.
-    fn with_types(&self, query: QueryPlan, types: &[Type]) -> Result<QueryPlan, QueryError> {
-        if query.fields.iter().zip(types).all(|(field, ty)| field.ty == *ty) {
-            return Ok(query);
-        }
-        let mut columns = Vec::new();
-        let mut fields = Vec::new();
-        for (field, ty) in query.fields.into_iter().zip(types) {
-            let unique = self.unique(field.name.as_deref().unwrap_or("column"));
-            let value = coerce(Typed::new(Expr::Column(field.column), field.ty), ty)?;
-            columns.push(self.computed(&unique, value).expr.alias(unique.as_str()));
-            let column = Column::new_unqualified(unique);
-            fields.push(ScopeField { relation: None, name: field.name, column, ty: ty.clone() });
-        }
-        let plan = LogicalPlanBuilder::from(query.plan)
-            .project(columns)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(planning)?;
-        Ok(QueryPlan { plan, fields })
     }
 
     fn values<'p>(
@@ -473,113 +324,6 @@ impl Analyzer {
         Ok(outputs)
     }
 
-    /// The plan of GROUP BY, and the keys: what they were, and the columns that they are now.
-    fn aggregate(
-        &self,
-        plan: LogicalPlan,
-        group_by: Option<&GroupBy>,
-        outputs: &[Output],
-        scope: &Scope<'_>,
-        common: CommonTables<'_>,
-        aggregates: &[(String, Expr)],
-    ) -> Result<(LogicalPlan, Vec<(Expr, Column)>), QueryError> {
-        let expressions = Expressions::new(self, scope, common, "GROUP BY");
-        let mut keys: Vec<(Expr, Column)> = Vec::new();
-        let mut computed = Vec::new();
-        let mut key = |expression: &Expression| -> Result<Expr, QueryError> {
-            let value = match ordinal(expression, outputs.len())? {
-                Some(position) => {
-                    self.count_copies(expression.at, &outputs[position].value, 1)?;
-                    outputs[position].value.clone()
-                }
-                None => expressions.value(expression)?,
-            };
-            if !value.ty.is_comparable() {
-                return invalid(
-                    expression.at,
-                    format_args!("{} is not comparable, and therefore cannot be used in GROUP BY", value.ty),
-                );
-            }
-            if let Some((_, column)) = keys.iter().find(|(known, _)| *known == value.expr) {
-                return Ok(Expr::Column(column.clone()));
-            }
-            let column = match &value.expr {
-                Expr::Column(column) => column.clone(),
-                _ => {
-                    let unique = self.unique("key");
-                    computed.push(self.computed(&unique, value.clone()).expr.alias(unique.as_str()));
-                    Column::new_unqualified(unique)
-                }
-            };
-            keys.push((value.expr, column.clone()));
-            Ok(Expr::Column(column))
-        };
-        let mut set = |expressions: &[Expression]| expressions.iter().map(&mut key).collect::<Result<Vec<_>, _>>();
-        let elements = group_by.map_or(&[][..], |group_by| &group_by.elements);
-        if group_by.is_some_and(|group_by| group_by.distinct) {
-            return unsupported("GROUP BY DISTINCT", "leave DISTINCT out and name the sets in GROUPING SETS");
-        }
-        // Each element is a list of sets; the sets of the whole are all their combinations.
-        let mut sets: Vec<Vec<Expr>> = vec![Vec::new()];
-        let mut is_simple = true;
-        for element in elements {
-            let element_sets = match element {
-                GroupingElement::Simple(expressions) => vec![set(expressions)?],
-                GroupingElement::Sets(given) => {
-                    is_simple = false;
-                    given.iter().map(|given| set(given)).collect::<Result<Vec<_>, _>>()?
-                }
-                GroupingElement::Rollup(given) => {
-                    is_simple = false;
-                    let parts = given.iter().map(|given| set(given)).collect::<Result<Vec<_>, _>>()?;
-                    (0..=parts.len()).rev().map(|kept| parts[..kept].concat()).collect()
-                }
-                GroupingElement::Cube(given) => {
-                    is_simple = false;
-                    let parts = given.iter().map(|given| set(given)).collect::<Result<Vec<_>, _>>()?;
-                    (0..1_usize << parts.len().min(10))
-                        .rev()
-                        .map(|mask| {
-                            let kept = parts.iter().rev().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
-                            kept.map(|(_, part)| part.clone()).collect::<Vec<_>>().into_iter().rev().flatten().collect()
-                        })
-                        .collect()
-                }
-            };
-            sets = sets
-                .iter()
-                .flat_map(|before| element_sets.iter().map(|set| before.iter().chain(set).cloned().collect()))
-                .collect();
-        }
-        let mut builder = LogicalPlanBuilder::from(plan);
-        if !computed.is_empty() {
-            let mut projected: Vec<Expr> =
-                scope.fields.iter().map(|field| Expr::Column(field.column.clone())).collect();
-            projected.extend(computed);
-            builder = builder.project(projected).map_err(planning)?;
-        }
-        let group: Vec<Expr> = if is_simple {
-            let mut group: Vec<Expr> = Vec::new();
-            for key in sets.into_iter().flatten() {
-                if !group.contains(&key) {
-                    group.push(key);
-                }
-            }
-            group
-        } else {
-            vec![Expr::GroupingSet(GroupingSet::GroupingSets(sets))]
-        };
-        let aggregates: Vec<Expr> = aggregates.iter().map(|(name, expr)| expr.clone().alias(name.as_str())).collect();
-        let plan = if group.is_empty() && aggregates.is_empty() {
-            // HAVING without anything else: one group of all rows.
-            let count = datafusion::functions_aggregate::count::count(datafusion::logical_expr::lit(1_i64));
-            builder.aggregate(Vec::<Expr>::new(), vec![count.alias(self.unique("count"))])
-        } else {
-            builder.aggregate(group, aggregates)
-        };
-        Ok((plan.and_then(LogicalPlanBuilder::build).map_err(planning)?, keys))
-    }
-
     /// The columns of the result, distinct and in order.
     fn project(
         &self,
@@ -675,50 +419,5 @@ pub(crate) fn qualified(expression: &Expression) -> Option<Vec<Name>> {
             Some(names)
         }
         _ => None,
-    }
-}
-
-/// Expressions over the rows of a source as expressions over its groups.
-struct Regrouping<'a> {
-    keys: &'a [(Expr, Column)],
-    aggregates: &'a [(String, Expr)],
-    scope: &'a Scope<'a>,
-}
-
-impl Regrouping<'_> {
-    fn rewrite(&self, at: At, expr: Expr) -> Result<Expr, QueryError> {
-        let mut ungrouped: Option<String> = None;
-        let mut correlated = false;
-        let rewritten = expr.transform_down(|expr| {
-            if let Some((_, column)) = self.keys.iter().find(|(key, _)| *key == expr) {
-                return Ok(Transformed::new(Expr::Column(column.clone()), true, TreeNodeRecursion::Jump));
-            }
-            match &expr {
-                Expr::ScalarSubquery(subquery) => correlated |= !subquery.outer_ref_columns.is_empty(),
-                Expr::Exists(exists) => correlated |= !exists.subquery.outer_ref_columns.is_empty(),
-                Expr::InSubquery(within) => correlated |= !within.subquery.outer_ref_columns.is_empty(),
-                Expr::Column(column) => {
-                    let is_aggregate =
-                        column.relation.is_none() && self.aggregates.iter().any(|(name, _)| *name == column.name);
-                    let field = self.scope.fields.iter().find(|field| field.column == *column);
-                    if let (false, Some(field)) = (is_aggregate, field) {
-                        ungrouped.get_or_insert_with(|| field.name.clone().unwrap_or_default());
-                    }
-                }
-                _ => {}
-            }
-            Ok(Transformed::no(expr))
-        });
-        let rewritten = rewritten.map_err(planning)?;
-        if let Some(name) = ungrouped {
-            return invalid(at, format_args!("'{name}' must be an aggregate expression or appear in GROUP BY clause"));
-        }
-        if correlated {
-            return unsupported(
-                "subquery that refers to a grouped query",
-                "compute the groups in a common table and join it",
-            );
-        }
-        Ok(rewritten.data)
     }
 }
