@@ -3,10 +3,11 @@
 use datafusion::common::ScalarValue;
 use query::QueryError;
 
-use super::invalid;
-use crate::functions::cast::{cast, parse_decimal};
+use crate::error::invalid;
+use crate::functions::cast::cast;
 use crate::functions::dates;
 use crate::functions::native::Typed;
+use crate::functions::numbers::parse_decimal;
 use crate::syntax::ast::{At, IntervalField, Kind, TypedLiteral};
 use crate::types::{Type, utc};
 
@@ -78,7 +79,7 @@ fn timestamp_literal(at: At, text: &str) -> Result<Typed, QueryError> {
     let Some(parsed) = dates::read_timestamp(text) else { return wrong() };
     let digits = u8::try_from(parsed.fraction_digits).unwrap_or(u8::MAX);
     if digits > 9 {
-        return super::unsupported("timestamp of more than 9 digits", "write at most 9 digits of the second");
+        return crate::error::unsupported("timestamp of more than 9 digits", "write at most 9 digits of the second");
     }
     match &parsed.zone {
         None => match dates::parse_timestamp(text, digits) {

@@ -11,8 +11,8 @@ use query::QueryError;
 
 use super::cast::cast;
 use super::native::{Cell, Out, Typed, build, by_array, call, cell, conform, failed, list_of, strict};
-use super::{Request, Resolved};
-use crate::analysis::operators::structural;
+use crate::functions::equality::structural;
+use crate::functions::request::{Request, Resolved};
 use crate::syntax::ast::At;
 use crate::text_form;
 use crate::types::Type;

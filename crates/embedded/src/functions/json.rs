@@ -4,7 +4,7 @@ use query::QueryError;
 
 use super::json_text::{Node, canonical, parse, to_string};
 use super::native::{Cell, Out, Typed, call, failed, strict};
-use super::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 /// A path as `$.a["b"][0]`, in steps.

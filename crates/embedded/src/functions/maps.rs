@@ -10,8 +10,8 @@ use datafusion::common::Result;
 
 use super::cast::{cast, map_of};
 use super::native::{Out, Typed, build, by_array, call, cell, conform, failed, list_of};
-use super::{Request, Resolved};
-use crate::analysis::operators::structural;
+use crate::functions::equality::structural;
+use crate::functions::request::{Request, Resolved};
 use crate::text_form;
 use crate::types::Type;
 

@@ -4,9 +4,10 @@ use datafusion::common::{Result, ScalarValue};
 use query::QueryError;
 
 use super::arrays::{order, out};
-use super::cast::{cast, divide_half_up};
+use super::cast::cast;
 use super::native::{Cell, Out, Typed, call, failed, strict};
-use super::{Request, Resolved};
+use crate::functions::numbers::divide_half_up;
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 fn integer_overflow() -> datafusion::common::DataFusionError {
@@ -67,7 +68,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         ("pi", 0) => Some(Ok(constant(std::f64::consts::PI))),
         ("e", 0) => Some(Ok(constant(std::f64::consts::E))),
         ("abs" | "sign" | "floor" | "ceil" | "ceiling" | "round" | "truncate", 1 | 2) => Some(rounding(request, first)),
-        ("mod", 2) => Some(crate::analysis::operators::arithmetic(
+        ("mod", 2) => Some(crate::functions::operators::arithmetic(
             request.at,
             crate::syntax::ast::Arithmetic::Modulus,
             arguments[0].clone(),

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use query::QueryError;
 
 use super::native::{Cell, Out, Typed, build, call, failed, strict};
-use super::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 /// A compiled pattern.

@@ -7,7 +7,7 @@ use datafusion::arrow::compute::{is_not_null, nullif};
 use datafusion::logical_expr::Expr;
 
 use super::native::{Typed, by_array, call};
-use super::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::types::{Type, anonymous, row_fields};
 
 /// `ROW(…)`: a row whose fields have no names.

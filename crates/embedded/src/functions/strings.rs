@@ -6,7 +6,7 @@ use datafusion::logical_expr::expr::Like;
 use query::QueryError;
 
 use super::native::{Cell, Out, Typed, build, by_row, call, failed, strict};
-use super::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::text_form;
 use crate::types::Type;
 
@@ -305,7 +305,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         }),
         ("concat", _) if matches!(&request.arguments[..], [a, b] if a.ty == Type::Unknown || b.ty == Type::Unknown) => {
             let [left, right] = &request.arguments[..] else { return None };
-            Some(crate::analysis::operators::concat(request.at, left.clone(), right.clone()))
+            Some(crate::functions::operators::concat(request.at, left.clone(), right.clone()))
         }
         ("concat", Some(Varchar))
             if request.arguments.iter().all(|argument| matches!(argument.ty, Varchar | Type::Unknown)) =>
@@ -455,13 +455,13 @@ fn formatted(cell: &Cell<'_>, ty: &Type, flags: &str, kind: &str) -> Result<Stri
         ("f", Cell::Double(value)) => {
             let digits = precision.unwrap_or(6);
             let scale = u8::try_from(digits).map_err(|_| wrong())?;
-            let rounded = super::cast::parse_decimal(&shortest(*value), scale).ok_or_else(wrong)?;
+            let rounded = crate::functions::numbers::parse_decimal(&shortest(*value), scale).ok_or_else(wrong)?;
             grouped(&text_form::decimal(rounded, scale), flags)
         }
         ("f", Cell::Decimal(value)) => {
             let digits = u8::try_from(precision.unwrap_or(6)).map_err(|_| wrong())?;
             let Type::Decimal(_, scale) = ty else { return Err(wrong()) };
-            let rounded = super::cast::rescale(*value, *scale, digits).ok_or_else(wrong)?;
+            let rounded = crate::functions::numbers::rescale(*value, *scale, digits).ok_or_else(wrong)?;
             grouped(&text_form::decimal(rounded, digits), flags)
         }
         _ => return Err(wrong()),

@@ -1,7 +1,7 @@
 //! Functions of URLs and addresses.
 
 use super::native::{Cell, Out, failed};
-use super::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 /// The parts of a URI by the expression of RFC 3986, appendix B, with what Java's `URI` refuses left out.

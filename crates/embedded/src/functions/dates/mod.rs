@@ -15,7 +15,7 @@ use query::QueryError;
 
 use crate::functions::cast::cast;
 use crate::functions::native::{Out, Typed, call, failed, strict};
-use crate::functions::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::text_form::{civil, count, days_of_date};
 use crate::types::{Type, utc};
 use fields::{months_between, take_part, truncated, unit_of};
@@ -108,7 +108,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             };
             let returns = TimestampTz(3, zone_name.clone());
             let body = strict(&returns, |c| {
-                let millis = crate::functions::cast::round_to_integer(c[0].double() * 1000.0);
+                let millis = crate::functions::numbers::round_to_integer(c[0].double() * 1000.0);
                 millis.map(Out::Integer).ok_or_else(|| failed("timestamp out of range"))
             });
             Some(Ok(call("from_unixtime", zone_name.to_string(), vec![seconds], returns, body)))
@@ -118,9 +118,10 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                 Timestamp(digits) | TimestampTz(digits, _) => *digits,
                 Date => {
                     let given = cast(arguments[0].clone(), &Timestamp(3), None, false);
-                    return Some(
-                        given.and_then(|given| crate::functions::resolve(request.at, "to_unixtime", vec![given])),
-                    );
+                    return Some(given.and_then(|given| {
+                        let request = Request { at: request.at, name: request.name, arguments: vec![given] };
+                        resolve(&request).unwrap_or_else(|| Err(request.wrong()))
+                    }));
                 }
                 _ => return Some(Err(request.wrong())),
             };

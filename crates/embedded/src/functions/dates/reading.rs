@@ -68,7 +68,7 @@ pub(crate) fn read_timestamp(text: &str) -> Option<ReadTimestamp> {
 impl ReadTimestamp {
     /// The civil time, its fraction rounded to so many digits.
     fn rounded(&self, digits: u8) -> Option<NaiveDateTime> {
-        let scaled = crate::functions::cast::parse_decimal(&format!("0.{}0", self.fraction), digits)?;
+        let scaled = crate::functions::numbers::parse_decimal(&format!("0.{}0", self.fraction), digits)?;
         let nanos = i64::try_from(scaled).ok()? * 10_i64.pow(9 - u32::from(digits.min(9)));
         self.time.checked_add_signed(TimeDelta::nanoseconds(nanos))
     }

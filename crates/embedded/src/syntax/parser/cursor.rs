@@ -2,7 +2,6 @@
 
 use query::QueryError;
 
-use super::{Parsed, Parser};
 use crate::limits::{MAX_DEPTH, too_deep};
 use crate::syntax::ast::*;
 use crate::syntax::lexer::Token;
@@ -94,7 +93,7 @@ const RESERVED: [&str; 79] = [
 const RESERVED_CLAUSES: [&str; 2] = ["WHERE", "WITH"];
 
 /// Where the parentheses that open at each token close.
-pub(super) fn closing(tokens: &[(At, Token)]) -> Vec<usize> {
+fn closing(tokens: &[(At, Token)]) -> Vec<usize> {
     let mut closing = vec![tokens.len(); tokens.len()];
     let mut open = Vec::new();
     for (at, (_, token)) in tokens.iter().enumerate() {
@@ -115,7 +114,24 @@ pub(super) fn is_reserved(word: &str) -> bool {
     RESERVED.iter().chain(&RESERVED_CLAUSES).any(|reserved| reserved.eq_ignore_ascii_case(word))
 }
 
+pub(super) type Parsed<T> = Result<T, QueryError>;
+
+/// A statement, and how far it has been read.
+pub(super) struct Parser {
+    pub(super) tokens: Vec<(At, Token)>,
+    /// For each `(` the place of its `)`, for everything else the end.
+    pub(super) closing: Vec<usize>,
+    pub(super) next: usize,
+    depth: usize,
+    pub(super) joins: usize,
+}
+
 impl Parser {
+    pub(super) fn new(tokens: Vec<(At, Token)>) -> Self {
+        let closing = closing(&tokens);
+        Self { tokens, closing, next: 0, depth: 0, joins: 0 }
+    }
+
     pub(super) fn peek(&self) -> &Token {
         self.peek_at(0)
     }

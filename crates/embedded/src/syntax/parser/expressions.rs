@@ -2,8 +2,7 @@
 
 use query::QueryError;
 
-use super::cursor::is_reserved;
-use super::{Parsed, Parser};
+use super::cursor::{Parsed, Parser, is_reserved};
 use crate::syntax::ast::*;
 use crate::syntax::lexer::Token;
 

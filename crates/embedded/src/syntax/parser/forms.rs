@@ -1,8 +1,8 @@
 //! Expressions that start with a word: special forms such as CASE and CAST, typed literals, names and calls.
 
-use super::cursor::is_reserved;
+use super::cursor::{Parsed, Parser, is_reserved};
 use super::types::{simple_type, unknown_type};
-use super::{Parsed, Parser, unsupported};
+use crate::error::unsupported;
 use crate::syntax::ast::*;
 use crate::syntax::lexer::Token;
 use crate::types::Type;

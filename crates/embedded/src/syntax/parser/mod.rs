@@ -13,29 +13,19 @@ use query::QueryError;
 use crate::limits::{MAX_BYTES, too_long};
 use crate::syntax::ast::*;
 use crate::syntax::lexer::{Token, tokens};
-use cursor::closing;
-
-/// Words that start a query.
-const QUERY: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
-
-/// Runs something on a stack that holds the deepest statement there is, in unoptimised builds too.
-pub(crate) fn with_deep_stack<T>(run: impl FnOnce() -> T) -> T {
-    const STACK: usize = 64 << 20;
-    stacker::maybe_grow(STACK / 2, STACK, run)
-}
+use cursor::Parser;
+use queries::QUERY;
 
 /// The tree of one query.
 pub(crate) fn parse(text: &str) -> Result<Query, QueryError> {
-    with_deep_stack(|| parse_here(text))
+    crate::deep_stack::with_deep_stack(|| parse_here(text))
 }
 
 fn parse_here(text: &str) -> Result<Query, QueryError> {
     if text.len() > MAX_BYTES {
         return Err(too_long(text));
     }
-    let tokens = tokens(text)?;
-    let closing = closing(&tokens);
-    let mut parser = Parser { tokens, closing, next: 0, depth: 0, joins: 0 };
+    let mut parser = Parser::new(tokens(text)?);
     let starts_query = QUERY.iter().any(|word| parser.is_word(word));
     if let (false, Token::Word(word)) = (starts_query, parser.peek()) {
         return Err(QueryError::Unsupported {
@@ -48,21 +38,6 @@ fn parse_here(text: &str) -> Result<Query, QueryError> {
         Token::End => Ok(query),
         _ => Err(parser.unexpected("the end of the statement")),
     }
-}
-
-struct Parser {
-    tokens: Vec<(At, Token)>,
-    /// For each `(` the place of its `)`, for everything else the end.
-    closing: Vec<usize>,
-    next: usize,
-    depth: usize,
-    joins: usize,
-}
-
-type Parsed<T> = Result<T, QueryError>;
-
-fn unsupported<T>(construct: impl Into<String>, remedy: impl Into<String>) -> Parsed<T> {
-    Err(QueryError::Unsupported { construct: construct.into(), remedy: remedy.into() })
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 
 use query::QueryError;
 
-use super::{Parsed, Parser, QUERY, unsupported};
+use super::cursor::{Parsed, Parser};
+use crate::error::unsupported;
 use crate::syntax::ast::*;
 use crate::syntax::lexer::Token;
+
+/// Words that start a query.
+pub(super) const QUERY: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
 
 impl Parser {
     pub(super) fn query(&mut self) -> Parsed<Query> {

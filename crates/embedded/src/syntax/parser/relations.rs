@@ -1,6 +1,7 @@
 //! Relations: what stands after FROM, joins and their aliases.
 
-use super::{Parsed, Parser, unsupported};
+use super::cursor::{Parsed, Parser};
+use crate::error::unsupported;
 use crate::limits::{MAX_JOINS, too_many_joins};
 use crate::syntax::ast::*;
 use crate::syntax::lexer::Token;

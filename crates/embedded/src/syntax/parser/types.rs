@@ -2,7 +2,8 @@
 
 use query::QueryError;
 
-use super::{Parsed, Parser, unsupported};
+use super::cursor::{Parsed, Parser};
+use crate::error::unsupported;
 use crate::syntax::ast::*;
 use crate::syntax::lexer::Token;
 use crate::types::{Type, utc};

@@ -1,6 +1,7 @@
 //! Windows of window functions: partitions, order and frames.
 
-use super::{Parsed, Parser, unsupported};
+use super::cursor::{Parsed, Parser};
+use crate::error::unsupported;
 use crate::syntax::ast::*;
 
 impl Parser {

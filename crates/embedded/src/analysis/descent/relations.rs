@@ -7,22 +7,15 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use query::{QueryError, Warning};
 
-use super::expressions::Expressions;
-use super::scope::{RelationName, Scope, ScopeField, spelled};
-use super::{Analyzer, coerce, column, did_you_mean, invalid, planning, unsupported};
+use crate::analysis::analyzer::{Analyzer, column};
+use crate::analysis::descent::expressions::Expressions;
+use crate::analysis::scope::{CommonTables, RelationName, Scope, ScopeField, spelled};
+use crate::error::{did_you_mean, invalid, planning, unsupported};
 use crate::functions;
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Criteria, Expression, JoinKind, Kind, Name, Relation};
 use crate::types::Type;
-
-/// The common tables that a query can name, innermost last.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct CommonTables<'a> {
-    pub(crate) tables: &'a [crate::syntax::ast::CommonTable],
-    /// How many of them stand before the place in question.
-    pub(crate) visible: usize,
-    pub(crate) outer: Option<&'a CommonTables<'a>>,
-}
 
 /// A relation's plan, with the columns that it has.
 pub(crate) struct Planned<'p> {
@@ -216,8 +209,8 @@ impl Analyzer {
                     };
                     let x = coerce(Typed::new(Expr::Column(a.column.clone()), a.ty), &common_type)?;
                     let y = coerce(Typed::new(Expr::Column(b.column.clone()), b.ty), &common_type)?;
-                    conditions.push(super::operators::equal(at, x.clone(), y.clone())?);
-                    merged.push((name.clone(), super::operators::coalesce(vec![x, y], common_type)));
+                    conditions.push(crate::functions::operators::equal(at, x.clone(), y.clone())?);
+                    merged.push((name.clone(), crate::functions::operators::coalesce(vec![x, y], common_type)));
                     hidden.extend([a.column, b.column]);
                 }
                 let plan = builder

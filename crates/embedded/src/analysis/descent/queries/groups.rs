@@ -5,11 +5,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, GroupingSet, LogicalPlan, LogicalPlanBuilder};
 use query::QueryError;
 
-use super::ordinal;
-use crate::analysis::expressions::{Expressions, Output};
-use crate::analysis::relations::CommonTables;
-use crate::analysis::scope::Scope;
-use crate::analysis::{Analyzer, invalid, planning, unsupported};
+use crate::analysis::analyzer::Analyzer;
+use crate::analysis::descent::expressions::{Expressions, Output};
+use crate::analysis::scope::{CommonTables, Scope};
+use crate::analysis::sorting::ordinal;
+use crate::error::{invalid, planning, unsupported};
 use crate::syntax::ast::{At, Expression, GroupBy, GroupingElement};
 
 impl Analyzer {

@@ -6,15 +6,17 @@ mod sets;
 use std::cell::RefCell;
 
 use datafusion::common::Column;
-use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use query::QueryError;
 
-use crate::analysis::expressions::{Collected, Expressions, Output};
-use crate::analysis::relations::CommonTables;
-use crate::analysis::scope::{Scope, ScopeField};
-use crate::analysis::{Analyzer, Planned, coerce, column, invalid, planning, unsupported};
+use crate::analysis::analyzer::{Analyzer, Planned, column};
+use crate::analysis::descent::expressions::{Collected, Expressions, Output};
+use crate::analysis::query_plan::QueryPlan;
+use crate::analysis::scope::{CommonTables, Scope, ScopeField, qualified};
+use crate::analysis::sorting::{ordinal, sort};
+use crate::error::{invalid, planning, unsupported};
 use crate::functions;
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Body, Expression, Kind, Name, Query, Select, SelectItem, SortItem};
 use crate::types::Type;
@@ -27,12 +29,6 @@ fn own_name(expression: &Expression) -> Option<&Name> {
         Kind::Field(base, name) => own_name(base).map(|_| name),
         _ => None,
     }
-}
-
-/// A query's plan and its columns.
-pub(crate) struct QueryPlan {
-    pub(crate) plan: LogicalPlan,
-    pub(crate) fields: Vec<ScopeField>,
 }
 
 impl Analyzer {
@@ -384,40 +380,5 @@ impl Analyzer {
             builder = builder.project(columns).map_err(planning)?;
         }
         Ok(QueryPlan { plan: builder.build().map_err(planning)?, fields })
-    }
-}
-
-/// The position that an ORDER BY or GROUP BY item names by its number.
-fn ordinal(expression: &Expression, columns: usize) -> Result<Option<usize>, QueryError> {
-    let Kind::Integer(digits) = &expression.kind else { return Ok(None) };
-    match digits.parse::<usize>() {
-        Ok(position) if (1..=columns).contains(&position) => Ok(Some(position - 1)),
-        _ => invalid(expression.at, format_args!("position {digits} is not in the select list")),
-    }
-}
-
-pub(crate) fn sort(item: &SortItem, key: Typed) -> Result<Sort, QueryError> {
-    if !key.ty.is_orderable() {
-        return invalid(
-            item.expression.at,
-            format_args!("Type {} is not orderable, and therefore cannot be used in ORDER BY", key.ty),
-        );
-    }
-    if matches!(key.ty, Type::Array(_) | Type::Row(_)) {
-        return unsupported(format!("ORDER BY of {}", key.ty), "order by its parts");
-    }
-    Ok(Sort::new(key.expr, !item.descending, item.nulls_first))
-}
-
-/// `a`, `a.b` or `a.b.c` as names.
-pub(crate) fn qualified(expression: &Expression) -> Option<Vec<Name>> {
-    match &expression.kind {
-        Kind::Identifier(name) => Some(vec![name.clone()]),
-        Kind::Field(base, name) => {
-            let mut names = qualified(base)?;
-            names.push(name.clone());
-            Some(names)
-        }
-        _ => None,
     }
 }

@@ -6,33 +6,14 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use query::QueryError;
 
-use super::QueryPlan;
-use crate::analysis::relations::CommonTables;
-use crate::analysis::scope::{Scope, ScopeField};
-use crate::analysis::{Analyzer, coerce, invalid, planning, unsupported};
+use crate::analysis::analyzer::Analyzer;
+use crate::analysis::query_plan::QueryPlan;
+use crate::analysis::scope::{CommonTables, Scope, ScopeField};
+use crate::error::{planning, unsupported};
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
-use crate::syntax::ast::{At, Body, SetOperation, SetOperator};
+use crate::syntax::ast::{Body, SetOperation, SetOperator};
 use crate::types::Type;
-
-impl QueryPlan {
-    /// The types of rows that are these or those of `other`.
-    fn types_with(&self, at: At, other: &QueryPlan) -> Result<Vec<Type>, QueryError> {
-        if self.fields.len() != other.fields.len() {
-            let (left, right) = (self.fields.len(), other.fields.len());
-            return invalid(at, format_args!("the queries have different numbers of columns: {left}, {right}"));
-        }
-        let pairs = self.fields.iter().zip(&other.fields).enumerate();
-        pairs
-            .map(|(position, (a, b))| match a.ty.common(&b.ty) {
-                Some(ty) => Ok(ty),
-                None => invalid(
-                    at,
-                    format_args!("column {} has different types in the queries: {}, {}", position + 1, a.ty, b.ty),
-                ),
-            })
-            .collect()
-    }
-}
 
 /// Queries whose rows are taken together.
 struct Union {
