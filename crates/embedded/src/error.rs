@@ -119,6 +119,11 @@ pub(crate) fn operator_remedy(left: &Type, right: &Type) -> Option<&'static str>
     })
 }
 
+/// A fault of this engine, which no statement is to blame for: what the analysis promised is not what is there.
+pub(crate) fn internal(expected: impl std::fmt::Display, found: impl std::fmt::Display) -> QueryError {
+    QueryError::Failed(format!("internal error: {expected} was expected, found {found}"))
+}
+
 pub(crate) fn invalid<T>(at: At, text: impl std::fmt::Display) -> Result<T, QueryError> {
     Err(QueryError::Invalid(format!("{at}: {text}")))
 }

@@ -12,9 +12,12 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Expr};
 use query::QueryError;
 
+use super::dates::moments;
+use super::dates::moments::is_moment;
+use super::dates::reading::{parse_date, parse_timestamp, parse_timestamp_tz};
 use super::json_text;
 use super::json_text::Node;
-use super::native::{Cell, Out, Typed, build, call, cell, failed, list_of};
+use super::native::{Cell, Out, Typed, build, call, cell, failed, is_caught, list_of, mistake};
 use super::numbers::{divide_half_up, parse_decimal, parse_double, rescale, round_to_integer, trimmed};
 use crate::text_form;
 use crate::types::{Type, row_fields};
@@ -183,18 +186,25 @@ pub(crate) fn convert_or_null(array: &ArrayRef, from: &Type, to: &Type, safe: bo
     if is_scalar(from) && is_scalar(to) {
         let values = (0..array.len())
             .map(|row| match cell(array.as_ref(), row) {
-                Cell::Null => Out::Null,
-                value => convert_cell(&value, from, to).unwrap_or(Out::Null),
+                Cell::Null => Ok(Out::Null),
+                value => match convert_cell(&value, from, to) {
+                    Err(error) if is_caught(&error) => Ok(Out::Null),
+                    result => result,
+                },
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         return build(&to.arrow(), values);
     }
-    if let Ok(converted) = convert(array, from, to) {
-        return Ok(converted);
+    match convert(array, from, to) {
+        Err(error) if is_caught(&error) => {}
+        result => return result,
     }
     let rows = (0..array.len())
-        .map(|row| convert(&array.slice(row, 1), from, to).unwrap_or_else(|_| new_null_array(&to.arrow(), 1)))
-        .collect::<Vec<_>>();
+        .map(|row| match convert(&array.slice(row, 1), from, to) {
+            Err(error) if is_caught(&error) => Ok(new_null_array(&to.arrow(), 1)),
+            result => result,
+        })
+        .collect::<Result<Vec<_>>>()?;
     let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
     Ok(if rows.is_empty() { new_empty_array(&to.arrow()) } else { concat(&rows)? })
 }
@@ -287,17 +297,20 @@ pub(crate) fn map_of(
 }
 
 fn convert_cell(value: &Cell<'_>, from: &Type, to: &Type) -> Result<Out> {
-    let wrong = || failed(format!("Cannot cast '{}' to {to}", text_form::scalar(value, from)));
-    let out_of_range = || failed(format!("Out of range for {to}: {}", text_form::scalar(value, from)));
+    let shown = |text: &dyn Fn(String) -> String| {
+        text_form::scalar(value, from).map_or_else(|error| error, |it| failed(text(it)))
+    };
+    let wrong = || shown(&|it| format!("Cannot cast '{it}' to {to}"));
+    let out_of_range = || shown(&|it| format!("Out of range for {to}: {it}"));
     Ok(match (from, to) {
-        (_, Type::Varchar) if *from != Type::Json => Out::Text(text_form::scalar(value, from)),
+        (_, Type::Varchar) if *from != Type::Json => Out::Text(text_form::scalar(value, from)?),
         (Type::Varchar, Type::Json) => {
             let mut text = String::new();
-            json_text::write_text(value.text(), &mut text);
+            json_text::write_text(value.text()?, &mut text);
             Out::Text(text)
         }
         (Type::Json, to) => {
-            let node = json_text::parse(value.text()).ok_or_else(|| failed("Cannot read JSON"))?;
+            let node = json_text::parse(value.text()?).ok_or_else(|| failed("Cannot read JSON"))?;
             node_cell(&node, to)?
         }
         (_, Type::Boolean) => match value {
@@ -356,36 +369,34 @@ fn convert_cell(value: &Cell<'_>, from: &Type, to: &Type) -> Result<Out> {
                 _ => None,
             };
             let decimal = decimal.filter(|value| value.unsigned_abs() < 10_u128.pow(u32::from(*precision)));
-            Out::Decimal(
-                decimal.ok_or_else(|| {
-                    failed(format!("Cannot cast {from} '{}' to {to}", text_form::scalar(value, from)))
-                })?,
-            )
+            Out::Decimal(decimal.ok_or_else(|| shown(&|it| format!("Cannot cast {from} '{it}' to {to}")))?)
         }
         (Type::Varchar, Type::Date) => Out::Integer(
-            super::dates::parse_date(value.text())
-                .ok_or_else(|| failed(format!("Value cannot be cast to date: {}", value.text())))?,
+            parse_date(value.text()?).ok_or_else(|| shown(&|it| format!("Value cannot be cast to date: {it}")))?,
         ),
         (Type::Varchar, Type::Timestamp(digits)) => Out::Integer(
-            super::dates::parse_timestamp(value.text(), *digits)
-                .ok_or_else(|| failed(format!("Value cannot be cast to timestamp: {}", value.text())))?,
+            parse_timestamp(value.text()?, *digits)
+                .ok_or_else(|| shown(&|it| format!("Value cannot be cast to timestamp: {it}")))?,
         ),
         (Type::Varchar, Type::TimestampTz(digits, zone)) => Out::Integer(
-            super::dates::parse_timestamp_tz(value.text(), *digits, zone)?
-                .ok_or_else(|| failed(format!("Value cannot be cast to timestamp with time zone: {}", value.text())))?,
+            parse_timestamp_tz(value.text()?, *digits, zone)?
+                .ok_or_else(|| shown(&|it| format!("Value cannot be cast to timestamp with time zone: {it}")))?,
         ),
         (Type::Varchar, Type::IpAddress) => Out::Bytes(
-            text_form::parse_ip(value.text())
-                .ok_or_else(|| failed(format!("Cannot cast value to IPADDRESS: {}", value.text())))?
+            text_form::parse_ip(value.text()?)
+                .ok_or_else(|| shown(&|it| format!("Cannot cast value to IPADDRESS: {it}")))?
                 .to_vec(),
         ),
-        (Type::IpAddress, Type::Varbinary) => Out::Bytes(value.bytes().to_vec()),
-        (Type::Varbinary, Type::IpAddress) => match value.bytes() {
+        (Type::IpAddress, Type::Varbinary) => Out::Bytes(value.bytes()?.to_vec()),
+        (Type::Varbinary, Type::IpAddress) => match value.bytes()? {
             bytes if bytes.len() == 16 => Out::Bytes(bytes.to_vec()),
             &[a, b, c, d] => Out::Bytes(std::net::Ipv4Addr::new(a, b, c, d).to_ipv6_mapped().octets().to_vec()),
             bytes => return Err(failed(format!("Invalid IP address binary length: {}", bytes.len()))),
         },
-        (from, to) => Out::Integer(super::dates::convert(value.integer(), from, to).ok_or_else(wrong)?),
+        (from, to) if is_moment(from) && is_moment(to) => {
+            Out::Integer(moments::convert(value.integer()?, from, to).ok_or_else(wrong)?)
+        }
+        (from, to) => return Err(mistake(to, from)),
     })
 }
 
@@ -412,8 +423,9 @@ pub(crate) fn write_json(array: &dyn Array, row: usize, ty: &Type, out: &mut Str
         Type::Map(key, value) => {
             let entries = array.as_map().value(row);
             let (keys, values) = (entries.column(0), entries.column(1));
-            let mut order: Vec<(String, usize)> =
-                (0..entries.len()).map(|at| (text_form_of_key(keys.as_ref(), at, key), at)).collect();
+            let mut order: Vec<(String, usize)> = (0..entries.len())
+                .map(|at| Ok((text_form_of_key(keys.as_ref(), at, key)?, at)))
+                .collect::<Result<_>>()?;
             order.sort_by(|(one, _), (other, _)| json_text::by_name(one, other));
             out.push('{');
             for (position, (name, at)) in order.iter().enumerate() {
@@ -433,18 +445,19 @@ pub(crate) fn write_json(array: &dyn Array, row: usize, ty: &Type, out: &mut Str
                 if at > 0 {
                     out.push(',');
                 }
+                // The key of a field without a name is empty, as in Trino.
                 json_text::write_text(name.as_deref().unwrap_or_default(), out);
                 out.push(':');
                 write_json(rows.column(at).as_ref(), row, field, out)?;
             }
             out.push('}');
         }
-        Type::Json => out.push_str(cell(array, row).text()),
-        Type::Double => write_double(cell(array, row).double(), text_form::java_double, out),
-        Type::Real => write_double(cell(array, row).double(), text_form::java_real, out),
-        Type::Boolean | Type::Decimal(..) => out.push_str(&text_form::scalar(&cell(array, row), ty)),
-        ty if ty.is_integer() => out.push_str(&text_form::scalar(&cell(array, row), ty)),
-        ty => json_text::write_text(&text_form::scalar(&cell(array, row), ty), out),
+        Type::Json => out.push_str(cell(array, row).text()?),
+        Type::Double => write_double(cell(array, row).double()?, text_form::java_double, out),
+        Type::Real => write_double(cell(array, row).double()?, text_form::java_real, out),
+        Type::Boolean | Type::Decimal(..) => out.push_str(&text_form::scalar(&cell(array, row), ty)?),
+        ty if ty.is_integer() => out.push_str(&text_form::scalar(&cell(array, row), ty)?),
+        ty => json_text::write_text(&text_form::scalar(&cell(array, row), ty)?, out),
     }
     Ok(())
 }
@@ -457,12 +470,12 @@ fn write_double(value: f64, text: fn(f64) -> String, out: &mut String) {
     }
 }
 
-fn text_form_of_key(keys: &dyn Array, at: usize, ty: &Type) -> String {
-    match ty {
-        Type::Double => text_form::java_double(cell(keys, at).double()),
-        Type::Real => text_form::java_real(cell(keys, at).double()),
-        _ => text_form::scalar(&cell(keys, at), ty),
-    }
+fn text_form_of_key(keys: &dyn Array, at: usize, ty: &Type) -> Result<String> {
+    Ok(match ty {
+        Type::Double => text_form::java_double(cell(keys, at).double()?),
+        Type::Real => text_form::java_real(cell(keys, at).double()?),
+        _ => text_form::scalar(&cell(keys, at), ty)?,
+    })
 }
 
 /// JSON values as an array of a type.

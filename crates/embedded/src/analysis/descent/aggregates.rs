@@ -275,13 +275,13 @@ fn build(request: Request<'_>, add: &mut dyn FnMut(Aggregation, Type) -> Typed) 
             let entry_type = entry.ty.clone();
             let all = Aggregation::of(df::array_agg::array_agg_udaf(), vec![entry.expr]).where_(present);
             let all = add(limit(all), Type::array(entry_type));
-            functions::maps::of_entries(all, &map, name == "multimap_agg")
+            functions::maps::of_entries(all, &map, name == "multimap_agg")?
         }
         ("histogram", 1) => {
             let present = value.expr.clone().is_not_null();
             let all = Aggregation::of(df::array_agg::array_agg_udaf(), vec![value.expr]).where_(present);
             let all = add(limit(all), Type::array(ty));
-            functions::maps::histogram(all)
+            functions::maps::histogram(all)?
         }
         // An exact count is within every error that may be asked for.
         ("approx_distinct", 1 | 2) => {

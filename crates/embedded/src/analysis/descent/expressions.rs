@@ -228,7 +228,7 @@ impl<'a> Expressions<'a> {
                 let count = self.scalar(plan, count)?;
                 Ok(Typed::new(operators::compare(at, Comparison::Greater, count, zero)?, Type::Boolean))
             }
-            Kind::CurrentDate => Ok(literals::date(self.analyzer.now.div_euclid(86_400_000))),
+            Kind::CurrentDate => literals::date(self.analyzer.now.div_euclid(86_400_000)),
             Kind::CurrentTimestamp(digits) => Ok(literals::instant(self.analyzer.now, *digits)),
             Kind::LocalTimestamp(digits) => Ok(literals::timestamp(self.analyzer.now, *digits)),
             Kind::Grouping(items) => self.grouping(at, items),
@@ -531,7 +531,7 @@ pub(crate) fn field(at: At, base: Typed, name: &Name) -> Result<Typed, QueryErro
         );
     };
     match field_position(fields, &name.text) {
-        Some(position) => Ok(functions::rows::field_at(base, position)),
+        Some(position) => functions::rows::field_at(base, position),
         None => {
             let hint = crate::error::did_you_mean(&name.text, fields.iter().filter_map(|(name, _)| name.as_deref()));
             invalid(at, format_args!("the row has no field '{}'{hint}", name.text))

@@ -37,7 +37,7 @@ pub(crate) fn arithmetic(
                 Err(error) => return Some(Err(error)),
             };
             let body = strict(&Type::DayInterval, move |c| {
-                let difference = c[0].integer() - c[1].integer();
+                let difference = c[0].integer()? - c[1].integer()?;
                 Ok(Out::Integer(unit.map_or(difference * 86_400_000, |unit| difference / unit)))
             });
             return Some(Ok(call("-", "times", vec![left, right], Type::DayInterval, body)));
@@ -48,8 +48,8 @@ pub(crate) fn arithmetic(
     let months = interval.ty == Type::MonthInterval;
     let shown = ty.clone();
     let body = strict(&ty, move |c| {
-        let by = sign * c[1].integer();
-        shifted(c[0].integer(), &shown, by, months).map(Out::Integer).ok_or_else(|| match shown {
+        let by = sign * c[1].integer()?;
+        shifted(c[0].integer()?, &shown, by, months).map(Out::Integer).ok_or_else(|| match shown {
             Type::Date if !months => failed("Cannot add hour, minutes or seconds to a date"),
             _ => failed(format!("{shown} out of range")),
         })

@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike}
 use query::QueryError;
 
 use super::moments::{civil_of, plus_months, zone_of};
-use crate::functions::native::{Out, Typed, call, strict};
+use crate::functions::native::{Out, Typed, call, failed, mistake, strict};
 use crate::syntax::ast::At;
 use crate::types::Type;
 
@@ -67,7 +67,7 @@ pub(super) fn take_part(at: At, field: &str, value: Typed) -> std::result::Resul
             "second" => (1000, 60),
             _ => (1, 1000),
         };
-        let body = strict(&Type::Bigint, move |c| Ok(Out::Integer(c[0].integer() / divisor % modulus)));
+        let body = strict(&Type::Bigint, move |c| Ok(Out::Integer(c[0].integer()? / divisor % modulus)));
         return Ok(call(field, "", vec![value], Type::Bigint, body));
     }
     if !fits {
@@ -75,8 +75,10 @@ pub(super) fn take_part(at: At, field: &str, value: Typed) -> std::result::Resul
     }
     let name = field.to_owned();
     let key = zone_of(&ty);
-    let body =
-        strict(&Type::Bigint, move |c| Ok(civil_of(c[0].integer(), &ty).and_then(|time| part(&name, time)).into()));
+    let body = strict(&Type::Bigint, move |c| {
+        let time = civil_of(c[0].integer()?, &ty).ok_or_else(|| failed("timestamp out of range"))?;
+        part(&name, time).map(Out::Integer).ok_or_else(|| mistake("a field of a date or time", &name))
+    });
     Ok(call(field, key, vec![value], Type::Bigint, body))
 }
 
@@ -97,20 +99,36 @@ pub(super) fn truncated(unit: &str, time: NaiveDateTime) -> Option<NaiveDateTime
     })
 }
 
-/// A unit in months, or in ms.
-pub(super) fn unit_of(unit: &str) -> Option<(i64, bool)> {
-    Some(match unit {
-        "millisecond" => (1, false),
-        "second" => (1000, false),
-        "minute" => (60_000, false),
-        "hour" => (3_600_000, false),
-        "day" => (86_400_000, false),
-        "week" => (604_800_000, false),
-        "month" => (1, true),
-        "quarter" => (3, true),
-        "year" => (12, true),
-        _ => return None,
-    })
+/// A unit that dates are counted and cut in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unit {
+    pub(super) name: &'static str,
+    /// Months where `months`, else ms.
+    pub(super) size: i64,
+    pub(super) months: bool,
+}
+
+impl Unit {
+    /// Whether it is less than a day.
+    pub(super) fn is_of_time(self) -> bool {
+        matches!(self.name, "millisecond" | "second" | "minute" | "hour")
+    }
+}
+
+const UNITS: [Unit; 9] = [
+    Unit { name: "millisecond", size: 1, months: false },
+    Unit { name: "second", size: 1000, months: false },
+    Unit { name: "minute", size: 60_000, months: false },
+    Unit { name: "hour", size: 3_600_000, months: false },
+    Unit { name: "day", size: 86_400_000, months: false },
+    Unit { name: "week", size: 604_800_000, months: false },
+    Unit { name: "month", size: 1, months: true },
+    Unit { name: "quarter", size: 3, months: true },
+    Unit { name: "year", size: 12, months: true },
+];
+
+pub(super) fn unit_of(name: &str) -> Option<Unit> {
+    UNITS.into_iter().find(|unit| unit.name == name)
 }
 
 /// Whole months from one time to the other.

@@ -6,28 +6,26 @@
 mod arithmetic;
 mod fields;
 mod iso;
-mod moments;
+pub(crate) mod moments;
 mod patterns;
-mod reading;
+pub(crate) mod reading;
 
 use chrono::{Datelike, Months, NaiveDateTime, TimeDelta};
 use query::QueryError;
 
 use crate::functions::cast::cast;
-use crate::functions::native::{Out, Typed, call, failed, strict};
+use crate::functions::native::{Out, Typed, call, failed, mistake, strict};
 use crate::functions::request::{Request, Resolved};
 use crate::text_form::{civil, count, days_of_date};
 use crate::types::{Type, utc};
-use fields::{months_between, take_part, truncated, unit_of};
+use fields::{Unit, months_between, take_part, truncated, unit_of};
 use iso::read_iso;
-use moments::{civil_of, is_moment, of_civil, offset_at, per_second, zone_of};
+use moments::{civil_of, is_moment, of_civil, offset_at, per_second, shifted, zone_of};
 use patterns::{Part, joda, mysql, offset_text, print, read};
-use reading::other_zone;
+use reading::{other_zone, zone};
 
 pub(crate) use arithmetic::{arithmetic, at_timezone};
 pub(crate) use fields::extract;
-pub(crate) use moments::{convert, shifted};
-pub(crate) use reading::{parse_date, parse_timestamp, parse_timestamp_tz, read_timestamp, zone};
 
 fn fixed_text<'r>(request: &'r Request<'_>, at: usize, what: &str) -> std::result::Result<&'r str, QueryError> {
     let argument = request.arguments.get(at).ok_or_else(|| request.wrong())?;
@@ -40,10 +38,10 @@ fn fixed_text<'r>(request: &'r Request<'_>, at: usize, what: &str) -> std::resul
     })
 }
 
-fn fixed_unit(request: &Request<'_>) -> std::result::Result<String, QueryError> {
+fn fixed_unit(request: &Request<'_>) -> std::result::Result<Unit, QueryError> {
     let unit = fixed_text(request, 0, "unit")?.to_lowercase();
     match unit_of(&unit) {
-        Some(_) => Ok(unit),
+        Some(unit) => Ok(unit),
         None => Err(QueryError::Invalid(format!("{}: '{unit}' is not a valid TIMESTAMP field", request.at))),
     }
 }
@@ -76,10 +74,10 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         ("last_day_of_month", 1) if is_moment(&arguments[0].ty) => {
             let ty = arguments[0].ty.clone();
             let body = strict(&Date, move |c| {
-                let time = civil_of(c[0].integer(), &ty);
+                let time = civil_of(c[0].integer()?, &ty);
                 let first = time.and_then(|time| time.date().with_day(1));
                 let last = first.and_then(|first| first.checked_add_months(Months::new(1))?.pred_opt());
-                Ok(last.map(days_of_date).into())
+                last.map(|last| Out::Integer(days_of_date(last))).ok_or_else(|| failed("date out of range"))
             });
             Some(Ok(call("last_day_of_month", zone_of(&arguments[0].ty), arguments.clone(), Date, body)))
         }
@@ -108,7 +106,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             };
             let returns = TimestampTz(3, zone_name.clone());
             let body = strict(&returns, |c| {
-                let millis = crate::functions::numbers::round_to_integer(c[0].double() * 1000.0);
+                let millis = crate::functions::numbers::round_to_integer(c[0].double()? * 1000.0);
                 millis.map(Out::Integer).ok_or_else(|| failed("timestamp out of range"))
             });
             Some(Ok(call("from_unixtime", zone_name.to_string(), vec![seconds], returns, body)))
@@ -126,7 +124,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                 _ => return Some(Err(request.wrong())),
             };
             #[expect(clippy::cast_precision_loss, reason = "a double is what is wanted")]
-            let body = strict(&Double, move |c| Ok(Out::Double(c[0].integer() as f64 / per_second(digits) as f64)));
+            let body = strict(&Double, move |c| Ok(Out::Double(c[0].integer()? as f64 / per_second(digits) as f64)));
             Some(Ok(call("to_unixtime", "", arguments.clone(), Double, body)))
         }
         ("to_iso8601", 1) => {
@@ -136,32 +134,32 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             }
             let key = zone_of(&ty);
             let body = strict(&Varchar, move |c| {
-                let value = c[0].integer();
+                let value = c[0].integer()?;
                 let text = match &ty {
                     Date => crate::text_form::date(value),
                     Timestamp(digits) => crate::text_form::timestamp(value, *digits).replacen(' ', "T", 1),
                     TimestampTz(digits, zone) => {
                         let time = civil_of(value, &ty).ok_or_else(|| failed("timestamp out of range"))?;
                         let text = crate::text_form::civil_time(time, *digits).replacen(' ', "T", 1);
-                        let offset = offset_at(value, *digits, zone).unwrap_or(0);
+                        let offset = offset_at(value, *digits, zone).ok_or_else(|| failed("timestamp out of range"))?;
                         format!("{text}{}", if offset == 0 { "Z".to_owned() } else { offset_text(offset, true) })
                     }
-                    _ => return Ok(Out::Null),
+                    other => return Err(mistake("a date or timestamp", other)),
                 };
                 Ok(Out::Text(text))
             });
             Some(Ok(call("to_iso8601", key, arguments.clone(), Varchar, body)))
         }
         ("from_iso8601_timestamp", 1) => request.simple(&[Varchar], Type::instant(), |c| {
-            let text = c[0].text();
+            let text = c[0].text()?;
             let (time, offset) = read_iso(text).ok_or_else(|| failed(format!("Invalid format: \"{text}\"")))?;
             match offset {
                 Some(offset) if *offset != *"UTC" => Err(other_zone(text, &offset)),
-                _ => Ok(count(time, 3).into()),
+                _ => count(time, 3).map(Out::Integer).ok_or_else(|| failed("timestamp out of range")),
             }
         }),
         ("from_iso8601_date", 1) => request.simple(&[Varchar], Date, |c| {
-            let text = c[0].text();
+            let text = c[0].text()?;
             match read_iso(text) {
                 Some((time, None)) if !text.contains('T') => Ok(Out::Integer(days_of_date(time.date()))),
                 _ => Err(failed(format!("Invalid format: \"{text}\""))),
@@ -183,7 +181,9 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             let TimestampTz(digits, zone) = arguments[0].ty.clone() else { return Some(Err(request.wrong())) };
             let key = zone.to_string();
             let body = strict(&Bigint, move |c| {
-                Ok(offset_at(c[0].integer(), digits, &zone).map(|offset| i64::from(offset / 3600)).into())
+                let offset =
+                    offset_at(c[0].integer()?, digits, &zone).ok_or_else(|| failed("timestamp out of range"))?;
+                Ok(Out::Integer(i64::from(offset / 3600)))
             });
             Some(Ok(call("timezone_hour", key, arguments.clone(), Bigint, body)))
         }
@@ -191,18 +191,20 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         ("date_parse", 2) => Some(pattern_of(request, 1, mysql).and_then(|parts| {
             let text = request.coerced(&[Varchar, Varchar])?;
             let body = strict(&Timestamp(3), move |c| {
-                let value = read(&parts, c[0].text()).and_then(|fields| count(fields.time()?, 3));
-                value.map(Out::Integer).ok_or_else(|| failed(format!("Invalid format: \"{}\"", c[0].text())))
+                let text = c[0].text()?;
+                let value = read(&parts, text).and_then(|fields| count(fields.time()?, 3));
+                value.map(Out::Integer).ok_or_else(|| failed(format!("Invalid format: \"{text}\"")))
             });
             Ok(call("date_parse", "", text, Timestamp(3), body))
         })),
         ("parse_datetime", 2) => Some(pattern_of(request, 1, joda).and_then(|parts| {
             let text = request.coerced(&[Varchar, Varchar])?;
             let body = strict(&Type::instant(), move |c| {
-                let invalid = || failed(format!("Invalid format: \"{}\"", c[0].text()));
-                let fields = read(&parts, c[0].text()).ok_or_else(invalid)?;
+                let text = c[0].text()?;
+                let invalid = || failed(format!("Invalid format: \"{text}\""));
+                let fields = read(&parts, text).ok_or_else(invalid)?;
                 match &fields.zone {
-                    Some(zone) if **zone != *"UTC" => Err(other_zone(c[0].text(), zone)),
+                    Some(zone) if **zone != *"UTC" => Err(other_zone(text, zone)),
                     _ => fields.time().and_then(|time| count(time, 3)).map(Out::Integer).ok_or_else(invalid),
                 }
             });
@@ -225,9 +227,13 @@ fn format(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
     let ty = value.ty.clone();
     let key = format!("{}{parts:?}", zone_of(&ty));
     let body = strict(&Type::Varchar, move |c| {
-        let time = civil_of(c[0].integer(), &ty).ok_or_else(|| failed("timestamp out of range"))?;
+        let time = civil_of(c[0].integer()?, &ty).ok_or_else(|| failed("timestamp out of range"))?;
         let (zone, offset) = match &ty {
-            Type::TimestampTz(digits, zone) => (&**zone, offset_at(c[0].integer(), *digits, zone).unwrap_or(0)),
+            Type::TimestampTz(digits, zone) => {
+                let offset = offset_at(c[0].integer()?, *digits, zone);
+                (&**zone, offset.ok_or_else(|| failed("timestamp out of range"))?)
+            }
+            // Trino prints a timestamp without zone as one of UTC.
             _ => ("UTC", 0),
         };
         Ok(Out::Text(print(&parts, time, zone, offset)))
@@ -242,13 +248,13 @@ fn date_trunc(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
     if !is_moment(&ty) {
         return Err(request.wrong());
     }
-    if ty == Type::Date && matches!(unit.as_str(), "millisecond" | "second" | "minute" | "hour") {
-        return Err(QueryError::Invalid(format!("{}: '{unit}' is not a valid DATE field", request.at)));
+    if ty == Type::Date && unit.is_of_time() {
+        return Err(QueryError::Invalid(format!("{}: '{}' is not a valid DATE field", request.at, unit.name)));
     }
-    let key = format!("{unit}{}", zone_of(&ty));
+    let key = format!("{}{}", unit.name, zone_of(&ty));
     let returns = ty.clone();
     let body = strict(&returns, move |c| {
-        let value = civil_of(c[0].integer(), &ty).and_then(|time| of_civil(truncated(&unit, time)?, &ty));
+        let value = civil_of(c[0].integer()?, &ty).and_then(|time| of_civil(truncated(unit.name, time)?, &ty));
         value.map(Out::Integer).ok_or_else(|| failed("timestamp out of range"))
     });
     Ok(call("date_trunc", key, vec![value], returns, body))
@@ -261,23 +267,24 @@ fn date_add(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
     if !is_moment(&ty) || !number.ty.coerces_to(&Type::Bigint) {
         return Err(request.wrong());
     }
-    if ty == Type::Date && matches!(unit.as_str(), "millisecond" | "second" | "minute" | "hour") {
-        return Err(QueryError::Invalid(format!("{}: '{unit}' is not a valid DATE field", request.at)));
+    if ty == Type::Date && unit.is_of_time() {
+        return Err(QueryError::Invalid(format!("{}: '{}' is not a valid DATE field", request.at, unit.name)));
     }
     let number = cast(number, &Type::Bigint, None, false)?;
-    let (size, months) = unit_of(&unit).unwrap_or((1, false));
-    let key = format!("{unit}{}", zone_of(&ty));
+    let Unit { size, months, .. } = unit;
+    let key = format!("{}{}", unit.name, zone_of(&ty));
     let returns = ty.clone();
     let body = strict(&returns, move |c| {
-        let by = c[0].integer().checked_mul(size);
-        let by_day = matches!(unit.as_str(), "day" | "week");
+        let by = c[0].integer()?.checked_mul(size);
+        let by_day = matches!(unit.name, "day" | "week");
+        let start = c[1].integer()?;
         let value = by.and_then(|by| match &ty {
             // A day in a zone may have 23 or 25 hours.
             Type::TimestampTz(_, zone) if by_day && **zone != *"UTC" => {
-                let time = civil_of(c[1].integer(), &ty)?.checked_add_signed(TimeDelta::try_milliseconds(by)?)?;
+                let time = civil_of(start, &ty)?.checked_add_signed(TimeDelta::try_milliseconds(by)?)?;
                 of_civil(time, &ty)
             }
-            _ => shifted(c[1].integer(), &ty, by, months),
+            _ => shifted(start, &ty, by, months),
         });
         value.map(Out::Integer).ok_or_else(|| failed("date out of range"))
     });
@@ -288,24 +295,27 @@ fn date_diff(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
     let unit = fixed_unit(request)?;
     let (from, to) = (request.arguments[1].clone(), request.arguments[2].clone());
     let Some(ty) = from.ty.common(&to.ty).filter(is_moment) else { return Err(request.wrong()) };
-    if ty == Type::Date && matches!(unit.as_str(), "millisecond" | "second" | "minute" | "hour") {
-        return Err(QueryError::Invalid(format!("{}: '{unit}' is not a valid DATE field", request.at)));
+    if ty == Type::Date && unit.is_of_time() {
+        return Err(QueryError::Invalid(format!("{}: '{}' is not a valid DATE field", request.at, unit.name)));
     }
     let (from, to) = (cast(from, &ty, None, false)?, cast(to, &ty, None, false)?);
-    let (size, months) = unit_of(&unit).unwrap_or((1, false));
-    let key = format!("{unit}{}", zone_of(&ty));
+    let Unit { size, months, .. } = unit;
+    let key = format!("{}{}", unit.name, zone_of(&ty));
     let body = strict(&Type::Bigint, move |c| {
-        let by_day = matches!(unit.as_str(), "day" | "week");
+        let by_day = matches!(unit.name, "day" | "week");
         let (a, b) = match &ty {
             // Hours are those that passed, days are those of the calendar.
             Type::TimestampTz(digits, _) if !months && !by_day => {
-                (civil(c[0].integer(), *digits), civil(c[1].integer(), *digits))
+                (civil(c[0].integer()?, *digits), civil(c[1].integer()?, *digits))
             }
-            ty => (civil_of(c[0].integer(), ty), civil_of(c[1].integer(), ty)),
+            ty => (civil_of(c[0].integer()?, ty), civil_of(c[1].integer()?, ty)),
         };
         let (Some(a), Some(b)) = (a, b) else { return Err(failed("date out of range")) };
         Ok(match months {
-            true => months_between(a, b).map(|between| between / size).into(),
+            true => {
+                let between = months_between(a, b).ok_or_else(|| failed("date out of range"))?;
+                Out::Integer(between / size)
+            }
             false => {
                 let millis = |time: NaiveDateTime| time.and_utc().timestamp_millis();
                 Out::Integer((millis(b) - millis(a)) / size)

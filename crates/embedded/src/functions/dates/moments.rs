@@ -88,7 +88,7 @@ pub(super) fn zone_of(ty: &Type) -> String {
     }
 }
 
-pub(super) fn is_moment(ty: &Type) -> bool {
+pub(crate) fn is_moment(ty: &Type) -> bool {
     matches!(ty, Type::Date | Type::Timestamp(_) | Type::TimestampTz(..))
 }
 

@@ -293,7 +293,7 @@ impl Analyzer {
                         };
                         self.count_copies(at, &value, fields.len())?;
                         for (position, (name, _)) in fields.into_iter().enumerate() {
-                            let value = functions::rows::field_at(value.clone(), position);
+                            let value = functions::rows::field_at(value.clone(), position)?;
                             found.push(Output { at, name, value });
                         }
                     }
