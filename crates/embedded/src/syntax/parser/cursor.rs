@@ -280,12 +280,28 @@ impl Parser {
         }
     }
 
+    /// Whether a name stands here that is the alias of what was read before it.
     pub(super) fn starts_alias(&self) -> bool {
         match self.peek() {
             Token::Quoted(_) => true,
-            Token::Word(word) => !is_reserved(word),
+            Token::Word(word) => !is_reserved(word) && !self.starts_clause_at(self.next),
             _ => false,
         }
+    }
+
+    /// Whether the token begins a clause by a word that is not reserved: `t LIMIT 5` has no alias, `t limit` and
+    /// `t limit WHERE …` have one.
+    pub(super) fn starts_clause_at(&self, at: usize) -> bool {
+        let token = |ahead: usize| self.tokens.get(at + ahead).map_or(&Token::End, |(_, token)| token);
+        let is_word = |ahead: usize, words: &[&str]| match token(ahead) {
+            Token::Word(found) => words.iter().any(|word| word.eq_ignore_ascii_case(found)),
+            _ => false,
+        };
+        let is_number = matches!(token(1), Token::Integer(_));
+        (is_word(0, &["LIMIT"]) && (is_number || is_word(1, &["ALL"])))
+            || (is_word(0, &["OFFSET"]) && is_number)
+            || (is_word(0, &["FETCH"]) && is_word(1, &["FIRST", "NEXT"]))
+            || (is_word(0, &["WINDOW"]) && is_word(2, &["AS"]) && matches!(token(1), Token::Word(_) | Token::Quoted(_)))
     }
 
     pub(super) fn column_aliases(&mut self) -> Parsed<Option<Vec<Name>>> {

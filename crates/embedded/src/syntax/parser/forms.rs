@@ -75,7 +75,7 @@ impl Parser {
                     }
                 }
                 self.expect_symbol(")")?;
-                return expression(call("substr", arguments));
+                return expression(call("substring", arguments));
             }
             "TRIM" if self.symbol_at(1, "(") => {
                 self.next += 2;

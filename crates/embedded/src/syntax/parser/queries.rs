@@ -223,15 +223,19 @@ impl Parser {
         if word == 0 || !QUERY.iter().any(|query| self.word_at(word, query)) {
             return false;
         }
-        (self.next + 1..first).all(|open| match self.tokens.get(self.closing[open] + 1) {
-            None => true,
-            Some((_, token)) => match token {
-                Token::Symbol(")") | Token::End => true,
-                Token::Word(word) => ["UNION", "EXCEPT", "INTERSECT", "ORDER", "LIMIT", "OFFSET", "FETCH"]
-                    .iter()
-                    .any(|follows| follows.eq_ignore_ascii_case(word)),
-                _ => false,
-            },
+        (self.next + 1..first).all(|open| {
+            let after = self.closing[open] + 1;
+            match self.tokens.get(after) {
+                None => true,
+                Some((_, token)) => match token {
+                    Token::Symbol(")") | Token::End => true,
+                    Token::Word(word) => {
+                        let follows = ["UNION", "EXCEPT", "INTERSECT", "ORDER"];
+                        follows.iter().any(|follows| follows.eq_ignore_ascii_case(word)) || self.starts_clause_at(after)
+                    }
+                    _ => false,
+                },
+            }
         })
     }
 }

@@ -4,7 +4,6 @@ use super::cursor::{Parsed, Parser};
 use crate::error::unsupported;
 use crate::limits::{MAX_JOINS, too_many_joins};
 use crate::syntax::ast::*;
-use crate::syntax::lexer::Token;
 
 impl Parser {
     pub(super) fn relations(&mut self) -> Parsed<Relation> {
@@ -104,26 +103,7 @@ impl Parser {
     }
 
     fn starts_relation_alias(&self) -> bool {
-        if !self.starts_alias() || self.is_word("TABLESAMPLE") || self.is_word("MATCH_RECOGNIZE") {
-            return false;
-        }
-        // Words that are not reserved and can follow a relation all the same.
-        let follows = ["LIMIT", "OFFSET", "FETCH", "WINDOW"];
-        match self.peek() {
-            Token::Word(word) if follows.iter().any(|follow| follow.eq_ignore_ascii_case(word)) => {
-                // `FROM t limit 5` has no alias, `FROM t window WHERE …` has one.
-                match (word.to_uppercase().as_str(), self.peek_at(1)) {
-                    ("LIMIT", Token::Integer(_)) | ("OFFSET", Token::Integer(_)) => false,
-                    ("LIMIT", Token::Word(next)) => !next.eq_ignore_ascii_case("ALL"),
-                    ("FETCH", Token::Word(next)) => {
-                        !next.eq_ignore_ascii_case("FIRST") && !next.eq_ignore_ascii_case("NEXT")
-                    }
-                    ("WINDOW", Token::Word(_) | Token::Quoted(_)) => !self.word_at(2, "AS"),
-                    _ => true,
-                }
-            }
-            _ => true,
-        }
+        self.starts_alias() && !self.is_word("TABLESAMPLE") && !self.is_word("MATCH_RECOGNIZE")
     }
 
     fn relation_primary(&mut self) -> Parsed<Relation> {

@@ -15,6 +15,13 @@ use crate::functions::native::Typed;
 use crate::syntax::ast::{Body, SetOperation, SetOperator};
 use crate::types::Type;
 
+/// The set operations that are planned as joins.
+#[derive(Debug, Clone, Copy)]
+enum Difference {
+    Intersect,
+    Except,
+}
+
 /// Queries whose rows are taken together.
 struct Union {
     parts: Vec<QueryPlan>,
@@ -36,12 +43,17 @@ impl Analyzer {
             let types = so_far.parts[0].types_with(operation.at, &right)?;
             // The rows so far become rows of the types that they have with those of the right, step by step as written.
             let same = so_far.parts[0].fields.iter().zip(&types).all(|(field, ty)| field.ty == *ty);
-            if operation.operator != SetOperator::Union || !same || so_far.distinct && !operation.distinct {
+            let difference = match operation.operator {
+                SetOperator::Union => None,
+                SetOperator::Intersect => Some(Difference::Intersect),
+                SetOperator::Except => Some(Difference::Except),
+            };
+            if difference.is_some() || !same || so_far.distinct && !operation.distinct {
                 so_far = Union { parts: vec![self.union(so_far)?], distinct: false };
             }
-            if operation.operator != SetOperator::Union {
+            if let Some(difference) = difference {
                 let left = so_far.parts.remove(0);
-                so_far.parts.push(self.difference(operation, left, right, &types)?);
+                so_far.parts.push(self.difference(operation, difference, left, right, &types)?);
                 continue;
             }
             if !same {
@@ -92,6 +104,7 @@ impl Analyzer {
     fn difference(
         &self,
         operation: &SetOperation,
+        difference: Difference,
         left: QueryPlan,
         right: QueryPlan,
         types: &[Type],
@@ -110,15 +123,13 @@ impl Analyzer {
             LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(planning)
         };
         let (left, right) = (project(left.plan, lefts)?, project(right.plan, rights)?);
-        let plan = match (operation.operator, operation.distinct) {
-            (SetOperator::Intersect, true) => LogicalPlanBuilder::intersect(left, right, false),
-            (SetOperator::Except, true) => LogicalPlanBuilder::except(left, right, false),
-            (SetOperator::Intersect, false) => {
+        let plan = match (difference, operation.distinct) {
+            (Difference::Intersect, true) => LogicalPlanBuilder::intersect(left, right, false),
+            (Difference::Except, true) => LogicalPlanBuilder::except(left, right, false),
+            (Difference::Intersect, false) => {
                 return unsupported("INTERSECT ALL", "number the rows and use INTERSECT");
             }
-            (SetOperator::Except | SetOperator::Union, false) | (SetOperator::Union, true) => {
-                return unsupported("EXCEPT ALL", "number the rows and use EXCEPT");
-            }
+            (Difference::Except, false) => return unsupported("EXCEPT ALL", "number the rows and use EXCEPT"),
         };
         Ok(QueryPlan { plan: plan.map_err(planning)?, fields })
     }
