@@ -21,7 +21,6 @@ use stix::bundle::ResultsMap;
 use crate::path::{ColumnPath, PathStep};
 
 pub(crate) use check::Attributes;
-pub(crate) use columns::column_type_of;
 
 /// The maps that are at hand, by the name of their dialect.
 #[derive(Debug, Clone)]

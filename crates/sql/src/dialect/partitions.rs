@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::time::TimeSpan;
 use crate::table::{Layout, Table};
-use crate::text::Sql;
+use crate::text::{CivilDay, Sql};
 use crate::types::ColumnType;
 use crate::{sql, text};
 
@@ -130,7 +130,7 @@ impl Partitioning {
         }
         let bounds = self.columns.iter().filter_map(|column| {
             let value = |at| Some(written(column.formats.first()?, &text::civil_day(at), table.column(&column.name)));
-            Some((qualified(&column.name), value(from)?, value(to)?))
+            Some(Range { column: qualified(&column.name), from: value(from)?, to: value(to)? })
         });
         Sql::and(between(&bounds.collect::<Vec<_>>()))
     }
@@ -153,19 +153,21 @@ impl PartitionColumn {
     }
 }
 
-/// Year, month and day, padded with zeros.
-type Day = (String, String, String);
-
 /// A range of days as at most three, none of which begins or ends within another's year: the first year, whole years, the
 /// last year.
-fn by_years(from: Day, to: Day) -> Vec<(Day, Day)> {
-    let year = |day: &Day| day.0.parse::<i64>().ok();
+fn by_years(from: CivilDay, to: CivilDay) -> Vec<(CivilDay, CivilDay)> {
+    let year = |day: &CivilDay| day.year.parse::<i64>().ok();
     let (Some(first), Some(last)) = (year(&from), year(&to)) else { return vec![(from, to)] };
     if first == last {
         return vec![(from, to)];
     }
-    let opens = |year: i64| (format!("{year:04}"), "01".to_owned(), "01".to_owned());
-    let closes = |year: i64| (format!("{year:04}"), "12".to_owned(), "31".to_owned());
+    let day = |year: i64, month: &str, day: &str| CivilDay {
+        year: format!("{year:04}"),
+        month: month.to_owned(),
+        day: day.to_owned(),
+    };
+    let opens = |year: i64| day(year, "01", "01");
+    let closes = |year: i64| day(year, "12", "31");
     let mut ranges = vec![(from, closes(first))];
     if last - first > 1 {
         ranges.push((opens(first + 1), closes(last - 1)));
@@ -175,7 +177,8 @@ fn by_years(from: Day, to: Day) -> Vec<(Day, Day)> {
 }
 
 /// A day in the format of a partition column, as text or as number.
-fn written(format: &str, (year, month, day): &Day, column_type: Option<&ColumnType>) -> Sql {
+fn written(format: &str, day: &CivilDay, column_type: Option<&ColumnType>) -> Sql {
+    let CivilDay { year, month, day } = day;
     let value = format.replace("%Y", year).replace("%m", month).replace("%d", day);
     match (column_type, value.parse()) {
         (Some(ColumnType::Integer | ColumnType::Bigint), Ok(number)) => Sql::integer(number),
@@ -183,10 +186,17 @@ fn written(format: &str, (year, month, day): &Day, column_type: Option<&ColumnTy
     }
 }
 
+/// A column of partitions, with the first and the last of its values.
+struct Range {
+    column: Sql,
+    from: Sql,
+    to: Sql,
+}
+
 /// The conditions under which columns, from the coarsest to the finest, are between two values.
-fn between(columns: &[(Sql, Sql, Sql)]) -> Vec<Sql> {
+fn between(columns: &[Range]) -> Vec<Sql> {
     let mut conditions = Vec::new();
-    for (at, (name, from, to)) in columns.iter().enumerate() {
+    for (at, Range { column: name, from, to }) in columns.iter().enumerate() {
         if from == to {
             conditions.push(sql!("{} = {}", name, from));
             continue;
@@ -203,8 +213,8 @@ fn between(columns: &[(Sql, Sql, Sql)]) -> Vec<Sql> {
 }
 
 /// Columns compared one after the other, as the digits of a number are: `(a > 1 OR (a = 1 AND b >= 2))`.
-pub(super) fn bounded(columns: &[(Sql, Sql, Sql)], from_below: bool) -> Sql {
-    let Some(((name, from, to), finer)) = columns.split_first() else { return Sql::code("TRUE") };
+fn bounded(columns: &[Range], from_below: bool) -> Sql {
+    let Some((Range { column: name, from, to }, finer)) = columns.split_first() else { return Sql::code("TRUE") };
     let (operator, value) = if from_below { (Sql::code(">"), from) } else { (Sql::code("<"), to) };
     if finer.is_empty() {
         return sql!("{} {}= {}", name, operator, value);

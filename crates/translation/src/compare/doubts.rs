@@ -1,9 +1,9 @@
 //! Constants that are of the right type, and that no value of the column is likely to equal.
 
+use stix::network::single_address;
 use stix::pattern::{Literal, Operator, Span, Value};
 
 use super::Typed;
-use super::equality::single_address;
 use super::networks::Network;
 use super::scale::{Scale, scale};
 use crate::map::Kind;

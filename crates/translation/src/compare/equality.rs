@@ -1,11 +1,11 @@
 //! `=`, `!=` and `IN`.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use sql::sql;
 use sql::text::Sql;
+use stix::network::Spellings;
 use stix::pattern::Literal;
 
 use super::scale::{Operand, Point, Scale, describe, double, fold, is_cased, operand, scale, unchanged};
@@ -74,29 +74,12 @@ pub(super) fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Ve
     if reasons.is_empty() { Verdict::Test(predicate) } else { Verdict::Without(predicate, reasons) }
 }
 
-/// The texts that a column has for a constant. An address is the same with the prefix that leaves no bit open (STIX 2.1,
-/// 6.9 and 6.10: a single address may be given as `/32` or `/128`), and IPv6 has a short form.
+/// The texts that a column has for a constant. An address is the same with the prefix that leaves no bit open, and IPv6 has a
+/// short form.
 fn spellings(kind: Option<Kind>, text: String) -> Vec<String> {
-    let (Some(Kind::Address | Kind::Network), Some((address, written))) = (kind, single_address(&text)) else {
-        return vec![text];
-    };
-    let mut found = vec![written.to_owned()];
-    let short = address.to_string();
-    if !short.eq_ignore_ascii_case(written) {
-        found.push(short);
+    match (kind, Spellings::of(&text)) {
+        (Some(Kind::Address), Some(Spellings { alone, .. })) => alone,
+        (Some(Kind::Network), Some(Spellings { alone, networks })) => [alone, networks].concat(),
+        _ => vec![text],
     }
-    if kind == Some(Kind::Network) {
-        let prefix = if address.is_ipv4() { 32 } else { 128 };
-        let whole: Vec<String> = found.iter().map(|address| format!("{address}/{prefix}")).collect();
-        found.extend(whole);
-    }
-    found
-}
-
-/// The address that a text is, alone or as the network of just that address, and how it is written.
-pub(super) fn single_address(text: &str) -> Option<(IpAddr, &str)> {
-    let (written, prefix) = text.split_once('/').map_or((text, None), |(written, prefix)| (written, Some(prefix)));
-    let address: IpAddr = written.parse().ok()?;
-    let whole = if address.is_ipv4() { "32" } else { "128" };
-    prefix.is_none_or(|prefix| prefix == whole).then_some((address, written))
 }

@@ -225,7 +225,7 @@ fn conjunction(tests: &[Vec<Part<'_>>], base: Option<&Sql>, depth: usize) -> Opt
     let mut choices: Vec<Vec<Way<'_>>> = Vec::new();
     for test in tests {
         let mut alone = Vec::new();
-        let mut through: BTreeMap<Root, (Hop, Sql, Vec<Part<'_>>)> = BTreeMap::new();
+        let mut through: BTreeMap<Root, Shared<'_>> = BTreeMap::new();
         for part in test {
             match part.root().filter(|(root, _)| shared.contains_key(root)) {
                 Some((root, behind)) => {
@@ -234,8 +234,9 @@ fn conjunction(tests: &[Vec<Part<'_>>], base: Option<&Sql>, depth: usize) -> Opt
                     for hop in &part.hops[..at] {
                         list = hop.apply(&list);
                     }
-                    let entry = through.entry(root).or_insert_with(|| (part.hops[at].clone(), list, Vec::new()));
-                    entry.2.push(behind);
+                    let hop = part.hops[at].clone();
+                    let shared = through.entry(root).or_insert_with(|| Shared { hop, list, parts: Vec::new() });
+                    shared.parts.push(behind);
                 }
                 None => alone.push(*part),
             }
@@ -244,7 +245,7 @@ fn conjunction(tests: &[Vec<Part<'_>>], base: Option<&Sql>, depth: usize) -> Opt
         if !alone.is_empty() {
             ways.push(Way::Alone(any_of(alone, base, depth)));
         }
-        ways.extend(through.into_iter().map(|(root, (hop, list, parts))| Way::Through { root, hop, list, parts }));
+        ways.extend(through.into_iter().map(|(root, shared)| Way::Through(root, shared)));
         choices.push(ways);
     }
     if choices.iter().map(Vec::len).try_fold(1_usize, |all, ways| all.checked_mul(ways))? > MOST_WAYS {
@@ -254,17 +255,17 @@ fn conjunction(tests: &[Vec<Part<'_>>], base: Option<&Sql>, depth: usize) -> Opt
     let mut chosen = vec![0; choices.len()];
     loop {
         let mut parts: Vec<Sql> = Vec::new();
-        let mut by_root: BTreeMap<&Root, (&Hop, &Sql, Vec<Vec<Part<'_>>>)> = BTreeMap::new();
+        let mut by_root: BTreeMap<&Root, Vec<&Shared<'_>>> = BTreeMap::new();
         for (test, choice) in chosen.iter().enumerate() {
             match &choices[test][*choice] {
                 Way::Alone(condition) => parts.push(condition.clone()),
-                Way::Through { root, hop, list, parts } => {
-                    by_root.entry(root).or_insert_with(|| (hop, list, Vec::new())).2.push(parts.clone());
-                }
+                Way::Through(root, shared) => by_root.entry(root).or_default().push(shared),
             }
         }
         let mut is_possible = true;
-        for (hop, list, tests) in by_root.into_values() {
+        for of_root in by_root.into_values() {
+            let Some(Shared { hop, list, .. }) = of_root.first() else { continue };
+            let tests: Vec<Vec<Part<'_>>> = of_root.iter().map(|shared| shared.parts.clone()).collect();
             let variable = variable(depth);
             let Some(inner) = conjunction(&tests, Some(&variable), depth + 1)? else {
                 is_possible = false;
@@ -288,7 +289,17 @@ fn conjunction(tests: &[Vec<Part<'_>>], base: Option<&Sql>, depth: usize) -> Opt
 
 enum Way<'a> {
     Alone(Sql),
-    Through { root: Root, hop: Hop, list: Sql, parts: Vec<Part<'a>> },
+    Through(Root, Shared<'a>),
+}
+
+/// An array that several tests go through.
+struct Shared<'a> {
+    /// The step from the array to its elements.
+    hop: Hop,
+    /// The array.
+    list: Sql,
+    /// What a test asks of an element.
+    parts: Vec<Part<'a>>,
 }
 
 /// The next combination, as an odometer has it.

@@ -32,8 +32,13 @@ pub(super) struct Instance {
     pub(super) at: String,
 }
 
-/// An object type, and the array of objects that its properties are read through.
-pub(super) type Root = (String, String);
+/// The array of objects that properties of an object type are read through.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Root {
+    pub(super) object_type: String,
+    /// The way to the array, written as a path.
+    pub(super) path: String,
+}
 
 /// A step from a row to a value.
 #[derive(Clone)]
@@ -178,8 +183,9 @@ fn json_path(steps: &[JsonStep]) -> String {
     path
 }
 
-/// The object type and the array of objects that an alternative goes through first, written as its path.
+/// The array of objects that an alternative goes through first.
 pub(super) fn root_of(instance: &Instance, hops: &[Hop]) -> Option<Root> {
+    let root = |path: String| Root { object_type: instance.object_type.clone(), path };
     let mut path = String::new();
     for hop in hops {
         match hop {
@@ -189,8 +195,8 @@ pub(super) fn root_of(instance: &Instance, hops: &[Hop]) -> Option<Root> {
             }
             Hop::Key(_) | Hop::Element(_) | Hop::Json(_) | Hop::Cast(_) => return None,
             Hop::Each { ties: false, .. } => return None,
-            Hop::Each { .. } => return Some((instance.object_type.clone(), path)),
-            Hop::JsonEach(steps) => return Some((instance.object_type.clone(), path + &json_path(steps))),
+            Hop::Each { .. } => return Some(root(path)),
+            Hop::JsonEach(steps) => return Some(root(path + &json_path(steps))),
         }
     }
     None
