@@ -195,8 +195,8 @@ impl TranslationArguments {
     ///
     /// # Errors
     /// Neither says so.
-    pub(crate) fn is_bounded(&self, pattern: &str) -> Result<(), Failure> {
-        if self.period.since.is_none() && !pattern.to_ascii_uppercase().contains("START") {
+    pub(crate) fn is_bounded(&self, pattern: &stix::Pattern) -> Result<(), Failure> {
+        if self.period.since.is_none() && !pattern.has_window() {
             return Err(Failure::usage(
                 "`--since` is missing: the start of the range to search, such as 2024-05-01 or 7d; or write START and STOP \
                  into the pattern",

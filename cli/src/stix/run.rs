@@ -129,7 +129,7 @@ impl Run {
 impl Whole {
     fn run(self, output: &Output) -> Outcome {
         let (pattern, text) = self.pattern.read(output)?;
-        self.translation.is_bounded(&text)?;
+        self.translation.is_bounded(&pattern)?;
         let runtime = runtime()?;
         let engine = runtime.block_on(self.engine.open())?;
         let maps = self.translation.maps()?;
@@ -171,7 +171,7 @@ impl Step {
             }
             Step::Query(start) => {
                 let (pattern, text) = start.pattern.read(output)?;
-                start.translation.is_bounded(&text)?;
+                start.translation.is_bounded(&pattern)?;
                 let athena = runtime.block_on(start.athena.open())?;
                 let maps = start.translation.maps()?;
                 let tables = chosen(runtime.block_on(athena.tables())?, &start.tables, &maps)?;

@@ -130,6 +130,14 @@ fn a_pattern_that_is_refused_ends_with_2_and_shows_the_place() {
 }
 
 #[test]
+fn a_text_that_says_start_is_not_the_start_of_a_range() {
+    let folder = Folder::new();
+    let arguments = ["stix", "run", "--lake", &folder.path("lake"), "[file:name = 'START.exe']"];
+    let refused = run(3, &arguments);
+    assert!(refused.stderr.contains("`--since` is missing"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_pattern_matches_observed_data() {
     let folder = Folder::new();
     let observed = |id: &str, second: u32, value: &str| {

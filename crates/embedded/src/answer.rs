@@ -1,10 +1,13 @@
 //! Batches as the rows of an answer.
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Result;
 use query::QueryError;
 use serde_json::{Map, Value};
 
-use crate::functions::native::{Cell, cell};
+use crate::error::of_datafusion;
+use crate::functions::native::{Cell, cell, mistake};
 use crate::text_form;
 use crate::types::Type;
 
@@ -13,7 +16,7 @@ pub(crate) fn rows(
     columns: &[(String, Type)],
     batches: &[RecordBatch],
     nested: bool,
-) -> Result<Vec<Vec<Value>>, QueryError> {
+) -> std::result::Result<Vec<Vec<Value>>, QueryError> {
     // A column of type `json` is a text either way: whoever reads the answer knows its type.
     let value = |array: &dyn Array, row, ty: &Type| match nested && *ty != Type::Json {
         true => nested_value(array, row, ty),
@@ -23,69 +26,71 @@ pub(crate) fn rows(
     for batch in batches {
         for row in 0..batch.num_rows() {
             let values = columns.iter().zip(batch.columns());
-            rows.push(values.map(|((_, ty), array)| value(array.as_ref(), row, ty)).collect());
+            let values = values.map(|((_, ty), array)| value(array.as_ref(), row, ty));
+            rows.push(values.collect::<Result<_>>().map_err(of_datafusion)?);
         }
     }
     Ok(rows)
 }
 
-fn value(array: &dyn Array, row: usize, ty: &Type) -> Value {
-    if array.is_null(row) {
-        return Value::Null;
+fn value(array: &dyn Array, row: usize, ty: &Type) -> Result<Value> {
+    if array.is_null(row) || array.data_type() == &DataType::Null {
+        return Ok(Value::Null);
     }
-    match (ty, cell(array, row)) {
+    Ok(match (ty, cell(array, row)) {
         (Type::Boolean, Cell::Boolean(value)) => Value::Bool(value),
         (Type::Tinyint | Type::Smallint | Type::Integer | Type::Bigint, Cell::Integer(value)) => value.into(),
         (Type::Double, Cell::Double(value)) => number(value),
         (Type::Real, Cell::Double(value)) => {
             // The shortest digits of the real, not those of the double it became.
-            let shortest = text_form::java_real(value).parse().unwrap_or(value);
-            number(shortest)
+            let shortest = text_form::java_real(value);
+            number(shortest.parse().map_err(|_| mistake("a number", shortest))?)
         }
         (Type::Array(_) | Type::Map(..) | Type::Row(_), _) => {
             let mut text = String::new();
-            text_form::printed(array, row, ty, &mut text);
+            text_form::printed(array, row, ty, &mut text)?;
             Value::String(text)
         }
-        (ty, cell) => Value::String(text_form::answered(&cell, ty)),
-    }
+        (ty, cell) => Value::String(text_form::answered(&cell, ty)?),
+    })
 }
 
 /// As [`value`], with arrays as arrays, maps and rows as objects.
 ///
 /// A key of a map is its text. A member of a row without a name is called as Trino calls it, and a name that comes again
 /// gets a number, since an object holds each name once.
-fn nested_value(array: &dyn Array, row: usize, ty: &Type) -> Value {
-    if array.is_null(row) {
-        return Value::Null;
+fn nested_value(array: &dyn Array, row: usize, ty: &Type) -> Result<Value> {
+    if array.is_null(row) || array.data_type() == &DataType::Null {
+        return Ok(Value::Null);
     }
-    match ty {
+    Ok(match ty {
         Type::Array(element) => {
             let elements = array.as_list::<i32>().value(row);
-            (0..elements.len()).map(|at| nested_value(elements.as_ref(), at, element)).collect()
+            (0..elements.len()).map(|at| nested_value(elements.as_ref(), at, element)).collect::<Result<_>>()?
         }
         Type::Map(key, of) => {
             let entries = array.as_map().value(row);
             let (keys, values) = (entries.column(0), entries.column(1));
-            let entry = |at| (text(value(keys.as_ref(), at, key)), nested_value(values.as_ref(), at, of));
-            Value::Object((0..entries.len()).map(entry).collect())
+            let entry = |at| Ok((text(value(keys.as_ref(), at, key)?), nested_value(values.as_ref(), at, of)?));
+            Value::Object((0..entries.len()).map(entry).collect::<Result<_>>()?)
         }
         Type::Row(fields) => {
             let members = array.as_struct();
             let mut object = Map::new();
             for (at, (name, field)) in fields.iter().enumerate() {
                 let name = name.clone().unwrap_or_else(|| crate::types::anonymous(at));
-                let value = nested_value(members.column(at).as_ref(), row, field);
+                let value = nested_value(members.column(at).as_ref(), row, field)?;
                 object.insert(unused(&object, name), value);
             }
             Value::Object(object)
         }
-        Type::Json => match value(array, row, ty) {
+        Type::Json => match value(array, row, ty)? {
+            // Trino's JSON holds numbers that no number of this program can: they stay text.
             Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
             other => other,
         },
-        _ => value(array, row, ty),
-    }
+        _ => value(array, row, ty)?,
+    })
 }
 
 fn text(value: Value) -> String {

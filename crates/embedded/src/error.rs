@@ -1,9 +1,10 @@
-//! Errors of DataFusion and Arrow in the words of the query interface.
+//! Errors: what a statement is refused for, and errors of DataFusion and Arrow in the words of the query interface.
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use query::QueryError;
 
+use crate::syntax::ast::At;
 use crate::types::Type;
 
 /// The error of the innermost cause, without the layers it came through.
@@ -116,4 +117,43 @@ pub(crate) fn operator_remedy(left: &Type, right: &Type) -> Option<&'static str>
         () if either(is_text, |ty| matches!(ty, Type::Row(_))) => "name a field of the row, as column.field",
         () => return None,
     })
+}
+
+/// A fault of this engine, which no statement is to blame for: what the analysis promised is not what is there.
+pub(crate) fn internal(expected: impl std::fmt::Display, found: impl std::fmt::Display) -> QueryError {
+    QueryError::Failed(format!("internal error: {expected} was expected, found {found}"))
+}
+
+pub(crate) fn invalid<T>(at: At, text: impl std::fmt::Display) -> Result<T, QueryError> {
+    Err(QueryError::Invalid(format!("{at}: {text}")))
+}
+
+pub(crate) fn unsupported<T>(construct: impl Into<String>, remedy: impl Into<String>) -> Result<T, QueryError> {
+    Err(QueryError::Unsupported { construct: construct.into(), remedy: remedy.into() })
+}
+
+/// An error of DataFusion while a plan is made.
+pub(crate) fn planning(error: datafusion::error::DataFusionError) -> QueryError {
+    match of_datafusion(error) {
+        QueryError::Failed(text) => QueryError::Failed(format!("the plan of the query could not be made: {text}")),
+        other => other,
+    }
+}
+
+/// The known name that is nearest to `name`, as a question.
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let name = name.to_lowercase();
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), known))
+        .filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3)
+        .min();
+    nearest.map_or_else(String::new, |(_, known)| format!("; did you mean '{known}'?"))
+}
+
+/// An error with the place where it arose.
+pub(crate) fn placed(at: At, error: QueryError) -> QueryError {
+    match error {
+        QueryError::Invalid(text) if !text.starts_with("line ") => QueryError::Invalid(format!("{at}: {text}")),
+        other => other,
+    }
 }

@@ -13,6 +13,7 @@
 
 mod analysis;
 mod answer;
+mod deep_stack;
 mod engine;
 mod error;
 mod functions;

@@ -39,7 +39,7 @@ pub fn plan(sql: &Sql, tables: &[Table]) -> Result<Planned, QueryError> {
     let relations = tables.iter().map(|table| Relation::in_memory(table, &[])).collect::<Result<Vec<_>, _>>()?;
     let database = tables.first().map_or("", |table| table.database.as_str());
     // What is planned is dropped there, too: trees are walked by recursion.
-    crate::syntax::with_deep_stack(|| {
+    crate::deep_stack::with_deep_stack(|| {
         let stop = Stop::default();
         let planned = crate::analysis::plan(sql.as_str(), relations, database, &stop)?;
         let config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);

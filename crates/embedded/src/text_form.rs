@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeZone, Timelike};
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{Array, AsArray, StructArray};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Result;
 
-use crate::functions::native::{Cell, cell};
+use crate::functions::native::{Cell, cell, mistake};
 use crate::types::Type;
 
 /// The civil time of an instant that is counted in the unit of so many digits.
@@ -30,11 +32,12 @@ pub(crate) fn count(time: NaiveDateTime, digits: u8) -> Option<i64> {
 }
 
 pub(crate) fn date_of_days(days: i64) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(1970, 1, 1)?.checked_add_signed(chrono::TimeDelta::try_days(days)?)
+    NaiveDate::default().checked_add_signed(chrono::TimeDelta::try_days(days)?)
 }
 
 pub(crate) fn days_of_date(date: NaiveDate) -> i64 {
-    NaiveDate::from_ymd_opt(1970, 1, 1).map_or(0, |epoch| (date - epoch).num_days())
+    // `NaiveDate::default()` is 1970-01-01.
+    (date - NaiveDate::default()).num_days()
 }
 
 pub(crate) fn date(days: i64) -> String {
@@ -187,8 +190,8 @@ pub(crate) fn parse_ip(text: &str) -> Option<[u8; 16]> {
 }
 
 /// The text of a value that is not null, for the types that can be cast to varchar.
-pub(crate) fn scalar(value: &Cell<'_>, ty: &Type) -> String {
-    match (ty, value) {
+pub(crate) fn scalar(value: &Cell<'_>, ty: &Type) -> Result<String> {
+    Ok(match (ty, value) {
         (Type::Boolean, Cell::Boolean(value)) => value.to_string(),
         (Type::Double, Cell::Double(value)) => double(*value),
         (Type::Real, Cell::Double(value)) => real(*value),
@@ -202,17 +205,17 @@ pub(crate) fn scalar(value: &Cell<'_>, ty: &Type) -> String {
         (Type::Varbinary, Cell::Bytes(bytes)) => {
             bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
         }
-        (_, Cell::Integer(value)) => value.to_string(),
-        (_, Cell::Text(text)) => (*text).to_owned(),
-        _ => String::new(),
-    }
+        (Type::Tinyint | Type::Smallint | Type::Integer | Type::Bigint, Cell::Integer(value)) => value.to_string(),
+        (Type::Varchar | Type::Json, Cell::Text(text)) => (*text).to_owned(),
+        (ty, other) => return Err(mistake(ty, other.kind())),
+    })
 }
 
 /// A value as Athena prints it: `[a, b]`, `{key=value}`, and `null` inside of these.
-pub(crate) fn printed(array: &dyn Array, row: usize, ty: &Type, out: &mut String) {
-    if array.is_null(row) {
+pub(crate) fn printed(array: &dyn Array, row: usize, ty: &Type, out: &mut String) -> Result<()> {
+    if array.is_null(row) || array.data_type() == &DataType::Null {
         out.push_str("null");
-        return;
+        return Ok(());
     }
     match ty {
         Type::Array(element) => {
@@ -222,7 +225,7 @@ pub(crate) fn printed(array: &dyn Array, row: usize, ty: &Type, out: &mut String
                 if at > 0 {
                     out.push_str(", ");
                 }
-                printed(elements.as_ref(), at, element, out);
+                printed(elements.as_ref(), at, element, out)?;
             }
             out.push(']');
         }
@@ -234,9 +237,9 @@ pub(crate) fn printed(array: &dyn Array, row: usize, ty: &Type, out: &mut String
                 if at > 0 {
                     out.push_str(", ");
                 }
-                printed(keys.as_ref(), at, key, out);
+                printed(keys.as_ref(), at, key, out)?;
                 out.push('=');
-                printed(values.as_ref(), at, value, out);
+                printed(values.as_ref(), at, value, out)?;
             }
             out.push('}');
         }
@@ -252,27 +255,28 @@ pub(crate) fn printed(array: &dyn Array, row: usize, ty: &Type, out: &mut String
                     None => out.push_str(&crate::types::anonymous(at)),
                 }
                 out.push('=');
-                printed(row_array.column(at).as_ref(), row, field, out);
+                printed(row_array.column(at).as_ref(), row, field, out)?;
             }
             out.push('}');
         }
         // Inside of rows and arrays Athena prints doubles as Java does.
-        Type::Double => out.push_str(&java_double(cell(array, row).double())),
-        Type::Real => out.push_str(&java_real(cell(array, row).double())),
-        _ => out.push_str(&answered(&cell(array, row), ty)),
+        Type::Double => out.push_str(&java_double(cell(array, row).double()?)),
+        Type::Real => out.push_str(&java_real(cell(array, row).double()?)),
+        _ => out.push_str(&answered(&cell(array, row), ty)?),
     }
+    Ok(())
 }
 
 /// A value as it leaves a query: as [`scalar`], but every timestamp with milliseconds, rounded.
-pub(crate) fn answered(value: &Cell<'_>, ty: &Type) -> String {
+pub(crate) fn answered(value: &Cell<'_>, ty: &Type) -> Result<String> {
     let millis = |value: i64, digits: u8| match digits {
         0..=3 => value,
         4..=6 => value.saturating_add(500).div_euclid(1_000),
         _ => value.saturating_add(500_000).div_euclid(1_000_000),
     };
     match (ty, value) {
-        (Type::Timestamp(digits), Cell::Integer(value)) => timestamp(millis(*value, *digits), 3),
-        (Type::TimestampTz(digits, zone), Cell::Integer(value)) => timestamp_tz(millis(*value, *digits), 3, zone),
+        (Type::Timestamp(digits), Cell::Integer(value)) => Ok(timestamp(millis(*value, *digits), 3)),
+        (Type::TimestampTz(digits, zone), Cell::Integer(value)) => Ok(timestamp_tz(millis(*value, *digits), 3, zone)),
         _ => scalar(value, ty),
     }
 }

@@ -24,14 +24,20 @@
 //! assert_eq!(time.as_str(), r#""starttime" >= 1714557600 AND "starttime" < 1714561200"#);
 //! ```
 
+mod partitions;
+mod time;
+
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::sql;
 use crate::table::{Layout, Table};
-use crate::text::{self, Sql};
+use crate::text::Sql;
 use crate::types::ColumnType;
+use partitions::Partitioning;
+use time::Form;
+
+pub use time::{EventTime, NoEventTime, TimeSpan};
 
 /// The dialect maps that are part of the program, in the order in which a table's columns are compared with them.
 pub const SHIPPED: [&str; 4] = [
@@ -43,8 +49,6 @@ pub const SHIPPED: [&str; 4] = [
 
 /// The dialect whose tables Sluice and Security Lake write. Its named layouts hold for tables of any dialect.
 const OCSF: &str = "ocsf";
-const NANOSECONDS: i128 = 1_000_000;
-const DAY: i64 = 86_400_000;
 
 /// The shipped dialects, read once. A test reads each, so that none is left out here.
 static DIALECTS: LazyLock<Vec<Dialect>> =
@@ -108,175 +112,6 @@ enum Unit {
     Milliseconds,
     Seconds,
     Iso8601,
-}
-
-/// One way to lay out a table by time.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Partitioning {
-    /// Set: tables of this layout, as a catalog names or columns show it. Unset: tables that have the columns.
-    #[serde(default)]
-    layout: Option<NamedLayout>,
-    /// Columns beside those of time that tables of this layout have.
-    #[serde(default)]
-    with: Vec<String>,
-    /// From the coarsest to the finest.
-    columns: Vec<PartitionColumn>,
-    /// Days after the event's day whose partitions may hold it, because partitions are made by time of delivery.
-    #[serde(default)]
-    late_days: u16,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum NamedLayout {
-    EventDay,
-    TimeDt,
-}
-
-impl From<NamedLayout> for Layout {
-    fn from(layout: NamedLayout) -> Self {
-        match layout {
-            NamedLayout::EventDay => Self::EventDay,
-            NamedLayout::TimeDt => Self::TimeDt,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PartitionColumn {
-    name: String,
-    /// How text and numbers are written: `%Y`, `%m`, `%d`. Several: any of them. None: a date or a timestamp.
-    #[serde(default)]
-    formats: Vec<String>,
-}
-
-/// From `start` to before `stop`, in nanoseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeSpan {
-    /// The first instant.
-    pub start: i128,
-    /// The first instant after it.
-    pub stop: i128,
-}
-
-impl TimeSpan {
-    /// A span of milliseconds since 1970.
-    pub fn of_milliseconds(start: i64, stop: i64) -> Self {
-        Self { start: i128::from(start) * NANOSECONDS, stop: i128::from(stop) * NANOSECONDS }
-    }
-
-    /// The first and the last millisecond in it.
-    fn milliseconds(self) -> (i64, i64) {
-        (rounded_up(self.start, NANOSECONDS), rounded_up(self.stop, NANOSECONDS).saturating_sub(1))
-    }
-}
-
-/// The first instant of a unit that is not before a time.
-fn rounded_up(time: i128, unit: i128) -> i64 {
-    let up = time.div_euclid(unit) + i128::from(time.rem_euclid(unit) != 0);
-    i64::try_from(up).unwrap_or(if up < 0 { i64::MIN } else { i64::MAX })
-}
-
-/// Why the event time of a table cannot be told.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoEventTime {
-    /// The table has none of the columns that may tell it.
-    #[error("{table} has no time column: {}", columns.join(", "))]
-    Missing {
-        /// The table's name.
-        table: String,
-        /// The columns that would do.
-        columns: Vec<String>,
-    },
-    /// The column is there, and of a type that does not go with its form.
-    #[error("the time column {column} of {table} is {column_type}")]
-    WrongType {
-        /// The table's name.
-        table: String,
-        /// The column.
-        column: String,
-        /// Its type.
-        column_type: ColumnType,
-    },
-}
-
-/// The column that tells when an event was, and its form.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventTime {
-    column: String,
-    form: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Milliseconds,
-    Seconds,
-    Timestamp,
-    TimestampWithTimeZone,
-    /// Text that need not be a time: what is none is of no time, and does not fail the statement.
-    Iso8601,
-}
-
-impl Form {
-    fn of(column_type: &ColumnType, unit: Unit) -> Option<Self> {
-        match (column_type, unit) {
-            (ColumnType::Bigint | ColumnType::Integer, Unit::Milliseconds) => Some(Self::Milliseconds),
-            (ColumnType::Bigint | ColumnType::Integer, Unit::Seconds) => Some(Self::Seconds),
-            (ColumnType::Timestamp, _) => Some(Self::Timestamp),
-            (ColumnType::TimestampWithTimeZone, _) => Some(Self::TimestampWithTimeZone),
-            (ColumnType::Varchar, Unit::Iso8601) => Some(Self::Iso8601),
-            _ => None,
-        }
-    }
-}
-
-impl From<Unit> for Form {
-    fn from(unit: Unit) -> Self {
-        match unit {
-            Unit::Milliseconds => Self::Milliseconds,
-            Unit::Seconds => Self::Seconds,
-            Unit::Iso8601 => Self::Iso8601,
-        }
-    }
-}
-
-impl EventTime {
-    /// What bounds are compared with.
-    fn compared(&self, qualified: &dyn Fn(&str) -> Sql) -> Sql {
-        let column = qualified(&self.column);
-        match self.form {
-            Form::Iso8601 => sql!("TRY(from_iso8601_timestamp({}))", column),
-            _ => column,
-        }
-    }
-
-    /// Milliseconds since 1970; NULL where the text of a column is no time. `qualified` writes the name of a column.
-    pub fn milliseconds(&self, qualified: &dyn Fn(&str) -> Sql) -> Sql {
-        let time = self.compared(qualified);
-        match self.form {
-            Form::Milliseconds => time,
-            Form::Seconds => sql!("CAST({} AS bigint) * 1000", time),
-            Form::Timestamp => sql!("date_diff('millisecond', TIMESTAMP '1970-01-01 00:00:00.000', {})", time),
-            Form::TimestampWithTimeZone | Form::Iso8601 => {
-                sql!("date_diff('millisecond', TIMESTAMP '1970-01-01 00:00:00.000 UTC', {})", time)
-            }
-        }
-    }
-
-    /// The exact bounds of a span: a fraction of the column's unit is rounded up on both sides.
-    pub fn within(&self, span: TimeSpan, qualified: &dyn Fn(&str) -> Sql) -> Sql {
-        let time = self.compared(qualified);
-        let bound = |instant: i128| match self.form {
-            Form::Milliseconds => Sql::integer(rounded_up(instant, NANOSECONDS)),
-            Form::Seconds => Sql::integer(rounded_up(instant, 1_000 * NANOSECONDS)),
-            Form::Timestamp => Sql::timestamp(rounded_up(instant, NANOSECONDS)),
-            Form::TimestampWithTimeZone | Form::Iso8601 => Sql::timestamp_utc(rounded_up(instant, NANOSECONDS)),
-        };
-        sql!("{} >= {} AND {} < {}", time, bound(span.start), time, bound(span.stop))
-    }
 }
 
 impl Dialect {
@@ -384,162 +219,9 @@ impl Dialect {
     }
 }
 
-impl Partitioning {
-    fn check(&self) -> Result<(), String> {
-        let names = || self.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        let mut order = String::new();
-        for column in &self.columns {
-            if self.columns.len() > 1 && column.formats.len() != 1 {
-                return Err(format!("partitions by {}: each of several columns needs one format", names()));
-            }
-            let Some(first) = column.formats.first() else { continue };
-            let directives = |format: &str| -> String {
-                format.split('%').skip(1).filter_map(|after| after.chars().next()).collect()
-            };
-            order.push_str(&directives(first));
-            if column.formats.iter().any(|format| directives(format) != directives(first)) {
-                return Err(format!(
-                    "partitions by {}: the formats of `{}` tell different things",
-                    names(),
-                    column.name
-                ));
-            }
-        }
-        let is_ordered = order.is_empty() && self.columns.len() == 1 || "Ymd".starts_with(&order) && !order.is_empty();
-        if !is_ordered {
-            let formats = "formats are of %Y, %m and %d, in this order, so that the order of values is that of time";
-            return Err(format!("partitions by {}: {formats}", names()));
-        }
-        Ok(())
-    }
-
-    /// Whether a table is laid out so.
-    fn is_of(&self, table: &Table) -> bool {
-        match self.layout {
-            Some(layout) => table.layout == Layout::from(layout),
-            None => {
-                let has = |column: &PartitionColumn| table.column(&column.name).is_some_and(|t| column.takes(t));
-                self.columns.iter().all(has) && self.with.iter().all(|name| table.column(name).is_some())
-            }
-        }
-    }
-
-    fn predicate(&self, table: &Table, span: TimeSpan, slack_days: u16, qualified: &dyn Fn(&str) -> Sql) -> Sql {
-        let (first, last) = span.milliseconds();
-        let days = |days: u16| i64::from(days).saturating_mul(DAY);
-        let from = first.saturating_sub(days(slack_days));
-        let to = last.saturating_add(days(slack_days)).saturating_add(days(self.late_days));
-        if let [column] = self.columns.as_slice() {
-            let name = qualified(&column.name);
-            let column_type = table.column(&column.name);
-            return match column_type {
-                Some(ColumnType::Date) => sql!("{} BETWEEN {} AND {}", name, Sql::date(from), Sql::date(to)),
-                _ if column.formats.is_empty() => {
-                    let write = match column_type {
-                        Some(ColumnType::TimestampWithTimeZone) => Sql::timestamp_utc,
-                        _ => Sql::timestamp,
-                    };
-                    sql!("{} >= {} AND {} < {}", name, write(from), name, write(to.saturating_add(1)))
-                }
-                _ => {
-                    let (from, to) = (text::civil_day(from), text::civil_day(to));
-                    // Texts of two formats do not mix within a year; over several years one would let in the other.
-                    let ranges = if column.formats.len() > 1 { by_years(from, to) } else { vec![(from, to)] };
-                    Sql::or(column.formats.iter().flat_map(|format| {
-                        ranges.iter().map(|(from, to)| {
-                            let value = |day| written(format, day, column_type);
-                            sql!("{} BETWEEN {} AND {}", name, value(from), value(to))
-                        })
-                    }))
-                }
-            };
-        }
-        let bounds = self.columns.iter().filter_map(|column| {
-            let value = |at| Some(written(column.formats.first()?, &text::civil_day(at), table.column(&column.name)));
-            Some((qualified(&column.name), value(from)?, value(to)?))
-        });
-        Sql::and(between(&bounds.collect::<Vec<_>>()))
-    }
-}
-
-impl PartitionColumn {
-    /// Whether values of a type can be compared with the column's form.
-    fn takes(&self, column_type: &ColumnType) -> bool {
-        match column_type {
-            ColumnType::Varchar => !self.formats.is_empty(),
-            // A number is a year, a month or a day by itself.
-            ColumnType::Integer | ColumnType::Bigint => {
-                let is_number = |format: &String| ["%Y", "%m", "%d"].contains(&format.as_str());
-                !self.formats.is_empty() && self.formats.iter().all(is_number)
-            }
-            ColumnType::Timestamp | ColumnType::TimestampWithTimeZone => self.formats.is_empty(),
-            ColumnType::Date => self.formats.iter().all(|format| format.contains("%Y") && format.contains("%d")),
-            _ => false,
-        }
-    }
-}
-
-/// Year, month and day, padded with zeros.
-type Day = (String, String, String);
-
-/// A range of days as at most three, none of which begins or ends within another's year: the first year, whole years, the
-/// last year.
-fn by_years(from: Day, to: Day) -> Vec<(Day, Day)> {
-    let year = |day: &Day| day.0.parse::<i64>().ok();
-    let (Some(first), Some(last)) = (year(&from), year(&to)) else { return vec![(from, to)] };
-    if first == last {
-        return vec![(from, to)];
-    }
-    let opens = |year: i64| (format!("{year:04}"), "01".to_owned(), "01".to_owned());
-    let closes = |year: i64| (format!("{year:04}"), "12".to_owned(), "31".to_owned());
-    let mut ranges = vec![(from, closes(first))];
-    if last - first > 1 {
-        ranges.push((opens(first + 1), closes(last - 1)));
-    }
-    ranges.push((opens(last), to));
-    ranges
-}
-
-/// A day in the format of a partition column, as text or as number.
-fn written(format: &str, (year, month, day): &Day, column_type: Option<&ColumnType>) -> Sql {
-    let value = format.replace("%Y", year).replace("%m", month).replace("%d", day);
-    match (column_type, value.parse()) {
-        (Some(ColumnType::Integer | ColumnType::Bigint), Ok(number)) => Sql::integer(number),
-        _ => Sql::text(&value),
-    }
-}
-
-/// The conditions under which columns, from the coarsest to the finest, are between two values.
-fn between(columns: &[(Sql, Sql, Sql)]) -> Vec<Sql> {
-    let mut conditions = Vec::new();
-    for (at, (name, from, to)) in columns.iter().enumerate() {
-        if from == to {
-            conditions.push(sql!("{} = {}", name, from));
-            continue;
-        }
-        conditions.push(sql!("{} BETWEEN {} AND {}", name, from, to));
-        let finer = columns.get(at + 1..).unwrap_or_default();
-        if !finer.is_empty() {
-            conditions.push(sql!("({} > {} OR {})", name, from, bounded(finer, true)));
-            conditions.push(sql!("({} < {} OR {})", name, to, bounded(finer, false)));
-        }
-        break;
-    }
-    conditions
-}
-
-/// Columns compared one after the other, as the digits of a number are: `(a > 1 OR (a = 1 AND b >= 2))`.
-fn bounded(columns: &[(Sql, Sql, Sql)], from_below: bool) -> Sql {
-    let Some(((name, from, to), finer)) = columns.split_first() else { return Sql::code("TRUE") };
-    let (operator, value) = if from_below { (Sql::code(">"), from) } else { (Sql::code("<"), to) };
-    if finer.is_empty() {
-        return sql!("{} {}= {}", name, operator, value);
-    }
-    sql!("({} {} {} OR ({} = {} AND {}))", name, operator, value, name, value, bounded(finer, from_below))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::time::NANOSECONDS;
     use super::*;
 
     const HOUR: TimeSpan = TimeSpan { start: 1_714_557_600_000 * NANOSECONDS, stop: 1_714_561_200_000 * NANOSECONDS };

@@ -230,13 +230,21 @@ fn day_and_time(milliseconds: i64) -> (String, String) {
     )
 }
 
-/// Year, month and day of milliseconds since 1970, padded with zeros.
-pub(crate) fn civil_day(milliseconds: i64) -> (String, String, String) {
+/// A day in its parts, padded with zeros.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CivilDay {
+    pub(crate) year: String,
+    pub(crate) month: String,
+    pub(crate) day: String,
+}
+
+/// The day of milliseconds since 1970.
+pub(crate) fn civil_day(milliseconds: i64) -> CivilDay {
     let (day, _) = day_and_time(milliseconds);
     let mut parts = day.rsplitn(3, '-').map(str::to_owned);
     let mut next = || parts.next().unwrap_or_default();
     let (day, month) = (next(), next());
-    (next(), month, day)
+    CivilDay { year: next(), month, day }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod display;
 mod lexer;
 mod lint;
 pub mod matcher;
-mod network;
+pub mod network;
 mod parser;
 pub mod pattern;
 mod text_match;

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::binder::{BindError, Bound, Candidate, LeafSet, Limits, bind};
 use crate::lint::is_mixed;
-use crate::network::Network;
+use crate::network::{Network, Spellings};
 use crate::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
 };
@@ -98,11 +98,11 @@ enum Compiled<'p> {
 #[derive(Debug)]
 enum Test<'p> {
     /// The constant, and another spelling of the same address.
-    Equal(&'p Literal, Option<Value>),
-    NotEqual(&'p Literal, Option<Value>),
+    Equal(&'p Literal, Option<Spellings>),
+    NotEqual(&'p Literal, Option<Spellings>),
     /// The order that the value must have to the constant.
     Ordered(&'p Literal, fn(std::cmp::Ordering) -> bool),
-    In(&'p [Literal], Vec<Value>),
+    In(&'p [Literal], Vec<Spellings>),
     Like(Like),
     Matches(&'p str, Search),
     IsSubset(Network),
@@ -300,8 +300,9 @@ impl<'p> Test<'p> {
 
     /// Whether it is true of a value; `negated` turns it around, except for an order between types that have none.
     fn holds(&self, value: &Selected<'_>, negated: bool) -> Result<bool, MatchError> {
-        let equals = |literal: &Literal, same: &Option<Value>| {
-            Ok::<bool, MatchError>(value.equals(&literal.value)? || matches!(same, Some(same) if value.equals(same)?))
+        let is_address = |same: &Spellings| matches!(value, Selected::Json(Json::String(text)) if same.contains(text));
+        let equals = |literal: &Literal, same: &Option<Spellings>| {
+            Ok::<bool, MatchError>(value.equals(&literal.value)? || same.as_ref().is_some_and(is_address))
         };
         let truth = match self {
             Test::Equal(literal, same) => equals(literal, same)?,
@@ -312,9 +313,9 @@ impl<'p> Test<'p> {
                 values::Order::None => return Ok(false),
             },
             Test::In(literals, same) => {
-                let mut found = false;
-                for constant in literals.iter().map(|literal| &literal.value).chain(same) {
-                    found |= value.equals(constant)?;
+                let mut found = same.iter().any(is_address);
+                for literal in *literals {
+                    found |= value.equals(&literal.value)?;
                 }
                 found
             }
@@ -336,9 +337,9 @@ impl<'p> Test<'p> {
     }
 }
 
-/// The other spelling of a single address, where the path is of addresses: `198.51.100.7/32` is `198.51.100.7` (STIX 2.1,
-/// 6.9 and 6.10).
-fn same_address(path: &ObjectPath, literal: &Literal) -> Option<Value> {
+/// How a single address may be written, where the path is of addresses: `198.51.100.7/32` is `198.51.100.7` (STIX 2.1, 6.9
+/// and 6.10), and IPv6 is the same in either case and in its short form.
+fn same_address(path: &ObjectPath, literal: &Literal) -> Option<Spellings> {
     let is_name = |step: &&Step| matches!(step, Step::Property(_));
     let mut names = path.steps.iter().rev().filter(is_name);
     let (Some(Step::Property(last)), before) = (names.next(), names.next()) else { return None };
@@ -350,7 +351,7 @@ fn same_address(path: &ObjectPath, literal: &Literal) -> Option<Value> {
     if last != "value" || !is_of_address {
         return None;
     }
-    Network::other_spelling(text).map(Value::Text)
+    Spellings::of(text)
 }
 
 /// The parser makes texts of the operands of these operators only.

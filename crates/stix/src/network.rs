@@ -1,13 +1,23 @@
 //! Addresses and networks in CIDR form, of IPv4 and IPv6.
+//!
+//! What is in a network and how an address may be written is decided here alone, so that a pattern means the same over
+//! objects, where [`matcher`](crate::matcher) asks, and over tables, for which `translation` writes SQL. Containment is that of
+//! Trino's `IPADDRESS`, which keeps an IPv4 address as `::ffff:a.b.c.d`.
 
 use std::net::IpAddr;
+
+/// How many leading bits of 128 are the same for all IPv4 addresses.
+const IPV4_BITS: u32 = 96;
 
 /// An address with how many of its leading bits count; an address alone counts whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Network {
+    /// Of 128 bits; of an IPv4 address those of `::ffff:a.b.c.d`.
     bits: u128,
-    is_v6: bool,
+    /// Of 128.
     prefix: u32,
+    /// Whether it is written as IPv6.
+    is_v6: bool,
 }
 
 impl Network {
@@ -18,7 +28,7 @@ impl Network {
             None => (text, None),
         };
         let (bits, is_v6, most) = match address.parse().ok()? {
-            IpAddr::V4(address) => (u128::from(address.to_bits()), false, 32),
+            IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), false, 32),
             IpAddr::V6(address) => (address.to_bits(), true, 128),
         };
         let prefix = match prefix {
@@ -28,26 +38,65 @@ impl Network {
             }
             Some(_) => return None,
         };
-        Some(Network { bits, is_v6, prefix })
+        Some(Network { bits, prefix: prefix + 128 - most, is_v6 })
     }
 
-    /// Of an address the network of just that address, and of such a network the address.
-    pub(crate) fn other_spelling(text: &str) -> Option<String> {
-        let network = Network::read(text)?;
-        let most = if network.is_v6 { 128 } else { 32 };
-        match text.split_once('/') {
-            None => Some(format!("{text}/{most}")),
-            Some((address, _)) => (network.prefix == most).then(|| address.to_owned()),
-        }
-    }
-
-    /// Whether every address of `other` is one of this.
+    /// Whether every address of `other` is one of this. A network of IPv6 that holds all of IPv4 holds none of it that is
+    /// written as IPv4: `::/0` is all of IPv6.
     pub(crate) fn contains(&self, other: &Network) -> bool {
-        let width = if self.is_v6 { 128 } else { 32 };
         let differing = self.bits ^ other.bits;
-        self.is_v6 == other.is_v6
-            && self.prefix <= other.prefix
-            && differing.checked_shr(width - self.prefix).unwrap_or(0) == 0
+        let is_of_family = other.is_v6 || !self.is_v6 || self.prefix > IPV4_BITS;
+        is_of_family && self.prefix <= other.prefix && differing.checked_shr(128 - self.prefix).unwrap_or(0) == 0
+    }
+}
+
+/// The address that a text is, alone or as the network of just that address, and how it is written: STIX 2.1, 6.9 and
+/// 6.10, has single addresses with `/32` and `/128`.
+///
+/// ```
+/// let (address, written) = stix::network::single_address("2001:DB8:0::7/128").unwrap();
+/// assert_eq!((address.to_string().as_str(), written), ("2001:db8::7", "2001:DB8:0::7"));
+/// assert_eq!(stix::network::single_address("198.51.100.0/24"), None);
+/// ```
+pub fn single_address(text: &str) -> Option<(IpAddr, &str)> {
+    let (written, prefix) = text.split_once('/').map_or((text, None), |(written, prefix)| (written, Some(prefix)));
+    let address: IpAddr = written.parse().ok()?;
+    let whole = if address.is_ipv4() { "32" } else { "128" };
+    prefix.is_none_or(|prefix| prefix == whole).then_some((address, written))
+}
+
+/// The texts that stand for one address. Case does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spellings {
+    /// The address: as the pattern has it, and in its short form if that is another.
+    pub alone: Vec<String>,
+    /// The same as networks of just that address.
+    pub networks: Vec<String>,
+}
+
+impl Spellings {
+    /// Of a text that is a single address.
+    ///
+    /// ```
+    /// let spellings = stix::network::Spellings::of("2001:DB8:0::7").unwrap();
+    /// assert_eq!(spellings.alone, ["2001:DB8:0::7", "2001:db8::7"]);
+    /// assert_eq!(spellings.networks, ["2001:DB8:0::7/128", "2001:db8::7/128"]);
+    /// ```
+    pub fn of(text: &str) -> Option<Spellings> {
+        let (address, written) = single_address(text)?;
+        let mut alone = vec![written.to_owned()];
+        let short = address.to_string();
+        if !short.eq_ignore_ascii_case(written) {
+            alone.push(short);
+        }
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        let networks = alone.iter().map(|address| format!("{address}/{prefix}")).collect();
+        Some(Spellings { alone, networks })
+    }
+
+    /// Whether the text is one of them.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        self.alone.iter().chain(&self.networks).any(|spelling| spelling.eq_ignore_ascii_case(text))
     }
 }
 
@@ -68,12 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv4_address_is_the_same_in_the_form_of_ipv6() {
+        let contains = |a, b| Network::read(a).unwrap().contains(&Network::read(b).unwrap());
+        assert!(
+            contains("198.51.100.0/24", "::ffff:198.51.100.7") && contains("::ffff:198.51.100.0/120", "198.51.100.7")
+        );
+        assert!(contains("::/0", "::ffff:198.51.100.7") && !contains("::ffff:0:0/96", "198.51.100.7"));
+        assert!(!contains("198.51.100.0/24", "::ffff:198.51.101.7") && !contains("0.0.0.0/0", "::1"));
+    }
+
+    #[test]
     fn an_address_is_the_network_of_itself() {
-        let other = |text| Network::other_spelling(text);
-        assert_eq!(other("198.51.100.7").as_deref(), Some("198.51.100.7/32"));
-        assert_eq!(other("198.51.100.7/32").as_deref(), Some("198.51.100.7"));
-        assert_eq!(other("2001:db8::7/128").as_deref(), Some("2001:db8::7"));
-        assert_eq!((other("198.51.100.0/24"), other("2001:db8::7/32"), other("host")), (None, None, None));
+        let is_same = |a, b| Spellings::of(a).is_some_and(|spellings| spellings.contains(b));
+        assert!(is_same("198.51.100.7", "198.51.100.7/32") && is_same("198.51.100.7/32", "198.51.100.7"));
+        assert!(is_same("2001:db8::7/128", "2001:db8::7") && is_same("2001:DB8:0::7", "2001:db8::7/128"));
+        assert!(!is_same("198.51.100.7", "198.51.100.8"));
+        assert_eq!(
+            (Spellings::of("198.51.100.0/24"), Spellings::of("2001:db8::7/32"), Spellings::of("host")),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -14,6 +14,31 @@ pub struct Pattern {
     pub leaves: usize,
 }
 
+impl Pattern {
+    /// Whether `START … STOP …` stands anywhere in it.
+    ///
+    /// ```
+    /// let has_window = |text| stix::parse(text, stix::Version::V21).map(|pattern| pattern.has_window());
+    /// assert!(has_window("[a:x = 1] START t'2024-01-01T00:00:00Z' STOP t'2024-01-02T00:00:00Z' OR [a:x = 2]")?);
+    /// assert!(!has_window("[a:x = 'START']")?);
+    /// # Ok::<(), stix::Diagnostics>(())
+    /// ```
+    pub fn has_window(&self) -> bool {
+        fn has_window(at: &Observation) -> bool {
+            match &at.kind {
+                ObservationKind::Leaf { .. } => false,
+                ObservationKind::And(left, right)
+                | ObservationKind::Or(left, right)
+                | ObservationKind::FollowedBy(left, right) => has_window(left) || has_window(right),
+                ObservationKind::Qualified(inner, qualifier) => {
+                    matches!(qualifier.kind, QualifierKind::StartStop(..)) || has_window(inner)
+                }
+            }
+        }
+        has_window(&self.root)
+    }
+}
+
 /// What is to be observed, with the place of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {

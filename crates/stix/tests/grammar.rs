@@ -1,4 +1,6 @@
 //! The parser takes and refuses what the specification's validator does, and what it writes it reads back.
+//!
+//! One file of 700 lines: a third of it is the table of diagnostics, which is read as a whole.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 

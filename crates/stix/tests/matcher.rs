@@ -208,6 +208,7 @@ fn networks_of_both_families_are_compared_and_other_texts_are_in_none() {
     for (pattern, value, expected) in [
         ("[a:v ISSUBSET '198.51.100.0/24']", "198.51.100.7", true),
         ("[a:v ISSUBSET '2001:db8::/32']", "2001:db8:1::5", true),
+        ("[a:v ISSUBSET '198.51.100.0/24']", "::ffff:198.51.100.7", true),
         ("[a:v ISSUBSET '0.0.0.0/0']", "2001:db8::1", false),
         ("[a:v ISSUBSET '0.0.0.0/0']", "example.com", false),
         ("[a:v NOT ISSUBSET '0.0.0.0/0']", "example.com", true),
@@ -342,6 +343,16 @@ fn an_address_with_the_prefix_of_a_single_one_is_the_address() {
         "[ipv4-addr:value = '10.8.8.11/32']",
     ] {
         assert!(!is_found(pattern, &plain) && !is_found(pattern, &prefixed), "{pattern}");
+    }
+    // As over tables, where the column is compared in lower case: IPv6 in another case, and in its long form.
+    for (pattern, found) in [
+        ("[ipv6-addr:value = '2001:DB8::7']", true),
+        ("[ipv6-addr:value = '2001:DB8:0::7/128']", true),
+        ("[ipv6-addr:value IN ('2001:DB8::7')]", true),
+        ("[ipv6-addr:value != '2001:DB8::7']", false),
+        ("[ipv6-addr:value = '2001:DB8::8']", false),
+    ] {
+        assert!(is_found(pattern, &plain) == found && is_found(pattern, &prefixed) == found, "{pattern}");
     }
     // Elsewhere a text is a text.
     assert!(!is_found("[url:value = '10.8.8.10/32']", &plain));

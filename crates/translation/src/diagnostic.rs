@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-pub use diagnostics::Severity;
 use diagnostics::{Drawing, Label, SourceText};
 use stix::pattern::Span;
+
+pub use diagnostics::Severity;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

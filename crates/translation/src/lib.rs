@@ -8,6 +8,7 @@
 //!   say is fetched as candidates, and [`Translation::settle`] runs the exact binder over them.
 //! - Time is always bounded, partitions are always pruned (`statement`).
 
+mod attribute_tree;
 mod compare;
 pub mod diagnostic;
 mod leaf;
@@ -27,7 +28,7 @@ use stix::pattern::{Pattern, Timestamp};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use map::{DialectMap, DialectMaps, MapError, MappedProperty};
 pub use rows::{Matches, RowError, Sequences, SettleError, TaggedRow};
-pub use tables::{NamedTable, columns_of_text, named_tables};
+pub use tables::{ColumnsError, NamedTable, columns_of_text, named_tables};
 
 /// How a pattern is read, and where it is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]

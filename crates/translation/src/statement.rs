@@ -11,10 +11,9 @@ use stix::pattern::{
 };
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::leaf;
 use crate::map::{DialectMap, DialectMaps};
 use crate::plan::{Plan, flag};
-use crate::{Columns, Options, Translation};
+use crate::{Columns, Options, Translation, leaf};
 
 /// From this length on the conditions of several leaves are flags alone, and rows are chosen by the flags.
 const LONG_CONDITIONS: usize = 10_000;
@@ -41,19 +40,6 @@ impl Window {
     }
 }
 
-/// Bounds that are there, from `start` to before `stop`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    start: Timestamp,
-    stop: Timestamp,
-}
-
-impl Bounds {
-    fn span(self) -> TimeSpan {
-        TimeSpan { start: self.start, stop: self.stop }
-    }
-}
-
 pub(crate) fn translate(
     pattern: &Pattern,
     tables: &[Table],
@@ -76,7 +62,7 @@ pub(crate) fn translate(
         let unbounded = options.unbounded;
         let start = leaf.window.start.or(unbounded.map(|(start, _)| start));
         match (start, leaf.window.stop.or(unbounded.map(|(_, stop)| stop))) {
-            (Some(start), Some(stop)) => bounds.push(Bounds { start, stop }),
+            (Some(start), Some(stop)) => bounds.push(TimeSpan { start, stop }),
             _ => {
                 let message = "no time is given for this";
                 let help = "add START t'…' STOP t'…', or say since when and until when to search";
@@ -122,7 +108,7 @@ pub(crate) fn translate(
             .zip(&bounds)
             .filter(|(condition, _)| condition.is_some())
             .map(|(_, bounds)| *bounds)
-            .reduce(|a, b| Bounds { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
+            .reduce(|a, b| TimeSpan { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
         let Some(scan) = scan else { continue };
         let rows = TableRows { table, map, time: &time, options, reads: &reads };
         parts.push(rows.statement(&conditions, &bounds, scan));
@@ -178,7 +164,7 @@ pub(crate) fn translate(
         return Err(too_long(&leaves, &pattern.root.span, sql.as_str().len(), searched.len()).into());
     }
     let scan = bounds.iter().zip(&is_possible).filter(|(_, possible)| **possible).map(|(b, _)| *b);
-    let scan = scan.reduce(|a, b| Bounds { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
+    let scan = scan.reduce(|a, b| TimeSpan { start: a.start.min(b.start), stop: a.stop.max(b.stop) });
     Ok(Translation {
         sql,
         leaves: leaves.len(),
@@ -341,17 +327,13 @@ struct TableRows<'a> {
 }
 
 impl TableRows<'_> {
-    fn statement(&self, conditions: &[Option<Sql>], bounds: &[Bounds], scan: Bounds) -> Sql {
+    fn statement(&self, conditions: &[Option<Sql>], bounds: &[TimeSpan], scan: TimeSpan) -> Sql {
         let own: Vec<Option<Sql>> = conditions
             .iter()
             .zip(bounds)
             .map(|(condition, own)| {
                 let condition = condition.clone()?;
-                Some(if *own == scan {
-                    condition
-                } else {
-                    Sql::and([self.time.within(own.span(), &column), condition])
-                })
+                Some(if *own == scan { condition } else { Sql::and([self.time.within(*own, &column), condition]) })
             })
             .collect();
         let flags = own.iter().enumerate().map(|(number, condition)| {
@@ -367,7 +349,7 @@ impl TableRows<'_> {
             None => Sql::code("1"),
         };
         let mut wheres = self.partitions(scan);
-        wheres.push(self.time.within(scan.span(), &column));
+        wheres.push(self.time.within(scan, &column));
         let mut distinct: Vec<Sql> = Vec::new();
         for condition in own.iter().flatten() {
             if !distinct.contains(condition) {
@@ -399,7 +381,7 @@ impl TableRows<'_> {
     }
 
     /// What spares reading objects that cannot hold a row.
-    fn partitions(&self, scan: Bounds) -> Vec<Sql> {
+    fn partitions(&self, scan: TimeSpan) -> Vec<Sql> {
         let mut conditions = Vec::new();
         for (column, values) in [("region", &self.options.regions), ("accountid", &self.options.accounts)] {
             if !values.is_empty() && self.table.column(column) == Some(&ColumnType::Varchar) {
@@ -407,7 +389,7 @@ impl TableRows<'_> {
                 conditions.push(sql!("e.{} IN ({})", Sql::name(column), values));
             }
         }
-        conditions.extend(self.map.dialect.partitions(self.table, scan.span(), self.options.day_slack, &column));
+        conditions.extend(self.map.dialect.partitions(self.table, scan, self.options.day_slack, &column));
         conditions
     }
 

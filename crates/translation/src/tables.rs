@@ -9,9 +9,10 @@ use ocsf::schema::{Schema, Version};
 use serde::Deserialize;
 use serde_json::Value;
 use sql::table::Table;
-use sql::types::ColumnType;
+use sql::types::{ColumnType, TypeError};
 
-use crate::map::{Attributes, MapError, column_type_of};
+use crate::attribute_tree::AttributeTree;
+use crate::map::{Attributes, MapError};
 
 const SHIPPED: [&str; 2] = [
     include_str!("../../../dialect-maps/tables/security-lake.json"),
@@ -122,36 +123,8 @@ fn typed(columns: &serde_json::Map<String, Value>) -> Result<Vec<(String, Column
     columns.iter().map(read).collect()
 }
 
-/// A name with what is below it, in the order in which paths name it.
-#[derive(Default)]
-struct Node {
-    members: Vec<(String, Node)>,
-    scalar: Option<ColumnType>,
-    is_array: bool,
-}
-
-impl Node {
-    fn member(&mut self, name: &str) -> &mut Self {
-        let at = self.members.iter().position(|(other, _)| other == name).unwrap_or_else(|| {
-            self.members.push((name.to_owned(), Self::default()));
-            self.members.len() - 1
-        });
-        &mut self.members[at].1
-    }
-
-    fn columns(self) -> Vec<(String, ColumnType)> {
-        self.members.into_iter().map(|(name, node)| (name, node.column_type())).collect()
-    }
-
-    fn column_type(self) -> ColumnType {
-        let is_array = self.is_array;
-        let inner = self.scalar.clone().unwrap_or_else(|| ColumnType::Row(self.columns()));
-        if is_array { ColumnType::Array(Box::new(inner)) } else { inner }
-    }
-}
-
 fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Vec<(String, ColumnType)>, String> {
-    let mut root = Node::default();
+    let mut root = AttributeTree::default();
     for text in paths {
         let (path, own) = text.split_once(' ').map_or((text.as_str(), None), |(path, own)| (path, Some(own)));
         let own = own.map(|own| own.parse::<ColumnType>().map_err(|error| format!("{path}: {error}"))).transpose()?;
@@ -159,10 +132,7 @@ fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Ve
         let mut so_far = String::new();
         for name in path.split('.') {
             so_far = if so_far.is_empty() { name.to_owned() } else { format!("{so_far}.{name}") };
-            at = at.member(name);
-            let attribute = attributes.and_then(|attributes| attributes.at(&so_far));
-            at.is_array = attribute.is_some_and(|attribute| attribute.is_array);
-            at.scalar = attribute.and_then(|attribute| attribute.scalar()).map(column_type_of);
+            at = at.member(name, attributes.and_then(|attributes| attributes.at(&so_far)));
         }
         if let Some(own) = own {
             (at.is_array, at.scalar) = (false, Some(own));
@@ -171,6 +141,45 @@ fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Ve
         }
     }
     Ok(root.columns())
+}
+
+/// Columns of a table that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ColumnsError {
+    /// The text has none.
+    #[error("there are no columns")]
+    Empty,
+    /// The text begins as JSON and is none.
+    #[error("{0}")]
+    Json(String),
+    /// JSON of another form.
+    #[error("JSON is an object of names and types, or a list of columns")]
+    Form,
+    /// A line of text without a column.
+    #[error("line {number}: {problem}: `{line}`")]
+    Line {
+        /// The line's number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The line.
+        line: String,
+    },
+    /// A column of JSON lacks its name or its type.
+    #[error("{0}")]
+    Missing(String),
+    /// A type is a number, a list or the like.
+    #[error("the type of `{0}` is not text")]
+    NoText(String),
+    /// A type that there is not.
+    #[error("column `{name}`: {error}")]
+    Type {
+        /// The column.
+        name: String,
+        /// What is wrong with its type.
+        error: TypeError,
+    },
 }
 
 /// The columns of a table as tools print them.
@@ -182,12 +191,12 @@ fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Ve
 /// ```
 /// let columns = translation::columns_of_text("srcaddr  string\nstart\tbigint\n\n# Partition Information\nday string")?;
 /// assert_eq!(columns.len(), 3);
-/// # Ok::<(), String>(())
+/// # Ok::<(), translation::ColumnsError>(())
 /// ```
 ///
 /// # Errors
 /// What is not understood, with its place.
-pub fn columns_of_text(text: &str) -> Result<Vec<(String, ColumnType)>, String> {
+pub fn columns_of_text(text: &str) -> Result<Vec<(String, ColumnType)>, ColumnsError> {
     let mut columns: Vec<(String, ColumnType)> = Vec::new();
     let mut add = |name: &str, of: ColumnType| {
         // DESCRIBE prints partition columns twice.
@@ -196,7 +205,7 @@ pub fn columns_of_text(text: &str) -> Result<Vec<(String, ColumnType)>, String> 
         }
     };
     if text.trim_start().starts_with(['{', '[']) {
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let value: Value = serde_json::from_str(text).map_err(|error| ColumnsError::Json(error.to_string()))?;
         of_json(&value, &mut add)?;
     } else {
         for (number, line) in text.lines().enumerate() {
@@ -204,18 +213,21 @@ pub fn columns_of_text(text: &str) -> Result<Vec<(String, ColumnType)>, String> 
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let place = |problem: &str| format!("line {}: {problem}: `{line}`", number + 1);
+            let place = |problem| ColumnsError::Line { number: number + 1, problem, line: line.to_owned() };
             let (name, rest) =
                 line.split_once([' ', '\t', ',']).ok_or_else(|| place("a name and a type are expected"))?;
-            if ["col_name", "column", "column_name"].contains(&name.to_ascii_lowercase().as_str()) {
-                continue;
-            }
             let rest = rest.trim().trim_end_matches(',').trim_matches('"');
-            let of = longest_type(rest).ok_or_else(|| place("this is no type"))?;
+            let is_heading = ["col_name", "column", "column_name"].contains(&name.to_ascii_lowercase().as_str());
+            let of = match longest_type(rest) {
+                Some(of) => of,
+                // A column may have such a name, too, and then has a type.
+                None if is_heading => continue,
+                None => return Err(place("this is no type")),
+            };
             add(name.trim_matches(['`', '"']), of);
         }
     }
-    if columns.is_empty() { Err("there are no columns".to_owned()) } else { Ok(columns) }
+    if columns.is_empty() { Err(ColumnsError::Empty) } else { Ok(columns) }
 }
 
 /// A type at the beginning of a text; a comment may follow after a tab or two spaces.
@@ -225,7 +237,7 @@ fn longest_type(text: &str) -> Option<ColumnType> {
     text.parse().or_else(|_| first.parse()).ok()
 }
 
-fn of_json(value: &Value, add: &mut impl FnMut(&str, ColumnType)) -> Result<(), String> {
+fn of_json(value: &Value, add: &mut impl FnMut(&str, ColumnType)) -> Result<(), ColumnsError> {
     match value {
         Value::Array(columns) => columns.iter().try_for_each(|column| {
             let (name, of) = of_entry(column)?;
@@ -240,21 +252,23 @@ fn of_json(value: &Value, add: &mut impl FnMut(&str, ColumnType)) -> Result<(), 
                 return lists.into_iter().try_for_each(|list| of_json(list, add));
             }
             for (name, of) in members {
-                let text = of.as_str().ok_or_else(|| format!("the type of `{name}` is not text"))?;
-                add(name, text.parse().map_err(|error| format!("column `{name}`: {error}"))?);
+                let text = of.as_str().ok_or_else(|| ColumnsError::NoText(name.clone()))?;
+                add(name, text.parse().map_err(|error| ColumnsError::Type { name: name.clone(), error })?);
             }
             Ok(())
         }
-        _ => Err("JSON is an object of names and types, or a list of columns".to_owned()),
+        _ => Err(ColumnsError::Form),
     }
 }
 
-fn of_entry(column: &Value) -> Result<(String, ColumnType), String> {
+fn of_entry(column: &Value) -> Result<(String, ColumnType), ColumnsError> {
     let text = |keys: &[&str]| keys.iter().find_map(|key| column.get(*key)?.as_str());
-    let name = text(&["name", "Name", "col_name", "column_name"]).ok_or("a column has no `name`")?;
-    let of = text(&["type", "Type", "data_type"]).ok_or_else(|| format!("column `{name}` has no `type`"))?;
+    let name = text(&["name", "Name", "col_name", "column_name"])
+        .ok_or_else(|| ColumnsError::Missing("a column has no `name`".to_owned()))?;
+    let of = text(&["type", "Type", "data_type"])
+        .ok_or_else(|| ColumnsError::Missing(format!("column `{name}` has no `type`")))?;
     let Some(fields) = column.get("fields").and_then(Value::as_array) else {
-        return Ok((name.to_owned(), of.parse().map_err(|error| format!("column `{name}`: {error}"))?));
+        return Ok((name.to_owned(), of.parse().map_err(|error| ColumnsError::Type { name: name.to_owned(), error })?));
     };
     let row = ColumnType::Row(fields.iter().map(of_entry).collect::<Result<_, _>>()?);
     let is_array = of.to_ascii_lowercase().starts_with("array");
@@ -304,6 +318,8 @@ mod tests {
             assert_eq!(names, ["srcaddr", "day"], "{text}");
             assert!(columns.iter().all(|(_, of)| *of == ColumnType::Varchar), "{text}");
         }
+        let called_column = columns_of_text("column,type\ncolumn string\ncolumn_name bigint\n").unwrap();
+        assert_eq!(called_column.len(), 2, "a heading has no type, a column has");
         let nested =
             r#"{"columns": [{"name": "a", "type": "array<struct>", "fields": [{"name": "b", "type": "int"}]}]}"#;
         let columns = columns_of_text(nested).unwrap();
@@ -314,7 +330,8 @@ mod tests {
             ("srcaddr", "line 1: a name and a type are expected"),
             (r#"{"a": 1}"#, "the type of `a` is not text"),
         ] {
-            assert!(columns_of_text(text).unwrap_err().contains(fault), "{text}: {:?}", columns_of_text(text));
+            let error = columns_of_text(text).unwrap_err().to_string();
+            assert!(error.contains(fault), "{text}: {error}");
         }
     }
 }

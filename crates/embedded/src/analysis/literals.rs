@@ -3,10 +3,11 @@
 use datafusion::common::ScalarValue;
 use query::QueryError;
 
-use super::invalid;
-use crate::functions::cast::{cast, parse_decimal};
+use crate::error::{internal, invalid};
+use crate::functions::cast::cast;
 use crate::functions::dates;
 use crate::functions::native::Typed;
+use crate::functions::numbers::parse_decimal;
 use crate::syntax::ast::{At, IntervalField, Kind, TypedLiteral};
 use crate::types::{Type, utc};
 
@@ -28,7 +29,7 @@ pub(crate) fn literal(at: At, kind: &Kind) -> Result<Typed, QueryError> {
             match parse_decimal(digits, scale) {
                 Some(value) if precision <= 38 => {
                     let ty = Type::Decimal(precision, scale);
-                    let signed = i8::try_from(scale).unwrap_or(0);
+                    let signed = i8::try_from(scale).map_err(|_| internal("a scale of at most 38", scale))?;
                     Typed::literal(ScalarValue::Decimal128(Some(value), precision, signed), ty)
                 }
                 _ => return invalid(at, format_args!("Invalid numeric literal: {digits}")),
@@ -75,18 +76,18 @@ fn typed(at: At, ty: &Type, text: &str) -> Result<Typed, QueryError> {
 
 fn timestamp_literal(at: At, text: &str) -> Result<Typed, QueryError> {
     let wrong = || invalid(at, format_args!("'{text}' is not a valid timestamp literal"));
-    let Some(parsed) = dates::read_timestamp(text) else { return wrong() };
+    let Some(parsed) = dates::reading::read_timestamp(text) else { return wrong() };
     let digits = u8::try_from(parsed.fraction_digits).unwrap_or(u8::MAX);
     if digits > 9 {
-        return super::unsupported("timestamp of more than 9 digits", "write at most 9 digits of the second");
+        return crate::error::unsupported("timestamp of more than 9 digits", "write at most 9 digits of the second");
     }
     match &parsed.zone {
-        None => match dates::parse_timestamp(text, digits) {
+        None => match dates::reading::parse_timestamp(text, digits) {
             Some(value) => Ok(timestamp_raw(value, digits)),
             None => wrong(),
         },
         Some(zone) => {
-            let Some(zone) = dates::zone(zone) else {
+            let Some(zone) = dates::reading::zone(zone) else {
                 return invalid(at, format_args!("'{zone}' is not a time zone"));
             };
             match parsed.instant(digits, &zone) {
@@ -134,8 +135,9 @@ pub(crate) fn instant(millis: i64, digits: u8) -> Typed {
     Typed::literal(scalar_timestamp(of_millis(millis, digits), digits, true), Type::TimestampTz(digits, utc()))
 }
 
-pub(crate) fn date(days: i64) -> Typed {
-    Typed::literal(ScalarValue::Date32(i32::try_from(days).ok()), Type::Date)
+pub(crate) fn date(days: i64) -> Result<Typed, QueryError> {
+    let days = i32::try_from(days).map_err(|_| internal("a day of 32 bits", days))?;
+    Ok(Typed::literal(ScalarValue::Date32(Some(days)), Type::Date))
 }
 
 fn interval(

@@ -1,10 +1,10 @@
-//! Which columns a name can mean.
+//! Which columns and common tables a name can mean.
 
 use datafusion::common::Column;
 use query::QueryError;
 
-use super::{did_you_mean, invalid};
-use crate::syntax::ast::{At, Name, same_name};
+use crate::error::{did_you_mean, invalid};
+use crate::syntax::ast::{At, CommonTable, Expression, Kind, Name, same_name};
 use crate::types::Type;
 
 /// A column that a clause can name.
@@ -96,4 +96,26 @@ pub(crate) fn spelled(names: &[Name]) -> String {
 /// The position of a row's field.
 pub(crate) fn field_position(fields: &[(Option<String>, Type)], name: &str) -> Option<usize> {
     fields.iter().position(|(known, _)| known.as_ref().is_some_and(|known| same_name(known, name)))
+}
+
+/// The common tables that a query can name, innermost last.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct CommonTables<'a> {
+    pub(crate) tables: &'a [CommonTable],
+    /// How many of them stand before the place in question.
+    pub(crate) visible: usize,
+    pub(crate) outer: Option<&'a CommonTables<'a>>,
+}
+
+/// `a`, `a.b` or `a.b.c` as names.
+pub(crate) fn qualified(expression: &Expression) -> Option<Vec<Name>> {
+    match &expression.kind {
+        Kind::Identifier(name) => Some(vec![name.clone()]),
+        Kind::Field(base, name) => {
+            let mut names = qualified(base)?;
+            names.push(name.clone());
+            Some(names)
+        }
+        _ => None,
+    }
 }

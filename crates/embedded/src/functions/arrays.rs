@@ -10,9 +10,12 @@ use datafusion::common::{Result, ScalarValue};
 use query::QueryError;
 
 use super::cast::cast;
-use super::native::{Cell, Out, Typed, build, by_array, call, cell, conform, failed, list_of, strict};
-use super::{Request, Resolved};
-use crate::analysis::operators::structural;
+use super::native::{
+    Cell, Out, Typed, build, by_array, call, cell, conform, failed, list_of, mistake, position, strict, whole,
+};
+use crate::error::internal;
+use crate::functions::equality::{first as first_of, is_equal, structural};
+use crate::functions::request::{Request, Resolved};
 use crate::syntax::ast::At;
 use crate::text_form;
 use crate::types::Type;
@@ -58,33 +61,31 @@ pub(crate) fn renamed(array: Typed) -> Typed {
 pub(crate) fn first(array: Typed, number: Typed) -> Typed {
     let returns = array.ty.clone();
     let body = strict(&returns, |cells| {
-        let (list, number) = (cells[0].list(), cells[1].integer());
+        let (list, number) = (cells[0].list()?, cells[1].integer()?);
         if number < 1 {
             return Err(failed("third argument of max_by/min_by and second of max/min must be a positive integer"));
         }
-        let length = list.len().min(usize::try_from(number).unwrap_or(usize::MAX));
+        // More than there are is all of them.
+        let length = usize::try_from(number).map_or(list.len(), |number| number.min(list.len()));
         Ok(Out::List(list.slice(0, length)))
     });
     call("first_elements", "", vec![array, number], returns, body)
 }
 
 /// The element at a position from 1, or from -1 backwards. `subscript` is `array[index]`, for which other positions are errors.
-pub(crate) fn element(array: Typed, index: Typed, subscript: bool) -> Typed {
-    let Type::Array(element) = &array.ty else { return array };
+pub(crate) fn element(array: Typed, index: Typed, subscript: bool) -> std::result::Result<Typed, QueryError> {
+    let Type::Array(element) = &array.ty else { return Err(internal("an array", &array.ty)) };
     let returns = (**element).clone();
     let target = returns.arrow();
     let body = by_array(move |arrays: &[ArrayRef]| {
         let list = arrays[0].as_list::<i32>();
         let mut positions = Vec::with_capacity(list.len());
         for row in 0..list.len() {
-            let Cell::Integer(index) = cell(arrays[1].as_ref(), row) else {
-                positions.push(None);
-                continue;
-            };
-            if list.is_null(row) {
+            if list.is_null(row) || arrays[1].is_null(row) {
                 positions.push(None);
                 continue;
             }
+            let index = cell(arrays[1].as_ref(), row).integer()?;
             let length = i64::from(list.value_length(row));
             if index == 0 {
                 return Err(failed("SQL array indices start at 1"));
@@ -99,11 +100,16 @@ pub(crate) fn element(array: Typed, index: Typed, subscript: bool) -> Typed {
             }
             let at = if index > 0 { index - 1 } else { length + index };
             let start = i64::from(list.value_offsets()[row]);
-            positions.push(if (0..length).contains(&at) { u32::try_from(start + at).ok() } else { None });
+            let within = (0..length).contains(&at);
+            positions.push(if within {
+                Some(u32::try_from(start + at).map_err(|_| mistake("a position", at))?)
+            } else {
+                None
+            });
         }
         conform(&take(list.values(), &UInt32Array::from(positions), None)?, &target)
     });
-    call(if subscript { "subscript" } else { "element_at" }, "", vec![array, index], returns, body)
+    Ok(call(if subscript { "subscript" } else { "element_at" }, "", vec![array, index], returns, body))
 }
 
 /// The elements of all arrays; a value that is not an array is an element.
@@ -133,7 +139,7 @@ pub(crate) fn concat(at: At, values: Vec<Typed>) -> std::result::Result<Typed, Q
     let field = element_field(&element);
     let body = strict(&whole, move |cells| {
         let lists: Vec<ArrayRef> =
-            cells.iter().map(|cell| conform(&cell.list(), field.data_type())).collect::<Result<_>>()?;
+            cells.iter().map(|cell| conform(&cell.list()?, field.data_type())).collect::<Result<_>>()?;
         let lists: Vec<&dyn Array> = lists.iter().map(AsRef::as_ref).collect();
         Ok(Out::List(concat_arrays(&lists)?))
     });
@@ -142,7 +148,7 @@ pub(crate) fn concat(at: At, values: Vec<Typed>) -> std::result::Result<Typed, Q
 
 /// The value at a percentile of a sorted array, by the nearest rank.
 pub(crate) fn percentile(at: At, sorted: Typed, percentile: Typed) -> std::result::Result<Typed, QueryError> {
-    let Type::Array(element) = sorted.ty.clone() else { return Ok(sorted) };
+    let Type::Array(element) = sorted.ty.clone() else { return Err(internal("an array", &sorted.ty)) };
     let many = matches!(percentile.ty, Type::Array(_));
     let wanted = if many { Type::array(Type::Double) } else { Type::Double };
     if !percentile.ty.coerces_to(&wanted) {
@@ -158,79 +164,67 @@ pub(crate) fn percentile(at: At, sorted: Typed, percentile: Typed) -> std::resul
         Ok(((percentile * length as f64).ceil() as usize).clamp(1, length) - 1)
     };
     let body = strict(&returns, move |cells| {
-        let list = cells[0].list();
+        let list = cells[0].list()?;
         if list.is_empty() {
             return Ok(Out::Null);
         }
         match &cells[1] {
             Cell::List(percentiles) => {
                 let ranks = (0..percentiles.len())
-                    .map(|at| rank(cell(percentiles.as_ref(), at).double(), list.len()))
-                    .map(|rank| rank.map(|rank| u32::try_from(rank).unwrap_or(u32::MAX)))
+                    .map(|at| position(rank(cell(percentiles.as_ref(), at).double()?, list.len())?))
                     .collect::<Result<Vec<_>>>()?;
                 Ok(Out::List(take(&list, &UInt32Array::from(ranks), None)?))
             }
-            percentile => Ok(out(&cell(list.as_ref(), rank(percentile.double(), list.len())?))),
+            percentile => Out::of(&cell(list.as_ref(), rank(percentile.double()?, list.len())?)),
         }
     });
     Ok(call("percentile", "", vec![sorted, percentile], returns, body))
 }
 
-/// A cell of a scalar type as a result.
-pub(crate) fn out(cell: &Cell<'_>) -> Out {
-    match cell {
-        Cell::Null => Out::Null,
-        Cell::Boolean(value) => Out::Boolean(*value),
-        Cell::Integer(value) => Out::Integer(*value),
-        Cell::Double(value) => Out::Double(*value),
-        Cell::Decimal(value) => Out::Decimal(*value),
-        Cell::Text(text) => Out::Text((*text).to_owned()),
-        Cell::Bytes(bytes) => Out::Bytes(bytes.to_vec()),
-        Cell::List(list) => Out::List(Arc::clone(list)),
-    }
-}
-
-pub(crate) fn order(a: &Cell<'_>, b: &Cell<'_>) -> Ordering {
-    match (a, b) {
+/// The order of two values of one type that are not null: NaN is the largest double.
+pub(crate) fn order(a: &Cell<'_>, b: &Cell<'_>) -> Result<Ordering> {
+    Ok(match (a, b) {
         (Cell::Boolean(a), Cell::Boolean(b)) => a.cmp(b),
         (Cell::Integer(a), Cell::Integer(b)) => a.cmp(b),
         (Cell::Double(a), Cell::Double(b)) => a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
         (Cell::Decimal(a), Cell::Decimal(b)) => a.cmp(b),
         (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
         (Cell::Bytes(a), Cell::Bytes(b)) => a.cmp(b),
-        _ => Ordering::Equal,
-    }
+        (a, b) => return Err(mistake(a.kind(), b.kind())),
+    })
 }
 
 fn picked(list: &ArrayRef, positions: Vec<usize>) -> Result<Out> {
-    let positions: Vec<u32> = positions.into_iter().map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect();
+    let positions = positions.into_iter().map(position).collect::<Result<Vec<_>>>()?;
     Ok(Out::List(take(list, &UInt32Array::from(positions), None)?))
 }
 
 /// Whether two elements are the same where nulls are, too.
-fn is_same(a: &dyn Array, i: usize, b: &dyn Array, j: usize, ty: &Type) -> bool {
+fn is_same(a: &dyn Array, i: usize, b: &dyn Array, j: usize, ty: &Type) -> Result<bool> {
     match (a.is_null(i), b.is_null(j)) {
-        (true, true) => true,
-        (false, false) => structural(a, i, b, j, ty) == Some(true),
-        _ => false,
+        (true, true) => Ok(true),
+        (false, false) => is_equal(a, i, b, j, ty),
+        _ => Ok(false),
     }
 }
 
 /// The positions of elements whose equals do not stand before them.
-fn distinct(list: &ArrayRef, ty: &Type) -> Vec<usize> {
+fn distinct(list: &ArrayRef, ty: &Type) -> Result<Vec<usize>> {
     let mut kept: Vec<usize> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for at in 0..list.len() {
         let new = match cell(list.as_ref(), at) {
             Cell::Text(text) => seen.insert(text.as_bytes().to_vec()),
             Cell::Integer(value) => seen.insert(value.to_be_bytes().to_vec()),
-            _ => !kept.iter().any(|known| is_same(list.as_ref(), *known, list.as_ref(), at, ty)),
+            _ => {
+                first_of(kept.iter().copied(), |known| is_same(list.as_ref(), known, list.as_ref(), at, ty))?.is_none()
+            }
         };
         if new {
             kept.push(at);
         }
     }
-    kept
+    Ok(kept)
 }
 
 pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
@@ -245,13 +239,15 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             Type::Array(_) | Type::Map(..) => {
                 let body = by_array(|arrays: &[ArrayRef]| {
                     let lengths = (0..arrays[0].len())
-                        .map(|row| match arrays[0].data_type() {
-                            _ if arrays[0].is_null(row) => Out::Null,
-                            DataType::List(_) => Out::Integer(arrays[0].as_list::<i32>().value_length(row).into()),
-                            DataType::Map(..) => Out::Integer(arrays[0].as_map().value_length(row).into()),
-                            _ => Out::Null,
+                        .map(|row| {
+                            Ok(match arrays[0].data_type() {
+                                _ if arrays[0].is_null(row) => Out::Null,
+                                DataType::List(_) => Out::Integer(arrays[0].as_list::<i32>().value_length(row).into()),
+                                DataType::Map(..) => Out::Integer(arrays[0].as_map().value_length(row).into()),
+                                other => return Err(mistake("an array or a map", other)),
+                            })
                         })
-                        .collect();
+                        .collect::<Result<Vec<_>>>()?;
                     build(&DataType::Int64, lengths)
                 });
                 Some(Ok(call("cardinality", "", arguments.clone(), Type::Bigint, body)))
@@ -262,7 +258,10 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             if !arguments[1].ty.coerces_to(&Type::Bigint) {
                 return Some(Err(request.wrong()));
             }
-            Some(cast(arguments[1].clone(), &Type::Bigint, None, false).map(|at| element_of(arguments[0].clone(), at)))
+            Some(
+                cast(arguments[1].clone(), &Type::Bigint, None, false)
+                    .and_then(|at| element_at(arguments[0].clone(), at)),
+            )
         }
         ("contains" | "array_position" | "array_remove", 2, Some(element)) => {
             let Some(common) = element.common(&arguments[1].ty) else { return Some(Err(request.wrong())) };
@@ -270,8 +269,8 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         }
         ("array_distinct", 1, Some(element)) => {
             let body = strict(&arguments[0].ty, move |cells| {
-                let list = cells[0].list();
-                picked(&list, distinct(&list, &element))
+                let list = cells[0].list()?;
+                picked(&list, distinct(&list, &element)?)
             });
             Some(Ok(call("array_distinct", "", arguments.clone(), arguments[0].ty.clone(), body)))
         }
@@ -291,14 +290,15 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                 given.push(argument.clone());
             }
             let body = strict(&Type::Varchar, move |cells| {
-                let list = cells[0].list();
-                let separator = cells[1].text();
+                let list = cells[0].list()?;
+                let separator = cells[1].text()?;
+                let replacement = cells.get(2).map(Cell::text).transpose()?;
                 let parts: Vec<String> = (0..list.len())
                     .filter_map(|at| match cell(list.as_ref(), at) {
-                        Cell::Null => cells.get(2).map(|replacement| replacement.text().to_owned()),
+                        Cell::Null => replacement.map(|replacement| Ok(replacement.to_owned())),
                         value => Some(text_form::scalar(&value, &element)),
                     })
-                    .collect();
+                    .collect::<Result<_>>()?;
                 Ok(Out::Text(parts.join(separator)))
             });
             Some(Ok(call("array_join", "", given, Type::Varchar, body)))
@@ -314,18 +314,22 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             }
             let wanted = if request.name == "array_max" { Ordering::Greater } else { Ordering::Less };
             let body = strict(&element, move |cells| {
-                let list = cells[0].list();
+                let list = cells[0].list()?;
                 let mut best: Option<usize> = None;
                 for at in 0..list.len() {
                     let value = cell(list.as_ref(), at);
                     if matches!(value, Cell::Null) {
                         return Ok(Out::Null);
                     }
-                    if best.is_none_or(|best| order(&value, &cell(list.as_ref(), best)) == wanted) {
+                    let is_better = match best {
+                        Some(best) => order(&value, &cell(list.as_ref(), best))? == wanted,
+                        None => true,
+                    };
+                    if is_better {
                         best = Some(at);
                     }
                 }
-                Ok(best.map_or(Out::Null, |best| out(&cell(list.as_ref(), best))))
+                best.map_or(Ok(Out::Null), |best| Out::of(&cell(list.as_ref(), best)))
             });
             Some(Ok(call(request.name, "", arguments.clone(), element, body)))
         }
@@ -334,13 +338,23 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                 return Some(request.unsupported(format!("array_sort of {element}"), "give a lambda that compares"));
             }
             let body = strict(&arguments[0].ty, |cells| {
-                let list = cells[0].list();
+                let list = cells[0].list()?;
                 let mut positions: Vec<usize> = (0..list.len()).collect();
+                let mut fault = None;
                 positions.sort_by(|a, b| match (list.is_null(*a), list.is_null(*b)) {
-                    (false, false) => order(&cell(list.as_ref(), *a), &cell(list.as_ref(), *b)),
+                    (false, false) => {
+                        let order = order(&cell(list.as_ref(), *a), &cell(list.as_ref(), *b));
+                        order.unwrap_or_else(|error| {
+                            fault.get_or_insert(error);
+                            Ordering::Equal
+                        })
+                    }
                     (a, b) => a.cmp(&b),
                 });
-                picked(&list, positions)
+                match fault {
+                    Some(fault) => Err(fault),
+                    None => picked(&list, positions),
+                }
             });
             Some(Ok(call("array_sort", "", arguments.clone(), arguments[0].ty.clone(), body)))
         }
@@ -351,27 +365,27 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                 Err(error) => return Some(Err(error)),
             };
             let body = strict(&ty, |cells| {
-                let (list, start, length) = (cells[0].list(), cells[1].integer(), cells[2].integer());
+                let (list, start, length) = (cells[0].list()?, cells[1].integer()?, cells[2].integer()?);
                 if start == 0 {
                     return Err(failed("SQL array indices start at 1"));
                 }
                 if length < 0 {
                     return Err(failed("length must be greater than or equal to 0"));
                 }
-                let size = i64::try_from(list.len()).unwrap_or(i64::MAX);
+                let size = whole(list.len())?;
                 let begin = if start > 0 { start - 1 } else { size + start };
                 if begin >= size || begin < 0 {
                     return Ok(Out::List(list.slice(0, 0)));
                 }
                 let length = length.min(size - begin);
-                let small = |value: i64| usize::try_from(value).unwrap_or(0);
-                Ok(Out::List(list.slice(small(begin), small(length))))
+                let small = |value: i64| usize::try_from(value).map_err(|_| mistake("a position", value));
+                Ok(Out::List(list.slice(small(begin)?, small(length)?)))
             });
             Some(Ok(call("slice", "", given, ty, body)))
         }
         ("reverse", 1, Some(_)) => {
             let body = strict(&arguments[0].ty, |cells| {
-                let list = cells[0].list();
+                let list = cells[0].list()?;
                 picked(&list, (0..list.len()).rev().collect())
             });
             Some(Ok(call("reverse", "", arguments.clone(), arguments[0].ty.clone(), body)))
@@ -380,7 +394,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             let returns = Type::Array(inner.clone());
             let target = inner.arrow();
             let body = strict(&returns, move |cells| {
-                let lists = cells[0].list();
+                let lists = cells[0].list()?;
                 let lists = lists.as_list::<i32>();
                 let parts: Vec<ArrayRef> =
                     (0..lists.len()).filter(|at| lists.is_valid(*at)).map(|at| lists.value(at)).collect();
@@ -392,8 +406,8 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         ("trim_array", 2, Some(_)) => {
             let ty = arguments[0].ty.clone();
             request.simple(&[ty.clone(), Type::Bigint], ty, |cells| {
-                let list = cells[0].list();
-                let cut = usize::try_from(cells[1].integer()).map_err(|_| failed("size must not be negative"))?;
+                let list = cells[0].list()?;
+                let cut = usize::try_from(cells[1].integer()?).map_err(|_| failed("size must not be negative"))?;
                 let length = list
                     .len()
                     .checked_sub(cut)
@@ -414,14 +428,19 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             let body = by_array(move |arrays: &[ArrayRef]| {
                 let lists = (0..arrays[0].len())
                     .map(|row| {
-                        let Cell::Integer(count) = cell(arrays[1].as_ref(), row) else { return Ok(None) };
-                        let count = usize::try_from(count).unwrap_or(0);
+                        if arrays[1].is_null(row) {
+                            return Ok(None);
+                        }
+                        let count = cell(arrays[1].as_ref(), row).integer()?;
+                        let count = usize::try_from(count).map_err(|_| {
+                            failed("count argument of repeat function must be greater than or equal to 0")
+                        })?;
                         if count > 10_000 {
                             return Err(failed(
                                 "count argument of repeat function must be less than or equal to 10000",
                             ));
                         }
-                        let at = vec![u32::try_from(row).unwrap_or(u32::MAX); count];
+                        let at = vec![position(row)?; count];
                         Ok(Some(take(&arrays[0], &UInt32Array::from(at), None)?))
                     })
                     .collect::<Result<Vec<_>>>()?;
@@ -433,7 +452,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     }
 }
 
-fn element_of(array: Typed, at: Typed) -> Typed {
+fn element_at(array: Typed, at: Typed) -> std::result::Result<Typed, QueryError> {
     element(array, at, false)
 }
 
@@ -463,7 +482,7 @@ fn search(request: &Request<'_>, element: Type) -> std::result::Result<Typed, Qu
                         let mut unknown = false;
                         let mut found = false;
                         for at in 0..elements.len() {
-                            match same(at) {
+                            match same(at)? {
                                 Some(true) => {
                                     found = true;
                                     break;
@@ -474,12 +493,19 @@ fn search(request: &Request<'_>, element: Type) -> std::result::Result<Typed, Qu
                         }
                         if found || !unknown { Out::Boolean(found) } else { Out::Null }
                     }
-                    1 => Out::Integer(
-                        (0..elements.len())
-                            .position(|at| same(at) == Some(true))
-                            .map_or(0, |at| i64::try_from(at + 1).unwrap_or(i64::MAX)),
-                    ),
-                    _ => picked(&elements, (0..elements.len()).filter(|at| same(*at) != Some(true)).collect())?,
+                    1 => match first_of(0..elements.len(), |at| Ok(same(at)? == Some(true)))? {
+                        Some(at) => Out::Integer(whole(at + 1)?),
+                        None => Out::Integer(0),
+                    },
+                    _ => {
+                        let mut kept = Vec::new();
+                        for at in 0..elements.len() {
+                            if same(at)? != Some(true) {
+                                kept.push(at);
+                            }
+                        }
+                        picked(&elements, kept)?
+                    }
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -496,20 +522,20 @@ pub(crate) fn is_in(value: Typed, list: Typed) -> Typed {
         let values = (0..list.len())
             .map(|row| {
                 if list.is_null(row) || list.value_length(row) == 0 {
-                    return Out::Boolean(false);
+                    return Ok(Out::Boolean(false));
                 }
                 let elements = list.value(row);
                 let mut unknown = false;
                 for at in 0..elements.len() {
-                    match structural(elements.as_ref(), at, wanted.as_ref(), row, &element) {
-                        Some(true) => return Out::Boolean(true),
+                    match structural(elements.as_ref(), at, wanted.as_ref(), row, &element)? {
+                        Some(true) => return Ok(Out::Boolean(true)),
                         None => unknown = true,
                         Some(false) => {}
                     }
                 }
-                if unknown { Out::Null } else { Out::Boolean(false) }
+                Ok(if unknown { Out::Null } else { Out::Boolean(false) })
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         build(&DataType::Boolean, values)
     });
     call("is_in", "", vec![value, list], Type::Boolean, body)
@@ -526,23 +552,29 @@ fn combine(request: &Request<'_>, ty: Type) -> std::result::Result<Typed, QueryE
     let name = request.name.to_owned();
     let returns = if name == "arrays_overlap" { Type::Boolean } else { ty };
     let body = strict(&returns, move |cells| {
-        let (a, b) = (cells[0].list(), cells[1].list());
+        let (a, b) = (cells[0].list()?, cells[1].list()?);
         let within = |list: &ArrayRef, at: usize, other: &ArrayRef| {
-            (0..other.len()).any(|j| is_same(list.as_ref(), at, other.as_ref(), j, &element))
+            first_of(0..other.len(), |j| is_same(list.as_ref(), at, other.as_ref(), j, &element)).map(|at| at.is_some())
         };
         match name.as_str() {
             "arrays_overlap" => {
-                let found = (0..a.len()).any(|at| a.is_valid(at) && within(&a, at, &b));
+                let found = first_of(0..a.len(), |at| Ok(a.is_valid(at) && within(&a, at, &b)?))?.is_some();
                 let unknown = (a.null_count() > 0 && !b.is_empty()) || (b.null_count() > 0 && !a.is_empty());
                 Ok(if found || !unknown { Out::Boolean(found) } else { Out::Null })
             }
             "array_union" => {
                 let both = concat_arrays(&[a.as_ref(), b.as_ref()])?;
-                picked(&both, distinct(&both, &element))
+                picked(&both, distinct(&both, &element)?)
             }
             kind => {
                 let wanted = kind == "array_intersect";
-                picked(&a, distinct(&a, &element).into_iter().filter(|at| within(&a, *at, &b) == wanted).collect())
+                let mut kept = Vec::new();
+                for at in distinct(&a, &element)? {
+                    if within(&a, at, &b)? == wanted {
+                        kept.push(at);
+                    }
+                }
+                picked(&a, kept)
             }
         }
     });
@@ -557,8 +589,8 @@ fn sequence(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
         let given = request.coerced(&[Type::Bigint, Type::Bigint, Type::Bigint])?;
         let returns = Type::array(Type::Bigint);
         let body = strict(&returns, move |cells| {
-            let (start, stop) = (cells[0].integer(), cells[1].integer());
-            let step = cells.get(2).map_or(if start <= stop { 1 } else { -1 }, Cell::integer);
+            let (start, stop) = (cells[0].integer()?, cells[1].integer()?);
+            let step = cells.get(2).map_or(Ok(if start <= stop { 1 } else { -1 }), Cell::integer)?;
             if step == 0 || (step > 0) != (start <= stop) && start != stop {
                 return Err(failed(
                     "sequence stop value should be greater than or equal to start value if step is greater than zero otherwise stop should be less than or equal to start",
@@ -568,7 +600,8 @@ fn sequence(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
             if count > 10_000 {
                 return Err(too_long());
             }
-            let values = (0..i64::try_from(count).unwrap_or(0)).map(|at| Out::Integer(start + at * step)).collect();
+            let count = i64::try_from(count).map_err(|_| too_long())?;
+            let values = (0..count).map(|at| Out::Integer(start + at * step)).collect();
             Ok(Out::List(build(&DataType::Int64, values)?))
         });
         return Ok(call("sequence", "", given, returns, body));
@@ -588,8 +621,8 @@ fn sequence(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
     given.extend(arguments.get(2).cloned());
     let returns = Type::array(ty.clone());
     let body = strict(&returns, move |cells| {
-        let (start, stop) = (cells[0].integer(), cells[1].integer());
-        let step = cells.get(2).map_or(if start <= stop { 86_400_000 } else { -86_400_000 }, Cell::integer);
+        let (start, stop) = (cells[0].integer()?, cells[1].integer()?);
+        let step = cells.get(2).map_or(Ok(if start <= stop { 86_400_000 } else { -86_400_000 }), Cell::integer)?;
         if step == 0 || ((step > 0) != (start <= stop) && start != stop) {
             return Err(failed(
                 "sequence stop value should be greater than or equal to start value if step is greater than zero otherwise stop should be less than or equal to start",
@@ -597,8 +630,8 @@ fn sequence(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
         }
         let mut values = Vec::new();
         for at in 0_i64.. {
-            let value =
-                super::dates::shifted(start, &ty, at * step, months).ok_or_else(|| failed("date out of range"))?;
+            let value = super::dates::moments::shifted(start, &ty, at * step, months)
+                .ok_or_else(|| failed("date out of range"))?;
             if (step > 0 && value > stop) || (step < 0 && value < stop) {
                 break;
             }

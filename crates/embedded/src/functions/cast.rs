@@ -12,8 +12,13 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Expr};
 use query::QueryError;
 
-use super::json_text::{self, Node};
-use super::native::{Cell, Out, Typed, build, call, cell, failed, list_of};
+use super::dates::moments;
+use super::dates::moments::is_moment;
+use super::dates::reading::{parse_date, parse_timestamp, parse_timestamp_tz};
+use super::json_text;
+use super::json_text::Node;
+use super::native::{Cell, Out, Typed, build, call, cell, failed, is_caught, list_of, mistake};
+use super::numbers::{divide_half_up, parse_decimal, parse_double, rescale, round_to_integer, trimmed};
 use crate::text_form;
 use crate::types::{Type, row_fields};
 
@@ -54,6 +59,11 @@ fn is_castable(from: &Type, to: &Type) -> bool {
 
 fn is_json(ty: &Type) -> bool {
     *ty == Type::Json || is_castable(ty, &Type::Json)
+}
+
+/// `value` as a value of `target`, where Trino coerces it without being asked.
+pub(crate) fn coerce(value: Typed, target: &Type) -> Result<Typed, QueryError> {
+    cast(value, target, None, false)
 }
 
 /// `CAST(value AS target)`; with `safe`, `TRY_CAST`. `length` is that of `varchar(length)`.
@@ -176,18 +186,25 @@ pub(crate) fn convert_or_null(array: &ArrayRef, from: &Type, to: &Type, safe: bo
     if is_scalar(from) && is_scalar(to) {
         let values = (0..array.len())
             .map(|row| match cell(array.as_ref(), row) {
-                Cell::Null => Out::Null,
-                value => convert_cell(&value, from, to).unwrap_or(Out::Null),
+                Cell::Null => Ok(Out::Null),
+                value => match convert_cell(&value, from, to) {
+                    Err(error) if is_caught(&error) => Ok(Out::Null),
+                    result => result,
+                },
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         return build(&to.arrow(), values);
     }
-    if let Ok(converted) = convert(array, from, to) {
-        return Ok(converted);
+    match convert(array, from, to) {
+        Err(error) if is_caught(&error) => {}
+        result => return result,
     }
     let rows = (0..array.len())
-        .map(|row| convert(&array.slice(row, 1), from, to).unwrap_or_else(|_| new_null_array(&to.arrow(), 1)))
-        .collect::<Vec<_>>();
+        .map(|row| match convert(&array.slice(row, 1), from, to) {
+            Err(error) if is_caught(&error) => Ok(new_null_array(&to.arrow(), 1)),
+            result => result,
+        })
+        .collect::<Result<Vec<_>>>()?;
     let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
     Ok(if rows.is_empty() { new_empty_array(&to.arrow()) } else { concat(&rows)? })
 }
@@ -280,17 +297,20 @@ pub(crate) fn map_of(
 }
 
 fn convert_cell(value: &Cell<'_>, from: &Type, to: &Type) -> Result<Out> {
-    let wrong = || failed(format!("Cannot cast '{}' to {to}", text_form::scalar(value, from)));
-    let out_of_range = || failed(format!("Out of range for {to}: {}", text_form::scalar(value, from)));
+    let shown = |text: &dyn Fn(String) -> String| {
+        text_form::scalar(value, from).map_or_else(|error| error, |it| failed(text(it)))
+    };
+    let wrong = || shown(&|it| format!("Cannot cast '{it}' to {to}"));
+    let out_of_range = || shown(&|it| format!("Out of range for {to}: {it}"));
     Ok(match (from, to) {
-        (_, Type::Varchar) if *from != Type::Json => Out::Text(text_form::scalar(value, from)),
+        (_, Type::Varchar) if *from != Type::Json => Out::Text(text_form::scalar(value, from)?),
         (Type::Varchar, Type::Json) => {
             let mut text = String::new();
-            json_text::write_text(value.text(), &mut text);
+            json_text::write_text(value.text()?, &mut text);
             Out::Text(text)
         }
         (Type::Json, to) => {
-            let node = json_text::parse(value.text()).ok_or_else(|| failed("Cannot read JSON"))?;
+            let node = json_text::parse(value.text()?).ok_or_else(|| failed("Cannot read JSON"))?;
             node_cell(&node, to)?
         }
         (_, Type::Boolean) => match value {
@@ -349,120 +369,35 @@ fn convert_cell(value: &Cell<'_>, from: &Type, to: &Type) -> Result<Out> {
                 _ => None,
             };
             let decimal = decimal.filter(|value| value.unsigned_abs() < 10_u128.pow(u32::from(*precision)));
-            Out::Decimal(
-                decimal.ok_or_else(|| {
-                    failed(format!("Cannot cast {from} '{}' to {to}", text_form::scalar(value, from)))
-                })?,
-            )
+            Out::Decimal(decimal.ok_or_else(|| shown(&|it| format!("Cannot cast {from} '{it}' to {to}")))?)
         }
         (Type::Varchar, Type::Date) => Out::Integer(
-            super::dates::parse_date(value.text())
-                .ok_or_else(|| failed(format!("Value cannot be cast to date: {}", value.text())))?,
+            parse_date(value.text()?).ok_or_else(|| shown(&|it| format!("Value cannot be cast to date: {it}")))?,
         ),
         (Type::Varchar, Type::Timestamp(digits)) => Out::Integer(
-            super::dates::parse_timestamp(value.text(), *digits)
-                .ok_or_else(|| failed(format!("Value cannot be cast to timestamp: {}", value.text())))?,
+            parse_timestamp(value.text()?, *digits)
+                .ok_or_else(|| shown(&|it| format!("Value cannot be cast to timestamp: {it}")))?,
         ),
         (Type::Varchar, Type::TimestampTz(digits, zone)) => Out::Integer(
-            super::dates::parse_timestamp_tz(value.text(), *digits, zone)?
-                .ok_or_else(|| failed(format!("Value cannot be cast to timestamp with time zone: {}", value.text())))?,
+            parse_timestamp_tz(value.text()?, *digits, zone)?
+                .ok_or_else(|| shown(&|it| format!("Value cannot be cast to timestamp with time zone: {it}")))?,
         ),
         (Type::Varchar, Type::IpAddress) => Out::Bytes(
-            text_form::parse_ip(value.text())
-                .ok_or_else(|| failed(format!("Cannot cast value to IPADDRESS: {}", value.text())))?
+            text_form::parse_ip(value.text()?)
+                .ok_or_else(|| shown(&|it| format!("Cannot cast value to IPADDRESS: {it}")))?
                 .to_vec(),
         ),
-        (Type::IpAddress, Type::Varbinary) => Out::Bytes(value.bytes().to_vec()),
-        (Type::Varbinary, Type::IpAddress) => match value.bytes() {
+        (Type::IpAddress, Type::Varbinary) => Out::Bytes(value.bytes()?.to_vec()),
+        (Type::Varbinary, Type::IpAddress) => match value.bytes()? {
             bytes if bytes.len() == 16 => Out::Bytes(bytes.to_vec()),
             &[a, b, c, d] => Out::Bytes(std::net::Ipv4Addr::new(a, b, c, d).to_ipv6_mapped().octets().to_vec()),
             bytes => return Err(failed(format!("Invalid IP address binary length: {}", bytes.len()))),
         },
-        (from, to) => Out::Integer(super::dates::convert(value.integer(), from, to).ok_or_else(wrong)?),
+        (from, to) if is_moment(from) && is_moment(to) => {
+            Out::Integer(moments::convert(value.integer()?, from, to).ok_or_else(wrong)?)
+        }
+        (from, to) => return Err(mistake(to, from)),
     })
-}
-
-/// The nearest integer, halves away from zero.
-pub(crate) fn round_to_integer(value: f64) -> Option<i64> {
-    let rounded = value.round();
-    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "in range, by the comparison")]
-    let integer = rounded as i64;
-    Some(integer)
-}
-
-/// The quotient rounded to the nearest, halves away from zero. `divisor` is positive.
-pub(crate) fn divide_half_up(value: i128, divisor: i128) -> i128 {
-    let (quotient, remainder) = (value / divisor, value % divisor);
-    if remainder.unsigned_abs() >= divisor.unsigned_abs() - remainder.unsigned_abs() && remainder != 0 {
-        quotient + value.signum()
-    } else {
-        quotient
-    }
-}
-
-pub(crate) fn rescale(value: i128, from: u8, to: u8) -> Option<i128> {
-    if to >= from {
-        value.checked_mul(10_i128.checked_pow(u32::from(to - from))?)
-    } else {
-        Some(divide_half_up(value, 10_i128.checked_pow(u32::from(from - to))?))
-    }
-}
-
-/// A text as Java's `String.trim` leaves it.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c <= ' ')
-}
-
-/// A number as Java's `Double.parseDouble` reads it, without the hexadecimal form.
-pub(crate) fn parse_double(text: &str) -> Option<f64> {
-    let text = trimmed(text);
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let value = match unsigned {
-        "NaN" => f64::NAN,
-        "Infinity" => f64::INFINITY,
-        digits => {
-            let digits = digits.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(digits);
-            if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-                return None;
-            }
-            digits.parse().ok()?
-        }
-    };
-    Some(if text.starts_with('-') { -value } else { value })
-}
-
-/// The digits of a decimal with `scale` of them behind the point, rounded half up. Exponents are read, too.
-pub(crate) fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let negative = mantissa.starts_with('-');
-    let unsigned = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !is_digits(whole) || !is_digits(fraction) {
-        return None;
-    }
-    let digits = format!("{whole}{fraction}");
-    let point = i64::try_from(whole.len()).ok()? + i64::from(exponent);
-    let kept = point + i64::from(scale);
-    let mut value: i128 = 0;
-    for at in 0..kept.max(0) {
-        let digit = usize::try_from(at).ok().and_then(|at| digits.as_bytes().get(at)).map_or(0, |byte| byte - b'0');
-        value = value.checked_mul(10)?.checked_add(i128::from(digit))?;
-        if value == 0 && at > 10_000 {
-            return None;
-        }
-    }
-    let next = usize::try_from(kept).ok().and_then(|at| digits.as_bytes().get(at)).map_or(0, |byte| byte - b'0');
-    if next >= 5 {
-        value += 1;
-    }
-    Some(if negative { -value } else { value })
 }
 
 // --- JSON -----------------------------------------------------------------------------------------------------------
@@ -488,8 +423,9 @@ pub(crate) fn write_json(array: &dyn Array, row: usize, ty: &Type, out: &mut Str
         Type::Map(key, value) => {
             let entries = array.as_map().value(row);
             let (keys, values) = (entries.column(0), entries.column(1));
-            let mut order: Vec<(String, usize)> =
-                (0..entries.len()).map(|at| (text_form_of_key(keys.as_ref(), at, key), at)).collect();
+            let mut order: Vec<(String, usize)> = (0..entries.len())
+                .map(|at| Ok((text_form_of_key(keys.as_ref(), at, key)?, at)))
+                .collect::<Result<_>>()?;
             order.sort_by(|(one, _), (other, _)| json_text::by_name(one, other));
             out.push('{');
             for (position, (name, at)) in order.iter().enumerate() {
@@ -509,18 +445,19 @@ pub(crate) fn write_json(array: &dyn Array, row: usize, ty: &Type, out: &mut Str
                 if at > 0 {
                     out.push(',');
                 }
+                // The key of a field without a name is empty, as in Trino.
                 json_text::write_text(name.as_deref().unwrap_or_default(), out);
                 out.push(':');
                 write_json(rows.column(at).as_ref(), row, field, out)?;
             }
             out.push('}');
         }
-        Type::Json => out.push_str(cell(array, row).text()),
-        Type::Double => write_double(cell(array, row).double(), text_form::java_double, out),
-        Type::Real => write_double(cell(array, row).double(), text_form::java_real, out),
-        Type::Boolean | Type::Decimal(..) => out.push_str(&text_form::scalar(&cell(array, row), ty)),
-        ty if ty.is_integer() => out.push_str(&text_form::scalar(&cell(array, row), ty)),
-        ty => json_text::write_text(&text_form::scalar(&cell(array, row), ty), out),
+        Type::Json => out.push_str(cell(array, row).text()?),
+        Type::Double => write_double(cell(array, row).double()?, text_form::java_double, out),
+        Type::Real => write_double(cell(array, row).double()?, text_form::java_real, out),
+        Type::Boolean | Type::Decimal(..) => out.push_str(&text_form::scalar(&cell(array, row), ty)?),
+        ty if ty.is_integer() => out.push_str(&text_form::scalar(&cell(array, row), ty)?),
+        ty => json_text::write_text(&text_form::scalar(&cell(array, row), ty)?, out),
     }
     Ok(())
 }
@@ -533,12 +470,12 @@ fn write_double(value: f64, text: fn(f64) -> String, out: &mut String) {
     }
 }
 
-fn text_form_of_key(keys: &dyn Array, at: usize, ty: &Type) -> String {
-    match ty {
-        Type::Double => text_form::java_double(cell(keys, at).double()),
-        Type::Real => text_form::java_real(cell(keys, at).double()),
-        _ => text_form::scalar(&cell(keys, at), ty),
-    }
+fn text_form_of_key(keys: &dyn Array, at: usize, ty: &Type) -> Result<String> {
+    Ok(match ty {
+        Type::Double => text_form::java_double(cell(keys, at).double()?),
+        Type::Real => text_form::java_real(cell(keys, at).double()?),
+        _ => text_form::scalar(&cell(keys, at), ty)?,
+    })
 }
 
 /// JSON values as an array of a type.

@@ -10,7 +10,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 
 use super::lambdas::Program;
-use super::native::{Body, Cell, Out, Typed, by_row, call, conform, failed, strict};
+use super::native::{Body, Cell, Out, Typed, by_row, call, conform, failed, mistake, strict};
 use crate::types::Type;
 
 /// Operators of a block at least; a block's arguments are in memory at the same time.
@@ -57,9 +57,8 @@ fn block(first: Typed, steps: Vec<(Step, Typed)>) -> Typed {
     arguments.extend(rights);
     if texts {
         let body = strict(&Type::Varchar, |cells| {
-            let mut text = String::with_capacity(cells.iter().map(|cell| cell.text().len()).sum());
-            cells.iter().for_each(|cell| text.push_str(cell.text()));
-            Ok(Out::Text(text))
+            let parts = cells.iter().map(Cell::text).collect::<Result<Vec<_>>>()?;
+            Ok(Out::Text(parts.concat()))
         });
         return call("chain", key, arguments, returns, body);
     }
@@ -90,7 +89,8 @@ pub(crate) fn all(values: Vec<Typed>) -> Typed {
             match cell {
                 Cell::Boolean(true) => {}
                 Cell::Boolean(false) => return Ok(Out::Boolean(false)),
-                _ => unknown = true,
+                Cell::Null => unknown = true,
+                other => return Err(mistake("a boolean", other.kind())),
             }
         }
         Ok(if unknown { Out::Null } else { Out::Boolean(true) })
@@ -106,7 +106,7 @@ pub(crate) fn is_one_of(value: Typed, list: &[Option<f64>]) -> Typed {
     let has_null = list.contains(&None);
     let key = format!("{list:?}");
     let body = strict(&Type::Boolean, move |cells| {
-        Ok(match numbers.contains(&bits(cells[0].double())) {
+        Ok(match numbers.contains(&bits(cells[0].double()?)) {
             true => Out::Boolean(true),
             false if has_null => Out::Null,
             false => Out::Boolean(false),

@@ -1,10 +1,11 @@
 //! Functions of JSON.
 
+use datafusion::common::Result;
 use query::QueryError;
 
 use super::json_text::{Node, canonical, parse, to_string};
-use super::native::{Cell, Out, Typed, call, failed, strict};
-use super::{Request, Resolved};
+use super::native::{Cell, Out, Typed, call, failed, strict, whole};
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 /// A path as `$.a["b"][0]`, in steps.
@@ -73,7 +74,7 @@ fn scalar_text(node: &Node<'_>) -> Option<String> {
 fn by_path(
     request: &Request<'_>,
     returns: Type,
-    result: impl Fn(&Node<'_>) -> Out + Send + Sync + 'static,
+    result: impl Fn(&Node<'_>) -> Result<Out> + Send + Sync + 'static,
 ) -> std::result::Result<Typed, QueryError> {
     let [value, given] = &request.arguments[..] else { return Err(request.wrong()) };
     if !matches!(value.ty, Type::Varchar | Type::Json | Type::Unknown)
@@ -93,18 +94,19 @@ fn by_path(
         let steps = match &fixed {
             Some(steps) => steps,
             None => {
-                computed = path(cells[1].text()).ok_or_else(|| failed(wrong(cells[1].text())))?;
+                let text = cells[1].text()?;
+                computed = path(text).ok_or_else(|| failed(wrong(text)))?;
                 &computed
             }
         };
-        let Some(node) = parse(cells[0].text()) else { return Ok(Out::Null) };
-        Ok(walk(&node, steps).map_or(Out::Null, &result))
+        let Some(node) = parse(cells[0].text()?) else { return Ok(Out::Null) };
+        walk(&node, steps).map_or(Ok(Out::Null), &result)
     });
     Ok(call(request.name, "", arguments, returns, body))
 }
 
-fn length(count: usize) -> Out {
-    Out::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+fn length(count: usize) -> Result<Out> {
+    whole(count).map(Out::Integer)
 }
 
 pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
@@ -113,28 +115,30 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     let given = if first == Some(&Json) { Json } else { Varchar };
     match request.name {
         "json_parse" => request.simple(&[Varchar], Json, |c| {
-            let node =
-                parse(c[0].text()).ok_or_else(|| failed(format!("Cannot convert value to JSON: '{}'", c[0].text())))?;
+            let text = c[0].text()?;
+            let node = parse(text).ok_or_else(|| failed(format!("Cannot convert value to JSON: '{text}'")))?;
             Ok(Out::Text(to_string(&canonical(node))))
         }),
-        "json_format" => request.simple(&[Json], Varchar, |c| Ok(Out::Text(c[0].text().to_owned()))),
-        "json_extract_scalar" => Some(by_path(request, Varchar, |node| scalar_text(node).into())),
-        "json_extract" => Some(by_path(request, Json, |node| Out::Text(to_string(node)))),
+        "json_format" => request.simple(&[Json], Varchar, |c| Ok(Out::Text(c[0].text()?.to_owned()))),
+        "json_extract_scalar" => Some(by_path(request, Varchar, |node| Ok(scalar_text(node).into()))),
+        "json_extract" => Some(by_path(request, Json, |node| Ok(Out::Text(to_string(node))))),
         "json_size" => Some(by_path(request, Bigint, |node| {
             length(match node {
                 Node::Array(items) => items.len(),
                 Node::Object(fields) => fields.len(),
+                // Trino's size of a scalar.
                 _ => 0,
             })
         })),
         "json_array_length" => request.simple(&[given], Bigint, |c| {
-            Ok(match parse(c[0].text()) {
+            match parse(c[0].text()?) {
                 Some(Node::Array(items)) => length(items.len()),
-                _ => Out::Null,
-            })
+                // Trino's answer for what is no array, or no JSON.
+                _ => Ok(Out::Null),
+            }
         }),
         "is_json_scalar" => request.simple(&[given], Boolean, |c| {
-            let node = parse(c[0].text()).ok_or_else(|| failed("Invalid JSON value"))?;
+            let node = parse(c[0].text()?).ok_or_else(|| failed("Invalid JSON value"))?;
             Ok(Out::Boolean(!matches!(node, Node::Array(_) | Node::Object(_))))
         }),
         "json_array_contains" => {
@@ -147,7 +151,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             };
             #[expect(clippy::float_cmp, reason = "equality is what is asked for")]
             request.simple(&[given, value], Boolean, |c| {
-                let Some(Node::Array(items)) = parse(c[0].text()) else { return Ok(Out::Null) };
+                let Some(Node::Array(items)) = parse(c[0].text()?) else { return Ok(Out::Null) };
                 let is_same = |item: &Node<'_>| match (item, &c[1]) {
                     (Node::Boolean(a), Cell::Boolean(b)) => a == b,
                     (Node::Text(a), Cell::Text(b)) => a == b,

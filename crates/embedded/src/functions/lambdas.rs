@@ -9,14 +9,14 @@ use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::{concat, interleave, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DataFusionError, Result};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{ColumnarValue, Expr};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use query::QueryError;
 
-use super::native::{Cell, Typed, by_array, call, cell, failed, list_of};
+use super::native::{Cell, Typed, by_array, call, cell, failed, is_caught, list_of, mistake, position};
 use crate::syntax::ast::At;
 use crate::types::Type;
 
@@ -193,7 +193,7 @@ fn elements(list: &ListArray) -> Result<Elements> {
         let range = list.value_offsets()[row]..list.value_offsets()[row + 1];
         lengths.push(range.len());
         positions.extend(range.map(i32::unsigned_abs));
-        rows.resize(positions.len(), u32::try_from(row).unwrap_or(u32::MAX));
+        rows.resize(positions.len(), position(row)?);
     }
     // Most arrays are already as they should be.
     let whole = positions.len() == list.values().len();
@@ -209,10 +209,12 @@ fn repeat(captures: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>> {
 fn as_list(array: &ArrayRef) -> Result<ListArray> {
     match array.data_type() {
         DataType::List(_) => Ok(array.as_list::<i32>().clone()),
-        _ => {
+        // NULL without a type is no array.
+        DataType::Null => {
             let element = Arc::new(Field::new("element", DataType::Null, true));
             Ok(ListArray::new_null(element, array.len()))
         }
+        other => Err(mistake("an array", other)),
     }
 }
 
@@ -315,13 +317,13 @@ pub(crate) fn zip_with(a: Typed, b: Typed, lambda: Lambda) -> Analysed {
             );
             let length = x.len().max(y.len());
             lengths.push(length);
-            let at = |range: &std::ops::Range<i32>, i: usize| {
-                (i < range.len()).then(|| range.start.unsigned_abs() + u32::try_from(i).unwrap_or(u32::MAX))
+            let at = |range: &std::ops::Range<i32>, i: usize| -> Result<Option<u32>> {
+                (i < range.len()).then(|| Ok(range.start.unsigned_abs() + position(i)?)).transpose()
             };
             for i in 0..length {
-                left.push(at(&x, i));
-                right.push(at(&y, i));
-                rows.push(u32::try_from(row).unwrap_or(u32::MAX));
+                left.push(at(&x, i)?);
+                right.push(at(&y, i)?);
+                rows.push(position(row)?);
             }
         }
         let left = take(a.values(), &UInt32Array::from(left), None)?;
@@ -353,8 +355,8 @@ pub(crate) fn reduce(array: Typed, initial: Typed, step: Lambda, output: Lambda)
         for at in 0..longest.unwrap_or(0) {
             let rows: Vec<usize> =
                 (0..list.len()).filter(|row| list.is_valid(*row) && list.value_length(*row) > at).collect();
-            let small = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-            let row_numbers = UInt32Array::from(rows.iter().map(|row| small(*row)).collect::<Vec<_>>());
+            let row_numbers = rows.iter().map(|row| position(*row)).collect::<Result<Vec<_>>>()?;
+            let row_numbers = UInt32Array::from(row_numbers);
             let positions: Vec<u32> = rows.iter().map(|row| (list.value_offsets()[*row] + at).unsigned_abs()).collect();
             let element = take(list.values(), &UInt32Array::from(positions), None)?;
             let before = take(&state, &row_numbers, None)?;
@@ -372,8 +374,8 @@ pub(crate) fn reduce(array: Typed, initial: Typed, step: Lambda, output: Lambda)
         // An array that is null gives null.
         let valid = UInt32Array::from(
             (0..list.len())
-                .map(|row| list.is_valid(row).then(|| u32::try_from(row).unwrap_or(u32::MAX)))
-                .collect::<Vec<_>>(),
+                .map(|row| list.is_valid(row).then(|| position(row)).transpose())
+                .collect::<Result<Vec<_>>>()?,
         );
         Ok(take(&result, &valid, None)?)
     });
@@ -400,7 +402,7 @@ pub(crate) fn sort(array: Typed, lambda: Lambda) -> Analysed {
                 continue;
             }
             let values = list.value(row);
-            let one = UInt32Array::from(vec![u32::try_from(row).unwrap_or(u32::MAX)]);
+            let one = UInt32Array::from(vec![position(row)?]);
             let captured = repeat(captures, &one)?;
             let mut fault = None;
             let mut order: Vec<usize> = (0..values.len()).collect();
@@ -425,7 +427,7 @@ pub(crate) fn sort(array: Typed, lambda: Lambda) -> Analysed {
             if let Some(fault) = fault {
                 return Err(fault);
             }
-            let order: Vec<u32> = order.into_iter().map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect();
+            let order = order.into_iter().map(position).collect::<Result<Vec<_>>>()?;
             sorted.push(Some(take(&values, &UInt32Array::from(order), None)?));
         }
         let DataType::List(field) = result_type.arrow() else { return Err(failed("not an array")) };
@@ -526,15 +528,4 @@ pub(crate) fn attempt(value: Typed) -> Analysed {
     });
     let arguments = lambda.arguments();
     Ok(call("try", lambda.key(), arguments, returns, body))
-}
-
-/// Whether `TRY` turns the error into null: what values cause, not what the engine lacks.
-fn is_caught(error: &DataFusionError) -> bool {
-    match error {
-        DataFusionError::Execution(_) => true,
-        DataFusionError::ArrowError(..) => true,
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => is_caught(inner),
-        DataFusionError::Shared(inner) => is_caught(inner),
-        _ => false,
-    }
 }

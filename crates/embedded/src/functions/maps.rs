@@ -7,11 +7,13 @@ use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
+use query::QueryError;
 
 use super::cast::{cast, map_of};
-use super::native::{Out, Typed, build, by_array, call, cell, conform, failed, list_of};
-use super::{Request, Resolved};
-use crate::analysis::operators::structural;
+use super::native::{Out, Typed, build, by_array, call, cell, conform, failed, list_of, position};
+use crate::error::internal;
+use crate::functions::equality::{first, is_equal};
+use crate::functions::request::{Request, Resolved};
 use crate::text_form;
 use crate::types::Type;
 
@@ -30,10 +32,9 @@ pub(crate) fn checked(
     for window in offsets.windows(2) {
         let (start, end) = (window[0].unsigned_abs() as usize, window[1].unsigned_abs() as usize);
         for at in start..end {
-            let repeated =
-                (start..at).any(|other| structural(keys.as_ref(), at, keys.as_ref(), other, key) == Some(true));
-            if repeated {
-                let shown = text_form::scalar(&cell(keys.as_ref(), at), key);
+            let repeated = first(start..at, |other| is_equal(keys.as_ref(), at, keys.as_ref(), other, key))?;
+            if repeated.is_some() {
+                let shown = text_form::scalar(&cell(keys.as_ref(), at), key)?;
                 return Err(failed(format!("Duplicate map keys ({shown}) are not allowed")));
             }
         }
@@ -42,8 +43,8 @@ pub(crate) fn checked(
 }
 
 /// The value of a key. `subscript` is `map[key]`, for which a missing key is an error.
-pub(crate) fn value_of(map: Typed, key: Typed, subscript: bool) -> Typed {
-    let Type::Map(key_type, value_type) = map.ty.clone() else { return map };
+pub(crate) fn value_of(map: Typed, key: Typed, subscript: bool) -> std::result::Result<Typed, QueryError> {
+    let Type::Map(key_type, value_type) = map.ty.clone() else { return Err(internal("a map", &map.ty)) };
     let target = value_type.arrow();
     let body = by_array(move |arrays: &[ArrayRef]| {
         let map = arrays[0].as_map();
@@ -55,23 +56,23 @@ pub(crate) fn value_of(map: Typed, key: Typed, subscript: bool) -> Typed {
                 continue;
             }
             let range = map.value_offsets()[row]..map.value_offsets()[row + 1];
-            let found = range.map(i32::unsigned_abs).find(|at| {
-                structural(map.keys().as_ref(), *at as usize, wanted.as_ref(), row, &key_type) == Some(true)
-            });
+            let found = first(range.map(i32::unsigned_abs), |at| {
+                is_equal(map.keys().as_ref(), at as usize, wanted.as_ref(), row, &key_type)
+            })?;
             if subscript && found.is_none() {
-                let shown = text_form::scalar(&cell(wanted.as_ref(), row), &key_type);
+                let shown = text_form::scalar(&cell(wanted.as_ref(), row), &key_type)?;
                 return Err(failed(format!("Key not present in map: {shown}")));
             }
             positions.push(found);
         }
         conform(&take(map.values(), &UInt32Array::from(positions), None)?, &target)
     });
-    call(if subscript { "subscript" } else { "element_at" }, "", vec![map, key], *value_type, body)
+    Ok(call(if subscript { "subscript" } else { "element_at" }, "", vec![map, key], *value_type, body))
 }
 
 /// A map of a list of rows (key, value): of a repeated key the first, or with `many` all values in an array.
-pub(crate) fn of_entries(entries: Typed, map: &Type, many: bool) -> Typed {
-    let Type::Map(key, value) = map.clone() else { return entries };
+pub(crate) fn of_entries(entries: Typed, map: &Type, many: bool) -> std::result::Result<Typed, QueryError> {
+    let Type::Map(key, value) = map.clone() else { return Err(internal("a map", map)) };
     let returns = if many { Type::map((*key).clone(), Type::array((*value).clone())) } else { map.clone() };
     let result = returns.clone();
     let body = by_array(move |arrays: &[ArrayRef]| {
@@ -86,9 +87,9 @@ pub(crate) fn of_entries(entries: Typed, map: &Type, many: bool) -> Typed {
             if list.is_valid(row) {
                 for at in list.value_offsets()[row]..list.value_offsets()[row + 1] {
                     let at = at.unsigned_abs();
-                    let known = kept[start..].iter().position(|other| {
-                        structural(keys.as_ref(), at as usize, keys.as_ref(), *other as usize, &key) == Some(true)
-                    });
+                    let known = first(0..kept.len() - start, |known| {
+                        is_equal(keys.as_ref(), at as usize, keys.as_ref(), kept[start + known] as usize, &key)
+                    })?;
                     match known {
                         Some(position) => groups[start + position].push(at),
                         None => {
@@ -116,12 +117,12 @@ pub(crate) fn of_entries(entries: Typed, map: &Type, many: bool) -> Typed {
         };
         map_of(keys, values, &key, value_type, OffsetBuffer::from_lengths(lengths), nulls)
     });
-    call("map_of_entries", format!("{many}"), vec![entries], returns, body)
+    Ok(call("map_of_entries", format!("{many}"), vec![entries], returns, body))
 }
 
 /// A map from each element of a list to how often it is there.
-pub(crate) fn histogram(list: Typed) -> Typed {
-    let Type::Array(element) = list.ty.clone() else { return list };
+pub(crate) fn histogram(list: Typed) -> std::result::Result<Typed, QueryError> {
+    let Type::Array(element) = list.ty.clone() else { return Err(internal("an array", &list.ty)) };
     let returns = Type::map((*element).clone(), Type::Bigint);
     let body = by_array(move |arrays: &[ArrayRef]| {
         let list = arrays[0].as_list::<i32>();
@@ -135,7 +136,7 @@ pub(crate) fn histogram(list: Typed) -> Typed {
                 for at in list.value_offsets()[row]..list.value_offsets()[row + 1] {
                     let at = at.unsigned_abs();
                     let mut shown = String::new();
-                    text_form::printed(list.values().as_ref(), at as usize, &element, &mut shown);
+                    text_form::printed(list.values().as_ref(), at as usize, &element, &mut shown)?;
                     let position = *known.entry(shown).or_insert_with(|| {
                         kept.push(at);
                         counts.push(0);
@@ -150,7 +151,7 @@ pub(crate) fn histogram(list: Typed) -> Typed {
         let counts = build(&DataType::Int64, counts.into_iter().map(Out::Integer).collect())?;
         map_of(keys, counts, &element, &Type::Bigint, OffsetBuffer::from_lengths(lengths), list.nulls().cloned())
     });
-    call("histogram", "", vec![list], returns, body)
+    Ok(call("histogram", "", vec![list], returns, body))
 }
 
 pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
@@ -161,16 +162,18 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             if !given.coerces_to(key) {
                 return Some(Err(request.wrong()));
             }
-            Some(cast(arguments[1].clone(), key, None, false).map(|key| value_of(arguments[0].clone(), key, false)))
+            Some(
+                cast(arguments[1].clone(), key, None, false).and_then(|key| value_of(arguments[0].clone(), key, false)),
+            )
         }
         ("map", []) => {
             let returns = Type::map(Type::Unknown, Type::Unknown);
             let list = super::arrays::array(Vec::new(), Type::Unknown);
-            Some(Ok(map_of_arrays(list.clone(), list, returns)))
+            Some(map_of_arrays(list.clone(), list, returns))
         }
         ("map", [Type::Array(key), Type::Array(value)]) => {
             let returns = Type::map((**key).clone(), (**value).clone());
-            Some(Ok(map_of_arrays(arguments[0].clone(), arguments[1].clone(), returns)))
+            Some(map_of_arrays(arguments[0].clone(), arguments[1].clone(), returns))
         }
         ("map_keys" | "map_values", [Type::Map(key, value)]) => {
             let keys = request.name == "map_keys";
@@ -258,14 +261,15 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                             all.iter().map(|entries| entries.column(1).as_ref()).collect();
                         let (all_keys, all_values) = (concat(&key_parts)?, concat(&value_parts)?);
                         // The last value of a key stays.
-                        let kept: Vec<u32> = (0..all_keys.len())
-                            .filter(|at| {
-                                !(at + 1..all_keys.len()).any(|later| {
-                                    structural(all_keys.as_ref(), *at, all_keys.as_ref(), later, &key) == Some(true)
-                                })
-                            })
-                            .map(|at| u32::try_from(at).unwrap_or(u32::MAX))
-                            .collect();
+                        let mut kept: Vec<u32> = Vec::with_capacity(all_keys.len());
+                        for at in 0..all_keys.len() {
+                            let again = first(at + 1..all_keys.len(), |later| {
+                                is_equal(all_keys.as_ref(), at, all_keys.as_ref(), later, &key)
+                            })?;
+                            if again.is_none() {
+                                kept.push(position(at)?);
+                            }
+                        }
                         let kept = UInt32Array::from(kept);
                         keys.push(take(&all_keys, &kept, None)?);
                         values.push(take(&all_values, &kept, None)?);
@@ -294,12 +298,16 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                     let cells: Vec<_> = arrays.iter().map(|array| cell(array.as_ref(), row)).collect();
                     let is_valid = arrays.iter().all(|array| array.is_valid(row));
                     valid.push(is_valid);
+                    if !is_valid {
+                        lengths.push(0);
+                        continue;
+                    }
                     let before = keys.len();
-                    let (text, entry, pair) = (cells[0].text(), cells[1].text(), cells[2].text());
-                    if is_valid && (entry.is_empty() || pair.is_empty()) {
+                    let (text, entry, pair) = (cells[0].text()?, cells[1].text()?, cells[2].text()?);
+                    if entry.is_empty() || pair.is_empty() {
                         return Err(failed("delimiters of split_to_map must not be empty"));
                     }
-                    for part in text.split(entry).filter(|part| is_valid && !part.is_empty()) {
+                    for part in text.split(entry).filter(|part| !part.is_empty()) {
                         let Some((key, value)) = part.split_once(pair).filter(|(_, value)| !value.contains(pair))
                         else {
                             return Err(failed(format!(
@@ -321,8 +329,8 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     }
 }
 
-fn map_of_arrays(keys: Typed, values: Typed, returns: Type) -> Typed {
-    let Type::Map(key, value) = returns.clone() else { return keys };
+fn map_of_arrays(keys: Typed, values: Typed, returns: Type) -> std::result::Result<Typed, QueryError> {
+    let Type::Map(key, value) = returns.clone() else { return Err(internal("a map", &returns)) };
     let body = by_array(move |arrays: &[ArrayRef]| {
         let (keys, values) = (arrays[0].as_list::<i32>(), arrays[1].as_list::<i32>());
         let (mut key_at, mut value_at, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -347,5 +355,5 @@ fn map_of_arrays(keys: Typed, values: Typed, returns: Type) -> Typed {
         let nulls = Some(NullBuffer::from(valid));
         checked(keys, values, &key, &value, OffsetBuffer::from_lengths(lengths), nulls)
     });
-    call("map", "", vec![keys, values], returns, body)
+    Ok(call("map", "", vec![keys, values], returns, body))
 }

@@ -3,10 +3,11 @@
 use datafusion::common::{Result, ScalarValue};
 use query::QueryError;
 
-use super::arrays::{order, out};
-use super::cast::{cast, divide_half_up};
-use super::native::{Cell, Out, Typed, call, failed, strict};
-use super::{Request, Resolved};
+use super::arrays::order;
+use super::cast::cast;
+use super::native::{Cell, Out, Typed, call, failed, mistake, strict};
+use crate::functions::numbers::divide_half_up;
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 fn integer_overflow() -> datafusion::common::DataFusionError {
@@ -14,11 +15,11 @@ fn integer_overflow() -> datafusion::common::DataFusionError {
 }
 
 /// A double rounded to so many digits, halves away from zero.
-fn round_to(value: f64, digits: i64) -> f64 {
+fn round_to(value: f64, digits: i32) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return value;
     }
-    let factor = 10_f64.powi(i32::try_from(digits).unwrap_or(0));
+    let factor = 10_f64.powi(digits);
     let scaled = value * factor;
     if !scaled.is_finite() {
         return value;
@@ -31,7 +32,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     use Type::{Bigint, Boolean, Double};
     let arguments = &request.arguments;
     let first = arguments.first().map(|argument| argument.ty.clone());
-    let double = |f: fn(f64) -> f64| request.simple(&[Double], Double, move |c| Ok(Out::Double(f(c[0].double()))));
+    let double = |f: fn(f64) -> f64| request.simple(&[Double], Double, move |c| Ok(Out::Double(f(c[0].double()?))));
     match (request.name, arguments.len()) {
         ("sqrt", 1) => double(f64::sqrt),
         ("cbrt", 1) => double(f64::cbrt),
@@ -51,38 +52,38 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         ("degrees", 1) => double(f64::to_degrees),
         ("radians", 1) => double(f64::to_radians),
         ("log", 2) => {
-            request.simple(&[Double, Double], Double, |c| Ok(Out::Double(c[1].double().ln() / c[0].double().ln())))
+            request.simple(&[Double, Double], Double, |c| Ok(Out::Double(c[1].double()?.ln() / c[0].double()?.ln())))
         }
         ("pow" | "power", 2) => {
-            request.simple(&[Double, Double], Double, |c| Ok(Out::Double(c[0].double().powf(c[1].double()))))
+            request.simple(&[Double, Double], Double, |c| Ok(Out::Double(c[0].double()?.powf(c[1].double()?))))
         }
         ("atan2", 2) => {
-            request.simple(&[Double, Double], Double, |c| Ok(Out::Double(c[0].double().atan2(c[1].double()))))
+            request.simple(&[Double, Double], Double, |c| Ok(Out::Double(c[0].double()?.atan2(c[1].double()?))))
         }
-        ("is_nan", 1) => request.simple(&[Double], Boolean, |c| Ok(Out::Boolean(c[0].double().is_nan()))),
-        ("is_finite", 1) => request.simple(&[Double], Boolean, |c| Ok(Out::Boolean(c[0].double().is_finite()))),
-        ("is_infinite", 1) => request.simple(&[Double], Boolean, |c| Ok(Out::Boolean(c[0].double().is_infinite()))),
+        ("is_nan", 1) => request.simple(&[Double], Boolean, |c| Ok(Out::Boolean(c[0].double()?.is_nan()))),
+        ("is_finite", 1) => request.simple(&[Double], Boolean, |c| Ok(Out::Boolean(c[0].double()?.is_finite()))),
+        ("is_infinite", 1) => request.simple(&[Double], Boolean, |c| Ok(Out::Boolean(c[0].double()?.is_infinite()))),
         ("nan", 0) => Some(Ok(constant(f64::NAN))),
         ("infinity", 0) => Some(Ok(constant(f64::INFINITY))),
         ("pi", 0) => Some(Ok(constant(std::f64::consts::PI))),
         ("e", 0) => Some(Ok(constant(std::f64::consts::E))),
         ("abs" | "sign" | "floor" | "ceil" | "ceiling" | "round" | "truncate", 1 | 2) => Some(rounding(request, first)),
-        ("mod", 2) => Some(crate::analysis::operators::arithmetic(
+        ("mod", 2) => Some(crate::functions::operators::arithmetic(
             request.at,
             crate::syntax::ast::Arithmetic::Modulus,
             arguments[0].clone(),
             arguments[1].clone(),
         )),
         ("bitwise_and", 2) => {
-            request.simple(&[Bigint, Bigint], Bigint, |c| Ok(Out::Integer(c[0].integer() & c[1].integer())))
+            request.simple(&[Bigint, Bigint], Bigint, |c| Ok(Out::Integer(c[0].integer()? & c[1].integer()?)))
         }
         ("bitwise_or", 2) => {
-            request.simple(&[Bigint, Bigint], Bigint, |c| Ok(Out::Integer(c[0].integer() | c[1].integer())))
+            request.simple(&[Bigint, Bigint], Bigint, |c| Ok(Out::Integer(c[0].integer()? | c[1].integer()?)))
         }
         ("bitwise_xor", 2) => {
-            request.simple(&[Bigint, Bigint], Bigint, |c| Ok(Out::Integer(c[0].integer() ^ c[1].integer())))
+            request.simple(&[Bigint, Bigint], Bigint, |c| Ok(Out::Integer(c[0].integer()? ^ c[1].integer()?)))
         }
-        ("bitwise_not", 1) => request.simple(&[Bigint], Bigint, |c| Ok(Out::Integer(!c[0].integer()))),
+        ("bitwise_not", 1) => request.simple(&[Bigint], Bigint, |c| Ok(Out::Integer(!c[0].integer()?))),
         ("bitwise_left_shift" | "bitwise_right_shift", 2) => {
             // The shift is that of the value's own width.
             let (ty, bits) = match first {
@@ -94,7 +95,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             };
             let left = request.name == "bitwise_left_shift";
             request.simple(&[ty.clone(), Bigint], ty, move |c| {
-                let (value, shift) = (c[0].integer(), c[1].integer());
+                let (value, shift) = (c[0].integer()?, c[1].integer()?);
                 if !(0..bits).contains(&shift) {
                     return Ok(Out::Integer(0));
                 }
@@ -109,13 +110,14 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         }
         ("greatest" | "least", 1..) => Some(extreme(request)),
         ("to_base", 2) => request.simple(&[Bigint, Bigint], Type::Varchar, |c| {
-            let (value, radix) = (c[0].integer(), c[1].integer());
+            let (value, radix) = (c[0].integer()?, c[1].integer()?);
             let radix = u64::try_from(radix).ok().filter(|radix| (2..=36).contains(radix));
             let radix = radix.ok_or_else(|| failed("Radix must be between 2 and 36"))?;
             let mut rest = value.unsigned_abs();
             let mut digits = Vec::new();
             loop {
-                digits.push(char::from_digit(u32::try_from(rest % radix).unwrap_or(0), 36).unwrap_or('0'));
+                let digit = u32::try_from(rest % radix).ok().and_then(|digit| char::from_digit(digit, 36));
+                digits.push(digit.ok_or_else(|| mistake("a digit", rest))?);
                 rest /= radix;
                 if rest == 0 {
                     break;
@@ -125,14 +127,15 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             Ok(Out::Text(if value < 0 { format!("-{text}") } else { text }))
         }),
         ("from_base", 2) => request.simple(&[Type::Varchar, Bigint], Bigint, |c| {
-            let radix = u32::try_from(c[1].integer()).ok().filter(|radix| (2..=36).contains(radix));
+            let radix = u32::try_from(c[1].integer()?).ok().filter(|radix| (2..=36).contains(radix));
             let radix = radix.ok_or_else(|| failed("Radix must be between 2 and 36"))?;
-            i64::from_str_radix(c[0].text(), radix)
+            let text = c[0].text()?;
+            i64::from_str_radix(text, radix)
                 .map(Out::Integer)
-                .map_err(|_| failed(format!("Not a valid base-{radix} number: {}", c[0].text())))
+                .map_err(|_| failed(format!("Not a valid base-{radix} number: {text}")))
         }),
         ("width_bucket", 4) => request.simple(&[Double, Double, Double, Bigint], Bigint, |c| {
-            let (value, low, high, buckets) = (c[0].double(), c[1].double(), c[2].double(), c[3].integer());
+            let (value, low, high, buckets) = (c[0].double()?, c[1].double()?, c[2].double()?, c[3].integer()?);
             if buckets < 1 {
                 return Err(failed("bucketCount must be greater than 0"));
             }
@@ -184,7 +187,9 @@ fn rounding(request: &Request<'_>, first: Option<Type>) -> std::result::Result<T
     let name = request.name.to_owned();
     let arguments = request.coerced(&[ty, Type::Bigint])?;
     let body = strict(&returns, move |c| -> Result<Out> {
-        let digits = c.get(1).map_or(0, Cell::integer);
+        let digits = c.get(1).map_or(Ok(0), Cell::integer)?;
+        // Trino takes an integer here, no bigint.
+        let places = || i32::try_from(digits).map_err(|_| failed(format!("Out of range for integer: {digits}")));
         Ok(match (&c[0], name.as_str()) {
             (Cell::Integer(value), "abs") => Out::Integer(value.checked_abs().ok_or_else(integer_overflow)?),
             (Cell::Integer(value), "sign") => Out::Integer(value.signum()),
@@ -205,9 +210,9 @@ fn rounding(request: &Request<'_>, first: Option<Type>) -> std::result::Result<T
             }
             (Cell::Double(value), "floor") => Out::Double(value.floor()),
             (Cell::Double(value), "ceil" | "ceiling") => Out::Double(value.ceil()),
-            (Cell::Double(value), "round") => Out::Double(round_to(*value, digits)),
+            (Cell::Double(value), "round") => Out::Double(round_to(*value, places()?)),
             (Cell::Double(value), _) => {
-                let factor = 10_f64.powi(i32::try_from(digits).unwrap_or(0));
+                let factor = 10_f64.powi(places()?);
                 Out::Double((value * factor).trunc() / factor)
             }
             (Cell::Decimal(value), name) => {
@@ -221,7 +226,7 @@ fn rounding(request: &Request<'_>, first: Option<Type>) -> std::result::Result<T
                     _ => value / power,
                 })
             }
-            _ => Out::Null,
+            (other, _) => return Err(mistake("a number", other.kind())),
         })
     });
     Ok(call(request.name, "", arguments, returns, body))
@@ -245,11 +250,11 @@ fn extreme(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
     let body = strict(&ty, move |c| {
         let mut best = &c[0];
         for cell in &c[1..] {
-            if (if greatest { order(cell, best) } else { order(best, cell) }).is_gt() {
+            if (if greatest { order(cell, best) } else { order(best, cell) })?.is_gt() {
                 best = cell;
             }
         }
-        Ok(out(best))
+        Out::of(best)
     });
     Ok(call(request.name, "", arguments, ty, body))
 }

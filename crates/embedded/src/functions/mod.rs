@@ -4,25 +4,27 @@ pub(crate) mod arrays;
 pub(crate) mod cast;
 pub(crate) mod chains;
 pub(crate) mod dates;
+pub(crate) mod equality;
 mod json;
 pub(crate) mod json_text;
 pub(crate) mod lambdas;
 pub(crate) mod maps;
 mod math;
 pub(crate) mod native;
+pub(crate) mod numbers;
+pub(crate) mod operators;
 mod regex;
+pub(crate) mod request;
 pub(crate) mod rows;
 pub(crate) mod strings;
 pub(crate) mod unnest;
 mod web;
 
-use datafusion::common::Result as DataFusionResult;
 use query::QueryError;
 
-use crate::analysis;
 use crate::syntax::ast::At;
-use crate::types::Type;
-use native::{Cell, Out, Typed, call, strict};
+use native::Typed;
+use request::Request;
 
 /// Functions of one value per row, beside those with lambdas.
 const NAMES: &[&str] = &[
@@ -202,94 +204,9 @@ pub(crate) fn is_known(name: &str) -> bool {
     NAMES.contains(&name) || lambdas::takes_lambda(name)
 }
 
-/// A function that this engine has not, with the nearest that it has.
-pub(crate) fn unknown(name: &str) -> QueryError {
-    let known = NAMES.iter().copied().chain(lambdas::names()).chain(analysis::function_names());
-    let mut near: Vec<(usize, &str)> = known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= 1 + known.len().min(name.len()) / 4)
-        .collect();
-    near.sort_unstable();
-    near.truncate(3);
-    let remedy = match near.is_empty() {
-        true => "write it with other functions, or run the statement on Athena".to_owned(),
-        false => {
-            let names: Vec<&str> = near.into_iter().map(|(_, name)| name).collect();
-            format!("the nearest that there are: {}", names.join(", "))
-        }
-    };
-    QueryError::Unsupported { construct: format!("function {name}"), remedy }
-}
-
-/// A call whose arguments have been analysed.
-pub(crate) struct Request<'a> {
-    pub(crate) at: At,
-    pub(crate) name: &'a str,
-    pub(crate) arguments: Vec<Typed>,
-}
-
-/// Nothing, if the module has no such function.
-pub(crate) type Resolved = Option<Result<Typed, QueryError>>;
-
-impl Request<'_> {
-    pub(crate) fn wrong(&self) -> QueryError {
-        let types: Vec<String> = self.arguments.iter().map(|argument| argument.ty.to_string()).collect();
-        QueryError::Invalid(format!(
-            "{}: Unexpected parameters ({}) for function {}",
-            self.at,
-            types.join(", "),
-            self.name
-        ))
-    }
-
-    pub(crate) fn unsupported<T>(
-        &self,
-        construct: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Result<T, QueryError> {
-        Err(QueryError::Unsupported { construct: construct.into(), remedy: remedy.into() })
-    }
-
-    /// The arguments as values of `types`, as many as there are arguments.
-    pub(crate) fn coerced(&self, types: &[Type]) -> Result<Vec<Typed>, QueryError> {
-        if self.arguments.len() > types.len() {
-            return Err(self.wrong());
-        }
-        self.arguments
-            .iter()
-            .zip(types)
-            .map(|(argument, ty)| match argument.ty.coerces_to(ty) {
-                true => cast::cast(argument.clone(), ty, None, false),
-                false => Err(self.wrong()),
-            })
-            .collect()
-    }
-
-    /// A function of values that are not null; `types` has all its parameters, of which at least `least` are given.
-    pub(crate) fn simple_from(
-        &self,
-        least: usize,
-        types: &[Type],
-        returns: Type,
-        row: impl Fn(&[Cell<'_>]) -> DataFusionResult<Out> + Send + Sync + 'static,
-    ) -> Resolved {
-        if self.arguments.len() < least {
-            return Some(Err(self.wrong()));
-        }
-        Some(
-            self.coerced(types).map(|arguments| call(self.name, "", arguments, returns.clone(), strict(&returns, row))),
-        )
-    }
-
-    /// A function of exactly these values.
-    pub(crate) fn simple(
-        &self,
-        types: &[Type],
-        returns: Type,
-        row: impl Fn(&[Cell<'_>]) -> DataFusionResult<Out> + Send + Sync + 'static,
-    ) -> Resolved {
-        self.simple_from(types.len(), types, returns, row)
-    }
+/// The names of all functions, those with lambdas too.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().copied().chain(lambdas::names())
 }
 
 /// The function `name` of these arguments.
@@ -311,5 +228,5 @@ pub(crate) fn resolve(at: At, name: &str, arguments: Vec<Typed>) -> Result<Typed
             return resolved;
         }
     }
-    if is_known(name) { Err(request.wrong()) } else { Err(unknown(name)) }
+    Err(request.wrong())
 }

@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
     Int8Builder, Int16Builder, ListArray, StringBuilder, new_empty_array, new_null_array,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
-use datafusion::arrow::compute::concat;
+use datafusion::arrow::compute::{CastOptions, cast_with_options, concat};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::error::internal;
 use crate::types::Type;
 
 /// An expression and its type.
@@ -164,6 +165,32 @@ pub(crate) fn failed(text: impl Into<String>) -> DataFusionError {
     DataFusionError::Execution(text.into())
 }
 
+/// A fault of this engine: a value is not what the analysis promised. `TRY` does not turn it into null.
+pub(crate) fn mistake(expected: impl fmt::Display, found: impl fmt::Display) -> DataFusionError {
+    DataFusionError::External(Box::new(internal(expected, found)))
+}
+
+/// Whether `TRY` and `TRY_CAST` turn the error into null: what values cause, not what the engine lacks.
+pub(crate) fn is_caught(error: &DataFusionError) -> bool {
+    match error {
+        DataFusionError::Execution(_) => true,
+        DataFusionError::ArrowError(..) => true,
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => is_caught(inner),
+        DataFusionError::Shared(inner) => is_caught(inner),
+        _ => false,
+    }
+}
+
+/// A position as Arrow's kernels take it: they count in 32 bits.
+pub(crate) fn position(at: usize) -> Result<u32> {
+    u32::try_from(at).map_err(|_| failed(format!("more than {} values in one batch", u32::MAX)))
+}
+
+/// A length as a bigint.
+pub(crate) fn whole(length: usize) -> Result<i64> {
+    i64::try_from(length).map_err(|_| mistake("a length of 63 bits", length))
+}
+
 // --- cells ----------------------------------------------------------------------------------------------------------
 
 /// One value of an argument.
@@ -179,42 +206,58 @@ pub(crate) enum Cell<'a> {
     Bytes(&'a [u8]),
     /// A list's elements.
     List(ArrayRef),
+    /// A value of a type that is not read cell by cell, as a row or a map.
+    Other(&'a DataType),
 }
 
 impl<'a> Cell<'a> {
-    pub(crate) fn text(&self) -> &'a str {
+    /// What it is, for [`mistake`].
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Text(text) => text,
-            _ => "",
+            Self::Null => "null",
+            Self::Boolean(_) => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::Double(_) => "a double",
+            Self::Decimal(_) => "a decimal",
+            Self::Text(_) => "a text",
+            Self::Bytes(_) => "bytes",
+            Self::List(_) => "a list",
+            Self::Other(_) => "a row or a map",
         }
     }
 
-    pub(crate) fn bytes(&self) -> &'a [u8] {
+    pub(crate) fn text(&self) -> Result<&'a str> {
         match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Text(text) => text.as_bytes(),
-            _ => &[],
+            Self::Text(text) => Ok(text),
+            other => Err(mistake("a text", other.kind())),
         }
     }
 
-    pub(crate) fn integer(&self) -> i64 {
+    pub(crate) fn bytes(&self) -> Result<&'a [u8]> {
         match self {
-            Self::Integer(value) => *value,
-            _ => 0,
+            Self::Bytes(bytes) => Ok(bytes),
+            other => Err(mistake("bytes", other.kind())),
         }
     }
 
-    pub(crate) fn double(&self) -> f64 {
+    pub(crate) fn integer(&self) -> Result<i64> {
         match self {
-            Self::Double(value) => *value,
-            _ => 0.0,
+            Self::Integer(value) => Ok(*value),
+            other => Err(mistake("an integer", other.kind())),
         }
     }
 
-    pub(crate) fn list(&self) -> ArrayRef {
+    pub(crate) fn double(&self) -> Result<f64> {
         match self {
-            Self::List(elements) => Arc::clone(elements),
-            _ => new_empty_array(&DataType::Null),
+            Self::Double(value) => Ok(*value),
+            other => Err(mistake("a double", other.kind())),
+        }
+    }
+
+    pub(crate) fn list(&self) -> Result<ArrayRef> {
+        match self {
+            Self::List(elements) => Ok(Arc::clone(elements)),
+            other => Err(mistake("a list", other.kind())),
         }
     }
 }
@@ -246,7 +289,8 @@ pub(crate) fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
         DataType::Utf8 => Cell::Text(array.as_string::<i32>().value(row)),
         DataType::Binary => Cell::Bytes(array.as_binary::<i32>().value(row)),
         DataType::List(_) => Cell::List(array.as_list::<i32>().value(row)),
-        _ => Cell::Null,
+        DataType::Null => Cell::Null,
+        other => Cell::Other(other),
     }
 }
 
@@ -261,6 +305,31 @@ pub(crate) enum Out {
     Text(String),
     Bytes(Vec<u8>),
     List(ArrayRef),
+}
+
+impl Out {
+    /// Of a cell, the value that it is.
+    pub(crate) fn of(cell: &Cell<'_>) -> Result<Self> {
+        Ok(match cell {
+            Cell::Null => Self::Null,
+            Cell::Boolean(value) => Self::Boolean(*value),
+            Cell::Integer(value) => Self::Integer(*value),
+            Cell::Double(value) => Self::Double(*value),
+            Cell::Decimal(value) => Self::Decimal(*value),
+            Cell::Text(text) => Self::Text((*text).to_owned()),
+            Cell::Bytes(bytes) => Self::Bytes(bytes.to_vec()),
+            Cell::List(list) => Self::List(Arc::clone(list)),
+            Cell::Other(other) => return Err(mistake("a scalar or a list", other)),
+        })
+    }
+
+    /// Null is a value of every type; anything else must be of the type of the array.
+    fn null(self, expected: &DataType) -> Result<()> {
+        match self {
+            Self::Null => Ok(()),
+            other => Err(mistake(expected, format_args!("{other:?}"))),
+        }
+    }
 }
 
 impl From<Option<String>> for Out {
@@ -283,7 +352,10 @@ pub(crate) fn build(data_type: &DataType, values: Vec<Out>) -> Result<ArrayRef> 
             for value in values {
                 match value {
                     Out::$variant(value) => builder.append_value($convert(value)?),
-                    _ => builder.append_null(),
+                    other => {
+                        other.null(data_type)?;
+                        builder.append_null();
+                    }
                 }
             }
             Arc::new(builder.finish()) as ArrayRef
@@ -298,14 +370,18 @@ pub(crate) fn build(data_type: &DataType, values: Vec<Out>) -> Result<ArrayRef> 
                 .into_iter()
                 .map(|value| match value {
                     Out::Integer(value) => narrow(value).map(Some),
-                    _ => Ok(None),
+                    other => other.null(data_type).map(|()| None),
                 })
                 .collect::<Result<Vec<Option<_>>>>()?;
             Arc::new(datafusion::arrow::array::PrimitiveArray::<$type>::from_iter(values)) as ArrayRef
         }};
     }
     Ok(match data_type {
-        DataType::Null => new_null_array(&DataType::Null, values.len()),
+        DataType::Null => {
+            let length = values.len();
+            values.into_iter().try_for_each(|value| value.null(data_type))?;
+            new_null_array(&DataType::Null, length)
+        }
         DataType::Boolean => collect!(BooleanBuilder::new(), Boolean, Ok::<_, DataFusionError>),
         DataType::Int8 => collect!(Int8Builder::new(), Integer, narrow::<i8>),
         DataType::Int16 => collect!(Int16Builder::new(), Integer, narrow::<i16>),
@@ -319,10 +395,7 @@ pub(crate) fn build(data_type: &DataType, values: Vec<Out>) -> Result<ArrayRef> 
                 _ => integers!(TimestampMillisecondType),
             };
             match zone {
-                Some(_) => datafusion::arrow::compute::cast(
-                    &datafusion::arrow::compute::cast(&array, &DataType::Int64)?,
-                    data_type,
-                )?,
+                Some(_) => conform(&conform(&array, &DataType::Int64)?, data_type)?,
                 None => array,
             }
         }
@@ -346,13 +419,13 @@ pub(crate) fn build(data_type: &DataType, values: Vec<Out>) -> Result<ArrayRef> 
             let lists = values
                 .into_iter()
                 .map(|value| match value {
-                    Out::List(elements) => Some(elements),
-                    _ => None,
+                    Out::List(elements) => Ok(Some(elements)),
+                    other => other.null(data_type).map(|()| None),
                 })
-                .collect::<Vec<_>>();
+                .collect::<Result<Vec<_>>>()?;
             Arc::new(list_of(element, &lists)?)
         }
-        other => return Err(DataFusionError::Internal(format!("no builder for {other}"))),
+        other => return Err(mistake("a type of cells", other)),
     })
 }
 
@@ -362,11 +435,7 @@ pub(crate) fn list_of(element: &Arc<Field>, lists: &[Option<ArrayRef>]) -> Resul
     let offsets = OffsetBuffer::from_lengths(lengths);
     let parts: Vec<&dyn Array> = lists.iter().flatten().map(AsRef::as_ref).collect();
     let values = if parts.is_empty() { new_empty_array(element.data_type()) } else { concat(&parts)? };
-    let values = if values.data_type() == element.data_type() {
-        values
-    } else {
-        datafusion::arrow::compute::cast(&values, element.data_type())?
-    };
+    let values = conform(&values, element.data_type())?;
     let nulls = NullBuffer::from(lists.iter().map(Option::is_some).collect::<Vec<bool>>());
     Ok(ListArray::try_new(Arc::clone(element), offsets, values, Some(nulls))?)
 }
@@ -424,16 +493,39 @@ pub(crate) fn by_array(body: impl Fn(&[ArrayRef]) -> Result<ArrayRef> + Send + S
     })
 }
 
-/// The array as one of `data_type`: the same values, other names of fields.
+/// The array as one of `data_type`: the same values, other names of fields. A value that the type cannot hold is an error.
 pub(crate) fn conform(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if array.data_type() == data_type {
         return Ok(Arc::clone(array));
     }
-    Ok(datafusion::arrow::compute::cast(array, data_type)?)
+    let exact = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, data_type, &exact).map_err(|error| mistake(data_type, error))
 }
 
 /// The value as one that may be null for DataFusion, which believes in what it is told of columns.
 pub(crate) fn nullable(value: Typed) -> Typed {
     let returns = value.ty.clone();
     call("nullable", "", vec![value], returns, Arc::new(|arguments, _| Ok(arguments[0].clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_another_type_than_promised_is_an_error_and_no_null() {
+        assert!(Cell::Integer(1).text().is_err() && Cell::Null.integer().is_err() && Cell::Text("1").double().is_err());
+        assert!(build(&DataType::Int64, vec![Out::Text("1".to_owned())]).is_err());
+        assert!(build(&DataType::Utf8, vec![Out::Null, Out::Integer(1)]).is_err());
+        let rows = Arc::new(datafusion::arrow::array::StructArray::new_empty_fields(1, None)) as ArrayRef;
+        assert!(matches!(cell(rows.as_ref(), 0), Cell::Other(_)) && Out::of(&cell(rows.as_ref(), 0)).is_err());
+        let texts = Arc::new(datafusion::arrow::array::StringArray::from(vec!["x"])) as ArrayRef;
+        assert!(conform(&texts, &DataType::Int64).is_err());
+    }
+
+    #[test]
+    fn try_makes_null_of_what_a_value_causes_and_not_of_a_mistake() {
+        assert!(is_caught(&failed("Division by zero")));
+        assert!(!is_caught(&mistake("a text", "an integer")));
+    }
 }

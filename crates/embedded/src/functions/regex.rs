@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use query::QueryError;
 
 use super::native::{Cell, Out, Typed, build, call, failed, strict};
-use super::{Request, Resolved};
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 /// A compiled pattern.
@@ -29,6 +29,7 @@ struct Found {
 
 impl Found {
     fn whole(&self) -> (usize, usize) {
+        // A match has its whole first, which is always there.
         self.groups.first().copied().flatten().unwrap_or((0, 0))
     }
 }
@@ -235,7 +236,7 @@ fn replacement(template: &str, text: &str, found: &Found, pattern: &Pattern, out
 }
 
 fn group_of(cells: &[Cell<'_>], pattern: &Pattern) -> Result<usize> {
-    let group = cells.get(2).map_or(0, Cell::integer);
+    let group = cells.get(2).map_or(Ok(0), Cell::integer)?;
     match usize::try_from(group) {
         Ok(group) if group <= pattern.groups() => Ok(group),
         Ok(_) => Err(failed(format!("Pattern has {} groups. Cannot access group {group}", pattern.groups()))),
@@ -263,7 +264,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         let source = Source::of(&arguments[1])?;
         let name = request.name.to_owned();
         let body = strict(&returns, move |cells| {
-            let (text, pattern) = (cells[0].text(), source.get(cells[1].text())?);
+            let (text, pattern) = (cells[0].text()?, source.get(cells[1].text()?)?);
             match name.as_str() {
                 "regexp_like" => Ok(Out::Boolean(pattern.is_match(text)?)),
                 "regexp_extract" => {
@@ -283,7 +284,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                     Ok(Out::List(build(&Varchar.arrow(), parts)?))
                 }
                 "regexp_replace" => {
-                    let template = cells.get(2).map_or("", Cell::text);
+                    let template = cells.get(2).map_or(Ok(""), Cell::text)?;
                     let mut out = String::new();
                     let mut last = 0;
                     pattern.all(text, 0, |found| {
@@ -317,8 +318,8 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                     Ok(Out::Integer(count))
                 }
                 _ => {
-                    let start = cells.get(2).map_or(1, Cell::integer);
-                    let occurrence = cells.get(3).map_or(1, Cell::integer);
+                    let start = cells.get(2).map_or(Ok(1), Cell::integer)?;
+                    let occurrence = cells.get(3).map_or(Ok(1), Cell::integer)?;
                     if start < 1 || occurrence < 1 {
                         return Err(failed("start position and occurrence must be positive"));
                     }

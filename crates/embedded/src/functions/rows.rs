@@ -5,41 +5,39 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use datafusion::arrow::compute::{is_not_null, nullif};
 use datafusion::logical_expr::Expr;
+use query::QueryError;
 
-use super::native::{Typed, by_array, call};
-use super::{Request, Resolved};
+use super::native::{Typed, by_array, call, conform};
+use crate::error::internal;
+use crate::functions::request::{Request, Resolved};
 use crate::types::{Type, anonymous, row_fields};
 
 /// `ROW(…)`: a row whose fields have no names.
 pub(crate) fn row(values: Vec<Typed>) -> Typed {
-    let ty = Type::Row(values.iter().map(|value| (None, value.ty.clone())).collect());
-    let fields = match &ty {
-        Type::Row(fields) => row_fields(fields),
-        _ => return Typed::new(datafusion::logical_expr::lit(false), Type::Boolean),
-    };
+    let types: Vec<_> = values.iter().map(|value| (None, value.ty.clone())).collect();
+    let fields = row_fields(&types);
     let body = by_array(move |arrays: &[ArrayRef]| {
         let rows = arrays.first().map_or(1, |array| array.len());
         let columns = arrays
             .iter()
             .zip(&fields)
-            .map(|(array, field)| match array.data_type() == field.data_type() {
-                true => Ok(Arc::clone(array)),
-                false => datafusion::arrow::compute::cast(array, field.data_type()),
-            })
+            .map(|(array, field)| conform(array, field.data_type()))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, None, rows)?) as ArrayRef)
     });
-    call("row", "", values, ty, body)
+    call("row", "", values, Type::Row(types), body)
 }
 
 /// The field of a row at a position.
-pub(crate) fn field_at(row: Typed, position: usize) -> Typed {
-    let Type::Row(fields) = &row.ty else { return row };
-    let Some((name, ty)) = fields.get(position).cloned() else { return row };
+pub(crate) fn field_at(row: Typed, position: usize) -> Result<Typed, QueryError> {
+    let Type::Row(fields) = &row.ty else { return Err(internal("a row", &row.ty)) };
+    let Some((name, ty)) = fields.get(position).cloned() else {
+        return Err(internal(format_args!("a field at {position}"), &row.ty));
+    };
     // A chain of fields of a column is DataFusion's own, so that only the parts that are used are read from a file.
     if let (Some(name), true) = (&name, is_column_path(&row.expr)) {
         let field = datafusion::functions::core::expr_fn::get_field(row.expr, name.as_str());
-        return Typed::new(field, ty);
+        return Ok(Typed::new(field, ty));
     }
     let returns = ty.arrow();
     let body = by_array(move |arrays: &[ArrayRef]| {
@@ -56,13 +54,10 @@ pub(crate) fn field_at(row: Typed, position: usize) -> Typed {
             }
             _ => Arc::clone(column),
         };
-        match column.data_type() == &returns {
-            true => Ok(column),
-            false => Ok(datafusion::arrow::compute::cast(&column, &returns)?),
-        }
+        conform(&column, &returns)
     });
     let key = name.unwrap_or_else(|| anonymous(position));
-    call("field", format!("{position}{key}"), vec![row], ty, body)
+    Ok(call("field", format!("{position}{key}"), vec![row], ty, body))
 }
 
 fn is_column_path(expr: &Expr) -> bool {

@@ -5,8 +5,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::Like;
 use query::QueryError;
 
-use super::native::{Cell, Out, Typed, build, by_row, call, failed, strict};
-use super::{Request, Resolved};
+use super::native::{Cell, Out, Typed, build, by_row, call, cell, failed, mistake, strict, whole};
+use crate::functions::request::{Request, Resolved};
 use crate::text_form;
 use crate::types::Type;
 
@@ -33,18 +33,18 @@ pub(crate) fn like(value: Typed, pattern: Typed, escape: Option<Typed>) -> std::
             QueryError::Failed(text) => QueryError::Invalid(text),
             other => other,
         })?;
-        let body = strict(&Type::Boolean, move |cells| Ok(Out::Boolean(matcher.matches(cells[0].text()))));
+        let body = strict(&Type::Boolean, move |cells| Ok(Out::Boolean(matcher.matches(cells[0].text()?))));
         return Ok(call("like", format!("{text:?}{escape:?}"), vec![value], Type::Boolean, body));
     }
     let mut arguments = vec![value, pattern];
     arguments.extend(escape);
     let body = strict(&Type::Boolean, |cells| {
-        let escape = match cells.get(2).map(|escape| escape.text().chars().collect::<Vec<_>>()) {
+        let escape = match cells.get(2).map(Cell::text).transpose()?.map(|escape| escape.chars().collect::<Vec<_>>()) {
             None => None,
             Some(chars) if chars.len() == 1 => Some(chars[0]),
             Some(_) => return Err(failed("Escape string must be a single character")),
         };
-        Ok(Out::Boolean(Matcher::new(cells[1].text(), escape)?.matches(cells[0].text())))
+        Ok(Out::Boolean(Matcher::new(cells[1].text()?, escape)?.matches(cells[0].text()?)))
     });
     Ok(call("like", "", arguments, Type::Boolean, body))
 }
@@ -114,6 +114,7 @@ impl Matcher {
 }
 
 fn count(text: &str) -> i64 {
+    // A text in memory is never so long.
     i64::try_from(text.chars().count()).unwrap_or(i64::MAX)
 }
 
@@ -143,14 +144,14 @@ fn substr(text: &str, start: i64, length: Option<i64>) -> String {
 }
 
 fn pad(cells: &[Cell<'_>], left: bool) -> Result<Out> {
-    let (text, size, fill) = (cells[0].text(), cells[1].integer(), cells[2].text());
+    let (text, size, fill) = (cells[0].text()?, cells[1].integer()?, cells[2].text()?);
     if !(0..=1_000_000).contains(&size) {
         return Err(failed("Target length must be in the range [0..1000000]"));
     }
     if fill.is_empty() {
         return Err(failed("Padding string must not be empty"));
     }
-    let size = usize::try_from(size).unwrap_or(0);
+    let size = usize::try_from(size).map_err(|_| mistake("a length", size))?;
     let length = text.chars().count();
     if length >= size {
         return Ok(Out::Text(text.chars().take(size).collect()));
@@ -171,10 +172,6 @@ fn strpos(text: &str, part: &str, instance: i64, from_end: bool) -> Result<i64> 
     let mut found = text.char_indices().map(|(at, _)| at).filter(|at| text[*at..].starts_with(part));
     let at = if from_end { found.collect::<Vec<_>>().into_iter().rev().nth(nth) } else { found.nth(nth) };
     Ok(at.map_or(0, |at| count(&text[..at]) + 1))
-}
-
-fn levenshtein(a: &str, b: &str) -> i64 {
-    i64::try_from(strsim::levenshtein(a, b)).unwrap_or(i64::MAX)
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -232,25 +229,23 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     use Type::{Bigint, Boolean, Varbinary, Varchar};
     let first = request.arguments.first().map(|argument| &argument.ty);
     match (request.name, first) {
-        ("lower", _) => {
-            request.simple(&[Varchar], Varchar, |c| Ok(Out::Text(by_letter(c[0].text(), |c| single(c.to_lowercase())))))
-        }
-        ("upper", _) => {
-            request.simple(&[Varchar], Varchar, |c| Ok(Out::Text(by_letter(c[0].text(), |c| single(c.to_uppercase())))))
-        }
+        ("lower", _) => request
+            .simple(&[Varchar], Varchar, |c| Ok(Out::Text(by_letter(c[0].text()?, |c| single(c.to_lowercase()))))),
+        ("upper", _) => request
+            .simple(&[Varchar], Varchar, |c| Ok(Out::Text(by_letter(c[0].text()?, |c| single(c.to_uppercase()))))),
         ("length", Some(Varbinary)) => {
-            request.simple(&[Varbinary], Bigint, |c| Ok(Out::Integer(i64::try_from(c[0].bytes().len()).unwrap_or(0))))
+            request.simple(&[Varbinary], Bigint, |c| whole(c[0].bytes()?.len()).map(Out::Integer))
         }
-        ("length", _) => request.simple(&[Varchar], Bigint, |c| Ok(Out::Integer(count(c[0].text())))),
+        ("length", _) => request.simple(&[Varchar], Bigint, |c| Ok(Out::Integer(count(c[0].text()?)))),
         ("reverse", Some(Varchar)) => {
-            request.simple(&[Varchar], Varchar, |c| Ok(Out::Text(c[0].text().chars().rev().collect())))
+            request.simple(&[Varchar], Varchar, |c| Ok(Out::Text(c[0].text()?.chars().rev().collect())))
         }
         ("trim" | "ltrim" | "rtrim", _) => {
             let (left, right) = (request.name != "rtrim", request.name != "ltrim");
             request.simple_from(1, &[Varchar, Varchar], Varchar, move |c| {
-                let set: Option<Vec<char>> = c.get(1).map(|set| set.text().chars().collect());
+                let set = c.get(1).map(Cell::text).transpose()?.map(|set| set.chars().collect::<Vec<_>>());
                 let cut = |c: char| set.as_ref().map_or(c.is_whitespace(), |set| set.contains(&c));
-                let mut text = c[0].text();
+                let mut text = c[0].text()?;
                 if left {
                     text = text.trim_start_matches(cut);
                 }
@@ -261,30 +256,30 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             })
         }
         ("replace", _) => request.simple_from(2, &[Varchar, Varchar, Varchar], Varchar, |c| {
-            let with = c.get(2).map_or("", Cell::text);
-            Ok(Out::Text(c[0].text().replace(c[1].text(), with)))
+            let with = c.get(2).map_or(Ok(""), Cell::text)?;
+            Ok(Out::Text(c[0].text()?.replace(c[1].text()?, with)))
         }),
         ("substr" | "substring", _) => request.simple_from(2, &[Varchar, Bigint, Bigint], Varchar, |c| {
-            Ok(Out::Text(substr(c[0].text(), c[1].integer(), c.get(2).map(Cell::integer))))
+            Ok(Out::Text(substr(c[0].text()?, c[1].integer()?, c.get(2).map(Cell::integer).transpose()?)))
         }),
         ("strpos" | "strrpos", _) => {
             let from_end = request.name == "strrpos";
             request.simple_from(2, &[Varchar, Varchar, Bigint], Bigint, move |c| {
-                Ok(Out::Integer(strpos(c[0].text(), c[1].text(), c.get(2).map_or(1, Cell::integer), from_end)?))
+                Ok(Out::Integer(strpos(c[0].text()?, c[1].text()?, c.get(2).map_or(Ok(1), Cell::integer)?, from_end)?))
             })
         }
         ("starts_with", _) => {
-            request.simple(&[Varchar, Varchar], Boolean, |c| Ok(Out::Boolean(c[0].text().starts_with(c[1].text()))))
+            request.simple(&[Varchar, Varchar], Boolean, |c| Ok(Out::Boolean(c[0].text()?.starts_with(c[1].text()?))))
         }
         ("ends_with", _) => {
-            request.simple(&[Varchar, Varchar], Boolean, |c| Ok(Out::Boolean(c[0].text().ends_with(c[1].text()))))
+            request.simple(&[Varchar, Varchar], Boolean, |c| Ok(Out::Boolean(c[0].text()?.ends_with(c[1].text()?))))
         }
         ("split", _) => request.simple_from(2, &[Varchar, Varchar, Bigint], Type::array(Varchar), |c| {
-            let (text, delimiter) = (c[0].text(), c[1].text());
+            let (text, delimiter) = (c[0].text()?, c[1].text()?);
             if delimiter.is_empty() {
                 return Err(failed("The delimiter may not be the empty string"));
             }
-            match c.get(2).map(Cell::integer) {
+            match c.get(2).map(Cell::integer).transpose()? {
                 None => texts(text.split(delimiter).collect()),
                 Some(limit) if limit > 0 => {
                     texts(text.splitn(usize::try_from(limit).unwrap_or(usize::MAX), delimiter).collect())
@@ -293,7 +288,7 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
             }
         }),
         ("split_part", _) => request.simple(&[Varchar, Varchar, Bigint], Varchar, |c| {
-            let (text, delimiter, index) = (c[0].text(), c[1].text(), c[2].integer());
+            let (text, delimiter, index) = (c[0].text()?, c[1].text()?, c[2].integer()?);
             let Some(at) = index.checked_sub(1).and_then(|at| usize::try_from(at).ok()) else {
                 return Err(failed("Index must be greater than zero"));
             };
@@ -305,25 +300,25 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         }),
         ("concat", _) if matches!(&request.arguments[..], [a, b] if a.ty == Type::Unknown || b.ty == Type::Unknown) => {
             let [left, right] = &request.arguments[..] else { return None };
-            Some(crate::analysis::operators::concat(request.at, left.clone(), right.clone()))
+            Some(crate::functions::operators::concat(request.at, left.clone(), right.clone()))
         }
         ("concat", Some(Varchar))
             if request.arguments.iter().all(|argument| matches!(argument.ty, Varchar | Type::Unknown)) =>
         {
             let types = vec![Varchar; request.arguments.len()];
-            request.simple_from(2, &types, Varchar, |c| Ok(Out::Text(c.iter().map(Cell::text).collect())))
+            request.simple_from(2, &types, Varchar, |c| c.iter().map(Cell::text).collect::<Result<_>>().map(Out::Text))
         }
         ("concat_ws", Some(Varchar)) => {
             if let [_, list] = &request.arguments[..]
                 && list.ty == Type::array(Varchar)
             {
                 let body = strict(&Varchar, |c| {
-                    let list = c[1].list();
-                    let parts: Vec<String> = (0..list.len())
+                    let list = c[1].list()?;
+                    let parts = (0..list.len())
                         .filter(|at| list.is_valid(*at))
-                        .map(|at| super::native::cell(list.as_ref(), at).text().to_owned())
-                        .collect();
-                    Ok(Out::Text(parts.join(c[0].text())))
+                        .map(|at| cell(list.as_ref(), at).text().map(str::to_owned))
+                        .collect::<Result<Vec<_>>>()?;
+                    Ok(Out::Text(parts.join(c[0].text()?)))
                 });
                 return Some(Ok(call("concat_ws", "array", request.arguments.clone(), Varchar, body)));
             }
@@ -333,50 +328,51 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                 Err(error) => return Some(Err(error)),
             };
             let body = by_row(&Varchar, |c| {
-                let Cell::Text(separator) = c[0] else { return Ok(Out::Null) };
-                let parts: Vec<&str> =
-                    c[1..].iter().filter(|cell| !matches!(cell, Cell::Null)).map(Cell::text).collect();
-                Ok(Out::Text(parts.join(separator)))
+                if matches!(c[0], Cell::Null) {
+                    return Ok(Out::Null);
+                }
+                let parts = c[1..].iter().filter(|cell| !matches!(cell, Cell::Null)).map(Cell::text);
+                Ok(Out::Text(parts.collect::<Result<Vec<_>>>()?.join(c[0].text()?)))
             });
             Some(Ok(call("concat_ws", "", arguments, Varchar, body)))
         }
         ("lpad", Some(Varchar)) => request.simple(&[Varchar, Bigint, Varchar], Varchar, |c| pad(c, true)),
         ("rpad", Some(Varchar)) => request.simple(&[Varchar, Bigint, Varchar], Varchar, |c| pad(c, false)),
         ("chr", _) => request.simple(&[Bigint], Varchar, |c| {
-            let point = u32::try_from(c[0].integer()).ok().and_then(char::from_u32);
+            let number = c[0].integer()?;
+            let point = u32::try_from(number).ok().and_then(char::from_u32);
             point
                 .map(|c| Out::Text(c.to_string()))
-                .ok_or_else(|| failed(format!("Not a valid Unicode code point: {}", c[0].integer())))
+                .ok_or_else(|| failed(format!("Not a valid Unicode code point: {number}")))
         }),
         ("codepoint", _) => request.simple(&[Varchar], Type::Integer, |c| {
-            single(c[0].text().chars())
+            single(c[0].text()?.chars())
                 .map(|c| Out::Integer(u32::from(c).into()))
                 .ok_or_else(|| failed("Input string must be a single character string"))
         }),
-        ("levenshtein_distance", _) => {
-            request.simple(&[Varchar, Varchar], Bigint, |c| Ok(Out::Integer(levenshtein(c[0].text(), c[1].text()))))
-        }
+        ("levenshtein_distance", _) => request.simple(&[Varchar, Varchar], Bigint, |c| {
+            whole(strsim::levenshtein(c[0].text()?, c[1].text()?)).map(Out::Integer)
+        }),
         ("hamming_distance", _) => request.simple(&[Varchar, Varchar], Bigint, |c| {
-            let (a, b) = (c[0].text(), c[1].text());
+            let (a, b) = (c[0].text()?, c[1].text()?);
             if count(a) != count(b) {
                 return Err(failed("The input strings to hamming_distance function must have the same length"));
             }
             let different = a.chars().zip(b.chars()).filter(|(a, b)| a != b).count();
-            Ok(Out::Integer(i64::try_from(different).unwrap_or(i64::MAX)))
+            whole(different).map(Out::Integer)
         }),
-        ("to_utf8", _) => request.simple(&[Varchar], Varbinary, |c| Ok(Out::Bytes(c[0].text().as_bytes().to_vec()))),
-        ("from_utf8", _) => {
-            request.simple(&[Varbinary], Varchar, |c| Ok(Out::Text(String::from_utf8_lossy(c[0].bytes()).into_owned())))
-        }
+        ("to_utf8", _) => request.simple(&[Varchar], Varbinary, |c| Ok(Out::Bytes(c[0].text()?.as_bytes().to_vec()))),
+        ("from_utf8", _) => request
+            .simple(&[Varbinary], Varchar, |c| Ok(Out::Text(String::from_utf8_lossy(c[0].bytes()?).into_owned()))),
         ("to_hex", _) => request.simple(&[Varbinary], Varchar, |c| {
-            Ok(Out::Text(c[0].bytes().iter().map(|byte| format!("{byte:02X}")).collect()))
+            Ok(Out::Text(c[0].bytes()?.iter().map(|byte| format!("{byte:02X}")).collect()))
         }),
         ("from_hex", _) => request.simple(&[Varchar], Varbinary, |c| {
-            from_hex(c[0].text()).map(Out::Bytes).ok_or_else(|| failed("invalid hex string"))
+            from_hex(c[0].text()?).map(Out::Bytes).ok_or_else(|| failed("invalid hex string"))
         }),
-        ("to_base64", _) => request.simple(&[Varbinary], Varchar, |c| Ok(Out::Text(to_base64(c[0].bytes())))),
+        ("to_base64", _) => request.simple(&[Varbinary], Varchar, |c| Ok(Out::Text(to_base64(c[0].bytes()?)))),
         ("from_base64", _) => request.simple(&[Varchar], Varbinary, |c| {
-            from_base64(c[0].text()).map(Out::Bytes).ok_or_else(|| failed("invalid base64 string"))
+            from_base64(c[0].text()?).map(Out::Bytes).ok_or_else(|| failed("invalid base64 string"))
         }),
         ("format", Some(Varchar)) => Some(format(request)),
         _ => None,
@@ -390,7 +386,10 @@ fn format(request: &Request<'_>) -> std::result::Result<Typed, QueryError> {
         return request.unsupported(format!("format of {ty}"), "format its parts");
     }
     let body = by_row(&Type::Varchar, move |cells| {
-        let Cell::Text(pattern) = cells[0] else { return Ok(Out::Null) };
+        if matches!(cells[0], Cell::Null) {
+            return Ok(Out::Null);
+        }
+        let pattern = cells[0].text()?;
         let mut out = String::new();
         let mut next = 1;
         let mut rest = pattern;
@@ -444,7 +443,7 @@ fn formatted(cell: &Cell<'_>, ty: &Type, flags: &str, kind: &str) -> Result<Stri
     let mut text = match (kind, cell) {
         (_, Cell::Null) => "null".to_owned(),
         ("s" | "S", Cell::Double(value)) => text_form::java_double(*value),
-        ("s" | "S", cell) => text_form::scalar(cell, ty),
+        ("s" | "S", cell) => text_form::scalar(cell, ty)?,
         ("b", Cell::Boolean(value)) => value.to_string(),
         ("d", Cell::Integer(value)) => grouped(&value.to_string(), flags),
         ("x", Cell::Integer(value)) => match ty {
@@ -455,13 +454,13 @@ fn formatted(cell: &Cell<'_>, ty: &Type, flags: &str, kind: &str) -> Result<Stri
         ("f", Cell::Double(value)) => {
             let digits = precision.unwrap_or(6);
             let scale = u8::try_from(digits).map_err(|_| wrong())?;
-            let rounded = super::cast::parse_decimal(&shortest(*value), scale).ok_or_else(wrong)?;
+            let rounded = crate::functions::numbers::parse_decimal(&shortest(*value), scale).ok_or_else(wrong)?;
             grouped(&text_form::decimal(rounded, scale), flags)
         }
         ("f", Cell::Decimal(value)) => {
             let digits = u8::try_from(precision.unwrap_or(6)).map_err(|_| wrong())?;
             let Type::Decimal(_, scale) = ty else { return Err(wrong()) };
-            let rounded = super::cast::rescale(*value, *scale, digits).ok_or_else(wrong)?;
+            let rounded = crate::functions::numbers::rescale(*value, *scale, digits).ok_or_else(wrong)?;
             grouped(&text_form::decimal(rounded, digits), flags)
         }
         _ => return Err(wrong()),

@@ -7,8 +7,10 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
+use query::QueryError;
 
-use super::native::{Typed, by_array, call, failed};
+use super::native::{Typed, by_array, call, conform, failed, position};
+use crate::error::internal;
 use crate::types::{Type, row_fields};
 
 /// What the rows are like.
@@ -23,12 +25,10 @@ pub(crate) struct Shape {
 }
 
 /// The elements of all arrays by position, padded with nulls to the longest.
-pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, shape: Shape) -> Typed {
+pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, shape: Shape) -> std::result::Result<Typed, QueryError> {
     let Shape { ordinality, outer, whole_rows } = shape;
-    let fields = match row {
-        Type::Row(fields) => row_fields(fields),
-        _ => row_fields(&[]),
-    };
+    let Type::Row(fields) = row else { return Err(internal("a row", row)) };
+    let fields = row_fields(fields);
     let body = by_array(move |arrays: &[ArrayRef]| -> Result<ArrayRef> {
         let rows = arrays.first().map_or(0, |array| array.len());
         let mut lengths = vec![0_usize; rows];
@@ -52,10 +52,9 @@ pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, shape: Shape) -> Typed {
             let mut positions: Vec<Option<u32>> = Vec::with_capacity(ordinals.len());
             for (row, length) in lengths.iter().enumerate() {
                 let range = range(array, row);
-                positions.extend(
-                    (0..*length)
-                        .map(|at| (at < range.len()).then(|| u32::try_from(range.start + at).unwrap_or(u32::MAX))),
-                );
+                for at in 0..*length {
+                    positions.push((at < range.len()).then(|| position(range.start + at)).transpose()?);
+                }
             }
             let positions = UInt32Array::from(positions);
             match array.data_type() {
@@ -89,16 +88,13 @@ pub(crate) fn zip(arrays: Vec<Typed>, row: &Type, shape: Shape) -> Typed {
         let columns = columns
             .into_iter()
             .zip(&fields)
-            .map(|(column, field)| match column.data_type() == field.data_type() {
-                true => Ok(column),
-                false => datafusion::arrow::compute::cast(&column, field.data_type()),
-            })
-            .collect::<std::result::Result<Vec<_>, _>>()?;
+            .map(|(column, field)| conform(&column, field.data_type()))
+            .collect::<Result<Vec<_>>>()?;
         let values = StructArray::try_new_with_length(fields.clone(), columns, None, total)?;
         let element = Arc::new(Field::new("element", DataType::Struct(fields.clone()), true));
         Ok(Arc::new(ListArray::try_new(element, OffsetBuffer::from_lengths(lengths), Arc::new(values), None)?))
     });
-    call("unnest_rows", format!("{ordinality}{outer}{whole_rows}"), arrays, Type::array(row.clone()), body)
+    Ok(call("unnest_rows", format!("{ordinality}{outer}{whole_rows}"), arrays, Type::array(row.clone()), body))
 }
 
 /// Where the elements of a row stand; nowhere for null.
@@ -108,6 +104,7 @@ fn range(array: &ArrayRef, row: usize) -> std::ops::Range<usize> {
         DataType::Map(..) if array.is_valid(row) => array.as_map().value_offsets(),
         _ => return 0..0,
     };
-    let at = |offset: i32| usize::try_from(offset).unwrap_or(0);
+    // Offsets of Arrow are never negative.
+    let at = |offset: i32| offset.unsigned_abs() as usize;
     at(offsets[row])..at(offsets[row + 1])
 }

@@ -1,7 +1,7 @@
 //! Functions of URLs and addresses.
 
-use super::native::{Cell, Out, failed};
-use super::{Request, Resolved};
+use super::native::{Out, failed, mistake};
+use crate::functions::request::{Request, Resolved};
 use crate::types::Type;
 
 /// The parts of a URI by the expression of RFC 3986, appendix B, with what Java's `URI` refuses left out.
@@ -103,8 +103,9 @@ fn encode(text: &str) -> String {
 pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
     use Type::{Bigint, Boolean, IpAddress, Varchar};
     let part = |get: fn(&Uri<'_>) -> Option<String>| {
-        request.simple(&[Varchar], Varchar, move |c| Ok(uri(c[0].text()).and_then(|uri| get(&uri)).into()))
+        request.simple(&[Varchar], Varchar, move |c| Ok(uri(c[0].text()?).and_then(|uri| get(&uri)).into()))
     };
+    // A part that a URL has not is an empty text, as in Trino.
     match request.name {
         "url_extract_protocol" => part(|uri| Some(uri.scheme.unwrap_or_default().to_owned())),
         "url_extract_host" => part(|uri| Some(uri.host_and_port().0.unwrap_or_default().to_owned())),
@@ -112,29 +113,31 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
         "url_extract_query" => part(|uri| decode(uri.query.unwrap_or_default(), false)),
         "url_extract_fragment" => part(|uri| decode(uri.fragment.unwrap_or_default(), false)),
         "url_extract_port" => request.simple(&[Varchar], Bigint, |c| {
-            let uri = uri(c[0].text());
+            let uri = uri(c[0].text()?);
             Ok(uri.and_then(|uri| uri.host_and_port().1.and_then(|port| port.parse::<i64>().ok())).into())
         }),
         "url_extract_parameter" => request.simple(&[Varchar, Varchar], Varchar, |c| {
-            let Some(uri) = uri(c[0].text()) else { return Ok(Out::Null) };
-            let name = c[1].text();
-            let found = uri.query.unwrap_or_default().split('&').find_map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(key, true).as_deref() == Some(name)).then(|| decode(value, true).unwrap_or_default())
-            });
-            Ok(found.into())
+            let Some(uri) = uri(c[0].text()?) else { return Ok(Out::Null) };
+            let name = c[1].text()?;
+            // A parameter without a value has an empty one.
+            let mut pairs =
+                uri.query.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            let found = pairs.find(|(key, _)| decode(key, true).as_deref() == Some(name));
+            Ok(found.and_then(|(_, value)| decode(value, true)).into())
         }),
-        "url_encode" => request.simple(&[Varchar], Varchar, |c| Ok(Out::Text(encode(c[0].text())))),
+        "url_encode" => request.simple(&[Varchar], Varchar, |c| Ok(Out::Text(encode(c[0].text()?)))),
         "url_decode" => request.simple(&[Varchar], Varchar, |c| {
-            decode(c[0].text(), true)
+            let text = c[0].text()?;
+            decode(text, true)
                 .map(Out::Text)
-                .ok_or_else(|| failed(format!("URLDecoder: Illegal hex characters in escape pattern: {}", c[0].text())))
+                .ok_or_else(|| failed(format!("URLDecoder: Illegal hex characters in escape pattern: {text}")))
         }),
         // `contains('10.0.0.0/8', IPADDRESS '10.1.2.3')`
         "contains" if request.arguments.len() == 2 && request.arguments[0].ty == Varchar => {
             request.simple(&[Varchar, IpAddress], Boolean, |c| {
-                let wrong = || failed(format!("Invalid CIDR: {}", c[0].text()));
-                let (address, prefix) = c[0].text().split_once('/').ok_or_else(wrong)?;
+                let text = c[0].text()?;
+                let wrong = || failed(format!("Invalid CIDR: {text}"));
+                let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
                 let base = crate::text_form::parse_ip(address).ok_or_else(wrong)?;
                 let is_v4 = address.contains('.') && !address.contains(':');
                 let prefix: u32 = prefix.parse().map_err(|_| wrong())?;
@@ -142,11 +145,13 @@ pub(crate) fn resolve(request: &Request<'_>) -> Resolved {
                     return Err(wrong());
                 }
                 let bits = if is_v4 { prefix + 96 } else { prefix };
-                let number = |bytes: &[u8]| <[u8; 16]>::try_from(bytes).map_or(0, u128::from_be_bytes);
+                let given = c[1].bytes()?;
+                let given: [u8; 16] = given.try_into().map_err(|_| mistake("16 bytes", given.len()))?;
                 let mask = if bits == 0 { 0 } else { u128::MAX << (128 - bits) };
-                let Cell::Bytes(given) = &c[1] else { return Ok(Out::Null) };
                 let given_is_v4 = given.starts_with(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
-                Ok(Out::Boolean(given_is_v4 == is_v4 && number(&base) & mask == number(given) & mask))
+                Ok(Out::Boolean(
+                    given_is_v4 == is_v4 && u128::from_be_bytes(base) & mask == u128::from_be_bytes(given) & mask,
+                ))
             })
         }
         _ => None,

@@ -7,4 +7,4 @@ pub(crate) mod ast;
 mod lexer;
 mod parser;
 
-pub(crate) use parser::{parse, with_deep_stack};
+pub(crate) use parser::parse;

@@ -13,10 +13,10 @@ use datafusion::datasource::MemTable;
 use query::QueryError;
 use sql::table::{Layout, Table};
 
+use crate::types::Type;
+
 pub(crate) use folder::Folder;
 pub(crate) use meter::{Meter, STORE_URL};
-
-use crate::types::Type;
 
 /// A table as statements see it.
 #[derive(Debug, Clone)]

@@ -13,7 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::{BindError, Candidate, Limits, Moment, Node, Observed, State, Sweep, Timestamp, Window, moments_of};
+use super::moments::{Moment, moments_of};
+use super::node::{Node, Window};
+use super::state::{Observed, State};
+use super::sweep::Sweep;
+use super::{BindError, Candidate, Limits, Timestamp};
 use crate::pattern::Pattern;
 
 /// The rows of a match.

@@ -10,34 +10,14 @@ use datafusion::logical_expr::{
 };
 use query::QueryError;
 
-use super::aggregates::Aggregation;
-use super::expressions::Expressions;
-use super::{coerce, invalid, unsupported};
+use crate::analysis::descent::aggregates::Aggregation;
+use crate::analysis::descent::expressions::Expressions;
+use crate::analysis::function_names::is_window_function;
+use crate::error::{invalid, unsupported};
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Bound, Call, FrameUnits, Over, SortItem, Window};
 use crate::types::Type;
-
-const NAMES: [&str; 11] = [
-    "row_number",
-    "rank",
-    "dense_rank",
-    "percent_rank",
-    "cume_dist",
-    "ntile",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-    "nth_value",
-];
-
-pub(crate) fn is_window_function(name: &str) -> bool {
-    NAMES.contains(&name)
-}
-
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.into_iter()
-}
 
 /// PARTITION BY, ORDER BY and the frame, analysed.
 #[derive(Clone)]
@@ -71,7 +51,7 @@ impl Expressions<'_> {
             let expr = Expr::WindowFunction(Box::new(WindowFunction { fun: function, params }));
             let mut collected = collected.borrow_mut();
             if let Some((name, _)) = collected.windows.iter().find(|(_, known)| *known == expr) {
-                return Typed::new(super::column(name), ty);
+                return Typed::new(crate::analysis::analyzer::column(name), ty);
             }
             let (name, value) = self.placeholder(&call.name, ty);
             collected.windows.push((name, expr));
@@ -85,10 +65,10 @@ impl Expressions<'_> {
                 add(WindowFunctionDefinition::WindowUDF(function), arguments, None, ty)
             });
         }
-        if !super::aggregates::is_aggregate(&call.name) {
+        if !crate::analysis::function_names::is_aggregate(&call.name) {
             return match crate::functions::is_known(&call.name) {
                 true => invalid(at, format_args!("{} is neither a window function nor an aggregation", call.name)),
-                false => Err(crate::functions::unknown(&call.name)),
+                false => Err(crate::analysis::function_names::unknown(&call.name)),
             };
         }
         if call.filter.is_some() {
@@ -156,7 +136,7 @@ impl Expressions<'_> {
             .order_by
             .iter()
             .zip(keys)
-            .map(|(item, key)| super::queries::sort(item, key))
+            .map(|(item, key)| crate::analysis::sorting::sort(item, key))
             .collect::<Result<Vec<_>, _>>()?;
         let frame = self.frame(at, &merged, &merged.order_by, &key_types)?;
         Ok(Specification { partition_by, order_by, frame })

@@ -7,22 +7,15 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use query::{QueryError, Warning};
 
-use super::expressions::Expressions;
-use super::scope::{RelationName, Scope, ScopeField, spelled};
-use super::{Analyzer, coerce, column, did_you_mean, invalid, planning, unsupported};
+use crate::analysis::analyzer::{Analyzer, column};
+use crate::analysis::descent::expressions::Expressions;
+use crate::analysis::scope::{CommonTables, RelationName, Scope, ScopeField, spelled};
+use crate::error::{did_you_mean, internal, invalid, planning, unsupported};
 use crate::functions;
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Criteria, Expression, JoinKind, Kind, Name, Relation};
 use crate::types::Type;
-
-/// The common tables that a query can name, innermost last.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct CommonTables<'a> {
-    pub(crate) tables: &'a [crate::syntax::ast::CommonTable],
-    /// How many of them stand before the place in question.
-    pub(crate) visible: usize,
-    pub(crate) outer: Option<&'a CommonTables<'a>>,
-}
 
 /// A relation's plan, with the columns that it has.
 pub(crate) struct Planned<'p> {
@@ -37,28 +30,23 @@ impl Analyzer {
         common: CommonTables<'_>,
         parent: Option<&'p Scope<'p>>,
     ) -> Result<Planned<'p>, QueryError> {
+        if let Some(unnested) = Unnested::of(relation) {
+            let one_row = LogicalPlanBuilder::empty(true).build().map_err(planning)?;
+            return self.unnest(
+                Planned { plan: one_row, scope: Scope { fields: Vec::new(), parent } },
+                &unnested,
+                false,
+            );
+        }
         match relation {
+            Relation::Unnest { at, .. } => Err(internal("an UNNEST that is planned", at)),
             Relation::Table(at, names) => self.table(*at, names, common, parent),
             Relation::Query(query) => self.subquery_relation(query, common, parent),
             Relation::Lateral(_) => {
                 unsupported("LATERAL", "write a join with a grouped subquery, or CROSS JOIN UNNEST for arrays")
             }
-            Relation::Unnest { at, arrays, ordinality } => {
-                let one_row = LogicalPlanBuilder::empty(true).build().map_err(planning)?;
-                let left = Planned { plan: one_row, scope: Scope { fields: Vec::new(), parent } };
-                self.unnest(left, Unnesting { at: *at, arrays, ordinality: *ordinality, outer: false, aliases: None })
-            }
             Relation::Alias(inner, name, columns) => {
-                let mut planned = match inner.as_ref() {
-                    Relation::Unnest { at, arrays, ordinality } => {
-                        let one_row = LogicalPlanBuilder::empty(true).build().map_err(planning)?;
-                        let left = Planned { plan: one_row, scope: Scope { fields: Vec::new(), parent } };
-                        let aliases = columns.as_ref().map(Vec::len);
-                        let (at, ordinality) = (*at, *ordinality);
-                        self.unnest(left, Unnesting { at, arrays, ordinality, outer: false, aliases })?
-                    }
-                    _ => self.relation(inner, common, parent)?,
-                };
+                let mut planned = self.relation(inner, common, parent)?;
                 let at = place(inner);
                 planned.scope = aliased(planned.scope, at, name, columns.as_deref())?;
                 Ok(planned)
@@ -150,7 +138,7 @@ impl Analyzer {
         common: CommonTables<'_>,
     ) -> Result<Planned<'p>, QueryError> {
         self.count_join(at)?;
-        if let Some((unnest_at, arrays, ordinality, alias)) = as_unnest(right) {
+        if let Some(unnested) = Unnested::of(right) {
             let outer = match (kind, criteria) {
                 (JoinKind::Cross, _) => false,
                 (JoinKind::Inner | JoinKind::Left, Criteria::On(Expression { kind: Kind::Boolean(true), .. })) => {
@@ -161,15 +149,7 @@ impl Analyzer {
                 }
                 _ => return invalid(at, "UNNEST stands on the right of CROSS JOIN, JOIN or LEFT JOIN"),
             };
-            let before = left.scope.fields.len();
-            let aliases = alias.and_then(|(_, columns)| columns).map(<[Name]>::len);
-            let mut joined = self.unnest(left, Unnesting { at: unnest_at, arrays, ordinality, outer, aliases })?;
-            if let Some((name, columns)) = alias {
-                let unnested = joined.scope.fields.split_off(before);
-                let scope = Scope { fields: unnested, parent: None };
-                joined.scope.fields.extend(aliased(scope, unnest_at, name, columns)?.fields);
-            }
-            return Ok(joined);
+            return self.unnest(left, &unnested, outer);
         }
         let parent = left.scope.parent;
         let right = self.relation(right, common, parent)?;
@@ -216,8 +196,8 @@ impl Analyzer {
                     };
                     let x = coerce(Typed::new(Expr::Column(a.column.clone()), a.ty), &common_type)?;
                     let y = coerce(Typed::new(Expr::Column(b.column.clone()), b.ty), &common_type)?;
-                    conditions.push(super::operators::equal(at, x.clone(), y.clone())?);
-                    merged.push((name.clone(), super::operators::coalesce(vec![x, y], common_type)));
+                    conditions.push(crate::functions::operators::equal(at, x.clone(), y.clone())?);
+                    merged.push((name.clone(), crate::functions::operators::coalesce(vec![x, y], common_type)));
                     hidden.extend([a.column, b.column]);
                 }
                 let plan = builder
@@ -277,8 +257,10 @@ impl Analyzer {
     }
 
     /// The rows of `left`, each with the elements of its arrays and maps; with `outer`, a row that has none is kept.
-    fn unnest<'p>(&self, left: Planned<'p>, unnesting: Unnesting<'_>) -> Result<Planned<'p>, QueryError> {
-        let Unnesting { at, arrays, ordinality, outer, aliases } = unnesting;
+    fn unnest<'p>(&self, left: Planned<'p>, of: &Unnested<'_>, outer: bool) -> Result<Planned<'p>, QueryError> {
+        let Unnested { at, arrays, ordinality, .. } = *of;
+        let aliases = of.alias.and_then(|(_, columns)| columns).map(<[Name]>::len);
+        let before = left.scope.fields.len();
         let expressions = Expressions::new(self, &left.scope, CommonTables::default(), "UNNEST");
         let arrays = arrays.iter().map(|array| expressions.value(array)).collect::<Result<Vec<_>, _>>()?;
         let whole_rows = self.whole_rows(at, &arrays, aliases.map(|count| count.saturating_sub(ordinality.into())));
@@ -299,7 +281,7 @@ impl Analyzer {
         }
         // The fields of the rows have names that cannot clash.
         let row = Type::Row(columns.iter().map(|(_, ty)| (None, ty.clone())).collect());
-        let zipped = functions::unnest::zip(arrays, &row, functions::unnest::Shape { ordinality, outer, whole_rows });
+        let zipped = functions::unnest::zip(arrays, &row, functions::unnest::Shape { ordinality, outer, whole_rows })?;
         let list = self.unique("unnest");
         let mut projected: Vec<Expr> =
             left.scope.fields.iter().map(|field| Expr::Column(field.column.clone())).collect();
@@ -312,38 +294,39 @@ impl Analyzer {
         let mut projected: Vec<Expr> = fields.iter().map(|field| Expr::Column(field.column.clone())).collect();
         for (position, (name, ty)) in columns.into_iter().enumerate() {
             let unique = self.unique(name.as_deref().unwrap_or("element"));
-            let value = functions::rows::field_at(Typed::new(column(&list), row.clone()), position);
+            let value = functions::rows::field_at(Typed::new(column(&list), row.clone()), position)?;
             projected.push(value.expr.alias(unique.as_str()));
             fields.push(ScopeField { relation: None, name, column: Column::new_unqualified(unique), ty });
         }
         let plan = plan.project(projected).and_then(LogicalPlanBuilder::build).map_err(planning)?;
+        if let Some((name, columns)) = of.alias {
+            let scope = Scope { fields: fields.split_off(before), parent: None };
+            fields.extend(aliased(scope, at, name, columns)?.fields);
+        }
         Ok(Planned { plan, scope: Scope { fields, parent: left.scope.parent } })
     }
 }
 
-/// What UNNEST is asked for.
-struct Unnesting<'a> {
+/// An UNNEST, with its alias and the names of its columns if it has any.
+struct Unnested<'a> {
     at: At,
     arrays: &'a [Expression],
     ordinality: bool,
-    /// Whether a row without elements is kept.
-    outer: bool,
-    /// How many names its columns get, if they get any.
-    aliases: Option<usize>,
+    alias: Option<(&'a Name, Option<&'a [Name]>)>,
 }
 
-/// An UNNEST, with its alias.
-#[expect(clippy::type_complexity, reason = "a tuple that is taken apart where it is made")]
-fn as_unnest(relation: &Relation) -> Option<(At, &[Expression], bool, Option<(&Name, Option<&[Name]>)>)> {
-    match relation {
-        Relation::Unnest { at, arrays, ordinality } => Some((*at, arrays, *ordinality, None)),
-        Relation::Alias(inner, name, columns) => match inner.as_ref() {
+impl<'a> Unnested<'a> {
+    fn of(relation: &'a Relation) -> Option<Self> {
+        let (inner, alias) = match relation {
+            Relation::Alias(inner, name, columns) => (inner.as_ref(), Some((name, columns.as_deref()))),
+            other => (other, None),
+        };
+        match inner {
             Relation::Unnest { at, arrays, ordinality } => {
-                Some((*at, arrays, *ordinality, Some((name, columns.as_deref()))))
+                Some(Self { at: *at, arrays, ordinality: *ordinality, alias })
             }
             _ => None,
-        },
-        _ => None,
+        }
     }
 }
 

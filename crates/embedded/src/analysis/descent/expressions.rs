@@ -11,12 +11,15 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::{Case, Expr, Subquery};
 use query::QueryError;
 
-use super::relations::CommonTables;
-use super::scope::{Scope, field_position};
-use super::{Analyzer, coerce, invalid, literals, operators, unsupported};
+use crate::analysis::analyzer::Analyzer;
+use crate::analysis::literals;
+use crate::analysis::scope::{CommonTables, Scope, field_position};
+use crate::error::{invalid, placed, unsupported};
 use crate::functions;
+use crate::functions::cast::coerce;
 use crate::functions::chains::Step;
 use crate::functions::native::Typed;
+use crate::functions::operators;
 use crate::limits::MAX_CHAIN;
 use crate::syntax::ast::{At, Comparison, Expression, Kind, Link, LinkOperator, Name, Query, Window};
 use crate::types::Type;
@@ -214,18 +217,18 @@ impl<'a> Expressions<'a> {
                 uncorrelated(&planned.plan, "EXISTS")?;
                 let counted = datafusion::logical_expr::LogicalPlanBuilder::from(planned.plan)
                     .limit(0, Some(1))
-                    .map_err(super::planning)?;
+                    .map_err(crate::error::planning)?;
                 let (name, count) = self.placeholder("exists", Type::Bigint);
                 let aggregate = datafusion::functions_aggregate::count::count(datafusion::logical_expr::lit(1_i64));
                 let plan = counted
                     .aggregate(Vec::<Expr>::new(), vec![aggregate.alias(name)])
                     .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-                    .map_err(super::planning)?;
+                    .map_err(crate::error::planning)?;
                 let zero = Typed::literal(datafusion::common::ScalarValue::Int64(Some(0)), Type::Bigint);
                 let count = self.scalar(plan, count)?;
                 Ok(Typed::new(operators::compare(at, Comparison::Greater, count, zero)?, Type::Boolean))
             }
-            Kind::CurrentDate => Ok(literals::date(self.analyzer.now.div_euclid(86_400_000))),
+            Kind::CurrentDate => literals::date(self.analyzer.now.div_euclid(86_400_000)),
             Kind::CurrentTimestamp(digits) => Ok(literals::instant(self.analyzer.now, *digits)),
             Kind::LocalTimestamp(digits) => Ok(literals::timestamp(self.analyzer.now, *digits)),
             Kind::Grouping(items) => self.grouping(at, items),
@@ -235,7 +238,7 @@ impl<'a> Expressions<'a> {
     /// `a`, `a.b`, `a.b.c`: a column, a parameter of a lambda, or a field of one; `x.y` a field of another expression.
     fn reference(&self, expression: &Expression) -> Result<Typed, QueryError> {
         let at = expression.at;
-        let Some(names) = super::queries::qualified(expression) else {
+        let Some(names) = crate::analysis::scope::qualified(expression) else {
             let Kind::Field(base, name) = &expression.kind else { return invalid(at, "not a reference") };
             let base = self.value(base)?;
             return field(at, base, name);
@@ -268,7 +271,7 @@ impl<'a> Expressions<'a> {
                 return Ok(value);
             }
         }
-        let unknown = self.scope.unknown(at, &super::scope::spelled(&names));
+        let unknown = self.scope.unknown(at, &crate::analysis::scope::spelled(&names));
         match (&names[..], unknown) {
             // A text in double quotes is the commonest reason, if no name is like it.
             ([name], QueryError::Invalid(text)) if name.quoted && !text.contains("did you mean") => {
@@ -289,13 +292,13 @@ impl<'a> Expressions<'a> {
             ),
             1 => {
                 return unsupported(
-                    format!("column of an outer query in a lambda (`{}`)", super::scope::spelled(names)),
+                    format!("column of an outer query in a lambda (`{}`)", crate::analysis::scope::spelled(names)),
                     "join the tables instead",
                 );
             }
             _ => {
                 return unsupported(
-                    format!("column of a query two levels out (`{}`)", super::scope::spelled(names)),
+                    format!("column of a query two levels out (`{}`)", crate::analysis::scope::spelled(names)),
                     "join the tables instead",
                 );
             }
@@ -422,15 +425,15 @@ impl<'a> Expressions<'a> {
             let plan = datafusion::logical_expr::LogicalPlanBuilder::from(plan)
                 .aggregate(Vec::<Expr>::new(), vec![list])
                 .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-                .map_err(super::planning)?;
-            let list = self.scalar(plan, Typed::new(super::column(&unique), Type::array(ty)))?;
+                .map_err(crate::error::planning)?;
+            let list = self.scalar(plan, Typed::new(crate::analysis::analyzer::column(&unique), Type::array(ty)))?;
             let found = functions::arrays::is_in(value, list);
             return Ok(if negated { Typed::new(Expr::Not(Box::new(found.expr)), Type::Boolean) } else { found });
         }
         let plan = datafusion::logical_expr::LogicalPlanBuilder::from(plan)
             .project([column.expr.alias(unique)])
             .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-            .map_err(super::planning)?;
+            .map_err(crate::error::planning)?;
         let subquery = subquery_of(plan)?;
         Ok(Typed::new(Expr::InSubquery(InSubquery { expr: Box::new(value.expr), subquery, negated }), Type::Boolean))
     }
@@ -465,7 +468,7 @@ impl<'a> Expressions<'a> {
         let plan = datafusion::logical_expr::LogicalPlanBuilder::from(plan)
             .project([value.expr.alias(unique)])
             .and_then(datafusion::logical_expr::LogicalPlanBuilder::build)
-            .map_err(super::planning)?;
+            .map_err(crate::error::planning)?;
         Ok(Typed::new(Expr::ScalarSubquery(subquery_of(plan)?), value.ty))
     }
 
@@ -528,18 +531,10 @@ pub(crate) fn field(at: At, base: Typed, name: &Name) -> Result<Typed, QueryErro
         );
     };
     match field_position(fields, &name.text) {
-        Some(position) => Ok(functions::rows::field_at(base, position)),
+        Some(position) => functions::rows::field_at(base, position),
         None => {
-            let hint = super::did_you_mean(&name.text, fields.iter().filter_map(|(name, _)| name.as_deref()));
+            let hint = crate::error::did_you_mean(&name.text, fields.iter().filter_map(|(name, _)| name.as_deref()));
             invalid(at, format_args!("the row has no field '{}'{hint}", name.text))
         }
-    }
-}
-
-/// An error with the place where it arose.
-pub(crate) fn placed(at: At, error: QueryError) -> QueryError {
-    match error {
-        QueryError::Invalid(text) if !text.starts_with("line ") => QueryError::Invalid(format!("{at}: {text}")),
-        other => other,
     }
 }

@@ -1,63 +1,20 @@
 //! Aggregations: what each is in terms of DataFusion's, and what is made of its result.
 
+use std::sync::Arc;
+
 use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate as df;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams, NullTreatment, Sort};
 use datafusion::logical_expr::{AggregateUDF, Case, Expr, lit};
 use query::QueryError;
-use std::sync::Arc;
 
-use super::expressions::{Expressions, placed};
-use super::{coerce, invalid, unsupported};
+use crate::analysis::descent::expressions::Expressions;
+use crate::error::{invalid, placed, unsupported};
 use crate::functions;
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
 use crate::syntax::ast::{At, Call, Expression};
 use crate::types::Type;
-
-const NAMES: [&str; 34] = [
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "count_if",
-    "bool_and",
-    "bool_or",
-    "every",
-    "arbitrary",
-    "any_value",
-    "array_agg",
-    "max_by",
-    "min_by",
-    "map_agg",
-    "histogram",
-    "listagg",
-    "approx_percentile",
-    "approx_distinct",
-    "stddev",
-    "stddev_samp",
-    "stddev_pop",
-    "variance",
-    "var_samp",
-    "var_pop",
-    "corr",
-    "covar_samp",
-    "covar_pop",
-    "bitwise_and_agg",
-    "bitwise_or_agg",
-    "geometric_mean",
-    "multimap_agg",
-    "regr_slope",
-    "regr_intercept",
-];
-
-pub(crate) fn is_aggregate(name: &str) -> bool {
-    NAMES.contains(&name)
-}
-
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.into_iter()
-}
 
 /// An aggregation of DataFusion.
 pub(crate) struct Aggregation {
@@ -119,7 +76,7 @@ impl Expressions<'_> {
             let expr = aggregation.expr();
             let mut collected = collected.borrow_mut();
             if let Some((name, _)) = collected.aggregates.iter().find(|(_, known)| *known == expr) {
-                return Typed::new(super::column(name), ty);
+                return Typed::new(crate::analysis::analyzer::column(name), ty);
             }
             let (name, value) = self.placeholder(&call.name, ty);
             collected.aggregates.push((name, expr));
@@ -143,7 +100,7 @@ impl Expressions<'_> {
         let order_by = call
             .order_by
             .iter()
-            .map(|item| super::queries::sort(item, inner.value(&item.expression)?))
+            .map(|item| crate::analysis::sorting::sort(item, inner.value(&item.expression)?))
             .collect::<Result<Vec<_>, _>>()?;
         if call.star && call.name != "count" {
             return invalid(at, format_args!("{}(*) is not a function", call.name));
@@ -318,13 +275,13 @@ fn build(request: Request<'_>, add: &mut dyn FnMut(Aggregation, Type) -> Typed) 
             let entry_type = entry.ty.clone();
             let all = Aggregation::of(df::array_agg::array_agg_udaf(), vec![entry.expr]).where_(present);
             let all = add(limit(all), Type::array(entry_type));
-            functions::maps::of_entries(all, &map, name == "multimap_agg")
+            functions::maps::of_entries(all, &map, name == "multimap_agg")?
         }
         ("histogram", 1) => {
             let present = value.expr.clone().is_not_null();
             let all = Aggregation::of(df::array_agg::array_agg_udaf(), vec![value.expr]).where_(present);
             let all = add(limit(all), Type::array(ty));
-            functions::maps::histogram(all)
+            functions::maps::histogram(all)?
         }
         // An exact count is within every error that may be asked for.
         ("approx_distinct", 1 | 2) => {

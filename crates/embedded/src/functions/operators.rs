@@ -1,16 +1,18 @@
 //! Operators: what types they take, what they give.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use query::QueryError;
 
-use super::{coerce, invalid, unsupported};
-use crate::functions;
-use crate::functions::cast::{divide_half_up, rescale};
-use crate::functions::native::{Cell, Out, Typed, by_array, call, failed, strict};
+use super::{arrays, chains, dates, maps, rows};
+use crate::error::{invalid, unsupported};
+use crate::functions::cast::coerce;
+use crate::functions::equality::structural;
+use crate::functions::native::{Cell, Out, Typed, build, by_array, call, failed, mistake, strict};
+use crate::functions::numbers::{divide_half_up, rescale};
 use crate::syntax::ast::{Arithmetic, At, Comparison, LinkOperator};
 use crate::types::Type;
 
@@ -102,7 +104,7 @@ pub(crate) fn compare(at: At, comparison: Comparison, left: Typed, right: Typed)
         // NaN is not equal to itself and zero has one value, other than in Arrow's order.
         Type::Double | Type::Real => {
             let body = strict(&Type::Boolean, move |cells| {
-                let ordering = cells[0].double().partial_cmp(&cells[1].double());
+                let ordering = cells[0].double()?.partial_cmp(&cells[1].double()?);
                 Ok(Out::Boolean(match ordering {
                     Some(ordering) => comparison.holds(ordering),
                     None => comparison == Comparison::NotEqual,
@@ -118,80 +120,18 @@ pub(crate) fn compare(at: At, comparison: Comparison, left: Typed, right: Typed)
             let equal = comparison == Comparison::Equal;
             let body = by_array(move |arrays| {
                 let (a, b) = (&arrays[0], &arrays[1]);
-                let values = (0..a.len()).map(|row| match structural(a.as_ref(), row, b.as_ref(), row, &of) {
-                    Some(same) => Out::Boolean(same == equal),
-                    None => Out::Null,
+                let values = (0..a.len()).map(|row| {
+                    Ok(match structural(a.as_ref(), row, b.as_ref(), row, &of)? {
+                        Some(same) => Out::Boolean(same == equal),
+                        None => Out::Null,
+                    })
                 });
-                crate::functions::native::build(&Type::Boolean.arrow(), values.collect())
+                build(&Type::Boolean.arrow(), values.collect::<DataFusionResult<_>>()?)
             });
             call("compare", symbol, vec![left, right], Type::Boolean, body).expr
         }
         _ => binary(left.expr, comparison.operator(), right.expr),
     })
-}
-
-/// Whether two values are equal; unknown if that depends on a null.
-pub(crate) fn structural(a: &dyn Array, i: usize, b: &dyn Array, j: usize, ty: &Type) -> Option<bool> {
-    if a.is_null(i) || b.is_null(j) {
-        return None;
-    }
-    let all = |parts: &mut dyn Iterator<Item = Option<bool>>| {
-        let mut unknown = false;
-        for part in parts {
-            match part {
-                Some(false) => return Some(false),
-                None => unknown = true,
-                Some(true) => {}
-            }
-        }
-        if unknown { None } else { Some(true) }
-    };
-    match ty {
-        Type::Array(element) => {
-            let (a, b) = (a.as_list::<i32>().value(i), b.as_list::<i32>().value(j));
-            if a.len() != b.len() {
-                return Some(false);
-            }
-            all(&mut (0..a.len()).map(|at| structural(a.as_ref(), at, b.as_ref(), at, element)))
-        }
-        Type::Row(fields) => {
-            let (a, b) = (a.as_struct(), b.as_struct());
-            all(&mut fields
-                .iter()
-                .enumerate()
-                .map(|(at, (_, field))| structural(a.column(at).as_ref(), i, b.column(at).as_ref(), j, field)))
-        }
-        Type::Map(key, value) => {
-            let (a, b) = (a.as_map().value(i), b.as_map().value(j));
-            if a.len() != b.len() {
-                return Some(false);
-            }
-            all(&mut (0..a.len()).map(|at| {
-                let same = |other: &usize| {
-                    structural(a.column(0).as_ref(), at, b.column(0).as_ref(), *other, key) == Some(true)
-                };
-                match (0..b.len()).find(same) {
-                    Some(other) => structural(a.column(1).as_ref(), at, b.column(1).as_ref(), other, value),
-                    None => Some(false),
-                }
-            }))
-        }
-        Type::Unknown => None,
-        _ => Some(same_cell(&functions::native::cell(a, i), &functions::native::cell(b, j))),
-    }
-}
-
-#[expect(clippy::float_cmp, reason = "equality of doubles is what is asked for")]
-pub(crate) fn same_cell(a: &Cell<'_>, b: &Cell<'_>) -> bool {
-    match (a, b) {
-        (Cell::Boolean(a), Cell::Boolean(b)) => a == b,
-        (Cell::Integer(a), Cell::Integer(b)) => a == b,
-        (Cell::Double(a), Cell::Double(b)) => a == b,
-        (Cell::Decimal(a), Cell::Decimal(b)) => a == b,
-        (Cell::Text(a), Cell::Text(b)) => a == b,
-        (Cell::Bytes(a), Cell::Bytes(b)) => a == b,
-        _ => false,
-    }
 }
 
 pub(crate) fn equal(at: At, left: Typed, right: Typed) -> Result<Expr, QueryError> {
@@ -223,7 +163,7 @@ pub(crate) fn in_list(at: At, value: Typed, list: Vec<Typed>, negated: bool) -> 
     if matches!(ty, Type::Double | Type::Real)
         && let Some(numbers) = list.iter().map(|item| constant(item, &ty)).collect::<Option<Vec<_>>>()
     {
-        let found = functions::chains::is_one_of(coerce(value, &ty)?, &numbers).expr;
+        let found = chains::is_one_of(coerce(value, &ty)?, &numbers).expr;
         return Ok(Typed::new(if negated { Expr::Not(Box::new(found)) } else { found }, Type::Boolean));
     }
     let found = if matches!(ty, Type::Double | Type::Real | Type::Array(_) | Type::Map(..) | Type::Row(_)) {
@@ -277,9 +217,10 @@ pub(crate) fn concat(at: At, left: Typed, right: Typed) -> Result<Typed, QueryEr
             let (left, right) = (coerce(left, &Type::Varchar)?, coerce(right, &Type::Varchar)?);
             Ok(Typed::new(binary(left.expr, Operator::StringConcat, right.expr), Type::Varchar))
         }
-        (Type::Array(_), _) | (_, Type::Array(_)) => functions::arrays::concat(at, vec![left, right]),
+        (Type::Array(_), _) | (_, Type::Array(_)) => arrays::concat(at, vec![left, right]),
         (Type::Varbinary, Type::Varbinary) => {
-            let body = strict(&Type::Varbinary, |cells| Ok(Out::Bytes([cells[0].bytes(), cells[1].bytes()].concat())));
+            let body =
+                strict(&Type::Varbinary, |cells| Ok(Out::Bytes([cells[0].bytes()?, cells[1].bytes()?].concat())));
             Ok(call("concat", "", vec![left, right], Type::Varbinary, body))
         }
         (a, b) => invalid(at, format_args!("Cannot apply operator: {a} || {b}; cast to varchar first")),
@@ -299,7 +240,7 @@ pub(crate) fn negate(at: At, value: Typed) -> Result<Typed, QueryError> {
                 Ok(match cells[0] {
                     Cell::Double(value) => Out::Double(-value),
                     Cell::Decimal(value) => Out::Decimal(-value),
-                    ref other => Out::Integer(-other.integer()),
+                    ref other => Out::Integer(-other.integer()?),
                 })
             });
             Ok(call("negate", "", vec![value], ty, body))
@@ -358,7 +299,7 @@ pub(crate) fn arithmetic(at: At, operator: Arithmetic, left: Typed, right: Typed
         | (Date, Timestamp(_))
         | (TimestampTz(..), TimestampTz(..)) => {
             let (a, b) = (left.ty.clone(), right.ty.clone());
-            match functions::dates::arithmetic(operator, symbol, left, right) {
+            match dates::arithmetic(operator, symbol, left, right) {
                 Some(value) => value,
                 None => wrong(&a, &b),
             }
@@ -368,7 +309,7 @@ pub(crate) fn arithmetic(at: At, operator: Arithmetic, left: Typed, right: Typed
         {
             let ty = left.ty.clone();
             let sign = if operator == Arithmetic::Add { 1 } else { -1 };
-            let body = strict(&ty, move |cells| Ok(Out::Integer(cells[0].integer() + sign * cells[1].integer())));
+            let body = strict(&ty, move |cells| Ok(Out::Integer(cells[0].integer()? + sign * cells[1].integer()?)));
             Ok(call(symbol, "interval", vec![left, right], ty, body))
         }
         (DayInterval | MonthInterval, b)
@@ -388,15 +329,15 @@ fn scaled_interval(operator: Arithmetic, symbol: &str, interval: Typed, number: 
     let ty = interval.ty.clone();
     let number = if number.ty.is_integer() { coerce(number, &Type::Bigint)? } else { coerce(number, &Type::Double)? };
     let body = strict(&ty, move |cells| {
-        let value = cells[0].integer();
+        let value = cells[0].integer()?;
         Ok(Out::Integer(match (&cells[1], operator) {
             (Cell::Integer(number), Arithmetic::Multiply) => {
                 value.checked_mul(*number).ok_or_else(|| failed("interval overflow"))?
             }
             (Cell::Integer(0), _) => return Err(failed("Division by zero")),
             (Cell::Integer(number), _) => value / number,
-            (other, Arithmetic::Multiply) => (value as f64 * other.double()) as i64,
-            (other, _) => (value as f64 / other.double()) as i64,
+            (other, Arithmetic::Multiply) => (value as f64 * other.double()?) as i64,
+            (other, _) => (value as f64 / other.double()?) as i64,
         }))
     });
     Ok(call(symbol, "interval", vec![interval, number], ty, body))
@@ -422,7 +363,9 @@ fn decimals(at: At, operator: Arithmetic, symbol: &str, left: Typed, right: Type
     }
     let ty = Type::Decimal(precision.clamp(1, 38), scale);
     let body = strict(&ty, move |cells| {
-        let (Cell::Decimal(a), Cell::Decimal(b)) = (&cells[0], &cells[1]) else { return Ok(Out::Null) };
+        let (Cell::Decimal(a), Cell::Decimal(b)) = (&cells[0], &cells[1]) else {
+            return Err(mistake("decimals", format_args!("{} and {}", cells[0].kind(), cells[1].kind())));
+        };
         let overflow = || failed("Decimal overflow");
         let (x, y) = (rescale(*a, s1, scale), rescale(*b, s2, scale));
         let value = match operator {
@@ -453,18 +396,18 @@ pub(crate) fn subscript(at: At, base: Typed, index: Typed) -> Result<Typed, Quer
                 true => coerce(index, &Type::Bigint)?,
                 false => return invalid(at, format_args!("an array's subscript must be an integer, not {}", index.ty)),
             };
-            Ok(functions::arrays::element(base, index, true))
+            arrays::element(base, index, true)
         }
         Type::Map(key, _) => {
             if !index.ty.coerces_to(&key) {
                 return invalid(at, format_args!("the map's key is {key}, not {}", index.ty));
             }
             let index = coerce(index, &key)?;
-            Ok(functions::maps::value_of(base, index, true))
+            maps::value_of(base, index, true)
         }
         Type::Row(fields) => match index.as_literal() {
             Some(ScalarValue::Int32(Some(position))) if (1..=fields.len()).contains(&(*position as usize)) => {
-                Ok(functions::rows::field_at(base, *position as usize - 1))
+                rows::field_at(base, *position as usize - 1)
             }
             _ => invalid(at, format_args!("a row's subscript is a number from 1 to {}", fields.len())),
         },

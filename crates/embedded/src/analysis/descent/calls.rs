@@ -4,10 +4,12 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Case, Expr};
 use query::QueryError;
 
-use super::expressions::{Expressions, one_type, placed};
-use super::{coerce, invalid, operators};
+use crate::analysis::descent::expressions::{Expressions, one_type};
+use crate::error::{invalid, placed};
 use crate::functions;
+use crate::functions::cast::coerce;
 use crate::functions::native::Typed;
+use crate::functions::operators;
 use crate::syntax::ast::{At, Call, Comparison, Expression, Kind, Name};
 use crate::types::Type;
 
@@ -16,16 +18,16 @@ impl Expressions<'_> {
         if call.over.is_some() {
             return self.window(at, call);
         }
-        if super::aggregates::is_aggregate(&call.name) {
+        if crate::analysis::function_names::is_aggregate(&call.name) {
             return self.aggregate(at, call);
         }
-        if super::windows::is_window_function(&call.name) {
+        if crate::analysis::function_names::is_window_function(&call.name) {
             return invalid(at, format_args!("Window function {} requires an OVER clause", call.name));
         }
         if call.star || call.distinct || !call.order_by.is_empty() || call.filter.is_some() {
             return match functions::is_known(&call.name) {
                 true => invalid(at, format_args!("{} is not an aggregate function", call.name)),
-                false => Err(functions::unknown(&call.name)),
+                false => Err(crate::analysis::function_names::unknown(&call.name)),
             };
         }
         match (call.name.as_str(), &call.arguments[..]) {
@@ -44,13 +46,13 @@ impl Expressions<'_> {
                 let case = Case::new(None, branches, Some(Box::new(first.expr)));
                 Ok(Typed::new(Expr::Case(case), first.ty))
             }
-            ("now", []) => Ok(super::literals::instant(self.analyzer.now, 3)),
+            ("now", []) => Ok(crate::analysis::literals::instant(self.analyzer.now, 3)),
             ("try", [inner]) => {
                 let inner = self.value(inner)?;
                 functions::lambdas::attempt(inner).map_err(|error| placed(at, error))
             }
             (name, arguments) if functions::lambdas::takes_lambda(name) => self.higher_order(at, name, arguments),
-            (name, _) if !functions::is_known(name) => Err(functions::unknown(name)),
+            (name, _) if !functions::is_known(name) => Err(crate::analysis::function_names::unknown(name)),
             (name, arguments) => {
                 let arguments = arguments.iter().map(|argument| self.value(argument)).collect::<Result<Vec<_>, _>>()?;
                 functions::resolve(at, name, arguments).map_err(|error| placed(at, error))
