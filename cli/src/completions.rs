@@ -11,8 +11,8 @@ use crate::output::Output;
 
 /// Print a completion script for a shell
 ///
-/// The scripts know commands and options. In bash, zsh and fish they offer the shipped mappings where a mapping is named, and
-/// the shipped rules where rules are; and files in both places.
+/// The script completes commands and options. In bash, zsh and fish, it also completes files, the names of shipped
+/// mappings, and the names of shipped rules.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +20,7 @@ Examples:
   sluice completions zsh > ~/.zfunc/_sluice
   sluice completions fish > ~/.config/fish/completions/sluice.fish")]
 pub(crate) struct Completions {
-    /// The shell
+    /// Shell to complete for
     shell: Shell,
 }
 

@@ -8,36 +8,37 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::mapping_config::MappingConfig;
 use crate::output::Output;
 
-/// Print the statements that make Athena tables of a mapping's sources
+/// Print the Athena tables for a mapping
 ///
-/// One CREATE EXTERNAL TABLE for each custom source, with the columns that the mapping can set and projected partitions, so
-/// that new days need no crawler. Security Lake makes tables of custom sources by itself, by a crawler; these are for lakes
-/// of your own, or beside them.
+/// Prints a CREATE EXTERNAL TABLE for each custom source, with the columns that the mapping can set. The tables use
+/// partition projection, so new days need no crawler. For Security Lake, they are optional: its crawler creates tables
+/// for custom sources.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice ddl --mapping windows-sysmon --location s3://my-lake --database sluice --region eu-central-1 --account external
   sluice ddl --mapping aws-network-firewall --location s3://my-lake --region eu-central-1 --region us-east-1
 
-Without --account a query must compare `accountid` with constants, as Athena demands of injected partitions.
-Exit code: 0 fine, 2 the mapping is refused, 3 bad usage.")]
+Without --account, queries must compare `accountid` with constants, because Athena requires this for
+injected partitions.
+Exit code: 0 success, 2 the mapping is refused, 3 bad usage.")]
 pub(crate) struct Ddl {
-    /// The mapping: the name of a shipped one, or a file
+    /// Mapping config: a file, or the name of a shipped one
     #[arg(long, value_name = "MAPPING")]
     mapping: String,
-    /// Where the lake is: s3://bucket[/prefix]
+    /// Location of the lake: s3://bucket[/prefix]
     #[arg(long, value_name = "S3-URL")]
     location: String,
-    /// The Glue database
+    /// Glue database of the tables
     #[arg(long, value_name = "NAME", default_value = "sluice")]
     database: String,
-    /// Regions of the lake, the values of `region=`
+    /// Region of the lake, a value of `region=` (repeatable)
     #[arg(long = "region", value_name = "REGION", required = true)]
     regions: Vec<String>,
-    /// Accounts, the values of `accountId=`
+    /// Account, a value of `accountId=` (repeatable)
     #[arg(long = "account", value_name = "ACCOUNT")]
     accounts: Vec<String>,
-    /// The first UTC day that may have objects
+    /// First UTC day that may have objects
     #[arg(long, value_name = "YYYYMMDD", default_value = "20200101")]
     first_day: String,
 }

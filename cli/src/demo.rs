@@ -33,20 +33,20 @@ use crate::output::{Align, Output, Palette, Table, count, counted, cut, harmless
 use crate::period::Period;
 use crate::replay::quarantine::{Selection, replay};
 
-/// A tour: made-up logs through mapping, lake, quarantine, replay, inspection and detections
+/// Take a tour with sample logs: mapping, lake, quarantine, replay and detections
 ///
-/// Writes sample logs to a folder, maps them into a lake beside them, and shows step by step what happened. A few records
-/// are broken on purpose. Nothing leaves this machine; the folder can be deleted at any time.
+/// The demo generates sample logs with a few broken records, and shows each step from mapping to detections. Everything
+/// stays in one folder on this machine, which you can delete at any time.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice demo
   sluice demo --dir /tmp/tour --events 100000")]
 pub(crate) struct Demo {
-    /// The folder to work in. What an earlier demo has left there is replaced
+    /// Folder to work in; a new demo replaces an earlier one
     #[arg(long, value_name = "DIR", default_value = "sluice-demo")]
     dir: PathBuf,
-    /// How many Sysmon events to make up; of the firewall, half as many
+    /// Number of Sysmon events to generate; there are half as many firewall events
     #[arg(long, value_name = "N", default_value = "4000", value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
     events: u64,
 }

@@ -9,16 +9,16 @@ use crate::output::{Align, Format, Output, Table};
 /// What commands that check files are told beside the files.
 #[derive(Debug, Args)]
 pub(crate) struct LintArguments {
-    /// Explain a diagnostic by its number, or list all of them
+    /// Explain a diagnostic by its number, or list all numbers
     #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "all")]
     pub(crate) explain: Option<String>,
-    /// Let warnings fail the check
+    /// Fail on warnings
     #[arg(long)]
     deny_warnings: bool,
-    /// Show the lines of the file with each fault; without it a fault is one line
+    /// Also show the lines of the file for each diagnostic
     #[arg(long, short)]
     verbose: bool,
-    /// How diagnostics are written
+    /// Format of the diagnostics
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

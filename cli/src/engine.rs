@@ -19,10 +19,10 @@ use crate::lake_arguments::{runtime, size_of};
 /// Which engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum EngineChoice {
-    /// The engine in this command, over a lake folder
+    /// Embedded engine, over a lake folder
     #[default]
     Embedded,
-    /// Amazon Athena, over the tables of a Glue database
+    /// Amazon Athena in your account, over the tables of a Glue database
     Athena,
 }
 
@@ -30,19 +30,19 @@ pub(crate) enum EngineChoice {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArguments {
-    /// embedded: in this command; athena: in your account
+    /// Engine that runs the queries
     #[arg(long, value_enum, default_value_t)]
     pub(crate) engine: EngineChoice,
-    /// The lake folder that the embedded engine reads
+    /// Lake folder for the embedded engine
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, required_unless_present = "engine")]
     pub(crate) lake: Option<PathBuf>,
     /// Stop a query that reads more than this from the lake
     #[arg(long, value_name = "SIZE", value_parser = size_of)]
     max_scanned: Option<u64>,
-    /// Memory of a query of the embedded engine; what needs more goes to disk
+    /// Memory limit of a query of the embedded engine; beyond it, data spills to disk
     #[arg(long, value_name = "SIZE", value_parser = size_of, default_value = "1GB")]
     query_memory: u64,
-    /// Stop a query that has not ended after this time, as 90s, 10m or 2h
+    /// Timeout of a query, such as 90s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = timeout_of, default_value = "10m")]
     timeout: Duration,
     #[command(flatten)]
@@ -63,31 +63,31 @@ fn timeout_of(text: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Athena")]
 pub(crate) struct AthenaArguments {
-    /// The Glue database of the tables; the first is where a table without a database is looked for
+    /// Glue database of the tables (repeatable); table names without a database refer to the first
     #[arg(long = "database", value_name = "NAME", env = "SLUICE_DATABASE")]
     pub(crate) databases: Vec<String>,
-    /// The workgroup
+    /// Athena workgroup
     #[arg(long, value_name = "NAME", env = "SLUICE_WORKGROUP")]
     workgroup: Option<String>,
-    /// Where Athena writes results, unless the workgroup says: s3://bucket/prefix/
+    /// Location of query results, unless the workgroup sets one: s3://bucket/prefix/
     #[arg(long, value_name = "S3-URL", env = "SLUICE_QUERY_RESULTS")]
     results: Option<String>,
-    /// The data catalog, if it is not AwsDataCatalog
+    /// Data catalog [default: AwsDataCatalog]
     #[arg(long, value_name = "NAME")]
     catalog_name: Option<String>,
-    /// Take the result of the same query if it is no older than so many minutes
+    /// Reuse a result of the same query that is at most this many minutes old
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
     reuse_results: Option<u64>,
-    /// The profile of your AWS configuration
+    /// Profile of your AWS configuration
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// The Region of Athena
+    /// AWS Region of Athena
     #[arg(long = "athena-region", value_name = "REGION")]
     region: Option<String>,
-    /// An IAM role to assume
+    /// IAM role to assume
     #[arg(long, value_name = "ARN")]
     role: Option<String>,
-    /// The external id that the role's owner asks for
+    /// External ID that the role requires
     #[arg(long, value_name = "ID", requires = "role")]
     external_id: Option<String>,
 }
@@ -142,10 +142,10 @@ impl EngineArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct TablesArguments {
-    /// embedded: the tables of --lake; athena: those of your account
+    /// Engine that provides the tables
     #[arg(long, value_enum)]
     engine: Option<EngineChoice>,
-    /// The lake folder whose tables the rules are for
+    /// Lake folder that provides the tables, for the embedded engine
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     lake: Option<PathBuf>,
     #[command(flatten)]

@@ -17,8 +17,8 @@ use crate::report::{self, Scope};
 
 /// Run rules over a lake, once
 ///
-/// Finds what the deployed rules would have published over this time: the same windows, thresholds and keys. Nothing is
-/// remembered or published.
+/// Prints the findings that deployed rules would have published over this time, with the same windows, thresholds and
+/// keys. It keeps no state and publishes nothing.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,24 +28,24 @@ Examples:
   sluice hunt --lake ./lake --since 7d --by entity
   sluice hunt --engine athena --database security_lake --since 24h detections/aws-cloudtrail/
 
-Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage, or the engine cannot be used.
-A rule that is refused holds up no other.")]
+A refused rule does not stop the others.
+Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage or engine failure.")]
 pub(crate) struct Hunt {
-    /// Rule files or folders; the shipped rules if there are none
+    /// Files, folders, or names of shipped rules [default: all shipped rules]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     places: Vec<PathBuf>,
-    /// The same as RULES
+    /// Same as RULES
     #[arg(long, value_name = "RULES", value_hint = ValueHint::AnyPath, num_args = 1..)]
     rules: Vec<PathBuf>,
     #[command(flatten)]
     period: Period,
-    /// The most rows that are looked at for a rule
+    /// Maximum number of rows for each rule
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]
     limit: u64,
-    /// table: the findings of each rule as it ends; json and ndjson: OCSF Detection Findings
+    /// Format of the findings; json and ndjson print OCSF Detection Findings
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Write the findings as an HTML page, too
+    /// Also write the findings as an HTML page
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "by")]
     report: Option<PathBuf>,
     #[command(flatten)]

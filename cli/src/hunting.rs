@@ -27,7 +27,7 @@ use crate::rules::{Accepted, complain};
 /// Which physical tables stand behind a rule's logical ones.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CatalogArguments {
-    /// A catalog file: which tables stand behind logical ones, where their names do not tell
+    /// Catalog file that maps logical tables to physical tables, if the names are not enough
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) catalog: Option<PathBuf>,
 }

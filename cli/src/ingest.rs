@@ -34,13 +34,9 @@ pub(crate) use report::Ingested;
 
 /// Map logs to OCSF and write them to a lake
 ///
-/// An input may be plain, gzip or zstd. It may hold NDJSON, JSON documents, {"Records": […]}, or whatever the mapping's
-/// `decode` describes. Every record ends up in the lake or, with a reason, in quarantine; otherwise the command fails.
-/// Object keys are derived from the content of the input, so ingesting the same file again overwrites the same objects.
-///
-/// A folder is read recursively, in the order of names, without hidden files. If one of its files fails, the others are
-/// still ingested. A repeated run skips the files that an earlier run finished, as long as they have not changed and all
-/// of their objects are still there.
+/// Compression and common formats are detected; the mapping's `decode` describes any other format. Every record ends up
+/// in the lake or, with a reason, in quarantine; otherwise the command fails. Object keys are derived from the content
+/// of the input, so ingesting the same file again overwrites the same objects.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +50,7 @@ Examples:
 Exit code:
   0  every record is in the lake or in quarantine
   1  every record was refused, or --fail-on-quarantine was given and some were
-  2  the mapping is invalid
+  2  the mapping is refused
   3  bad usage, or an input or a store failed; retry with the same command")]
 pub(crate) struct Ingest {
     /// Mapping config: a file, or the name of a shipped one

@@ -16,27 +16,27 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::lake_arguments::runtime;
 use crate::output::{Align, Format, Output, Palette, Table, count, counted, harmless, instant, percent, size};
 
-/// Show what objects of the lake hold, and check them against Security Lake's rules
+/// Show objects of a lake, and check them against Security Lake's rules
 ///
-/// One object: its key, size, rows, row groups, classes, times, compression and schema. Several, or a folder: a line for
-/// each and the totals. Any Parquet file can be inspected, whatever wrote it.
+/// For one object, inspect shows key, size, rows, row groups, classes, times, compression and schema. Several objects
+/// or a folder get one line per object, and totals. Any Parquet file can be inspected, whatever wrote it.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  sluice inspect ./lake                                      every object, a line each
+  sluice inspect ./lake                                      one line for each object
   sluice inspect s3://my-lake/ext/windows-sysmon-1007/…parquet
-  sluice inspect object.parquet --columns                    which columns take the space
+  sluice inspect object.parquet --columns                    size of each column
   sluice inspect ./lake --format ndjson | jq .process.name   the rows as OCSF JSON
 
-Exit code: 0 all conform, 1 one does not, 3 an object cannot be had.")]
+Exit code: 0 all objects conform, 1 an object does not conform, 3 unreadable object.")]
 pub(crate) struct Inspect {
-    /// table: for people; json: reports; ndjson: the rows as OCSF events
+    /// Format of the report; ndjson prints the rows as OCSF events
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Show the size of each column instead of the schema
     #[arg(long)]
     columns: bool,
-    /// Files, folders, or s3://bucket/key
+    /// Files, folders, s3://bucket/key, or s3://bucket/prefix/
     #[arg(value_name = "LOCATION", required = true, value_hint = ValueHint::AnyPath)]
     locations: Vec<String>,
 }

@@ -11,29 +11,29 @@ use crate::exit::Failure;
 /// The lake and its settings.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LakeArguments {
-    /// The lake: a folder, or s3://bucket[/prefix]
+    /// Lake to write to: a folder, or s3://bucket[/prefix]
     #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     pub(crate) lake: String,
-    /// Region of the lake, for the partition `region=` of its keys
+    /// Region of the lake, for `region=` in object keys
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1")]
     pub(crate) region: Region,
-    /// Account of records that name none: 12 digits, `external` or `external_<id>`
+    /// Account for records that name none: 12 digits, `external` or `external_<id>`
     #[arg(long, value_name = "ACCOUNT", default_value = "external")]
     pub(crate) account: AccountId,
     /// Compression level of objects, 1 (fastest) to 22 (smallest)
     #[arg(long, value_name = "LEVEL", value_parser = zstd_level, default_value_t)]
     pub(crate) zstd_level: ZstdLevel,
-    /// Memory for events that wait to be written; more makes larger objects. The process takes about three times as
-    /// much
+    /// Size of the events held before objects are written; more makes larger objects. The process uses about three
+    /// times as much
     #[arg(long, value_name = "SIZE", value_parser = memory, default_value = "64MB")]
     pub(crate) memory: usize,
-    /// Partitions (class, account and day) written at once; events of more go to quarantine
+    /// Partitions (class, account and day) written at once; events beyond this limit go to quarantine
     #[arg(long, value_name = "COUNT", value_parser = PartitionLimit::parse, default_value_t)]
     pub(crate) partitions: PartitionLimit,
     /// First plausible day of an event; earlier events go to quarantine
     #[arg(long, value_name = "DATE", value_parser = PlausibleDays::parse_day, default_value = "1970-01-01")]
     pub(crate) earliest_day: EventDay,
-    /// Days from today on that are plausible; later events go to quarantine
+    /// Plausible days after today; later events go to quarantine
     #[arg(long, value_name = "DAYS", value_parser = PlausibleDays::parse_ahead, default_value = "2")]
     pub(crate) days_ahead: u32,
 }

@@ -16,23 +16,22 @@ use crate::rules::rule_files;
 
 /// Check mapping configs, sources files and rules
 ///
-/// Reads each file with the code that runs it, and shows every fault in one line with its place, its number and the remedy;
-/// `--verbose` adds the lines of the file. Errors (E…) mean that the file is refused; warnings (W…) that it runs, but not in
-/// every part as written. A sources file (with the key `sources`) is checked together with the mapping configs that it names. A
-/// .yaml file is a detection rule, checked as by `sluice detect lint`.
+/// Lint reads each file with the code that runs it, and prints each diagnostic as one line with its place and fix.
+/// Errors (E…) mean that the file is refused; warnings (W…) mean that it runs, but not every part works as written. The
+/// mapping configs of a sources file are checked, too; a .yaml file is checked as a detection rule.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice lint my-source.json              check a file
   sluice lint windows-sysmon              check a shipped config (see `sluice mappings`)
   sluice lint sources.json                check a sources file and the configs it names
-  sluice lint *.json --deny-warnings      in a build: warnings fail it too
-  sluice lint my-source.json --verbose    with the lines of the file
-  sluice lint --explain W114              what a number means and what to do
-  sluice lint --explain                   all numbers
+  sluice lint *.json --deny-warnings      fail on warnings, for CI
+  sluice lint my-source.json --verbose    also show the lines of the file
+  sluice lint --explain W114              explain a diagnostic by its number
+  sluice lint --explain                   list all numbers
   sluice lint my-source.json --format ndjson | jq -r '\"\\(.line): \\(.message)\"'
 
-Exit code: 0 no errors, 1 warnings and --deny-warnings, 2 errors, 3 a config that cannot be read.")]
+Exit code: 0 no errors, 1 warnings with --deny-warnings, 2 errors, 3 unreadable config.")]
 pub(crate) struct Lint {
     /// Files, names of shipped configs, or `-` for standard input
     #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath, required_unless_present = "explain",

@@ -45,28 +45,33 @@ use output::{ColourChoice, Output};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Security logs into Amazon Security Lake as OCSF
+/// Map security logs to OCSF and write them to Amazon Security Lake
 ///
-/// Sluice maps raw security logs to OCSF and writes them as Security Lake wants them. This command runs the very code of
-/// the deployed functions on files and folders, so that a mapping can be written, tried and checked on a laptop.
+/// This command runs the code of the deployed functions on your machine, over files, folders and buckets. You can
+/// write, try and check a mapping before you deploy it.
 #[derive(Parser)]
 #[command(name = "sluice", version, styles = STYLES, max_term_width = 110, disable_help_flag = true, after_help = "\
 Start with:
   sluice demo                                              a tour in a few seconds
-  sluice map --mapping windows-sysmon sysmon.ndjson        what becomes of each field
+  sluice map --mapping windows-sysmon sysmon.ndjson        how each field is mapped
   sluice ingest --lake ./lake --mapping windows-sysmon sysmon.ndjson
 
 Data goes to standard output, everything else to standard error.
-Exit code: 0 fine, 1 findings or failed checks, 2 bad mapping, rule or query, 3 bad usage or configuration.")]
+
+Exit code:
+  0  success
+  1  findings or matches, or a failed check
+  2  a mapping config, rule, pattern or query is refused
+  3  bad usage or configuration, or a failed input, store or stream")]
 pub(crate) struct Cli {
     /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, never
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     #[arg(hide_default_value = true, help_heading = GLOBAL)]
     color: ColourChoice,
-    /// Say nothing but errors: no progress, no remarks
+    /// Print only errors on standard error: no progress, no notes
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     quiet: bool,
-    /// Print help (-h: in short)
+    /// Print help (summary with -h)
     #[arg(long, short, global = true, action = ArgAction::Help, help_heading = GLOBAL)]
     help: Option<bool>,
     #[command(subcommand)]

@@ -14,22 +14,22 @@ use crate::output::{Align, Format, Output, Table};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  sluice mappings                                  what is shipped
+  sluice mappings                                  list the shipped configs
   sluice mappings show windows-sysmon > mine.json  start from a shipped config
-  sluice mappings schema > mapping.schema.json     completion and checks in an editor")]
+  sluice mappings schema > mapping.schema.json     for completion and checks in an editor")]
 pub(crate) struct Mappings {
     #[command(subcommand)]
     action: Option<Action>,
-    /// How the list is written
+    /// Format of the list
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 #[derive(Subcommand)]
 enum Action {
-    /// Print a shipped config as it is
+    /// Print a shipped config unchanged
     Show {
-        /// Its name
+        /// Name of the config
         name: String,
     },
     /// Print the JSON Schema of the config format

@@ -24,12 +24,11 @@ use crate::output::Output;
 use crate::period::Period;
 use crate::rows::{RowsFormat, cost, write_rows};
 
-/// Run SQL over a lake, on this machine or with Athena
+/// Run SQL over a lake, locally or with Athena
 ///
-/// The SQL is Athena's (Trino's) and means the same on both engines. The embedded engine refuses by name what it cannot do
-/// exactly. The tables are the sources of the lake folder, in the database `sluice`, with `_` for `-`. A logical table such
-/// as {{windows-sysmon}} (or windows_sysmon) reads all tables of a source. Beside queries there are SHOW TABLES,
-/// DESCRIBE t, EXPLAIN, and CREATE VIEW, whose views last as long as the command.
+/// The SQL is Trino's, the dialect of Athena; the embedded engine refuses, by name, any construct that it cannot
+/// execute exactly. Each source of a lake folder is a table in the database `sluice`, with `_` for `-`. Logical tables
+/// such as {{windows-sysmon}} (or windows_sysmon) combine all tables of a source.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,22 +40,24 @@ Examples:
   sluice query --lake ./lake --init views.sql \"SELECT * FROM failed_logins\"
   sluice query --engine athena --database security_lake --workgroup hunting --file hunt.sql
 
-Exit code: 0 fine, 2 the SQL is refused, 3 bad usage, or the engine cannot be used.")]
+Besides queries, there are SHOW TABLES, DESCRIBE t, EXPLAIN and CREATE VIEW. Views last until the
+command ends.
+Exit code: 0 success, 2 the SQL is refused, 3 bad usage or engine failure.")]
 pub(crate) struct Query {
-    /// Statements in Trino's SQL with `;` between them, or `-` to read them from standard input
+    /// Statements in Trino SQL, separated by `;`, or `-` to read them from standard input
     #[arg(value_name = "SQL", required_unless_present_any = ["file", "tables"])]
     #[arg(allow_hyphen_values = true, value_parser = no_unknown_option)]
     sql: Option<String>,
     /// Read the statements from a file
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "sql")]
     file: Option<PathBuf>,
-    /// Create the views of a file first; repeatable
+    /// Create the views of a file first (repeatable)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     init: Vec<PathBuf>,
     /// List the tables instead: source, rows, first and last day
     #[arg(long, conflicts_with_all = ["sql", "file"])]
     tables: bool,
-    /// How rows are written; json and ndjson have arrays, maps and rows as JSON
+    /// Format of the rows; json and ndjson print arrays, maps and rows as JSON
     #[arg(long, value_enum, default_value_t)]
     format: RowsFormat,
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub(crate) enum RowsFormat {
     Json,
     /// One JSON object per line
     Ndjson,
-    /// RFC 4180, with a line of titles; NULL is empty, an empty text is ""
+    /// RFC 4180 with a header line; NULL is empty, an empty string is ""
     Csv,
 }
 

@@ -9,29 +9,29 @@ use crate::output::{Align, Format, Output, Table};
 
 /// List the classes of OCSF, or the attributes of a class or object
 ///
-/// An attribute of a profile exists only in events that have the profile. With `--required` the list goes into required
-/// objects: it has every attribute that an event of the class must have.
+/// Attributes of a profile exist only in events with that profile. With `--required`, the list has everything that an
+/// event of the class must have, down to the attributes of required objects.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice schema                                      the classes
-  sluice schema http_activity --required             attributes that a mapping has to set
+  sluice schema http_activity --required             attributes that a mapping must set
   sluice schema process --ocsf 1.3.0                 attributes of an object
   sluice schema 6003 --profile cloud --format json | jq '.[] | select(.requirement == \"required\")'")]
 pub(crate) struct SchemaCommand {
-    /// A class by name or class_uid, or an object by name
+    /// Class by name or class_uid, or object by name
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// Required attributes only, those of required objects included
+    /// List only required attributes, including those of required objects
     #[arg(long, requires = "name")]
     required: bool,
-    /// Only attributes of events with these profiles; repeatable
+    /// List only attributes of events with this profile (repeatable)
     #[arg(long = "profile", value_name = "NAME", requires = "name")]
     profiles: Vec<String>,
-    /// The version of OCSF
+    /// OCSF version
     #[arg(long = "ocsf", value_name = "VERSION", default_value_t)]
     version: Version,
-    /// How the list is written
+    /// Format of the list
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -31,10 +31,10 @@ const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Send the lines of files to a Kinesis stream
+/// Send lines of files to a Kinesis stream
 ///
-/// Each line becomes a record. Records that a shard has no room for are sent again, so records of a shard may change
-/// places. Lines longer than a record may be (1 MiB) are not sent; they are named, and the exit code is 1.
+/// Each line becomes a record. Records that a shard refuses are retried, which may change their order within the shard.
+/// Lines of more than 1 MiB are named and not sent, and the exit code is 1.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,21 +42,21 @@ Examples:
   sluice send --stream sluice-logs --partition-key-field MachineName sysmon.ndjson.gz
   tail -f sysmon.ndjson | sluice send --stream sluice-logs -
 
-Credentials, Region and endpoint come from the environment, as for every AWS tool.")]
+Credentials, Region and endpoint come from the usual AWS environment variables.")]
 pub(crate) struct Send {
     /// Name or ARN of the stream
     #[arg(long, value_name = "STREAM")]
     stream: String,
-    /// Send all lines with this partition key, and so to one shard
+    /// Partition key of all lines, which then go to one shard
     #[arg(long, value_name = "TEXT", conflicts_with = "partition_key_field", value_parser = partition_key)]
     partition_key: Option<String>,
-    /// Take the partition key from this member of the line's JSON object [default: a hash of the line]
+    /// Member of the line's JSON object that holds the partition key [default: a hash of the line]
     #[arg(long, value_name = "NAME")]
     partition_key_field: Option<String>,
-    /// How the summary is written
+    /// Format of the summary
     #[arg(long, value_enum, default_value_t)]
     format: ResultFormat,
-    /// Files, plain or compressed; `-` is standard input
+    /// Files, plain or compressed, or `-` for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }

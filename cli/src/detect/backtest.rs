@@ -20,10 +20,10 @@ use crate::hunting::{CatalogArguments, Hunting, Unanswered};
 use crate::output::{Align, Output, Palette, ResultFormat, Table, count, counted, harmless, size};
 use crate::period::Period;
 
-/// Count what rules would have found, day by day
+/// Count the findings of rules by day, before you deploy them
 ///
-/// Counts the findings of `sluice hunt` by the UTC day of their first event: how noisy a rule is, and how many bytes it reads,
-/// before it is deployed. A rule may say how many findings a day are usual (`expect_per_day`); days that are not are named.
+/// Counts the findings of `sluice hunt` by the UTC day of their first event, and the bytes that each rule reads. If a
+/// rule sets `expect_per_day`, days outside that range are named.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,21 +31,21 @@ Examples:
   sluice detect backtest --engine athena --database security_lake --since 7d --format json my-rules/
   sluice detect backtest --lake ./lake --since 30d --junit backtest.xml my-rules/
 
-Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage, or the engine cannot be used.
-A rule that says how many findings a day are usual counts as found only if a day is not.")]
+A rule with `expect_per_day` counts as a finding only if a day is outside that range.
+Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage or engine failure.")]
 pub(crate) struct Backtest {
-    /// Rule files or folders; the shipped rules if there are none
+    /// Files, folders, or names of shipped rules [default: all shipped rules]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     rules: Vec<PathBuf>,
     #[command(flatten)]
     period: Period,
-    /// The most rows that are looked at for a rule
+    /// Maximum number of rows for each rule
     #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
     limit: u64,
-    /// Write the outcome as JUnit XML too, a test case for each rule
+    /// Also write the results as JUnit XML, with one test case for each rule
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
-    /// How the counts are written
+    /// Format of the counts
     #[arg(long, value_enum, default_value_t)]
     format: ResultFormat,
     #[command(flatten)]

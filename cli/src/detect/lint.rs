@@ -15,24 +15,22 @@ use crate::hunting::CatalogArguments;
 use crate::output::{Output, counted};
 use crate::rules::rule_files;
 
-/// Check rules
+/// Check rules for faults
 ///
-/// Reads each rule with the code that runs it and plans its statement, without running it. The tables are those of the shipped
-/// mappings and of the mappings that the rule's tests name; with `--lake` or `--engine athena` those of the engine, and with a
-/// catalog file those that it names. Each fault is one line with its place in the rule; `--verbose` adds the lines of the file.
-/// Errors (E…) mean that the rule is refused; warnings (W…) that it runs, but that whoever gets its findings will miss
-/// something.
+/// Lint reads each rule with the code that runs it, and plans its statement without running it. By default, the tables
+/// are those of the shipped mappings and of the mapping configs in the rule's tests. Errors (E…) mean that the rule is
+/// refused; warnings (W…) mean that it runs, but not every part works as written.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  sluice detect lint my-rules/                    every .yaml file below
-  sluice detect lint my-rules/ --deny-warnings    in a build: warnings fail it too
-  sluice detect lint my-rules/ --lake ./lake      against the tables of a lake folder
-  sluice detect lint --explain E216               what a number means and what to do
+  sluice detect lint my-rules/                    check every .yaml file in a folder
+  sluice detect lint my-rules/ --deny-warnings    fail on warnings, for CI
+  sluice detect lint my-rules/ --lake ./lake      check against the tables of a lake folder
+  sluice detect lint --explain E216               explain a diagnostic by its number
 
-Exit code: 0 no errors, 1 warnings and --deny-warnings, 2 errors, 3 a file that cannot be read.")]
+Exit code: 0 no errors, 1 warnings with --deny-warnings, 2 errors, 3 unreadable file.")]
 pub(crate) struct Lint {
-    /// Rule files or folders; the shipped rules if there are none
+    /// Files, folders, or names of shipped rules [default: all shipped rules]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath, conflicts_with = "explain")]
     rules: Vec<PathBuf>,
     #[command(flatten)]

@@ -18,13 +18,13 @@ use crate::rules::Accepted;
 #[command(after_help = "\
 Examples:
   sluice detect list
-  sluice detect list --lake ./lake                which rules have data to look at
+  sluice detect list --lake ./lake                also show which rules have tables
   sluice detect list my-rules/ --format ndjson | jq -r 'select(.level == \"critical\") | .title'")]
 pub(crate) struct List {
-    /// Rule files or folders; the shipped rules if there are none
+    /// Files, folders, or names of shipped rules [default: all shipped rules]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     rules: Vec<PathBuf>,
-    /// How the list is written
+    /// Format of the list
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]

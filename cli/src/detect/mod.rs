@@ -11,10 +11,10 @@ use clap::Subcommand;
 use crate::exit::Outcome;
 use crate::output::Output;
 
-/// List, check, test and run detection rules
+/// List, lint, test, backtest and run detection rules
 ///
-/// A rule is one YAML file: docs/detections.md. Where no files or folders are given, the rules that ship with Sluice are
-/// meant.
+/// A rule is one YAML file; docs/detections.md describes the format. Without rule arguments, commands use all rules
+/// that ship with Sluice.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -17,27 +17,27 @@ use crate::lake_arguments::runtime;
 use crate::output::{Output, counted, harmless, size};
 use crate::rules::Accepted;
 
-/// Run what is due now, and remember it
+/// Run due rules like the deployed function
 ///
-/// Does what the deployed function does on its schedule: each rule that is due looks at the time since its watermark, what it
-/// finds is written to standard output once and for all, and watermarks and published findings are kept in the state. A
-/// rule that was not run for a while catches up without a gap. Call it from cron or a timer.
+/// Each due rule covers the time since its watermark, and prints each finding once. Watermarks and published findings
+/// are kept in the state, so a rule catches up without a gap after a pause. Run this command from cron or a timer.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice detect run --lake ./lake --state ./state
   */5 * * * *  sluice detect run --lake /srv/lake --state /srv/state /etc/sluice/rules | notify
 
-Each line is a message as the topic would get it: kind, id, group, attributes, subject and body.
-Exit code: 0 fine, 1 findings or alerts, 2 a rule is refused, 3 bad usage, or something cannot be used.")]
+Each line is a message as the topic would get it: id, group, subject, attributes and body.
+Exit code: 0 success, 1 findings or alerts, 2 a rule is refused,
+3 bad usage, or engine or store failure.")]
 pub(crate) struct Run {
-    /// Rule files or folders; the shipped rules if there are none
+    /// Files, folders, or names of shipped rules [default: all shipped rules]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     rules: Vec<PathBuf>,
-    /// Where watermarks and published findings are kept: a folder, or s3://bucket[/prefix]
+    /// Location of watermarks and published findings: a folder, or s3://bucket[/prefix]
     #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     state: String,
-    /// As if it were this time
+    /// Time of the run [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
     #[command(flatten)]

@@ -13,26 +13,26 @@ use crate::lake_arguments::runtime;
 use crate::output::{Output, ResultFormat, counted, harmless, harmless_lines};
 use crate::rules::Accepted;
 
-/// Run the tests that rules carry
+/// Run the tests in rule files
 ///
-/// The events of a test go through the real mapping into a lake of their own, the rule's statement runs over it on the
-/// embedded engine, and what it finds is compared with what the test expects.
+/// The events of each test go through the real mapping into a lake of their own. The rule runs over that lake on the
+/// embedded engine. Its findings are compared with those that the test expects.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice detect test
-  sluice detect test my-rules/ --minimum 2       each rule has two tests at least
+  sluice detect test my-rules/ --minimum 2       require two tests for each rule
   sluice detect test my-rules/ --format json | jq '.[] | select(.failure)'
 
-Exit code: 0 all pass, 1 one fails or is missing, 2 a rule is refused, 3 a file that cannot be read.")]
+Exit code: 0 all tests pass, 1 a test fails or is missing, 2 a rule is refused, 3 unreadable file.")]
 pub(crate) struct Test {
-    /// Rule files or folders; the shipped rules if there are none
+    /// Files, folders, or names of shipped rules [default: all shipped rules]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     rules: Vec<PathBuf>,
-    /// How many tests each rule must have
+    /// Minimum number of tests of each rule
     #[arg(long, value_name = "TESTS", default_value_t = 1)]
     minimum: usize,
-    /// How results are written
+    /// Format of the results
     #[arg(long, value_enum, default_value_t)]
     format: ResultFormat,
 }

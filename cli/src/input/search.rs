@@ -37,10 +37,10 @@ impl Candidate {
 /// Which files of folders and prefixes are read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Filter {
-    /// Read only files of a folder or prefix that match: `*.gz`, `2025/**/*.log` (repeatable)
+    /// Read only matching files of a folder or prefix: `*.gz`, `2025/**/*.log` (repeatable)
     #[arg(long, value_name = "GLOB")]
     include: Vec<Pattern>,
-    /// Do not read files of a folder or prefix that match (repeatable)
+    /// Skip matching files of a folder or prefix (repeatable)
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<Pattern>,
 }

@@ -23,33 +23,33 @@ use crate::lake_arguments::runtime;
 use crate::mapping_config::MappingConfig;
 use crate::output::{Align, DataWriter, Format, Output, Table, cut, harmless};
 
-/// Show what becomes of a log, field by field
+/// Show how a log is mapped, field by field
 ///
-/// For the first events of a log: every OCSF attribute with the raw fields it was made from, what OCSF derives, which raw
-/// fields stay in `unmapped`, and which values could not be written. The last line says how much of the log is covered.
-/// Nothing is written anywhere.
+/// For the first events of a log, map shows every OCSF attribute with the raw fields it was made from. It also shows
+/// derived values, raw fields without a place in OCSF, and values that do not fit. The last line is the coverage;
+/// nothing is written to a lake.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   sluice map --mapping windows-sysmon sysmon.ndjson                 the first 3 events
   sluice map --mapping windows-sysmon --event 22 sysmon.ndjson.gz   the first 3 DNS queries
-  sluice map --mapping mine.json --summary sysmon.ndjson            the whole file, in tables
+  sluice map --mapping mine.json --summary sysmon.ndjson            totals over the whole file
   sluice map --mapping mine.json s3://my-logs/2025/03/03/           the first 3 events of a prefix
   sluice map --mapping mine.json --format ndjson log.ndjson | jq .  all events as OCSF JSON")]
 pub(crate) struct Map {
-    /// A mapping config: a file, or the name of a shipped one
+    /// Mapping config: a file, or the name of a shipped one
     #[arg(long, short, value_name = "CONFIG", value_hint = ValueHint::FilePath)]
     mapping: String,
-    /// How many events to look at, 0 for all [default: 3; all with --summary and --format ndjson]
+    /// Number of events, 0 for all [default: 3; all with --summary and --format ndjson]
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Only events that this entry of `ocsf_mapping` takes
+    /// Show only events that match this entry of `ocsf_mapping`
     #[arg(long, value_name = "KEY")]
     event: Option<String>,
-    /// Sums over all events instead of single ones
+    /// Print totals over all events instead of single events
     #[arg(long)]
     summary: bool,
-    /// table: for people; json: the same as one document; ndjson: the OCSF events themselves
+    /// Format of the output; ndjson prints the OCSF events themselves
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]

@@ -21,14 +21,13 @@ use crate::mapping_config::MappingConfig;
 use crate::output::{Output, ResultFormat, counted};
 use crate::summary::Summary;
 
-/// Write records again that did not make it into the lake
+/// Retry records that did not reach the lake
 ///
-/// From quarantine: every record is mapped with the mapping as it is now. What can be written is, and leaves quarantine
-/// once its object is in the lake; the rest stays as it was.
+/// Quarantined events are mapped again with the current mapping, and leave quarantine only after their object is in the
+/// lake.
 ///
-/// From what Lambda put aside: batches of a stream that the function failed to the last retry. In a bucket they are whole;
-/// an object is removed once its records are safe. Messages in a queue or topic only name a range of records, which are
-/// read again from the stream while it still has them; ranges that it no longer has are lost, and said to be.
+/// With --on-failure or --on-failure-queue, replay retries stream batches for which the function exhausted its retries.
+/// Records that the stream no longer has are reported as lost.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,39 +37,44 @@ Examples:
   sluice replay --on-failure-queue https://sqs… --lake s3://lake --mapping windows-sysmon
   sluice replay --on-failure messages.json --lake s3://lake --mapping windows-sysmon
 
-Replaying twice writes nothing twice.
-Exit code: 0 done; 1 records are lost or cannot be read, or some stay in quarantine and
---fail-on-quarantine was given; 2 the mapping is refused; 3 bad usage, or a store or stream failed.")]
+A repeated replay writes nothing twice.
+
+Exit code:
+  0  success
+  1  records are lost or unreadable, or --fail-on-quarantine was given and some are in quarantine
+  2  the mapping is refused
+  3  bad usage, or a store or stream failed")]
 pub(crate) struct Replay {
-    /// A mapping config: a file, or the name of a shipped one
+    /// Mapping config: a file, or the name of a shipped one
     #[arg(long, short, value_name = "CONFIG", value_hint = ValueHint::FilePath)]
     mapping: String,
     #[command(flatten)]
     lake: LakeArguments,
-    /// The quarantine to replay: a folder, or s3://bucket[/prefix]. With --on-failure…: where records go that cannot be
+    /// Quarantine to replay: a folder, or s3://bucket[/prefix]. With --on-failure…, location for records that cannot be
     /// mapped [default then: the lake]
     #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     #[arg(required_unless_present_any = ["on_failure", "on_failure_queue"])]
     quarantine: Option<String>,
-    /// Replay what Lambda put aside: s3://bucket[/prefix] or a folder, a file with messages, or `-`
+    /// Failed stream batches to replay: s3://bucket[/prefix], a folder, a file of messages, or `-` for standard input
     #[arg(long, value_name = "LOCATION", value_hint = ValueHint::AnyPath)]
     on_failure: Option<String>,
-    /// Replay what the messages in this SQS queue tell of; a message is deleted when its records are safe
+    /// SQS queue whose messages name the failed batches to replay; a message is deleted once its records are in the
+    /// lake or in quarantine
     #[arg(long, value_name = "URL", conflicts_with = "on_failure")]
     on_failure_queue: Option<String>,
-    /// Only records quarantined under this source [default: the mapping's source_name]
+    /// Replay only records of this source [default: the mapping's source_name]
     #[arg(long, value_name = "NAME", conflicts_with_all = ["on_failure", "on_failure_queue"])]
     source: Option<String>,
-    /// Only records quarantined for this reason, as no_mapping
+    /// Replay only records with this reason, such as no_mapping
     #[arg(long, value_name = "CODE", conflicts_with_all = ["on_failure", "on_failure_queue"])]
     reason: Option<String>,
-    /// Say what would happen, and change nothing
+    /// Show what would happen, and change nothing
     #[arg(long, conflicts_with_all = ["on_failure", "on_failure_queue"])]
     dry_run: bool,
-    /// Exit with 1 if a record stays in quarantine or comes into it
+    /// Exit with 1 if a record stays in quarantine or is added to it
     #[arg(long)]
     fail_on_quarantine: bool,
-    /// How the summary is written
+    /// Format of the summary
     #[arg(long, value_enum, default_value_t)]
     format: ResultFormat,
 }

@@ -12,7 +12,7 @@ use crate::output::{Align, Format, Output, Table, count, counted, cut, cut_middl
 /// What a hunt groups events by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Grouping {
-    /// Who caused them: an ARN, else a source address
+    /// The ARN that caused the events, or else the source address
     Entity,
 }
 
@@ -20,10 +20,10 @@ pub(crate) enum Grouping {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "By entity")]
 pub(crate) struct BlockArguments {
-    /// Group events by entity, cut them into blocks, and evaluate rules over each block
+    /// Group events by entity, split them into blocks, and evaluate rules over each block
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) by: Option<Grouping>,
-    /// Events in a block
+    /// Number of events in a block
     #[arg(long, value_name = "N", requires = "by", conflicts_with = "block_time", default_value = "60")]
     block_rows: NonZeroU32,
     /// Length of a block: 90s, 15m, 1h, 1d

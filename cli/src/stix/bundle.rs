@@ -17,9 +17,9 @@ use crate::output::Output;
 
 /// Make a bundle of observed data from rows
 ///
-/// Rows are JSON objects, one per line or in an array: those of `sluice query --format ndjson`, of `sluice stix run --format
-/// ndjson`, or OCSF events. Ids follow from the content, so that the same rows make the same bundle. What of a row cannot be
-/// carried over is said; a bad row does not stop the others.
+/// Rows are JSON objects, one per line or in an array: output of `sluice query` or `sluice stix run`, or OCSF events.
+/// Ids are derived from the content, so the same rows make the same bundle. Values that cannot be converted are
+/// reported, and a bad row does not stop the others.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,21 +27,21 @@ Examples:
   sluice inspect object.parquet --format ndjson | sluice stix bundle --stix-version 2.0 -
   sluice stix bundle --dialect vpcflow rows.ndjson > bundle.json
 
-Exit code: 0 fine, 1 something of a row could not be carried over, 3 bad usage, or rows that cannot be read.")]
+Exit code: 0 success, 1 part of a row could not be converted, 3 bad usage or unreadable rows.")]
 pub(crate) struct Bundle {
     /// Files of rows, or `-` for standard input
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     inputs: Vec<PathBuf>,
-    /// What the rows look like: ocsf, vpcflow or guardduty
+    /// Dialect of the rows: ocsf, vpcflow or guardduty
     #[arg(long, value_name = "NAME", default_value = "ocsf")]
     dialect: String,
-    /// A map of your own, from rows to objects
+    /// Your own results map, from rows to objects
     #[arg(long, value_name = "FILE", conflicts_with = "dialect", value_hint = ValueHint::FilePath)]
     map: Option<PathBuf>,
-    /// The version of STIX that is written
+    /// STIX version of the bundle
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     stix_version: StixVersion,
-    /// The name of the identity that observed
+    /// Name of the observing identity
     #[arg(long, value_name = "NAME", default_value = "Sluice")]
     observer: String,
 }

@@ -13,10 +13,10 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::input::Input;
 use crate::output::{Align, Format, Output, Table, counted, instant};
 
-/// Match a pattern against observed data, as the specification's own matcher does
+/// Match a pattern against observed data, as the specification's matcher does
 ///
-/// The data is STIX 2.0 or 2.1: bundles, observed-data objects, arrays of them, or one a line. Gives the observations that
-/// belong to at least one match of the whole pattern.
+/// The data is STIX 2.0 or 2.1: bundles, observed-data objects, arrays of them, or one object per line. Prints the
+/// observations that belong to at least one match of the whole pattern.
 #[derive(clap::Args)]
 #[command(override_usage = "sluice stix match [OPTIONS] <PATTERN|--file <FILE>> --data <FILE>...")]
 #[command(after_help = "\
@@ -24,17 +24,18 @@ Examples:
   sluice stix match \"[ipv4-addr:value = '198.51.100.7']\" --data bundle.json
   sluice stix match --file pattern.stix --data one.json two.json --format ndjson
 
-Exit code: 0 nothing found, 1 matches, 2 the pattern is refused or cannot be compared with the data, 3 bad usage.")]
+Exit code: 0 nothing found, 1 matches, 2 the pattern is refused or does not fit the data,
+3 bad usage.")]
 pub(crate) struct Match {
     #[command(flatten)]
     pattern: PatternArguments,
     /// Files of observed data, or `-` for standard input
     #[arg(long, value_name = "FILE", required = true, num_args = 1.., value_hint = ValueHint::FilePath)]
     data: Vec<PathBuf>,
-    /// What AND within [] ties: the observation, or the object as the specification's matcher has it
+    /// Scope of AND within []: the same observation, or the same object as in the specification's matcher
     #[arg(long, value_enum, default_value_t)]
     and_scope: AndScopeChoice,
-    /// How observations are written
+    /// Format of the observations
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }

@@ -24,7 +24,8 @@ use crate::period::Period;
 
 /// Translate, run and match STIX patterns
 ///
-/// Patterns are STIX 2.1 (2.0 is accepted). They are carried out exactly or refused with the place and the way out.
+/// Patterns are STIX 2.1 or 2.0. A pattern is either evaluated exactly or refused, with the place of the fault and a
+/// fix.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -62,13 +63,13 @@ impl Stix {
 /// A pattern and how it is read.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PatternArguments {
-    /// The pattern, or `-` to read it from standard input
+    /// Pattern, or `-` to read it from standard input
     #[arg(value_name = "PATTERN", required_unless_present = "file")]
     pattern: Option<String>,
     /// Read the pattern from a file
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "pattern")]
     file: Option<PathBuf>,
-    /// The version of STIX that it is written for
+    /// STIX version of the pattern
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     stix_version: StixVersion,
 }
@@ -127,28 +128,28 @@ impl PatternArguments {
 pub(crate) struct TranslationArguments {
     #[command(flatten)]
     pub(crate) period: Period,
-    /// What NOT and != say of a property with several values: some value differs, or all do
+    /// Whether NOT and != need one differing value of a property (existential), or only such values (universal)
     #[arg(long, value_enum, default_value_t)]
     negation: NegationChoice,
-    /// What AND within [] ties: the row, or the object as the specification's matcher has it
+    /// Scope of AND within []: the same row, or the same object as in the specification's matcher
     #[arg(long, value_enum, default_value_t)]
     and_scope: AndScopeChoice,
-    /// Search only these values of the partition column `region`
+    /// Search only this value of the partition column `region` (repeatable)
     #[arg(long = "in-region", value_name = "REGION")]
     regions: Vec<String>,
-    /// Search only these values of the partition column `accountid`
+    /// Search only this value of the partition column `accountid` (repeatable)
     #[arg(long = "in-account", value_name = "ACCOUNT")]
     accounts: Vec<String>,
-    /// Also search so many days before and after, for sources whose `eventday` is not the UTC day of the event
+    /// Also search this many days before and after, for sources whose `eventday` is not the UTC day of the event
     #[arg(long, value_name = "DAYS", default_value_t = 0)]
     day_slack: u16,
-    /// The most rows of an answer
+    /// Maximum number of rows in the result
     #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
     limit: u64,
     /// Read whole rows, not only the columns that findings, bundles and the pattern need
     #[arg(long)]
     whole_rows: bool,
-    /// Dialect maps of your own, in the place of the shipped one of the same dialect
+    /// Dialect map that replaces the shipped one of the same dialect (repeatable)
     #[arg(long = "dialect-map", value_name = "FILE", value_hint = ValueHint::FilePath)]
     maps: Vec<PathBuf>,
 }

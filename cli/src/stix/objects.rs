@@ -6,10 +6,9 @@ use translation::{DialectMaps, MappedProperty};
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::output::{Align, Output, ResultFormat, Table};
 
-/// List STIX objects and properties with the columns that they become
+/// List STIX objects and properties with their columns
 ///
-/// One line for each property of each dialect. A pattern looks for a property in every column that is listed and that the
-/// table has.
+/// Prints one line for each property of each dialect. A pattern searches every listed column that the table has.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,15 +16,15 @@ Examples:
   sluice stix objects ipv4-addr user-account
   sluice stix objects --format json
 
-Exit code: 0 fine, 3 bad usage.")]
+Exit code: 0 success, 3 bad usage.")]
 pub(crate) struct Objects {
-    /// Only these objects, as ipv4-addr, or properties, as ipv4-addr:value
+    /// List only these objects (ipv4-addr) or properties (ipv4-addr:value)
     #[arg(value_name = "OBJECT")]
     objects: Vec<String>,
-    /// Only this dialect
+    /// List only this dialect (repeatable)
     #[arg(long = "dialect", value_name = "NAME")]
     dialects: Vec<String>,
-    /// How the result is written
+    /// Format of the list
     #[arg(long, value_enum, default_value_t)]
     format: ResultFormat,
 }

@@ -18,10 +18,10 @@ use crate::output::{
 };
 use crate::rows::{RowsFormat, write_rows};
 
-/// Run a pattern over a lake, on this machine or with Athena
+/// Run a pattern over a lake, locally or with Athena
 ///
-/// Gives the rows that belong to at least one match of the whole pattern, each with the `[…]` that it satisfies. `ping`,
-/// `query`, `status`, `results` and `delete` are the steps of a query in Athena, for programs that come back later.
+/// Prints the rows that belong to at least one match of the whole pattern, each with the `[…]` that it satisfies.
+/// `ping`, `query`, `status`, `results` and `delete` are the single steps of a query in Athena, for programs that poll.
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -34,7 +34,8 @@ Examples:
   id=$(sluice stix run query --database lake --since 24h --file pattern.stix)
   sluice stix run status $id && sluice stix run results $id --offset 0 --length 100
 
-Exit code: 0 nothing found, 1 rows found, 2 the pattern is refused, 3 bad usage, or the engine cannot be used."
+Exit code: 0 nothing found, 1 rows found, 2 the pattern is refused,
+3 bad usage or engine failure."
 )]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -48,12 +49,12 @@ pub(crate) struct Run {
 struct Whole {
     #[command(flatten)]
     pattern: PatternArguments,
-    /// Search only these tables, as name or database.name; by default all that a dialect map knows
+    /// Table to search, as name or database.name (repeatable) [default: all that a dialect map knows]
     #[arg(long = "table", value_name = "NAME")]
     tables: Vec<String>,
     #[command(flatten)]
     translation: TranslationArguments,
-    /// How rows are written
+    /// Format of the rows
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     #[command(flatten)]
@@ -67,37 +68,37 @@ enum Step {
         #[command(flatten)]
         athena: AthenaArguments,
     },
-    /// Start a pattern in Athena and print the id of the query
+    /// Start a query in Athena and print its id
     Query(Box<Start>),
-    /// How far a query came
+    /// Show the state of a query
     Status {
-        /// The query's id
+        /// Id of the query
         id: String,
-        /// How the state is written
+        /// Format of the state
         #[arg(long, value_enum, default_value_t)]
         format: ResultFormat,
         #[command(flatten)]
         athena: AthenaArguments,
     },
-    /// The rows of a query that has succeeded
+    /// Print the rows of a query that has succeeded
     Results {
-        /// The query's id
+        /// Id of the query
         id: String,
-        /// Leave out so many rows first
+        /// Number of rows to skip
         #[arg(long, default_value_t = 0, value_name = "ROWS")]
         offset: usize,
-        /// The most rows
+        /// Maximum number of rows
         #[arg(long, default_value_t = 1000, value_name = "ROWS")]
         length: usize,
-        /// How rows are written
+        /// Format of the rows
         #[arg(long, value_enum, default_value_t)]
         format: RowsFormat,
         #[command(flatten)]
         athena: AthenaArguments,
     },
-    /// Stop a query that still runs; its result in S3 stays
+    /// Stop a running query; its result in S3 stays
     Delete {
-        /// The query's id
+        /// Id of the query
         id: String,
         #[command(flatten)]
         athena: AthenaArguments,
@@ -108,7 +109,7 @@ enum Step {
 struct Start {
     #[command(flatten)]
     pattern: PatternArguments,
-    /// Search only these tables, as name or database.name; by default all that a dialect map knows
+    /// Table to search, as name or database.name (repeatable) [default: all that a dialect map knows]
     #[arg(long = "table", value_name = "NAME")]
     tables: Vec<String>,
     #[command(flatten)]

@@ -23,9 +23,9 @@ const DEFAULT_HOURS: i64 = 24;
 
 /// Print the SQL of a pattern
 ///
-/// One statement for each source that can answer the pattern, for Athena and for the embedded engine alike. The tables are
-/// those of the shipped mappings, unless you name others. Statements run as they stand on tables with exactly the columns
-/// that are known; times and partitions are always bounded.
+/// Prints one statement for each source that can answer the pattern, for both Athena and the embedded engine. By
+/// default, the tables are those of the shipped mappings. Statements run unchanged on tables with exactly the known
+/// columns; times and partitions are always bounded.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,36 +36,36 @@ Examples:
   aws glue get-table --database-name logs --name flow > flow.json
   sluice stix translate --columns flow.json --table logs.flow \"[network-traffic:dst_port = 22]\"
 
-Exit code: 0 fine, 2 the pattern is refused for every table asked for, 3 bad usage.")]
+Exit code: 0 success, 2 the pattern is refused for every requested table, 3 bad usage.")]
 pub(crate) struct Translate {
     #[command(flatten)]
     pattern: PatternArguments,
-    /// Translate for these tables: a shipped source (aws-cloudtrail), security-lake or one of its tables
+    /// Tables to translate for (repeatable): a shipped source (aws-cloudtrail), security-lake or one of its tables
     /// (security-lake/vpc-flow), raw logs (raw/cloudtrail, raw/vpc-flow-logs, raw/guardduty), or a source of --catalog
     #[arg(long = "for", value_name = "NAME", conflicts_with = "columns")]
     names: Vec<String>,
-    /// Translate for the sources of a catalog file
+    /// Catalog file with the sources to translate for
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "columns")]
     catalog: Option<PathBuf>,
-    /// Translate for a table with the columns of a file: JSON of names and types, what `aws glue get-table` or Athena's
-    /// DESCRIBE prints, or a name and a type a line
+    /// File with the columns of the table to translate for: JSON of names and types, output of `aws glue get-table` or
+    /// of Athena's DESCRIBE, or one name and type per line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     columns: Option<PathBuf>,
-    /// Only tables of this dialect; with --columns, the dialect of the table
+    /// Translate only for tables of this dialect (repeatable); with --columns, the dialect of the table
     #[arg(long = "dialect", value_name = "NAME")]
     dialects: Vec<String>,
-    /// Name of the one table, as database.table
+    /// Name of the single table, as database.table
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Database of the tables [default: sluice for shipped sources, Security Lake's own for its tables]
     #[arg(long, value_name = "NAME")]
     database: Option<String>,
-    /// Region of Security Lake, which is part of the names of its tables
+    /// Region of Security Lake, part of the names of its tables
     #[arg(long, value_name = "REGION", env = "AWS_REGION", hide_env_values = true, default_value = "us-east-1")]
     region: String,
     #[command(flatten)]
     translation: TranslationArguments,
-    /// How the result is written
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     format: ResultFormat,
 }
