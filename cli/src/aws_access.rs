@@ -7,10 +7,9 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_kinesis::config::ProvideCredentials as _;
 use store::Store;
-use store::aws::Access;
+use store::aws::{Access, innermost};
 use tokio::sync::OnceCell;
 
-use crate::aws_error::innermost;
 use crate::exit::Failure;
 
 /// The configuration of the environment, once its credentials have been found.

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use store::aws::innermost;
 
 /// The service's code and message; where it did not answer, the innermost cause, which is the one to act on.
 pub(crate) fn describe<E, R>(error: &SdkError<E, R>) -> String
@@ -14,9 +15,4 @@ where
         Some(code) => format!("{code}: {}", error.message().unwrap_or("no reason is given")),
         None => format!("{error}: {}", innermost(error)),
     }
-}
-
-/// The last of the causes.
-pub(crate) fn innermost<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
-    error.source().map_or(error, innermost)
 }

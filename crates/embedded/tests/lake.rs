@@ -10,7 +10,7 @@ use datafusion::arrow::array::{
     Array as _, ArrayRef, Int32Array, Int64Array, ListArray, MapBuilder, MapFieldNames, RecordBatch, StringArray,
     StringBuilder, StructArray, TimestampMillisecondArray,
 };
-use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{Field, Fields};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
@@ -97,6 +97,34 @@ fn thirty_days() -> Lake {
     Lake { folder, bytes }
 }
 
+/// Events of which every other one has no `module`, whose file must have a name and a type: as OCSF's required attributes are
+/// written, and in an array of modules too.
+fn absent_modules(folder: &Path) {
+    const COUNT: i32 = 10;
+    let names =
+        || Arc::new(StringArray::from_iter_values((0..COUNT).map(|row| if row % 2 == 0 { "a.dll" } else { "" })));
+    let nulls = || NullBuffer::from_iter((0..COUNT).map(|row| row % 2 == 0));
+    let optional = |rows: StructArray| -> ArrayRef {
+        let (fields, columns, _) = rows.into_parts();
+        Arc::new(StructArray::new(fields, columns, Some(nulls())))
+    };
+    let kinds: ArrayRef = Arc::new(Int32Array::from_iter_values((0..COUNT).map(|row| (row + 1) % 2)));
+    let file = struct_of(vec![("name", false, names()), ("type_id", false, kinds), ("path", true, names())]);
+    let module = optional(struct_of(vec![("file", true, optional(file)), ("base", true, names())]));
+    let element = Arc::new(Field::new("element", module.data_type().clone(), true));
+    let offsets = OffsetBuffer::from_lengths(vec![1; usize::try_from(COUNT).unwrap()]);
+    let modules = ListArray::new(element, offsets, Arc::clone(&module), None);
+    let times: Vec<i64> = (0..COUNT).map(|row| FIRST + i64::from(row)).collect();
+    let columns: Vec<(&str, bool, ArrayRef)> = vec![
+        ("time", false, Arc::new(Int64Array::from(times))),
+        ("module", true, module),
+        ("modules", true, Arc::new(modules)),
+    ];
+    let batch = RecordBatch::from(struct_of(columns));
+    let partition = "ext/windows-sysmon-1005/region=eu-central-1/accountId=123456789012/eventDay=20240101";
+    write(&folder.join(partition), &batch);
+}
+
 async fn open(folder: &Path) -> Embedded {
     Embedded::over_folder(folder, Options::default()).await.unwrap()
 }
@@ -143,6 +171,46 @@ async fn a_query_of_one_day_opens_the_objects_of_that_day_only() {
 
     let (rows, none) = run(&engine, "SELECT count(*) FROM windows_sysmon_1007 WHERE eventday = '20250101'").await;
     assert_eq!((rows, none.scanned_objects, none.scanned_bytes), (vec![vec![json!(0)]], Some(0), 0));
+}
+
+#[tokio::test]
+async fn a_required_field_of_an_object_that_is_absent_is_null() {
+    let folder = tempfile::tempdir().unwrap();
+    absent_modules(folder.path());
+    let engine = open(folder.path()).await;
+    let table = "windows_sysmon_1005";
+    for condition in [
+        "module IS NULL",
+        "module.file IS NULL",
+        "module.file.name IS NULL",
+        "module.file.type_id IS NULL",
+        "time > 0 AND module.file.path IS NULL",
+        "modules[1] IS NULL",
+        "modules[1].file.name IS NULL",
+        "CAST(ROW(module.file.name) AS ROW(n varchar)).n IS NULL",
+        "NOT (coalesce(module.file.name, 'absent') = 'a.dll')",
+        "json_format(CAST(module.file AS json)) IS NULL",
+        "element_at(transform(modules, m -> m.file.type_id), 1) IS NULL",
+    ] {
+        let sql = format!(
+            "SELECT count(*), count(module.file.name), count(module.file.type_id) FROM {table} WHERE {condition}"
+        );
+        assert_eq!(run(&engine, &sql).await.0, [[json!(5), json!(0), json!(0)]], "{condition}");
+    }
+    for empty in ["module.file.name = ''", "module.file.type_id = 0", "modules[1].file.name = ''"] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {empty}");
+        assert_eq!(run(&engine, &sql).await.0, [[json!(0)]], "{empty}");
+    }
+    let grouped = format!("SELECT module.file.name, count(*) FROM {table} GROUP BY 1 ORDER BY 1");
+    assert_eq!(run(&engine, &grouped).await.0, [[json!("a.dll"), json!(5)], [json!(null), json!(5)]]);
+    let ordered = format!("SELECT module.file.name, module FROM {table} ORDER BY time LIMIT 2");
+    let rows = run(&engine, &ordered).await.0;
+    assert_eq!((&rows[0][0], &rows[1]), (&json!("a.dll"), &vec![json!(null), json!(null)]));
+    // A part of a column is read, not all of it.
+    let part = run(&engine, &format!("SELECT count(module.base) FROM {table}")).await.1.scanned_bytes;
+    let whole =
+        run(&engine, &format!("SELECT max(json_format(CAST(module AS json))) FROM {table}")).await.1.scanned_bytes;
+    assert!(part < whole, "{part} of {whole}");
 }
 
 #[tokio::test]

@@ -35,6 +35,11 @@ fn loader() -> ConfigLoader {
         .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
 }
 
+/// The innermost cause of an error. Of an SDK's error it is the one to act on: those around it say that a request failed.
+pub fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    error.source().map_or(error, innermost)
+}
+
 /// Whose rights are used, where a person says so. What is left out comes from the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
@@ -42,16 +47,16 @@ pub struct Access {
     pub profile: Option<String>,
     /// The Region to call.
     pub region: Option<String>,
-    /// A role to take on, by the credentials so far.
+    /// A role to assume, with the credentials so far.
     pub role: Option<Role>,
 }
 
-/// A role to take on.
+/// An IAM role to assume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     /// Its ARN.
     pub arn: String,
-    /// What the role's owner asks for, to know on whose behalf it is taken on.
+    /// The external id that the role's trust policy asks for.
     pub external_id: Option<String>,
     /// The name that CloudTrail shows; `sluice` where there is none.
     pub session_name: Option<String>,

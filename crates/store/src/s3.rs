@@ -8,6 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ServerSideEncryption};
 use bytes::Bytes;
 
+use crate::aws::innermost;
 use crate::{BoxFuture, ChunkSource, Chunks, Condition, ContentTag, Kind, LIST_PAGE, Listed, Store, StoreError};
 
 /// Objects below a prefix of a bucket.
@@ -146,10 +147,6 @@ const TRANSIENT_CODES: [&str; 9] = [
     "SlowDown",
     "ThrottlingException",
 ];
-
-fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    error.source().map_or(error, innermost)
-}
 
 /// The media type of what this project puts.
 fn content_type(key: &str) -> &'static str {

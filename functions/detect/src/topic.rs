@@ -6,6 +6,7 @@ use aws_sdk_sns::operation::publish::PublishError as SnsError;
 use aws_sdk_sns::types::MessageAttributeValue;
 use detection::{Message, PublishError, Publisher};
 use query::BoxFuture;
+use store::aws::innermost;
 
 /// A topic. A FIFO topic, whose name ends in `.fifo`, is given the message's id, so that it drops a repetition.
 #[derive(Debug)]
@@ -60,8 +61,4 @@ fn failed<R: std::fmt::Debug + 'static>(topic: &str, error: &SdkError<SnsError, 
     };
     let reason = error.message().unwrap_or("SNS gives no reason");
     PublishError { message: format!("{topic}: {code}: {reason}"), transient: !PERMANENT.contains(&code) }
-}
-
-fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    error.source().map_or(error, innermost)
 }

@@ -37,6 +37,7 @@ use sql::table::{Layout, PARTITION_KEYS as KEYS, name_of_source};
 use sql::types::ColumnType;
 use store::folder_entries;
 
+use super::null_rows::NullRows;
 use super::{Relation, RelationColumn, STORE_URL};
 use crate::types::Type;
 
@@ -328,6 +329,7 @@ impl TableProvider for LakeTable {
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(NullRows)))
             .build();
         Ok(DataSourceExec::from_data_source(scan))
     }

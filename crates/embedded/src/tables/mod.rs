@@ -2,6 +2,7 @@
 
 mod folder;
 mod meter;
+mod null_rows;
 
 use std::sync::Arc;
 
