@@ -131,8 +131,8 @@ fn a_statement_is_planned_over_the_tables_of_a_lake_and_of_a_catalog() {
 fn the_sources_of_a_rules_own_tests_are_known() {
     let folder = Folder::new();
     folder.write("door.json", DOOR);
-    let tests = "tests:\n  - name: open\n    source: door.json\n    events: [{id: 1, time: 1714557600, name: a.example}]\n    expect: \
-                 1\n  - name: other\n    source: door.json\n    events: [{id: 1, time: 1714557600, name: b.example}]\n    expect: none\n";
+    let tests = "tests:\n  - name: open\n    source: door.json\n    events: [{id: 1, time: 1714557600, name: a.example, client: 10.0.0.1}]\n    \
+                 expect: 1\n  - name: other\n    source: door.json\n    events: [{id: 1, time: 1714557600, name: b.example, client: 10.0.0.1}]\n    expect: none\n";
     let sql =
         RULE.replace("{{class:dns_activity}}", "{{door}}").replace("WHERE", "WHERE query.hostname = 'a.example' AND");
     run(0, &["detect", "lint", "--deny-warnings", &folder.write("rule.yaml", format!("{sql}{tests}"))]);
@@ -151,7 +151,7 @@ fn tests_vary_a_base_event() {
     folder.write("door.json", DOOR);
     let sql =
         RULE.replace("{{class:dns_activity}}", "{{door}}").replace("WHERE", "WHERE query.hostname = 'a.example' AND");
-    let tests = "base_events:\n  open: {id: 1, time: 1714557600, name: b.example, note: {by: x}}\ntests:\n  - name: \
+    let tests = "base_events:\n  open: {id: 1, time: 1714557600, name: b.example, client: 10.0.0.1, note: {by: x}}\ntests:\n  - name: \
                  changed\n    source: door.json\n    base: open\n    changes: [{name: a.example, note: null}, {name: c.example}, \
                  {name: a.example, time: 1714557700}]\n    expect: 2\n  - name: as it is\n    source: door.json\n    base: \
                  open\n    expect: none\n";
