@@ -229,7 +229,7 @@ fn metrics_count_every_record() {
     records.push("no JSON".to_owned());
     records.push(r#"{"EventId":4711,"source":"windows-sysmon"}"#.to_owned());
     deployment.answer(&event(&records));
-    let lines = deployment.function.output(|lines| lines.iter().any(|line| line.contains("\"batch\"")));
+    let lines = deployment.function.output(|lines| lines.iter().any(|line| line.contains("\"batch done\"")));
     let blobs: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let blobs: Vec<&Value> = blobs.iter().filter(|line| line.get("_aws").is_some()).collect();
     let directive = |blob: &Value| blob["_aws"]["CloudWatchMetrics"][0].clone();

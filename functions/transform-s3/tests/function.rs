@@ -64,7 +64,7 @@ impl Deployment {
 
     /// The line that the function ends the latest batch with.
     fn report(&self, batches: usize) -> Value {
-        let is_report = |line: &&String| line.contains("\"message\":\"batch\"");
+        let is_report = |line: &&String| line.contains("\"message\":\"batch done\"");
         let lines = self.function.output(|lines| lines.iter().filter(is_report).count() >= batches);
         serde_json::from_str(lines.iter().rfind(is_report).unwrap()).unwrap()
     }
