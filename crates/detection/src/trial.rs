@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, read_lines};
-use pipeline::{Batch, Destination, Parcel, SHIPPED_MAPPINGS, Source, shipped_mapping};
+use pipeline::{Batch, Destination, Parcel, SHIPPED_MAPPINGS, Source};
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Map, Value as Json};
 use sql::table::{PARTITION_KEYS, name_of_source};
@@ -131,17 +131,17 @@ pub fn known_sources(source: &Source) -> Vec<KnownSource> {
     std::iter::once(by_file).chain(by_name).collect()
 }
 
-/// The source of a test's input: a shipped mapping by its name or that of its source, or a mapping config beside the rule, whose `extends` is looked
-/// for beside the config.
+/// The source of a test's input: a shipped mapping by its name or its `source_name`, or a mapping config beside the rule. What
+/// a config extends is looked for beside it.
 ///
 /// # Errors
 /// It cannot be read, or is refused.
 pub fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
-    if let Some(text) = shipped_mapping(name) {
-        return Source::new(name, text, &|_| None).map_err(trouble);
-    }
-    if let Some((name, text)) = SHIPPED_MAPPINGS.iter().find(|(_, text)| source_name(text).as_deref() == Some(name)) {
-        return Source::new(name, text, &|_| None).map_err(trouble);
+    let shipped =
+        |is_meant: &dyn Fn(&str, &str) -> bool| SHIPPED_MAPPINGS.iter().find(|(file, text)| is_meant(file, text));
+    let by_source = || shipped(&|_, text| source_name(text).as_deref() == Some(name));
+    if let Some((file, text)) = shipped(&|file, _| file == name).or_else(by_source) {
+        return Source::new(file, text, &|_| None).map_err(trouble);
     }
     let path: PathBuf = files.join(name);
     let text = fs::read_to_string(&path)

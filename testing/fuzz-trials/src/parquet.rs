@@ -3,9 +3,10 @@
 //! The Parquet crate panics on some broken files, and its callers make an error of that; a panic that reaches this function
 //! fails.
 
-use bumpalo::Bump;
 use lake::conformance::{Rule, inspect};
-use sources::{Decode, DocumentBuffer, Item};
+use sources::Decode;
+
+use crate::records::read_documents;
 
 /// Runs one input.
 pub fn run(input: &[u8]) {
@@ -14,15 +15,5 @@ pub fn run(input: &[u8]) {
         assert!(report.findings.iter().any(|finding| finding.rule == Rule::Readable));
         return;
     }
-    let decode = Decode::default();
-    let mut buffer = DocumentBuffer::default();
-    let mut records = decode.records_of_slice(input);
-    while let Some(item) = records.next_item().expect("a slice does not fail") {
-        let bump = Bump::new();
-        if let Item::Event(event) = item
-            && let Ok(document) = decode.document(&event, &mut buffer, &bump)
-        {
-            buffer.recycle(document);
-        }
-    }
+    read_documents(&Decode::default(), input);
 }

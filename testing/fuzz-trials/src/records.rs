@@ -72,6 +72,11 @@ pub fn run(input: &[u8]) {
     let pieces = Pieces(input, usize::from(*piece) + 1);
     assert_eq!(described(decode.records_of_stream(pieces)), whole);
 
+    read_documents(&decode, input);
+}
+
+/// Reads the document of every event, which may be refused.
+pub(crate) fn read_documents(decode: &Decode, input: &[u8]) {
     let mut buffer = DocumentBuffer::default();
     let mut records = decode.records_of_slice(input);
     while let Some(item) = records.next_item().expect("a slice does not fail") {

@@ -344,3 +344,19 @@ pub(crate) struct Call {
     pub(crate) ignore_nulls: bool,
     pub(crate) over: Option<Over>,
 }
+
+impl Call {
+    /// A call of these arguments, without any clause.
+    pub(crate) fn new(name: impl Into<String>, arguments: Vec<Expression>) -> Self {
+        Self {
+            name: name.into(),
+            arguments,
+            star: false,
+            distinct: false,
+            order_by: Vec::new(),
+            filter: None,
+            ignore_nulls: false,
+            over: None,
+        }
+    }
+}

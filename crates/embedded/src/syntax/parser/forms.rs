@@ -264,21 +264,12 @@ impl Parser {
             let body = self.boxed()?;
             return Ok(Expression { at, kind: Kind::Lambda(vec![name], body) });
         }
-        let name = self.name_of_function_or_column()?;
+        let name = self.name()?;
         if !self.is_symbol("(") {
             return Ok(Expression { at, kind: Kind::Identifier(name) });
         }
         self.next += 1;
-        let mut call = Call {
-            name: name.text.to_lowercase(),
-            arguments: Vec::new(),
-            star: false,
-            distinct: false,
-            order_by: Vec::new(),
-            filter: None,
-            ignore_nulls: false,
-            over: None,
-        };
+        let mut call = Call::new(name.text.to_lowercase(), Vec::new());
         if self.accept_symbol("*") {
             call.star = true;
         } else if !self.is_symbol(")") {
@@ -304,21 +295,8 @@ impl Parser {
         }
         Ok(Expression { at, kind: Kind::Call(Box::new(call)) })
     }
-
-    fn name_of_function_or_column(&mut self) -> Parsed<Name> {
-        self.name()
-    }
 }
 
 fn call(name: &str, arguments: Vec<Expression>) -> Kind {
-    Kind::Call(Box::new(Call {
-        name: name.to_owned(),
-        arguments,
-        star: false,
-        distinct: false,
-        order_by: Vec::new(),
-        filter: None,
-        ignore_nulls: false,
-        over: None,
-    }))
+    Kind::Call(Box::new(Call::new(name, arguments)))
 }
