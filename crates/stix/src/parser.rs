@@ -12,7 +12,7 @@ mod literals;
 mod observations;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, found_at};
-use crate::lexer::{Kind, Token, tokens};
+use crate::lexer::{Keyword, Kind, Token, tokens};
 use crate::lint;
 use crate::pattern::{Pattern, Span};
 
@@ -121,6 +121,23 @@ impl<'t> Parser<'t> {
             return self.trailing(&root.node);
         }
         Some(Pattern { root: root.node, leaves: self.leaves })
+    }
+
+    /// Operands with `operator` between them, joined from the left.
+    fn chain<N>(
+        &mut self,
+        operator: Keyword,
+        join: impl Fn(N, N) -> N,
+        operand: impl Fn(&mut Self) -> Read<Built<N>>,
+    ) -> Read<Built<N>> {
+        let mut left = operand(self)?;
+        while self.kind() == Kind::Keyword(operator) {
+            let sign = self.advance();
+            let right = operand(self)?;
+            let levels = self.above(left.levels.max(right.levels), &sign)?;
+            left = Built { node: join(left.node, right.node), levels };
+        }
+        Some(left)
     }
 
     fn above(&mut self, levels: usize, span: &Span) -> Read<usize> {

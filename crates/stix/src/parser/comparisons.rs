@@ -7,28 +7,20 @@ use crate::diagnostic::{Code, found_at};
 use crate::lexer::{Keyword, Kind};
 use crate::pattern::{Comparison, ComparisonKind, Literal, ObjectPath, Operator, Span, Step, Value};
 
+fn joined(
+    kind: fn(Box<Comparison>, Box<Comparison>) -> ComparisonKind,
+) -> impl Fn(Comparison, Comparison) -> Comparison {
+    move |left, right| {
+        let span = left.span.start..right.span.end;
+        Comparison { kind: kind(Box::new(left), Box::new(right)), span }
+    }
+}
+
 impl<'t> Parser<'t> {
     pub(super) fn comparisons(&mut self) -> Read<Built<Comparison>> {
-        self.comparison_chain(Keyword::Or, ComparisonKind::Or, |parser| {
-            parser.comparison_chain(Keyword::And, ComparisonKind::And, Parser::comparison)
+        self.chain(Keyword::Or, joined(ComparisonKind::Or), |parser| {
+            parser.chain(Keyword::And, joined(ComparisonKind::And), Parser::comparison)
         })
-    }
-
-    fn comparison_chain(
-        &mut self,
-        operator: Keyword,
-        join: fn(Box<Comparison>, Box<Comparison>) -> ComparisonKind,
-        operand: impl Fn(&mut Self) -> Read<Built<Comparison>>,
-    ) -> Read<Built<Comparison>> {
-        let mut left = operand(self)?;
-        while self.kind() == Kind::Keyword(operator) {
-            let sign = self.advance();
-            let right = operand(self)?;
-            let levels = self.above(left.levels.max(right.levels), &sign)?;
-            let span = left.node.span.start..right.node.span.end;
-            left = Built { node: Comparison { kind: join(Box::new(left.node), Box::new(right.node)), span }, levels };
-        }
-        Some(left)
     }
 
     fn comparison(&mut self) -> Read<Built<Comparison>> {

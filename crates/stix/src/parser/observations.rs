@@ -7,30 +7,22 @@ use crate::lexer::{Keyword, Kind};
 use crate::pattern::{Observation, ObservationKind, Qualifier, QualifierKind, Span};
 use crate::time;
 
+fn joined(
+    kind: fn(Box<Observation>, Box<Observation>) -> ObservationKind,
+) -> impl Fn(Observation, Observation) -> Observation {
+    move |left, right| {
+        let span = left.span.start..right.span.end;
+        Observation { kind: kind(Box::new(left), Box::new(right)), span }
+    }
+}
+
 impl<'t> Parser<'t> {
     pub(super) fn observations(&mut self) -> Read<Built<Observation>> {
-        self.observation_chain(Keyword::FollowedBy, ObservationKind::FollowedBy, |parser| {
-            parser.observation_chain(Keyword::Or, ObservationKind::Or, |parser| {
-                parser.observation_chain(Keyword::And, ObservationKind::And, Parser::observation)
+        self.chain(Keyword::FollowedBy, joined(ObservationKind::FollowedBy), |parser| {
+            parser.chain(Keyword::Or, joined(ObservationKind::Or), |parser| {
+                parser.chain(Keyword::And, joined(ObservationKind::And), Parser::observation)
             })
         })
-    }
-
-    fn observation_chain(
-        &mut self,
-        operator: Keyword,
-        join: fn(Box<Observation>, Box<Observation>) -> ObservationKind,
-        operand: impl Fn(&mut Self) -> Read<Built<Observation>>,
-    ) -> Read<Built<Observation>> {
-        let mut left = operand(self)?;
-        while self.kind() == Kind::Keyword(operator) {
-            let sign = self.advance();
-            let right = operand(self)?;
-            let levels = self.above(left.levels.max(right.levels), &sign)?;
-            let span = left.node.span.start..right.node.span.end;
-            left = Built { node: Observation { kind: join(Box::new(left.node), Box::new(right.node)), span }, levels };
-        }
-        Some(left)
     }
 
     fn observation(&mut self) -> Read<Built<Observation>> {
