@@ -253,7 +253,7 @@ impl Catalog {
     }
 
     fn tables_of(&self, rule: &Rule) -> impl Iterator<Item = &CatalogTable> {
-        rule.sources().into_iter().flat_map(|name| self.tables(&name))
+        rule.sources().into_iter().flat_map(|name| self.tables(name))
     }
 
     /// The logical tables that are no classes.

@@ -167,9 +167,31 @@ pub enum EntityError {
         #[source]
         error: QueryError,
     },
-    /// An answer has other columns than were asked for.
+    /// The engine's answer does not have the form of the statement.
     #[error("the engine's answer cannot be read: {0}")]
-    Answer(String),
+    Answer(AnswerError),
+}
+
+/// How an answer differs from the form of its statement.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// A row has the wrong number of columns.
+    #[error("{found} columns where a {row} has {wanted}")]
+    Columns {
+        /// `block` or `hit`.
+        row: &'static str,
+        /// The row's number of columns.
+        found: usize,
+        /// The expected number.
+        wanted: usize,
+    },
+    /// A hit names a rule that was not in the statement.
+    #[error("a hit of no rule")]
+    NoRule,
+    /// A value is not a whole number. The value is JSON.
+    #[error("{0} where a whole number is expected")]
+    NotANumber(String),
 }
 
 /// A source of events and the catalog of its tables alone.
@@ -229,7 +251,9 @@ impl EntityHunt<'_> {
         let read: Vec<(String, &Rule)> = followed
             .iter()
             .map(|rule| (rule.table().to_owned(), rule.rule))
-            .chain(others.iter().flat_map(|(rule, _)| rule.sources().into_iter().map(|table| (table, *rule))))
+            .chain(
+                others.iter().flat_map(|(rule, _)| rule.sources().into_iter().map(|table| (table.to_owned(), *rule))),
+            )
             .collect();
         let mut found: Vec<bool> = vec![false; read.len()];
         let mut counted: Vec<CountedSource<'_>> = Vec::new();
@@ -369,7 +393,8 @@ impl EntityHunt<'_> {
             .map_err(|error| RunError::Rules(error.to_string()))?;
         let answer = engine.run(&prepared.statement).await.map_err(RunError::of)?;
         let is_cut = u64::try_from(answer.rows.len()).unwrap_or(u64::MAX) > self.max_rows;
-        Ok((prepared.hits(rule, &answer).map_err(RunError::Rules)?.into_owned(), is_cut))
+        let hits = prepared.hits(rule, &answer).map_err(|error| RunError::Rules(error.to_string()))?;
+        Ok((hits.into_owned(), is_cut))
     }
 }
 
@@ -465,11 +490,11 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn read(answer: &Answer, size: BlockSize) -> Result<Self, String> {
+    fn read(answer: &Answer, size: BlockSize) -> Result<Self, AnswerError> {
         let mut blocks = Self { size, without_entity: 0, entities: BTreeMap::new() };
         for row in &answer.rows {
             let [entity, slot, events, first, last] = row.as_slice() else {
-                return Err(format!("{} columns where a block has 5", row.len()));
+                return Err(AnswerError::Columns { row: "block", found: row.len(), wanted: 5 });
             };
             let events = number(events)?.unsigned_abs();
             let Some(entity) = entity.as_str() else {
@@ -491,13 +516,13 @@ impl Blocks {
     }
 
     /// Adds the hits of an answer to the statement of these rules.
-    fn hit(&mut self, answer: &Answer, rules: &[&BlockRule<'_>]) -> Result<(), String> {
+    fn hit(&mut self, answer: &Answer, rules: &[&BlockRule<'_>]) -> Result<(), AnswerError> {
         for row in &answer.rows {
             let [rule, entity, slot, hits, first, last] = row.as_slice() else {
-                return Err(format!("{} columns where a hit has 6", row.len()));
+                return Err(AnswerError::Columns { row: "hit", found: row.len(), wanted: 6 });
             };
             let rule = usize::try_from(number(rule)?).ok().and_then(|rule| rules.get(rule));
-            let rule = rule.ok_or_else(|| "a hit of no rule".to_owned())?;
+            let rule = rule.ok_or(AnswerError::NoRule)?;
             let slot = number(slot)?;
             let blocks = entity.as_str().and_then(|entity| self.entities.get_mut(entity));
             // An event that reached the lake between the two queries may have a block that is not known yet.
@@ -578,6 +603,6 @@ fn as_text<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
 
-fn number(value: &Json) -> Result<i64, String> {
-    value.as_i64().ok_or_else(|| format!("{value} where a whole number is expected"))
+fn number(value: &Json) -> Result<i64, AnswerError> {
+    value.as_i64().ok_or_else(|| AnswerError::NotANumber(value.to_string()))
 }

@@ -551,7 +551,7 @@ impl Finding {
         };
         add_list("tactic", attacks.tactic_ids().into_iter().map(str::to_owned).collect());
         add_list("technique", attacks.techniques.clone());
-        add_list("source", rule.sources());
+        add_list("source", rule.sources().into_iter().map(str::to_owned).collect());
         // Names and values count, too.
         let of_attributes: usize =
             attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + value.value().len()).sum();

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use query::{Answer, Engine, QueryError, Statement, Statistics};
 use serde_json::Value as Json;
+use translation::SettleError;
 
 use crate::catalog::Catalog;
 use crate::finding::{self, Finding, FindingContext, Origin};
@@ -57,8 +58,8 @@ pub enum HuntError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The answer cannot be read.
-    #[error("{0}")]
-    Answer(String),
+    #[error(transparent)]
+    Answer(#[from] SettleError),
     /// It has to be asked window by window, and there are too many.
     #[error(
         "this rule is asked window by window, and this time has more than {MOST_WINDOWS} windows; look at less time"
@@ -153,7 +154,7 @@ impl Past<'_> {
         let Hunt { catalog, parameters, .. } = *self.hunt;
         let prepared = statement::build(self.rule, catalog, look, parameters, self.max_rows())?;
         let answer = self.run(&prepared.statement).await?;
-        let hits = match prepared.hits(self.rule, &answer).map_err(HuntError::Answer)? {
+        let hits = match prepared.hits(self.rule, &answer)? {
             Cow::Owned(hits) => Some(hits),
             Cow::Borrowed(_) => None,
         };

@@ -45,5 +45,5 @@ pub use matches::columns as stix_columns;
 pub use message::{Message, PublishError, Publisher};
 pub use rule::Rule;
 pub use shape::Shape;
-pub use shipped::{SHIPPED_RULES, shipped_sources};
+pub use shipped::{SHIPPED_RULES, ShippedSourcesError, shipped_sources};
 pub use window::{Look, Window};

@@ -19,10 +19,10 @@ use crate::diagnostic::{self, Code, Diagnostic};
 use crate::matches;
 use crate::parse;
 use crate::pattern::{self, Filled, FilledParameter};
-use crate::rule::{Expectation, Level, Logic, ParameterType, ParameterValue, Rule, Test};
+use crate::rule::{Expectation, Level, Logic, ParameterType, ParameterValue, Rule, RuleSql, Test};
 use crate::schedule::format_duration;
 use crate::statement;
-use crate::template::{self, FaultKind, Piece, Template};
+use crate::template::{FaultKind, Piece};
 use crate::yaml::Places;
 
 pub use planned::Planner;
@@ -156,9 +156,9 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
             }
             faults
         }
-        Logic::Sql(text) => {
+        Logic::Sql(RuleSql { text, template }) => {
             let places = Places::new(&rule.text, text.span, &text.value);
-            let Ok(template) = template::read(&text.value) else { return Vec::new() };
+            let Ok(template) = template else { return Vec::new() };
             let tables = template.tables.iter();
             tables.filter_map(|table| check(&table.name, places.of(table.span.clone()))).collect()
         }
@@ -170,7 +170,7 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
 fn against_engine(rule: &Rule, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
     let faults = against_catalog(rule, catalog);
     match &rule.logic {
-        Logic::Sql(text) if faults.is_empty() => planned::faults(rule, text, catalog, planner),
+        Logic::Sql(sql) if faults.is_empty() => planned::faults(rule, sql, catalog, planner),
         _ => faults,
     }
 }
@@ -316,7 +316,7 @@ impl Lint<'_> {
 
     fn logic(&mut self) {
         let used = match &self.rule.logic {
-            Logic::Sql(text) => self.sql(text),
+            Logic::Sql(sql) => self.sql(sql),
             Logic::Stix { pattern, .. } => self.stix(pattern),
         };
         self.own_findings();
@@ -330,9 +330,10 @@ impl Lint<'_> {
     }
 
     /// Examines SQL, and gives the parameters that it uses, unless it cannot be read.
-    fn sql(&mut self, text: &Spanned<String>) -> Option<Vec<String>> {
+    fn sql(&mut self, sql: &RuleSql) -> Option<Vec<String>> {
+        let RuleSql { text, template } = sql;
         let places = Places::new(&self.rule.text, text.span, &text.value);
-        let template: Template = match template::read(&text.value) {
+        let template = match template {
             Ok(template) => template,
             Err(faults) => {
                 for fault in faults {
@@ -343,9 +344,9 @@ impl Lint<'_> {
                         FaultKind::NotOneQuery => Code::NotAQuery,
                         FaultKind::ReadByName => Code::ReadByName,
                     };
-                    let diagnostic = Diagnostic::new(code, places.of(fault.span), fault.message);
-                    self.fault(match fault.help {
-                        Some(help) => diagnostic.help(help),
+                    let diagnostic = Diagnostic::new(code, places.of(fault.span.clone()), fault.message.clone());
+                    self.fault(match &fault.help {
+                        Some(help) => diagnostic.help(help.clone()),
                         None => diagnostic,
                     });
                 }
@@ -370,14 +371,14 @@ impl Lint<'_> {
             }
         }
         let mut used = Vec::new();
-        for piece in template.pieces {
+        for piece in &template.pieces {
             if let Piece::Parameter(name, span) = piece {
-                let position = words.position(&span);
-                let place = places.of(span);
-                if self.declared(&name, place) {
-                    self.list_position(&name, place, position);
+                let position = words.position(span);
+                let place = places.of(span.clone());
+                if self.declared(name, place) {
+                    self.list_position(name, place, position);
                 }
-                used.push(name);
+                used.push(name.clone());
             }
         }
         Some(used)

@@ -3,7 +3,7 @@
 use query::{Answer, Column};
 use serde_json::{Map, Value as Json, json};
 use sql::types::ColumnType;
-use translation::{TaggedRow, Translation};
+use translation::{SettleError, TaggedRow, Translation};
 
 use crate::groups;
 use crate::rule::Rule;
@@ -66,17 +66,17 @@ pub(crate) fn hits(
     look: Look,
     translation: Option<&Translation>,
     answer: &Answer,
-) -> Result<Answer, String> {
+) -> Result<Answer, SettleError> {
     let rows: Vec<Map<String, Json>> = match translation {
         None => Vec::new(),
-        Some(translation) => match translation.sequences(&answer.rows).map_err(|error| error.to_string())? {
+        Some(translation) => match translation.sequences(&answer.rows)? {
             Some(found) => found
                 .matches
                 .iter()
                 .map(|places| match_of(places.iter().filter_map(|at| found.rows.get(*at))))
                 .collect(),
             None => {
-                let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
+                let matches = translation.settle(&answer.rows)?;
                 matches.rows.iter().map(row_of).collect()
             }
         },

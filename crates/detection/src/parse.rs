@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::form::{FILE, Form, ObjectForm, parse_bytes};
 use crate::rule::{
-    Dedupe, Expectation, Logic, Parameter, ParameterType, PerDay, Rule, Test, TestEvents, TestInput, Threshold,
+    Dedupe, Expectation, Logic, Parameter, ParameterType, PerDay, Rule, RuleSql, Test, TestEvents, TestInput, Threshold,
 };
 use crate::schedule::parse_duration;
 use crate::yaml::{self, Node};
@@ -94,7 +94,8 @@ impl Reader {
 
     /// Holds a value against its form.
     fn check(&mut self, node: &Spanned<Node>, form: Form, name: &str) {
-        if let Err(wanted) = fits(&node.value, form) {
+        if !fits(&node.value, form) {
+            let wanted = wanted(form);
             let message = format!("{name} must be {wanted}, not {}", node.value.kind());
             let mut fault = Diagnostic::new(Code::WrongType, place(node), message);
             if matches!(node.value, Node::Integer(_) | Node::Float(_) | Node::Boolean(_)) && wanted.contains("text") {
@@ -145,7 +146,7 @@ impl Reader {
             }
             (Form::Object(form), Node::Map(entries)) if !form.keys.is_empty() => self.check_keys(node, form, entries),
             (Form::Either(forms), value) => {
-                if let Some(form) = forms.iter().find(|form| fits(value, **form).is_ok()) {
+                if let Some(form) = forms.iter().find(|form| fits(value, **form)) {
                     self.check(node, *form, name);
                 }
             }
@@ -289,7 +290,7 @@ impl Reader {
                     let help = "SQL names its tables itself: FROM {{aws-cloudtrail}}";
                     self.fault(Diagnostic::new(Code::TablesMisplaced, tables.span, message).help(help));
                 }
-                text(sql).map(Logic::Sql)
+                text(sql).map(|text| Logic::Sql(RuleSql::new(text)))
             }
         }
     }
@@ -445,9 +446,9 @@ fn integer(node: &Spanned<Node>) -> Option<u64> {
     }
 }
 
-/// Whether a value is of the kind that a form wants, else what is wanted.
-fn fits(value: &Node, form: Form) -> Result<(), String> {
-    let fine = match form {
+/// Whether a value is of the kind that a form wants.
+fn fits(value: &Node, form: Form) -> bool {
+    match form {
         Form::Text | Form::Formed(_) | Form::Choice(_) => matches!(value, Node::Text(_)),
         Form::Integer(_) => matches!(value, Node::Integer(_)),
         Form::Any => true,
@@ -456,11 +457,11 @@ fn fits(value: &Node, form: Form) -> Result<(), String> {
         }
         Form::List(_) => matches!(value, Node::List(_)),
         Form::Map(..) | Form::Object(_) => matches!(value, Node::Map(_)),
-        Form::Either(forms) => forms.iter().any(|form| fits(value, *form).is_ok()),
-    };
-    if fine { Ok(()) } else { Err(wanted(form)) }
+        Form::Either(forms) => forms.iter().any(|form| fits(value, *form)),
+    }
 }
 
+/// The kind of value that a form wants, as diagnostics say it.
 fn wanted(form: Form) -> String {
     match form {
         Form::Text | Form::Formed(_) | Form::Choice(_) => "a text".to_owned(),

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::schedule::Schedule;
-use crate::template;
+use crate::template::{self, Template, TemplateFault};
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +76,20 @@ pub enum Logic {
         tables: Vec<Spanned<String>>,
     },
     /// A query in Trino's SQL with `{{…}}` in it.
-    Sql(Spanned<String>),
+    Sql(RuleSql),
+}
+
+/// The SQL of a rule, cut at its templates when the rule is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSql {
+    pub(crate) text: Spanned<String>,
+    pub(crate) template: Result<Template, Vec<TemplateFault>>,
+}
+
+impl RuleSql {
+    pub(crate) fn new(text: Spanned<String>) -> Self {
+        Self { template: template::read(&text.value), text }
+    }
 }
 
 /// How far a rule is trusted, in Sigma's words.
@@ -303,14 +316,14 @@ pub enum Expectation {
 }
 
 impl Rule {
-    /// The logical tables that it reads, each once, in the order of their names.
-    pub fn sources(&self) -> Vec<String> {
-        let mut names: Vec<String> = match &self.logic {
-            Logic::Stix { tables, .. } => tables.iter().map(|table| table.value.clone()).collect(),
-            Logic::Sql(text) => match template::read(&text.value) {
-                Ok(template) => template.tables.into_iter().map(|table| table.name).collect(),
-                Err(_) => Vec::new(),
-            },
+    /// The logical tables that it reads, each once, sorted by name. SQL that lint refuses reads none.
+    pub fn sources(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = match &self.logic {
+            Logic::Stix { tables, .. } => tables.iter().map(|table| table.value.as_str()).collect(),
+            Logic::Sql(sql) => {
+                let template = sql.template.as_ref().ok();
+                template.into_iter().flat_map(|template| &template.tables).map(|table| table.name.as_str()).collect()
+            }
         };
         names.sort_unstable();
         names.dedup();

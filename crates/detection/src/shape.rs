@@ -33,7 +33,7 @@ impl Shape {
     /// That of a rule.
     pub fn of(rule: &Rule) -> Self {
         let rows = match &rule.logic {
-            Logic::Sql(sql) => of_sql(&sql.value),
+            Logic::Sql(sql) => of_sql(&sql.text.value),
             Logic::Stix { pattern, .. } => of_pattern(rule, &pattern.value),
         };
         match (rows, rule.group_by.is_empty()) {

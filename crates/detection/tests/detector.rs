@@ -201,7 +201,7 @@ impl Laboratory {
 
     async fn tick(&self, now: i64) -> Due {
         self.world.with(|world| world.now = now);
-        self.detector.start_due(now).await
+        self.detector.start_due(None, now).await
     }
 
     async fn collect(&self, query_id: &str, now: i64) -> Result<Collected, detection::detector::DetectError> {
@@ -353,7 +353,7 @@ async fn a_stopped_schedule_catches_up_without_a_gap() {
     while let Some(run) = started.pop() {
         let collected = laboratory.collect(&run.query_id, now).await.unwrap();
         let Collected::Published { rule, .. } = collected else { panic!("{collected:?}") };
-        started = laboratory.detector.start_due_of(rule, now).await.started;
+        started = laboratory.detector.start_due(Some(rule), now).await.started;
     }
     let found: BTreeSet<i64> = laboratory.found().iter().map(|name| name.parse().unwrap()).collect();
     assert_eq!(found, (0..72).collect());
@@ -402,8 +402,8 @@ async fn a_query_that_reads_too_much_is_stopped() {
         Settings::default(),
     );
     world.with(|world| world.now = 100 * MINUTE);
-    detector.start_due(100 * MINUTE).await;
-    let due = detector.start_due(101 * MINUTE).await;
+    detector.start_due(None, 100 * MINUTE).await;
+    let due = detector.start_due(None, 101 * MINUTE).await;
     let over = QueryError::OverBudget { scanned: 5, limit: 4 };
     assert!(matches!(&due.collected[..], [Collected::Failed { error, .. }] if *error == over), "{due:?}");
     assert_eq!(laboratory.alerts().len(), 1);

@@ -309,12 +309,12 @@ async fn detected(case: &Case, engine: Arc<dyn Engine>, at: impl Fn(i64)) -> Vec
         }
         let now = run + late * 1000;
         at(now);
-        let mut due = detector.start_due(now).await;
+        let mut due = detector.start_due(None, now).await;
         while !due.started.is_empty() {
             let mut next = Due::default();
             for started in &due.started {
                 detector.collect(&started.query_id, now).await.unwrap();
-                next.started.extend(detector.start_due_of(started.rule, now).await.started);
+                next.started.extend(detector.start_due(Some(started.rule), now).await.started);
             }
             due = next;
         }

@@ -9,9 +9,9 @@ use super::key::{EntityKey, field};
 use super::select::Select;
 use super::{BlockSize, Source};
 use crate::catalog::Catalog;
-use crate::rule::{Logic, ParameterValues, Rule, Threshold};
+use crate::rule::{Logic, ParameterValues, Rule, RuleSql, Threshold};
 use crate::statement::{Relation, StatementError, Values, Wanted, bounds, parameter};
-use crate::template::{self, Piece};
+use crate::template::{Piece, TableReference, Template};
 use crate::window::Window;
 
 /// Columns of the events of a source: their entity, time, and id.
@@ -179,7 +179,7 @@ impl Statements<'_, '_> {
     }
 
     fn relation(&self, name: &str, wanted: Wanted) -> Result<Relation, StatementError> {
-        let reference = template::TableReference::named(name);
+        let reference = TableReference::named(name);
         Relation::of(&reference, &self.source.catalog, self.window, &wanted)
     }
 
@@ -261,7 +261,7 @@ impl Statements<'_, '_> {
         groups: &Sql,
         relation: impl Fn(Sql) -> Result<Sql, StatementError>,
     ) -> Result<Sql, StatementError> {
-        let (text, template) = (rule.text, &rule.template);
+        let (text, template) = (rule.text, rule.template);
         let no_parameters = ParameterValues::new();
         let values = Values::new(rule.rule, &no_parameters)?;
         let wanted = self.wanted(Wanted::of(text, template));
@@ -299,16 +299,16 @@ fn told<const N: usize>(columns: [&str; N]) -> Sql {
 pub(super) struct BlockRule<'r> {
     pub(super) rule: &'r Rule,
     text: &'r str,
-    template: template::Template,
+    template: &'r Template,
     select: Select,
 }
 
 impl<'r> BlockRule<'r> {
     /// An error says why the rows of this rule do not tell their events.
     pub(super) fn of(rule: &'r Rule) -> Result<Self, &'static str> {
-        let Logic::Sql(text) = &rule.logic else { return Err("it is a STIX pattern") };
-        let template = template::read(&text.value).map_err(|_| "its SQL cannot be read")?;
-        let select = Select::of(&text.value, &template)?;
+        let Logic::Sql(RuleSql { text, template }) = &rule.logic else { return Err("it is a STIX pattern") };
+        let template = template.as_ref().map_err(|_| "its SQL cannot be read")?;
+        let select = Select::of(&text.value, template)?;
         if select.is_grouped() && !rule.group_by.is_empty() {
             return Err("it groups rows twice");
         }

@@ -16,14 +16,16 @@ use super::remedies::remedy;
 use super::words::Words;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::rule::{ParameterValue, ParameterValues, Rule};
+use crate::rule::{ParameterValue, ParameterValues, Rule, RuleSql};
 use crate::statement::{self, StatementError};
-use crate::template::{self, Piece, Template};
+use crate::template::{Piece, TableReference, Template};
 use crate::window::Window;
 use crate::yaml::Places;
 
-/// Plans a statement over tables of which only the columns matter, or says why an engine would refuse it. [`QueryError::Invalid`] begins with the place, `line 2:7: …`, if there is one; both numbers count from 1, the second in
-/// characters. The embedded engine plans; the function that runs rules on Athena has no planner.
+/// Plans a statement over empty tables with these columns.
+///
+/// The text of [`QueryError::Invalid`] begins with the place, `line 2:7: …`, if there is one. Both numbers count from 1, the
+/// second one in characters. The embedded engine has a planner; the function that runs rules on Athena has none.
 pub type Planner = fn(&Sql, &[Table]) -> Result<Planned, QueryError>;
 
 /// So many names that cannot be found are told of.
@@ -36,10 +38,10 @@ const DATABASE: &str = "sluice";
 static ATHENA_FUNCTIONS: &str = include_str!("../../data/athena-functions.txt");
 
 /// The faults of a rule's SQL over the tables of a catalog, all of which must be there.
-pub(super) fn faults(rule: &Rule, text: &Spanned<String>, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
-    let Ok(template) = template::read(&text.value) else { return Vec::new() };
+pub(super) fn faults(rule: &Rule, sql: &RuleSql, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
+    let RuleSql { text, template: Ok(template) } = sql else { return Vec::new() };
     let places = Places::new(&rule.text, text.span, &text.value);
-    let mut plan = Plan { rule, text: &text.value, template: &template, places, faults: Vec::new() };
+    let mut plan = Plan { rule, text: &text.value, template, places, faults: Vec::new() };
     if let Some(tables) = plan.tables(catalog) {
         plan.check(planner, &tables);
     }
@@ -112,7 +114,7 @@ impl Plan<'_> {
                 | StatementError::WrongParameter { .. },
             ) => Some(tables),
             Err(error) => {
-                let named = |table: &&template::TableReference| match &error {
+                let named = |table: &&TableReference| match &error {
                     StatementError::TypeConflict { table: name, .. } => table.name == *name,
                     _ => true,
                 };
@@ -556,7 +558,7 @@ mod tests {
     fn a_place_in_the_expansion_is_found_in_the_rule_before_and_after_a_repair() {
         let sql = "SELECT 'ä', firsst FROM {{aws-cloudtrail}} e\nWHERE {{window:e}} AND x IN {{param:names}}\n  AND e.second = 1";
         let rule = rule(sql);
-        let template = template::read(sql).unwrap();
+        let template = crate::template::read(sql).unwrap();
         let table = Table {
             database: DATABASE.to_owned(),
             name: "aws-cloudtrail".to_owned(),

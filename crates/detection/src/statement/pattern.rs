@@ -5,16 +5,15 @@ use std::sync::OnceLock;
 use sql::table::Table;
 use sql::text::Sql;
 use stix::pattern::Pattern;
-use translation::{DialectMaps, Options, Translation};
+use translation::{DialectMaps, MapError, Options, Translation};
 
 use super::error::StatementError;
 use crate::catalog::Catalog;
 use crate::window::Window;
 
 fn maps() -> Result<&'static DialectMaps, StatementError> {
-    static MAPS: OnceLock<Result<DialectMaps, String>> = OnceLock::new();
-    let maps = MAPS.get_or_init(|| DialectMaps::embedded().map_err(|error| error.to_string()));
-    maps.as_ref().map_err(|error| StatementError::Pattern(error.clone()))
+    static MAPS: OnceLock<Result<DialectMaps, MapError>> = OnceLock::new();
+    MAPS.get_or_init(DialectMaps::embedded).as_ref().map_err(|error| StatementError::Pattern(error.to_string()))
 }
 
 /// The physical tables behind the logical ones of a rule: those that are there, and all.
