@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use detection::attack::Attacks;
 use detection::entity::{BlockSize, EntityError, EntityHunt, EntityKey, EntityTable};
 use detection::finding::FindingContext;
-use detection::hunt::HuntError;
+use detection::hunt::SharedAnswers;
 use detection::rule::{ParameterValues, Rule};
 use detection::{Catalog, Finding, Found, Hunt, Window, shipped_sources};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use crate::exit::{Failure, Outcome, Verdict};
 use crate::lake_arguments::runtime;
 use crate::output::{Align, Output, Palette, Table, counted, cut, harmless, instant};
 use crate::period::Period;
-use crate::rules::{Accepted, complain};
+use crate::rules::{Accepted, RuleFile, complain};
 
 /// Which physical tables stand behind a rule's logical ones.
 #[derive(Debug, Clone, Default, Args)]
@@ -59,6 +59,7 @@ pub(crate) struct Hunting {
     catalog: Catalog,
     /// The most rows that are looked at for a rule.
     limit: u64,
+    context: FindingContext,
 }
 
 /// A rule that gave no answer.
@@ -97,7 +98,7 @@ impl Hunting {
         let engine = runtime.block_on(engine.open())?;
         let catalog = catalog.catalog(&runtime.block_on(engine.tables())?)?;
         let window = Window { start: since.as_millisecond(), end: until.as_millisecond() };
-        Ok(Self { rules, window, runtime, engine, catalog, limit })
+        Ok(Self { rules, window, runtime, engine, catalog, limit, context: FindingContext::default() })
     }
 
     /// Runs rules over blocks of the events of each entity.
@@ -120,6 +121,7 @@ impl Hunting {
         mut each: impl FnMut(&Rule, Found, Vec<String>) -> Result<(), Failure>,
     ) -> Result<Vec<Unanswered>, Failure> {
         let mut files = std::mem::take(&mut self.rules.files);
+        let shared = self.share(&files, output);
         let progress = output.steps(files.len() as u64, "rules");
         let mut unanswered = Vec::new();
         for file in &mut files {
@@ -131,7 +133,7 @@ impl Hunting {
                     progress.set_message(format!("{}, window {done} of {total}", cut(&title, 40)));
                 }
             };
-            match self.runtime.block_on(self.hunt(rule, &mut step)) {
+            match self.runtime.block_on(self.hunt(&shared).rule(rule, self.window, now(), &mut step)) {
                 Ok(found) => {
                     let notes = self.notes(rule, &found);
                     progress.suspend(|| {
@@ -176,15 +178,26 @@ impl Hunting {
         }
     }
 
-    async fn hunt(&self, rule: &Rule, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Found, HuntError> {
-        let hunt = Hunt {
+    /// Runs the statements that rules share.
+    fn share(&self, files: &[RuleFile], output: &Output) -> SharedAnswers {
+        let rules: Vec<&Rule> = files.iter().filter_map(|file| file.checked.rule.as_ref()).collect();
+        let waiting = output.waiting("running shared statements");
+        let none = SharedAnswers::default();
+        let shared = self.runtime.block_on(self.hunt(&none).share(&rules, self.window, &mut |_, _| {}));
+        waiting.finish_and_clear();
+        shared
+    }
+
+    fn hunt<'a>(&'a self, shared: &'a SharedAnswers) -> Hunt<'a> {
+        static PARAMETERS: ParameterValues = ParameterValues::new();
+        Hunt {
             engine: self.engine.as_ref(),
             catalog: &self.catalog,
-            parameters: &ParameterValues::new(),
+            parameters: &PARAMETERS,
             max_rows: self.limit,
-            context: &FindingContext::default(),
-        };
-        hunt.rule(rule, self.window, Timestamp::now().as_millisecond(), progress).await
+            context: &self.context,
+            shared,
+        }
     }
 
     /// What the findings do not tell.
@@ -213,6 +226,10 @@ impl Hunting {
         }
         notes
     }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
 }
 
 /// The findings of a rule: what it is, and a line for each, as when, where, who and the first of its rows.

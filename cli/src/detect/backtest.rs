@@ -58,7 +58,10 @@ pub(crate) struct Backtest {
 struct Tested {
     rule: String,
     title: String,
+    /// Statements that were run for this rule.
     statements: u64,
+    /// Whether it shared its statement with other rules. `scanned_bytes` and `seconds` are its share then.
+    shared: bool,
     findings: usize,
     /// By UTC day.
     days: BTreeMap<String, u64>,
@@ -99,6 +102,7 @@ impl Backtest {
                 rule: rule.id.to_string(),
                 title: rule.title.clone(),
                 statements: found.statements,
+                shared: found.is_shared,
                 findings: found.findings.len(),
                 surprises: rule
                     .expect_per_day
@@ -146,7 +150,7 @@ fn table(tested: &[Tested], palette: Palette) -> String {
             count(rule.findings as u64),
             rule.days.len().to_string(),
             count(rule.days.values().copied().max().unwrap_or(0)),
-            count(rule.statements),
+            if rule.shared { "shared".to_owned() } else { count(rule.statements) },
             size(rule.scanned_bytes),
             notes.collect::<Vec<_>>().join("; "),
         ]);

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use query::{Answer, Engine, QueryError, Statement, Statistics};
 use serde_json::Value as Json;
 use translation::SettleError;
+use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::finding::{self, Finding, FindingContext, Origin};
 use crate::ledger::Published;
 use crate::rule::{ParameterValues, Rule};
 use crate::shape::Shape;
+use crate::shared::{self, Part, Question};
 use crate::statement::{self, StatementError};
 use crate::window::{Ends, Look, Window};
 
@@ -32,6 +34,16 @@ pub struct Hunt<'a> {
     pub max_rows: u64,
     /// What findings say of the deployment.
     pub context: &'a FindingContext,
+    /// What shared statements answered already.
+    pub shared: &'a SharedAnswers,
+}
+
+/// Answers of rules that shared a statement, by the rule's id.
+#[derive(Debug, Default)]
+pub struct SharedAnswers {
+    answers: BTreeMap<Uuid, Answer>,
+    /// The statements that were run.
+    pub statements: u64,
 }
 
 /// What a rule found.
@@ -41,9 +53,11 @@ pub struct Found {
     pub findings: Vec<Finding>,
     /// Whether there were more rows than are looked at.
     pub truncated: bool,
-    /// How many statements were run.
+    /// How many statements were run for this rule. One that it shared is among them.
     pub statements: u64,
-    /// What they cost.
+    /// Whether it shared its statement with other rules.
+    pub is_shared: bool,
+    /// What they cost; of a shared statement, the rule's share.
     pub statistics: Statistics,
 }
 
@@ -86,6 +100,31 @@ const MOST_ROWS: u64 = 1_000_000;
 const DAY: i64 = 86_400_000;
 
 impl Hunt<'_> {
+    /// Runs the statements that rules can share. A statement that fails answers nothing: each of its rules has a statement
+    /// of its own then, which says what is wrong. `progress` is told how many of how many statements are done.
+    pub async fn share(
+        &self,
+        rules: &[&Rule],
+        window: Window,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> SharedAnswers {
+        let (catalog, parameters) = (self.catalog, self.parameters);
+        let rules = rules.iter().filter(|rule| catalog.has_tables_of(rule));
+        let questions: Vec<Question<'_>> =
+            rules.map(|rule| Question { rule, look: window.into(), parameters }).collect();
+        let statements = shared::statements(&questions, catalog, self.max_rows);
+        let total = statements.len() as u64;
+        let mut shared = SharedAnswers::default();
+        for (done, statement) in (0..).zip(statements) {
+            progress(done, total);
+            let Ok(answer) = self.engine.run(&statement.statement).await else { continue };
+            shared.statements += 1;
+            let own = |(question, part): &(Question<'_>, Part)| Some((question.rule.id, part.of(&answer)?));
+            shared.answers.extend(statement.questions.iter().filter_map(own));
+        }
+        shared
+    }
+
     /// Runs a rule over the events of a time. `progress` is told how many of how many statements are done.
     ///
     /// # Errors
@@ -153,7 +192,14 @@ impl Past<'_> {
     async fn ask(&mut self, look: Look) -> Result<(usize, Answer), HuntError> {
         let Hunt { catalog, parameters, .. } = *self.hunt;
         let prepared = statement::build(self.rule, catalog, look, parameters, self.max_rows())?;
-        let answer = self.run(&prepared.statement).await?;
+        let answer = match self.hunt.shared.answers.get(&self.rule.id) {
+            Some(answer) => {
+                self.found.is_shared = true;
+                self.count(answer);
+                answer.clone()
+            }
+            None => self.run(&prepared.statement).await?,
+        };
         let hits = match prepared.hits(self.rule, &answer)? {
             Cow::Owned(hits) => Some(hits),
             Cow::Borrowed(_) => None,
@@ -163,10 +209,14 @@ impl Past<'_> {
 
     async fn run(&mut self, statement: &Statement) -> Result<Answer, HuntError> {
         let answer = self.hunt.engine.run(statement).await?;
+        self.count(&answer);
+        Ok(answer)
+    }
+
+    fn count(&mut self, answer: &Answer) {
         self.found.statements += 1;
         self.found.statistics.scanned_bytes += answer.statistics.scanned_bytes;
         self.found.statistics.duration += answer.statistics.duration;
-        Ok(answer)
     }
 
     /// A group is in as many rows as windows have its events.

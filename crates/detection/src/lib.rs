@@ -27,6 +27,7 @@ pub mod rule;
 pub mod schedule;
 pub mod session;
 pub mod shape;
+pub mod shared;
 mod shipped;
 pub mod state;
 pub mod statement;

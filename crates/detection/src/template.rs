@@ -1,6 +1,7 @@
 //! `{{…}}` in the SQL of a rule: where they stand, and what they stand for.
 
 pub(crate) mod named;
+pub(crate) mod row_query;
 pub(crate) mod tokens;
 
 use std::ops::Range;
@@ -44,6 +45,11 @@ impl TableReference {
     /// A table that stands in no text.
     pub(crate) fn named(name: &str) -> Self {
         Self { name: name.to_owned(), span: 0..0, alias: None, scope: 0 }
+    }
+
+    /// The same under a name that the statement gives it.
+    pub(crate) fn called(self, alias: Option<String>) -> Self {
+        Self { alias, ..self }
     }
 }
 

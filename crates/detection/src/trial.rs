@@ -18,7 +18,7 @@ use store::{FolderStore, Store};
 
 use crate::catalog::{Catalog, KnownSource};
 use crate::finding::{Finding, FindingContext};
-use crate::hunt::Hunt;
+use crate::hunt::{Hunt, SharedAnswers};
 use crate::rule::{Expectation, Rule, Test, TestEvents, TestInput};
 use crate::shipped_sources;
 use crate::window::Window;
@@ -135,6 +135,7 @@ async fn found(
         parameters: &test.parameters,
         max_rows: MAX_ROWS,
         context: &FindingContext::default(),
+        shared: &SharedAnswers::default(),
     };
     let found = hunt.rule(rule, window, window.end, &mut |_, _| {}).await.map_err(other)?;
     if found.truncated {

@@ -10,6 +10,7 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use detection::catalog::{Catalog, CatalogTable};
 use detection::detector::Due;
 use detection::finding::FindingContext;
+use detection::hunt::SharedAnswers;
 use detection::message::MessageKind;
 use detection::rule::ParameterValues;
 use detection::{Detector, Hunt, Message, PublishError, Publisher, Rule, RunToEnd, Settings, Shape, Window};
@@ -328,7 +329,14 @@ async fn detected(case: &Case, engine: Arc<dyn Engine>, at: impl Fn(i64)) -> Vec
 
 async fn hunted(case: &Case, engine: &dyn Engine) -> Vec<(i64, String)> {
     let (catalog, parameters, context) = (catalog(), ParameterValues::new(), FindingContext::default());
-    let hunt = Hunt { engine, catalog: &catalog, parameters: &parameters, max_rows: 100_000, context: &context };
+    let hunt = Hunt {
+        engine,
+        catalog: &catalog,
+        parameters: &parameters,
+        max_rows: 100_000,
+        context: &context,
+        shared: &SharedAnswers::default(),
+    };
     let window = Window { start: 0, end: END * MINUTE };
     let found = hunt.rule(&case.rule(), window, 0, &mut |_, _| {}).await.unwrap();
     let mut found: Vec<_> = found.findings.iter().map(|finding| identity(case, &finding.event)).collect();
@@ -386,7 +394,14 @@ fn every_five_minutes(kind: Kind, schedule: &'static str, events: Vec<Event>) ->
 fn found_ever(case: &Case) -> (Vec<i64>, u64) {
     let model = Model::new(case, i64::MAX);
     let (catalog, parameters, context) = (catalog(), ParameterValues::new(), FindingContext::default());
-    let hunt = Hunt { engine: &model, catalog: &catalog, parameters: &parameters, max_rows: 1000, context: &context };
+    let hunt = Hunt {
+        engine: &model,
+        catalog: &catalog,
+        parameters: &parameters,
+        max_rows: 1000,
+        context: &context,
+        shared: &SharedAnswers::default(),
+    };
     let window = Window { start: 0, end: 100 * 366 * DAY };
     let found = block_on(hunt.rule(&case.rule(), window, 0, &mut |_, _| {})).unwrap();
     (found.findings.iter().map(|finding| finding.first).collect(), found.statements)

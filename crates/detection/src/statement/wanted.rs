@@ -48,6 +48,19 @@ impl Wanted {
         Self::Words(words)
     }
 
+    /// No columns but those that every union has.
+    pub(crate) fn none() -> Self {
+        Self::Words(Vec::new())
+    }
+
+    /// The columns of both.
+    pub(crate) fn with(self, other: &Self) -> Self {
+        match other {
+            Self::All => Self::All,
+            Self::Words(words) => self.and(words.iter().cloned()),
+        }
+    }
+
     /// Adds columns, by their names in lower case.
     pub(crate) fn and(self, more: impl IntoIterator<Item = String>) -> Self {
         match self {
