@@ -9,7 +9,7 @@ use detection::entity::NoteKind;
 
 use crate::engine::EngineArguments;
 use crate::exit::{Failure, Outcome, Verdict};
-use crate::hunting::{self, CatalogArguments, Hunting};
+use crate::hunting::{self, Assignment, CatalogArguments, Hunting};
 use crate::output::{Format, Output, counted, size};
 use crate::period::Period;
 use crate::report::blocks::{self, BlockArguments};
@@ -26,12 +26,14 @@ Examples:
   sluice hunt --lake ./lake --since 30d my-rules/ --format ndjson | jq .finding_info.title
   sluice hunt --lake ./lake --since 7d --report report.html
   sluice hunt --lake ./lake --since 7d --by entity
+  sluice hunt --lake ./lake --since 7d aws-cloudtrail/access-key-usage --param access_keys=AKIAEXAMPLE
   sluice hunt --engine athena --database security_lake --since 24h detections/aws-cloudtrail/
 
+Without RULES, the shipped rules that have a schedule run. Name a rule that runs on demand.
 A refused rule does not stop the others.
 Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage or engine failure.")]
 pub(crate) struct Hunt {
-    /// Files, folders, or names of shipped rules [default: all shipped rules]
+    /// Files, folders, or names of shipped rules [default: all shipped rules with a schedule]
     #[arg(value_name = "RULES", value_hint = ValueHint::AnyPath)]
     places: Vec<PathBuf>,
     /// Same as RULES
@@ -39,6 +41,9 @@ pub(crate) struct Hunt {
     rules: Vec<PathBuf>,
     #[command(flatten)]
     period: Period,
+    /// Value of a parameter that the rules declare (repeatable); a list is `a,b` or a JSON array
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<Assignment>,
     /// Maximum number of rows for each rule
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]
     limit: u64,
@@ -61,6 +66,7 @@ impl Hunt {
         let Self { period, catalog, engine, limit, .. } = &self;
         let places: Vec<PathBuf> = self.places.iter().chain(&self.rules).cloned().collect();
         let mut hunting = Hunting::new(&places, period, catalog, engine, *limit, output)?;
+        hunting.set(&self.parameters)?;
         if self.blocks.by.is_some() {
             return self.by_entity(&hunting, output);
         }

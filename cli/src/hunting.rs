@@ -1,7 +1,8 @@
 //! Rules over a lake: what the commands that run rules have in common.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::{Args, ValueHint};
@@ -9,7 +10,7 @@ use detection::attack::Attacks;
 use detection::entity::{BlockSize, EntityError, EntityHunt, EntityKey, EntityTable};
 use detection::finding::FindingContext;
 use detection::hunt::SharedAnswers;
-use detection::rule::{ParameterValues, Rule};
+use detection::rule::{ParameterValue, ParameterValues, Rule};
 use detection::{Catalog, Finding, Found, Hunt, Window, shipped_sources};
 use jiff::Timestamp;
 use query::Engine;
@@ -60,6 +61,26 @@ pub(crate) struct Hunting {
     /// The most rows that are looked at for a rule.
     limit: u64,
     context: FindingContext,
+    /// Values of parameters other than the defaults, by rule.
+    parameters: BTreeMap<String, ParameterValues>,
+}
+
+/// `name=value`: a parameter of rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Assignment {
+    name: String,
+    value: String,
+}
+
+impl FromStr for Assignment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err("a parameter is NAME=VALUE, such as access_keys=AKIAEXAMPLE"),
+        }
+    }
 }
 
 /// A rule that gave no answer.
@@ -94,11 +115,52 @@ impl Hunting {
             let left_out = counted((all - rules.files.len()) as u64, "rule");
             output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, left out")));
         }
+        if places.is_empty() {
+            rules.files.retain(|file| file.checked.rule.as_ref().is_some_and(Rule::is_scheduled));
+        }
         let runtime = runtime()?;
         let engine = runtime.block_on(engine.open())?;
         let catalog = catalog.catalog(&runtime.block_on(engine.tables())?)?;
         let window = Window { start: since.as_millisecond(), end: until.as_millisecond() };
-        Ok(Self { rules, window, runtime, engine, catalog, limit, context: FindingContext::default() })
+        let (context, parameters) = (FindingContext::default(), BTreeMap::new());
+        Ok(Self { rules, window, runtime, engine, catalog, limit, context, parameters })
+    }
+
+    /// Sets parameters in the rules that declare them.
+    ///
+    /// # Errors
+    /// No rule declares one, or its value is of another type.
+    pub(crate) fn set(&mut self, assignments: &[Assignment]) -> Result<(), Failure> {
+        for Assignment { name, value } in assignments {
+            let mut is_declared = false;
+            for rule in self.rules.rules() {
+                let declared = rule.parameters.iter().find(|parameter| parameter.name.value == *name);
+                let Some(parameter) = declared else { continue };
+                is_declared = true;
+                let Some(value) = parameter.parameter_type.read_text(value) else {
+                    let (wanted, title) = (parameter.parameter_type, &rule.title);
+                    return Err(Failure::usage(format_args!(
+                        "--param {name}: `{title}` wants a value of type {wanted}"
+                    )));
+                };
+                self.parameters.entry(rule.id.to_string()).or_default().insert(name.clone(), value);
+            }
+            if !is_declared {
+                let names: BTreeSet<&str> =
+                    self.rules.rules().flat_map(|rule| &rule.parameters).map(|p| p.name.value.as_str()).collect();
+                let known = match names.is_empty() {
+                    true => "they have no parameters".to_owned(),
+                    false => format!("they have {}", names.into_iter().collect::<Vec<_>>().join(", ")),
+                };
+                return Err(Failure::usage(format_args!("--param {name}: no rule here declares it; {known}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn parameters_of(&self, rule: &Rule) -> &ParameterValues {
+        static NONE: ParameterValues = ParameterValues::new();
+        self.parameters.get(&rule.id.to_string()).unwrap_or(&NONE)
     }
 
     /// Runs rules over blocks of the events of each entity.
@@ -133,7 +195,7 @@ impl Hunting {
                     progress.set_message(format!("{}, window {done} of {total}", cut(&title, 40)));
                 }
             };
-            match self.runtime.block_on(self.hunt(&shared).rule(rule, self.window, now(), &mut step)) {
+            match self.runtime.block_on(self.hunt(&shared, rule).rule(rule, self.window, now(), &mut step)) {
                 Ok(found) => {
                     let notes = self.notes(rule, &found);
                     progress.suspend(|| {
@@ -180,20 +242,21 @@ impl Hunting {
 
     /// Runs the statements that rules share.
     fn share(&self, files: &[RuleFile], output: &Output) -> SharedAnswers {
-        let rules: Vec<&Rule> = files.iter().filter_map(|file| file.checked.rule.as_ref()).collect();
+        let rules = files.iter().filter_map(|file| file.checked.rule.as_ref());
+        let rules: Vec<_> = rules.map(|rule| (rule, self.parameters_of(rule))).collect();
+        let Some((first, _)) = rules.first() else { return SharedAnswers::default() };
         let waiting = output.waiting("running shared statements");
         let none = SharedAnswers::default();
-        let shared = self.runtime.block_on(self.hunt(&none).share(&rules, self.window, &mut |_, _| {}));
+        let shared = self.runtime.block_on(self.hunt(&none, first).share(&rules, self.window, &mut |_, _| {}));
         waiting.finish_and_clear();
         shared
     }
 
-    fn hunt<'a>(&'a self, shared: &'a SharedAnswers) -> Hunt<'a> {
-        static PARAMETERS: ParameterValues = ParameterValues::new();
+    fn hunt<'a>(&'a self, shared: &'a SharedAnswers, rule: &Rule) -> Hunt<'a> {
         Hunt {
             engine: self.engine.as_ref(),
             catalog: &self.catalog,
-            parameters: &PARAMETERS,
+            parameters: self.parameters_of(rule),
             max_rows: self.limit,
             context: &self.context,
             shared,
@@ -204,6 +267,19 @@ impl Hunting {
     fn notes(&self, rule: &Rule, found: &Found) -> Vec<String> {
         let title = harmless(&rule.title);
         let mut notes = Vec::new();
+        for parameter in &rule.parameters {
+            let is_empty = matches!(&parameter.default, ParameterValue::TextList(items) if items.is_empty())
+                || matches!(&parameter.default, ParameterValue::IntegerList(items) if items.is_empty())
+                || matches!(&parameter.default, ParameterValue::Text(text) if text.is_empty());
+            let name = &parameter.name.value;
+            if rule.schedule.is_on_demand()
+                && found.findings.is_empty()
+                && is_empty
+                && !self.parameters_of(rule).contains_key(name)
+            {
+                notes.push(format!("`{title}` looks for no value of `{name}`; set one with --param {name}=VALUE"));
+            }
+        }
         if found.truncated {
             let limit = self.limit;
             notes.push(format!(

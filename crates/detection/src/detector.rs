@@ -81,7 +81,7 @@ pub struct Detector {
 const LONGEST_PAUSE: i64 = 6 * 3_600_000;
 
 impl Detector {
-    /// Inactive rules are left out. `store` keeps the state.
+    /// Leaves out inactive rules, and those that run on demand. `store` keeps the state.
     pub fn new(
         rules: Vec<Rule>,
         catalog: Catalog,
@@ -90,7 +90,7 @@ impl Detector {
         publisher: Arc<dyn Publisher>,
         settings: Settings,
     ) -> Self {
-        let rules = rules.into_iter().filter(Rule::is_active).collect();
+        let rules = rules.into_iter().filter(Rule::is_scheduled).collect();
         Self { rules, catalog, queries, store, publisher, settings }
     }
 

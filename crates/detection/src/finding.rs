@@ -86,7 +86,7 @@ pub struct Keyed {
 pub fn dedupe_window(rule: &Rule) -> Option<i64> {
     match &rule.dedupe {
         Some(dedupe) => Some(dedupe.window),
-        None if rule.group_by.is_empty() => None,
+        None if rule.group_by.is_empty() || rule.schedule.is_on_demand() => None,
         None => Some(rule.lookback),
     }
 }

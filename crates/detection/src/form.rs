@@ -77,8 +77,10 @@ pub(crate) static DURATION: TextForm = TextForm {
 pub(crate) static SCHEDULE: TextForm = TextForm {
     name: "a schedule",
     example: "rate(5 minutes)",
-    pattern: r"^(rate|cron)\(.*\)$",
-    accepts: |text| (text.starts_with("rate(") || text.starts_with("cron(")) && text.ends_with(')'),
+    pattern: r"^((rate|cron)\(.*\)|on demand)$",
+    accepts: |text| {
+        text == "on demand" || (text.starts_with("rate(") || text.starts_with("cron(")) && text.ends_with(')')
+    },
 };
 
 pub(crate) static BYTES: TextForm = TextForm {
@@ -235,9 +237,17 @@ pub(crate) static FILE: ObjectForm = ObjectForm {
             "The logical tables in which the STIX pattern is looked for.",
         ),
         optional("sql", Form::Text, "A query in Trino's SQL, with `{{table}}`, `{{window}}` and `{{param:name}}`."),
-        required("schedule", Form::Formed(&SCHEDULE), "When it runs, as EventBridge writes it (UTC)."),
-        required("lookback", Form::Formed(&DURATION), "The least length of the window that a run looks at."),
-        required("ingest_delay", Form::Formed(&DURATION), "How late events reach the lake."),
+        required("schedule", Form::Formed(&SCHEDULE), "When it runs, as EventBridge writes it (UTC), or `on demand`."),
+        optional(
+            "lookback",
+            Form::Formed(&DURATION),
+            "Minimum length of a window. Required unless the rule runs on demand.",
+        ),
+        optional(
+            "ingest_delay",
+            Form::Formed(&DURATION),
+            "Maximum delay until events reach the lake. Required unless the rule runs on demand.",
+        ),
         optional("parameters", Form::Map(&NAME, &Form::Object(&PARAMETER)), "What can be set from outside."),
         optional("group_by", COLUMNS, "Columns of the result whose values make a group of rows."),
         optional("threshold", Form::Object(&THRESHOLD), "How many rows a group must have."),

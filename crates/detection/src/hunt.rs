@@ -104,14 +104,14 @@ impl Hunt<'_> {
     /// of its own then, which says what is wrong. `progress` is told how many of how many statements are done.
     pub async fn share(
         &self,
-        rules: &[&Rule],
+        rules: &[(&Rule, &ParameterValues)],
         window: Window,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> SharedAnswers {
-        let (catalog, parameters) = (self.catalog, self.parameters);
-        let rules = rules.iter().filter(|rule| catalog.has_tables_of(rule));
+        let catalog = self.catalog;
+        let rules = rules.iter().filter(|(rule, _)| catalog.has_tables_of(rule));
         let questions: Vec<Question<'_>> =
-            rules.map(|rule| Question { rule, look: window.into(), parameters }).collect();
+            rules.map(|(rule, parameters)| Question { rule, look: window.into(), parameters }).collect();
         let statements = shared::statements(&questions, catalog, self.max_rows);
         let total = statements.len() as u64;
         let mut shared = SharedAnswers::default();

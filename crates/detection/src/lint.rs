@@ -276,6 +276,9 @@ impl Lint<'_> {
 
     fn timing(&mut self) {
         let rule = self.rule;
+        if rule.schedule.is_on_demand() {
+            return;
+        }
         let interval = rule.schedule.longest_interval();
         let least = interval + rule.ingest_delay;
         if rule.lookback < least {

@@ -10,7 +10,7 @@ use crate::form::{FILE, Form, ObjectForm, parse_bytes};
 use crate::rule::{
     Dedupe, Expectation, Logic, Parameter, ParameterType, PerDay, Rule, RuleSql, Test, TestEvents, TestInput, Threshold,
 };
-use crate::schedule::parse_duration;
+use crate::schedule::{Schedule, parse_duration};
 use crate::yaml::{self, Node};
 
 /// The rule of a text, as far as it can be read, and what is wrong with it.
@@ -210,7 +210,9 @@ impl Reader {
             _ => Vec::new(),
         };
         let dedupe = file.get("dedupe").map(Entries::of);
-        let duration = |name: &str| parse_duration(&file.plain(name)?).ok();
+        let is_on_demand = schedule.as_ref().is_some_and(Schedule::is_on_demand);
+        let lookback = self.timing(tree, &file, "lookback", is_on_demand);
+        let ingest_delay = self.timing(tree, &file, "ingest_delay", is_on_demand);
         Some(Rule {
             text: text.to_owned(),
             title: file.plain("title")?,
@@ -226,8 +228,8 @@ impl Reader {
             level: file.plain("level")?.parse().ok()?,
             logic: logic?,
             schedule: schedule?,
-            lookback: duration("lookback")?,
-            ingest_delay: duration("ingest_delay")?,
+            lookback: lookback?,
+            ingest_delay: ingest_delay?,
             parameters,
             group_by: file.texts("group_by"),
             threshold: threshold.and_then(|threshold| {
@@ -245,6 +247,27 @@ impl Reader {
             response: plain(file.texts("response")),
             tests,
         })
+    }
+
+    /// A length of time that tells the windows of a schedule. A rule on demand has none: it looks at all of the time that it is
+    /// run over.
+    fn timing(&mut self, tree: &Spanned<Node>, file: &Entries<'_>, name: &str, is_on_demand: bool) -> Option<i64> {
+        match (file.text(name), is_on_demand) {
+            (Some(text), false) => parse_duration(&text.value).ok(),
+            (None, true) => Some(0),
+            (Some(text), true) => {
+                let message = format!("{} means nothing: the rule runs on demand", quote(name));
+                let help = "leave it out; the rule looks at all of the time that it is run over";
+                self.fault(Diagnostic::new(Code::UnknownKey, text.span, message).help(help));
+                None
+            }
+            (None, false) => {
+                let message = format!("{} has no {}", FILE.name, quote(name));
+                let summary = FILE.keys.iter().find(|key| key.name == name).map_or("", |key| key.summary);
+                self.fault(Diagnostic::new(Code::MissingKey, place(tree), message).help(summary.to_owned()));
+                None
+            }
+        }
     }
 
     fn per_day(&mut self, node: &Spanned<Node>) -> PerDay {

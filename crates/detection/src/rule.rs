@@ -223,6 +223,21 @@ impl ParameterType {
         }
     }
 
+    /// A value of this type from the text of a command line: a list is a JSON array, or its items with commas between.
+    pub fn read_text(self, text: &str) -> Option<Json> {
+        let list = |item: fn(&str) -> Option<Json>| match text.starts_with('[') {
+            true => serde_json::from_str(text).ok(),
+            false => text.split(',').filter(|part| !part.is_empty()).map(item).collect(),
+        };
+        let value = match self {
+            Self::Text => Json::from(text),
+            Self::TextList => list(|part| Some(Json::from(part)))?,
+            Self::IntegerList => list(|part| serde_json::from_str(part.trim()).ok())?,
+            Self::Integer | Self::Decimal | Self::Boolean => serde_json::from_str(text).ok()?,
+        };
+        self.read(&value).map(|_| value)
+    }
+
     /// A value of this type from JSON, if it is one.
     pub fn read(self, value: &Json) -> Option<ParameterValue> {
         Some(match self {
@@ -333,6 +348,11 @@ impl Rule {
     /// What tells this content of the file from any other: it is part of the token of its queries, and findings name it.
     pub fn version(&self) -> String {
         blake3::hash(self.text.as_bytes()).to_hex()[..16].to_owned()
+    }
+
+    /// Whether its schedule runs it.
+    pub fn is_scheduled(&self) -> bool {
+        self.is_active() && !self.schedule.is_on_demand()
     }
 
     /// Whether it is to run at all.

@@ -1,4 +1,5 @@
-//! When a rule runs: `rate(5 minutes)` and `cron(0 8 ? * MON-FRI *)`, as Amazon EventBridge writes and means them (UTC).
+//! When a rule runs: `rate(5 minutes)` and `cron(0 8 ? * MON-FRI *)`, as Amazon EventBridge writes and means them (UTC), or
+//! `on demand`.
 //!
 //! Times are milliseconds since 1970. A rate fires at multiples of itself since then, not since a rule was deployed, so that
 //! the same time gives the same window whoever asks.
@@ -14,6 +15,9 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// The schedule of a rule that runs only when somebody runs it.
+const ON_DEMAND: &str = "on demand";
+
 /// When a rule runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
@@ -26,6 +30,8 @@ enum Kind {
     /// Every so many milliseconds.
     Rate(i64),
     Cron(Box<Cron>),
+    /// Never by itself.
+    OnDemand,
 }
 
 /// The six fields of a cron expression.
@@ -78,6 +84,7 @@ impl Schedule {
         match &self.kind {
             Kind::Rate(every) => Some(now.div_euclid(*every) * every),
             Kind::Cron(cron) => cron.fires_downwards(now).next(),
+            Kind::OnDemand => None,
         }
     }
 
@@ -86,6 +93,7 @@ impl Schedule {
         match &self.kind {
             Kind::Rate(every) => Some((now.div_euclid(*every) + 1) * every),
             Kind::Cron(cron) => cron.fires_upwards(now).next(),
+            Kind::OnDemand => None,
         }
     }
 
@@ -99,7 +107,7 @@ impl Schedule {
     pub fn rate(&self) -> Option<i64> {
         match self.kind {
             Kind::Rate(every) => Some(every),
-            Kind::Cron(_) => None,
+            Kind::Cron(_) | Kind::OnDemand => None,
         }
     }
 
@@ -109,7 +117,13 @@ impl Schedule {
         match &self.kind {
             Kind::Rate(every) => *every,
             Kind::Cron(cron) => cron.longest_interval(),
+            Kind::OnDemand => 0,
         }
+    }
+
+    /// Whether the rule runs only when somebody runs it.
+    pub fn is_on_demand(&self) -> bool {
+        self.kind == Kind::OnDemand
     }
 
     /// The schedule as it was written.
@@ -133,8 +147,10 @@ impl FromStr for Schedule {
             Kind::Rate(parse_rate(rate)?)
         } else if let Some(cron) = inner("cron") {
             Kind::Cron(Box::new(parse_cron(cron)?))
+        } else if text == ON_DEMAND {
+            Kind::OnDemand
         } else {
-            return fail("a schedule is `rate(5 minutes)` or `cron(0 8 ? * MON-FRI *)`");
+            return fail("a schedule is `rate(5 minutes)`, `cron(0 8 ? * MON-FRI *)` or `on demand`");
         };
         Ok(Self { text: text.to_owned(), kind })
     }

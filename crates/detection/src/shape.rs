@@ -32,6 +32,10 @@ pub enum Shape {
 impl Shape {
     /// That of a rule.
     pub fn of(rule: &Rule) -> Self {
+        // It has no scheduled windows: all of the time that it is run over is one.
+        if rule.schedule.is_on_demand() {
+            return Self::Rows;
+        }
         let rows = match &rule.logic {
             Logic::Sql(sql) => of_sql(&sql.text.value),
             Logic::Stix { pattern, .. } => of_pattern(rule, &pattern.value),

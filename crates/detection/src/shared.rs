@@ -17,11 +17,11 @@ use sql::text::{MAX_STATEMENT_BYTES, Sql};
 use sql::types::ColumnType;
 
 use crate::catalog::Catalog;
-use crate::rule::{Logic, ParameterValues, Rule};
+use crate::rule::{Logic, ParameterValues, Rule, RuleSql};
 use crate::shape::Shape;
 use crate::statement::{Relation, StatementError, Values, Wanted, parameter};
 use crate::template::row_query::RowQuery;
-use crate::template::{self, Piece, TableReference, Template};
+use crate::template::{Piece, TableReference, Template};
 use crate::window::{Look, Window};
 
 /// A rule that is to be asked for a window.
@@ -154,22 +154,22 @@ fn add<'r>(
 
 fn contribution(question: Question<'_>) -> Option<(Scope, Contribution<'_>)> {
     let Question { rule, look, parameters } = question;
-    let Logic::Sql(text) = &rule.logic else { return None };
-    if Shape::of(rule) != Shape::Rows || look.ends.is_some() {
+    let Logic::Sql(sql) = &rule.logic else { return None };
+    if Shape::of(rule) != Shape::Rows || rule.schedule.is_on_demand() || look.ends.is_some() {
         return None;
     }
-    let text = &text.value;
-    let template = template::read(text).ok()?;
-    let query = RowQuery::of(text, &template)?;
+    let RuleSql { text, template } = sql;
+    let (text, template) = (text.value.as_str(), template.as_ref().ok()?);
+    let query = RowQuery::of(text, template)?;
     let values = Values::new(rule, parameters).ok()?;
-    let sql = |range| filled(text, &template, range, &values).ok();
+    let sql = |range| filled(text, template, range, &values).ok();
     let columns = query.columns.iter().map(|column| {
         let expression = sql(&column.expression)?;
         Some(ContributedColumn { name: column.name.clone(), expression, is_plain: column.is_plain })
     });
     let contribution = Contribution {
         question,
-        wanted: Wanted::of(text, &template),
+        wanted: Wanted::of(text, template),
         condition: sql(&query.condition)?,
         columns: columns.collect::<Option<_>>()?,
     };
@@ -202,6 +202,7 @@ fn statement<'r>(
     let reference = TableReference::named(&scope.table).called(scope.alias.clone());
     let relation = Relation::of(&reference, catalog, scope.window, &wanted)?;
     let flag = |number: usize| Sql::name(&format!("rule_{number}"));
+    let column_name = |number: usize| Sql::name(&format!("column_{number}"));
 
     // Expressions that several rules select are one column, guarded by the flags of all of them.
     let mut columns: Vec<(Sql, bool, Vec<usize>)> = Vec::new();
@@ -219,11 +220,12 @@ fn statement<'r>(
         placed.push(places.collect());
     }
     let selected = columns.iter().enumerate().map(|(number, (expression, is_plain, rules))| {
-        let name = Sql::name(&format!("column_{number}"));
-        match is_plain {
-            true => sql!("{} AS {}", expression, name),
-            false => sql!("IF({}, {}) AS {}", Sql::or(rules.iter().map(|rule| flag(*rule))), expression, name),
+        let name = column_name(number);
+        if *is_plain {
+            return sql!("{} AS {}", expression, name);
         }
+        let conditions = rules.iter().filter_map(|rule| group.get(*rule)).map(|rule| sql!("({})", rule.condition));
+        sql!("IF({}, {}) AS {}", Sql::or(conditions), expression, name)
     });
     let flags = || (0..group.len()).map(flag);
     let conditions = group.iter().enumerate();
@@ -232,13 +234,12 @@ fn statement<'r>(
     let rules = group.len() as u64;
     let limit = max_rows.saturating_add(1).saturating_mul(rules);
     let sql = sql!(
-        "SELECT {} FROM (SELECT *, {} FROM {} AS {} WHERE {}) AS {} WHERE {} LIMIT {}",
-        Sql::list(selected.chain(flags())),
-        Sql::list(conditions),
+        "SELECT {} FROM (SELECT {} FROM {} AS {} WHERE {}) AS \"rows\" WHERE {} LIMIT {}",
+        Sql::list((0..columns.len()).map(column_name).chain(flags())),
+        Sql::list(selected.chain(conditions)),
         relation.sql,
         alias,
         relation.bounds,
-        alias,
         Sql::or(flags()),
         Sql::integer(i64::try_from(limit).unwrap_or(i64::MAX))
     );

@@ -105,7 +105,7 @@ fn found(rules: &[Rule], events: &Events, max_rows: u64, shares: bool) -> (Vec<O
         shared: &none,
     };
     let found = block_on(async {
-        let all: Vec<&Rule> = rules.iter().collect();
+        let all: Vec<(&Rule, &ParameterValues)> = rules.iter().map(|rule| (rule, &parameters)).collect();
         let shared = match shares {
             true => hunt.share(&all, WINDOW, &mut |_, _| {}).await,
             false => SharedAnswers::default(),
