@@ -61,7 +61,8 @@ impl Run {
         let now = || self.now.unwrap_or_else(Timestamp::now).as_millisecond();
         let (mut published, mut scanned, mut failed, mut runs) = (0, 0, 0, 0);
         let mut faults = Vec::new();
-        let mut due = runtime.block_on(detector.start_due(None, now()));
+        let start = |rules: Option<&[_]>| runtime.block_on(detector.start_due(rules, now(), &|| true));
+        let mut due = start(None);
         while !due.started.is_empty() || !due.collected.is_empty() {
             let mut next = detection::detector::Due::default();
             for collected in std::mem::take(&mut due.collected) {
@@ -70,16 +71,18 @@ impl Run {
             for started in &due.started {
                 runs += 1;
                 match runtime.block_on(detector.collect(&started.query_id, now())) {
-                    Ok(collected) => {
-                        note(&collected, &mut published, &mut scanned, &mut failed);
-                        if matches!(collected, Collected::Published { .. } | Collected::Narrowed { .. }) {
-                            let more = runtime.block_on(detector.start_due(Some(started.rule), now()));
-                            next.started.extend(more.started);
-                            next.collected.extend(more.collected);
-                            next.faults.extend(more.faults);
+                    Ok(collection) => {
+                        for collected in &collection.collected {
+                            note(collected, &mut published, &mut scanned, &mut failed);
                         }
+                        faults.extend(collection.faults);
+                        let rules: Vec<_> = collection.collected.iter().filter_map(Collected::may_continue).collect();
+                        let more = start(Some(&rules));
+                        next.started.extend(more.started);
+                        next.collected.extend(more.collected);
+                        next.faults.extend(more.faults);
                     }
-                    Err(error) => faults.push((started.rule, error)),
+                    Err(error) => faults.extend(started.rules.first().map(|rule| (*rule, error))),
                 }
             }
             faults.append(&mut due.faults);

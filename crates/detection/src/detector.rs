@@ -20,11 +20,13 @@
 
 mod outcome;
 mod queries;
+mod start;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use query::{Answer, QueryError, Statement};
+use query::{Answer, QueryError};
 use store::Store;
 use uuid::Uuid;
 
@@ -34,11 +36,11 @@ use crate::ledger::{Entry, News, Published, PublishedFinding};
 use crate::message::Publisher;
 use crate::rule::{Logic, ParameterValues, Rule};
 use crate::shape::Shape;
-use crate::state::{self, Kept, QueryOwner, RuleState, Run, bytes_of, finding_key, query_key, rule_key};
+use crate::state::{self, Kept, QueryOwner, RuleState, Run, finding_key, query_key, rule_key};
 use crate::statement;
 use crate::window::{self, Look, Position};
 
-pub use outcome::{Collected, DetectError, Due, Late, Started};
+pub use outcome::{Collected, Collection, DetectError, Due, Late, Started};
 pub use queries::{Progress, Queries, RunToEnd};
 
 /// Settings of a detector.
@@ -80,6 +82,9 @@ pub struct Detector {
 /// After a failure a rule pauses for one schedule interval, then twice as long each time, up to this.
 const LONGEST_PAUSE: i64 = 6 * 3_600_000;
 
+/// For this time after a shared statement has failed, its rules have statements of their own.
+const SEPARATED: i64 = 6 * 3_600_000;
+
 impl Detector {
     /// Leaves out inactive rules, and those that run on demand. `store` keeps the state.
     pub fn new(
@@ -107,125 +112,76 @@ impl Detector {
     /// Starts the queries that are due at `now`, and collects those that have ended without a state change event. A rule that
     /// fails does not stop the others.
     ///
-    /// `only` limits the call to one rule. Call it so after [`Detector::collect`], for a rule that is behind its schedule.
-    pub async fn start_due(&self, only: Option<Uuid>, now: i64) -> Due {
+    /// `only` limits the call to some rules. Call it so after [`Detector::collect`], for rules that are behind their schedule.
+    /// Once `has_time` returns false, no other rule is checked and no other query is started; the next call begins with
+    /// other rules.
+    pub async fn start_due(&self, only: Option<&[Uuid]>, now: i64, has_time: &(dyn Fn() -> bool + Sync)) -> Due {
         let mut due = Due::default();
-        for rule in self.rules.iter().filter(|rule| only.is_none_or(|only| only == rule.id)) {
-            self.start_if_due(rule, now, &mut due).await;
+        let mut answers = Answers::default();
+        let mut pending = Vec::new();
+        let first = usize::try_from(now / 60_000).unwrap_or_default() % self.rules.len().max(1);
+        let (before, after) = self.rules.split_at(first);
+        for rule in after.iter().chain(before).filter(|rule| only.is_none_or(|only| only.contains(&rule.id))) {
+            if !has_time() {
+                due.deferred += 1;
+                continue;
+            }
+            pending.extend(self.decide_if_due(rule, now, &mut due, &mut answers).await);
         }
+        let separated = self.start_pending(pending, now, &mut due, has_time).await;
+        let mut pending = Vec::new();
+        for rule in self.rules.iter().filter(|rule| separated.contains(&rule.id)) {
+            pending.extend(self.decide_if_due(rule, now, &mut due, &mut answers).await);
+        }
+        self.start_pending(pending, now, &mut due, has_time).await;
         due
     }
 
     /// Publishes the findings of a query, if it has ended. It starts no other query.
     ///
     /// # Errors
-    /// A step failed. Call again: finished steps are not repeated, except a message whose mark could not be written.
-    pub async fn collect(&self, query_id: &str, now: i64) -> Result<Collected, DetectError> {
+    /// The query's rules cannot be found out. Call again: finished steps are not repeated, except a message whose mark could
+    /// not be written.
+    pub async fn collect(&self, query_id: &str, now: i64) -> Result<Collection, DetectError> {
+        let mut collection = Collection::default();
         let owner: Option<QueryOwner> = state::find(&*self.store, &query_key(query_id)).await?;
-        let Some(owner) = owner else { return Ok(Collected::Unknown) };
-        let Some(rule) = self.rules.iter().find(|rule| rule.id.to_string() == owner.rule) else {
-            return Ok(Collected::Unknown);
+        let owners = owner.iter().flat_map(|owner| std::iter::once(&owner.rule).chain(&owner.others));
+        let rules: Vec<&Rule> =
+            owners.filter_map(|id| self.rules.iter().find(|rule| rule.id.to_string() == *id)).collect();
+        let Some(owner) = owner.filter(|_| !rules.is_empty()) else {
+            collection.collected.push(Collected::Unknown);
+            return Ok(collection);
         };
+        let mut answers = Answers::default();
+        for rule in rules {
+            match self.collect_of(rule, query_id, &owner.token, now, &mut answers).await {
+                Ok(collected) => collection.collected.push(collected),
+                Err(error) => collection.faults.push((rule.id, error)),
+            }
+        }
+        let is_open = |collected: &Collected| matches!(collected, Collected::Running | Collected::Claimed);
+        if collection.faults.is_empty() && !collection.collected.iter().any(is_open) {
+            // If that fails, the record stays, and collecting the query reports it as outdated.
+            let _ = self.store.remove(&query_key(query_id)).await;
+        }
+        Ok(collection)
+    }
+
+    async fn collect_of(
+        &self,
+        rule: &Rule,
+        query_id: &str,
+        token: &str,
+        now: i64,
+        answers: &mut Answers,
+    ) -> Result<Collected, DetectError> {
         let kept: Kept<RuleState> = state::load(&*self.store, &rule_key(rule.id)).await?;
         match &kept.value.running {
-            Some(run) if run.token == owner.token => self.collect_run(rule, &kept, &with_id(run, query_id), now).await,
-            _ => {
-                self.store.remove(&query_key(query_id)).await?;
-                Ok(Collected::Outdated)
+            Some(run) if run.token == token => {
+                self.collect_run(rule, &kept, &with_id(run, query_id), now, answers).await
             }
+            _ => Ok(Collected::Outdated),
         }
-    }
-
-    /// Starts a rule's query if it is due, and notes how far the rule is behind. For a rule that waits until events have
-    /// settled, `ingest_delay` does not count.
-    async fn start_if_due(&self, rule: &Rule, now: i64, due: &mut Due) {
-        let shape = Shape::of(rule);
-        let delay = if shape.waits(rule) { rule.ingest_delay } else { 0 };
-        match self.start_rule(rule, shape, now, due).await {
-            Ok(watermark) => due.lag.push((rule.id, watermark.map(|watermark| now - delay - watermark))),
-            Err(error) => due.faults.push((rule.id, error)),
-        }
-    }
-
-    /// Starts a rule's query if it is due, and returns its watermark.
-    async fn start_rule(&self, rule: &Rule, shape: Shape, now: i64, due: &mut Due) -> Result<Option<i64>, DetectError> {
-        let key = rule_key(rule.id);
-        let mut kept: Kept<RuleState> = state::load(&*self.store, &key).await?;
-        if let Some(run) = kept.value.running.clone().filter(|run| run.query_id.is_some()) {
-            let collected = self.collect_run(rule, &kept, &run, now).await?;
-            let ended = matches!(
-                collected,
-                Collected::Published { .. }
-                    | Collected::Narrowed { .. }
-                    | Collected::Failed { .. }
-                    | Collected::Outdated
-            );
-            due.collected.push(collected);
-            if !ended {
-                return Ok(kept.value.watermark);
-            }
-            kept = state::load(&*self.store, &key).await?;
-            if kept.value.running.as_ref().is_some_and(|run| run.query_id.is_some()) {
-                return Ok(kept.value.watermark);
-            }
-        }
-        let watermark = kept.value.watermark;
-        let (look, attempt) = match &kept.value.running {
-            // Decided by an earlier call, which may not have started it.
-            Some(run) => (run.look, run.attempt),
-            None => {
-                if kept.value.not_before.is_some_and(|time| now < time) {
-                    return Ok(watermark);
-                }
-                let position = position(&kept.value, kept.value.narrowed);
-                let Some(look) = window::next(rule, shape, position, now) else { return Ok(watermark) };
-                (look, kept.value.failures)
-            }
-        };
-        let run = |token: String| Run {
-            look,
-            attempt,
-            token,
-            rule_version: rule.version(),
-            started: now,
-            query_id: None,
-            publishing_until: None,
-        };
-        let tables = match self.tables_of(rule, &kept.value.tables) {
-            Ok(tables) => tables,
-            Err(missing) => {
-                let error = QueryError::Failed(missing.to_string());
-                due.collected.push(self.fail(rule, &kept, &run(String::new()), error, now).await?);
-                return Ok(watermark);
-            }
-        };
-        let statement = self.prepare(rule, look)?.statement;
-        let token = statement::token(rule, look.window, attempt, &statement.sql);
-        let statement = Statement { token: Some(token.clone()), ..statement };
-        let run = run(token.clone());
-        if kept.value.running.as_ref().is_none_or(|running| running.token != token) {
-            let next = RuleState { running: Some(run.clone()), tables, ..kept.value.clone() };
-            kept = kept.replace(&*self.store, &key, next).await?;
-        }
-        let query_id = match self.queries.start(&statement).await {
-            Ok(query_id) => query_id,
-            Err(error @ QueryError::Unavailable(_)) => return Err(error.into()),
-            Err(error) => {
-                // The engine refuses the statement, and would refuse it again.
-                due.collected.push(self.fail(rule, &kept, &run, error, now).await?);
-                return Ok(watermark);
-            }
-        };
-        let owner = QueryOwner { rule: rule.id.to_string(), token };
-        self.store.put(&query_key(&query_id), bytes_of(&owner)).await?;
-        let next = RuleState { running: Some(with_id(&run, &query_id)), ..kept.value.clone() };
-        match kept.replace(&*self.store, &key, next).await {
-            // Another call has started the same query, or collected it already.
-            Err(error) if error.is_conflict() => return Ok(watermark),
-            other => other?,
-        };
-        due.started.push(Started { rule: rule.id, query_id, window: look.window });
-        Ok(watermark)
     }
 
     async fn collect_run(
@@ -234,13 +190,15 @@ impl Detector {
         kept: &Kept<RuleState>,
         run: &Run,
         now: i64,
+        answers: &mut Answers,
     ) -> Result<Collected, DetectError> {
         let Some(query_id) = run.query_id.as_deref() else { return Ok(Collected::Running) };
         if run.publishing_until.is_some_and(|until| now < until) {
             return Ok(Collected::Claimed);
         }
-        let progress = match self.queries.progress(query_id).await? {
-            Progress::Running { scanned_bytes } => match rule.max_scanned_bytes {
+        let limit = run.part.as_ref().map_or(rule.max_scanned_bytes, |part| part.max_scanned_bytes);
+        let progress = match answers.progress(&*self.queries, query_id).await? {
+            Progress::Running { scanned_bytes } => match limit {
                 Some(limit) if scanned_bytes > limit => {
                     self.queries.cancel(query_id).await?;
                     Progress::Failed(QueryError::OverBudget { scanned: scanned_bytes, limit })
@@ -256,10 +214,15 @@ impl Detector {
             Err(error) if error.is_conflict() => return Ok(Collected::Claimed),
             other => other?,
         };
-        let done = match progress {
-            Progress::Done(answer) => self.publish(rule, &kept, &claimed, &answer, now).await,
-            Progress::Failed(error) => self.fail(rule, &kept, &claimed, error, now).await,
-            Progress::Running { .. } => Ok(Collected::Running),
+        let done = match (progress, &run.part) {
+            (Progress::Done(answer), None) => self.publish(rule, &kept, &claimed, &answer, now).await,
+            (Progress::Done(answer), Some(part)) => match part.of(&answer) {
+                Some(own) => self.publish(rule, &kept, &claimed, &own, now).await,
+                None => self.separate(rule, &kept, &claimed, None, now).await,
+            },
+            (Progress::Failed(error), None) => self.fail(rule, &kept, &claimed, error, now).await,
+            (Progress::Failed(error), Some(_)) => self.separate(rule, &kept, &claimed, Some(error), now).await,
+            (Progress::Running { .. }, _) => Ok(Collected::Running),
         };
         if done.is_err() {
             // Release the lease, so that the next call can retry at once. If that fails too, the lease must expire first.
@@ -297,10 +260,13 @@ impl Detector {
         Ok(tables)
     }
 
+    fn parameters_of(&self, rule: &Rule) -> &ParameterValues {
+        static NONE: ParameterValues = ParameterValues::new();
+        self.settings.parameters.get(&rule.id).unwrap_or(&NONE)
+    }
+
     fn prepare(&self, rule: &Rule, look: Look) -> Result<statement::Prepared, DetectError> {
-        let nothing = ParameterValues::new();
-        let parameters = self.settings.parameters.get(&rule.id).unwrap_or(&nothing);
-        statement::build(rule, &self.catalog, look, parameters, self.settings.max_rows)
+        statement::build(rule, &self.catalog, look, self.parameters_of(rule), self.settings.max_rows)
             .map_err(|source| DetectError::Statement { rule: rule.title.clone(), source })
     }
 
@@ -373,6 +339,7 @@ impl Detector {
             settled: Some(settled),
             rule_version: Some(run.rule_version.clone()),
             tables: kept.value.tables.clone(),
+            alone_until: kept.value.alone_until.filter(|until| *until > now),
             ..RuleState::default()
         };
         match kept.replace(&*self.store, &rule_key(rule.id), next).await {
@@ -414,6 +381,23 @@ impl Detector {
         };
         self.forget(run).await;
         Ok(Collected::Narrowed { rule: rule.id, window: run.look.window })
+    }
+
+    /// Discards the outcome of a shared statement, so that the rule queries the same window with a statement of its own.
+    async fn separate(
+        &self,
+        rule: &Rule,
+        kept: &Kept<RuleState>,
+        run: &Run,
+        error: Option<QueryError>,
+        now: i64,
+    ) -> Result<Collected, DetectError> {
+        let next = RuleState { running: None, alone_until: Some(now + SEPARATED), ..kept.value.clone() };
+        match kept.replace(&*self.store, &rule_key(rule.id), next).await {
+            Err(conflict) if conflict.is_conflict() => return Ok(Collected::Outdated),
+            other => other?,
+        };
+        Ok(Collected::Separated { rule: rule.id, window: run.look.window, error })
     }
 
     /// Discards an answer, so that the same window is queried again.
@@ -481,10 +465,26 @@ impl Detector {
     }
 
     /// Removes the record of a query's owner. If that fails, the record stays, and collecting the query reports it as outdated.
+    /// The record of a shared query stays until all of its rules are collected.
     async fn forget(&self, run: &Run) {
-        if let Some(query_id) = &run.query_id {
+        if let (Some(query_id), None) = (&run.query_id, &run.part) {
             let _ = self.store.remove(&query_key(query_id)).await;
         }
+    }
+}
+
+/// Answers that were fetched already, by query id: each rule of a shared statement needs the same one.
+#[derive(Debug, Default)]
+struct Answers(BTreeMap<String, Progress>);
+
+impl Answers {
+    async fn progress(&mut self, queries: &dyn Queries, query_id: &str) -> Result<Progress, QueryError> {
+        if let Some(known) = self.0.get(query_id) {
+            return Ok(known.clone());
+        }
+        let progress = queries.progress(query_id).await?;
+        self.0.insert(query_id.to_owned(), progress.clone());
+        Ok(progress)
     }
 }
 

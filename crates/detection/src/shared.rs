@@ -55,6 +55,9 @@ pub struct Part {
     rules: u64,
     /// The most rows of the statement; if there are so many, others may have been left out.
     limit: usize,
+    /// What the statement may read: the sum of what its rules may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_scanned_bytes: Option<u64>,
 }
 
 impl Part {
@@ -250,6 +253,7 @@ fn statement<'r>(
         columns: columns_of_rule,
         rules,
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        max_scanned_bytes,
     };
     let parts = placed.into_iter().enumerate().map(part);
     Ok(Shared {

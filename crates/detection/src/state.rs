@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! rules/<rule id>.json               watermark, and the query that runs
-//! queries/<query id>.json            which rule a query belongs to
+//! queries/<query id>.json            the rules that a query belongs to
 //! findings/<rule id>/<key>.json      what was published for a key, and when the next may be
 //! alerts/<rule id>/<key>.json        the same for alerts about failures
 //! ```
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use store::{Condition, ContentTag, Store, StoreError};
 use uuid::Uuid;
 
+use crate::shared::Part;
 use crate::window::Look;
 
 /// What is remembered of a rule.
@@ -45,6 +46,9 @@ pub struct RuleState {
     /// The physical tables that were there when its last query was started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
+    /// Until then it shares no statement with other rules, since one that it shared failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_until: Option<i64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -72,13 +76,19 @@ pub struct Run {
     /// Until then somebody is publishing what it found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishing_until: Option<i64>,
+    /// Where its rows are in the answer of a statement that it shares with other rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
-/// Which rule a query belongs to.
+/// The rules that a query belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryOwner {
     /// The rule's id.
     pub rule: String,
+    /// The ids of the rules that share its statement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// The token of the run.
     pub token: String,
 }

@@ -128,21 +128,22 @@ pub(crate) fn times(
     Ok(Some(statements))
 }
 
-/// The idempotency token of a run. Two runs have the same token exactly if rule, version, window, attempt and statement are
-/// the same.
-pub fn token(rule: &Rule, window: Window, attempt: u32, statement: &Sql) -> String {
+/// The idempotency token of a run. Two runs have the same token exactly if rules, versions, window, attempt and statement are
+/// the same. Several rules share a statement.
+pub fn token<'r>(rules: impl IntoIterator<Item = &'r Rule>, window: Window, attempt: u32, statement: &Sql) -> String {
     let mut hasher = blake3::Hasher::new();
-    for part in [
-        rule.id.to_string(),
-        rule.version(),
-        window.start.to_string(),
-        window.end.to_string(),
-        attempt.to_string(),
-        statement.as_str().to_owned(),
-    ] {
+    let mut add = |part: &str| {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
+    };
+    for rule in rules {
+        add(&rule.id.to_string());
+        add(&rule.version());
     }
+    add(&window.start.to_string());
+    add(&window.end.to_string());
+    add(&attempt.to_string());
+    add(statement.as_str());
     hasher.finalize().to_hex().to_string()
 }
 

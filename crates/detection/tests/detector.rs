@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use detection::catalog::{Absence, Catalog, CatalogTable};
-use detection::detector::{Collected, Detector, Due, Progress, Queries, Settings};
+use detection::detector::{Collected, Collection, Detector, Due, Progress, Queries, Settings};
 use detection::message::{Message, MessageKind, PublishError, Publisher};
 use detection::{Archived, Rule, Window};
 use proptest::prelude::*;
@@ -25,6 +25,12 @@ fn rule(more: &str) -> Rule {
          sql: SELECT time, name FROM {{{{t}}}} WHERE {{{{window}}}}\n"
     );
     Rule::from_text(&text).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// The rule under another id.
+fn numbered(number: u8) -> Rule {
+    let text = rule("").text.replace("0f3c0a1b2c3d", &format!("0f3c0a1b2c{number:02}"));
+    Rule::from_text(&text).unwrap()
 }
 
 fn catalog() -> Catalog {
@@ -107,13 +113,20 @@ impl Queries for Shared {
                     let rows = world.events.iter().filter(|(time, arrival, _)| {
                         window.start <= *time && *time < window.end && *arrival <= world.now
                     });
+                    // Rules that share a statement have the same SQL here, so that each row is a row of all of them.
+                    let flags = statement.sql.as_str().matches(" AS \"rule_").count();
+                    let column = |name: &str, column_type| Column { name: name.to_owned(), column_type };
+                    let mut columns = vec![column("time", ColumnType::Bigint), column("name", ColumnType::Varchar)];
+                    columns.extend((0..flags).map(|number| column(&format!("rule_{number}"), ColumnType::Boolean)));
+                    let row = |(time, _, name): &Event| {
+                        let mut row = vec![json!(time), json!(name)];
+                        row.extend(std::iter::repeat_n(json!(true), flags));
+                        row
+                    };
                     let answer = Answer {
                         query_id: id.clone(),
-                        columns: vec![
-                            Column { name: "time".to_owned(), column_type: ColumnType::Bigint },
-                            Column { name: "name".to_owned(), column_type: ColumnType::Varchar },
-                        ],
-                        rows: rows.map(|(time, _, name)| vec![json!(time), json!(name)]).collect(),
+                        columns,
+                        rows: rows.map(row).collect(),
                         statistics: Statistics { scanned_bytes: 10, ..Statistics::default() },
                         ..Answer::default()
                     };
@@ -188,10 +201,19 @@ impl Laboratory {
         claim: i64,
         publisher: impl FnOnce(Arc<dyn Publisher>) -> Arc<dyn Publisher>,
     ) -> Self {
+        Self::of_rules(vec![rule], store, claim, publisher)
+    }
+
+    fn of_rules(
+        rules: Vec<Rule>,
+        store: impl Store + 'static,
+        claim: i64,
+        publisher: impl FnOnce(Arc<dyn Publisher>) -> Arc<dyn Publisher>,
+    ) -> Self {
         let world = Shared::default();
         let settings = Settings { claim, ..Settings::default() };
         let (queries, publisher) = (Arc::new(world.clone()), publisher(Arc::new(world.clone())));
-        let detector = Detector::new(vec![rule], catalog(), queries, Arc::new(store), publisher, settings);
+        let detector = Detector::new(rules, catalog(), queries, Arc::new(store), publisher, settings);
         Self { detector, world }
     }
 
@@ -201,22 +223,32 @@ impl Laboratory {
 
     async fn tick(&self, now: i64) -> Due {
         self.world.with(|world| world.now = now);
-        self.detector.start_due(None, now).await
+        self.detector.start_due(None, now, &|| true).await
     }
 
     async fn collect(&self, query_id: &str, now: i64) -> Result<Collected, detection::detector::DetectError> {
         self.world.with(|world| world.now = now);
-        self.detector.collect(query_id, now).await
+        let Collection { mut collected, mut faults } = self.detector.collect(query_id, now).await?;
+        match faults.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(collected.remove(0)),
+        }
     }
 
     /// Names of the findings published, in order.
     fn found(&self) -> Vec<String> {
-        let name = |message: &Message| {
+        self.found_by_rule().into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// The findings published, in order: the rule's id, and the name of the event.
+    fn found_by_rule(&self) -> Vec<(String, String)> {
+        let found = |message: &Message| {
             let event: serde_json::Value = serde_json::from_str(&message.body).unwrap();
-            event["evidences"][0]["data"]["name"].as_str().unwrap().to_owned()
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            (text(&event["finding_info"]["analytic"]["uid"]), text(&event["evidences"][0]["data"]["name"]))
         };
         self.world.with(|world| {
-            world.published.iter().filter(|message| message.kind == MessageKind::Finding).map(name).collect()
+            world.published.iter().filter(|message| message.kind == MessageKind::Finding).map(found).collect()
         })
     }
 
@@ -353,7 +385,7 @@ async fn a_stopped_schedule_catches_up_without_a_gap() {
     while let Some(run) = started.pop() {
         let collected = laboratory.collect(&run.query_id, now).await.unwrap();
         let Collected::Published { rule, .. } = collected else { panic!("{collected:?}") };
-        started = laboratory.detector.start_due(Some(rule), now).await.started;
+        started = laboratory.detector.start_due(Some(&[rule]), now, &|| true).await.started;
     }
     let found: BTreeSet<i64> = laboratory.found().iter().map(|name| name.parse().unwrap()).collect();
     assert_eq!(found, (0..72).collect());
@@ -402,8 +434,8 @@ async fn a_query_that_reads_too_much_is_stopped() {
         Settings::default(),
     );
     world.with(|world| world.now = 100 * MINUTE);
-    detector.start_due(None, 100 * MINUTE).await;
-    let due = detector.start_due(None, 101 * MINUTE).await;
+    detector.start_due(None, 100 * MINUTE, &|| true).await;
+    let due = detector.start_due(None, 101 * MINUTE, &|| true).await;
     let over = QueryError::OverBudget { scanned: 5, limit: 4 };
     assert!(matches!(&due.collected[..], [Collected::Failed { error, .. }] if *error == over), "{due:?}");
     assert_eq!(laboratory.alerts().len(), 1);
@@ -535,6 +567,42 @@ async fn a_key_without_a_value_is_said_in_the_finding() {
     }
 }
 
+#[tokio::test]
+async fn rules_of_a_table_share_a_query_and_a_failure_separates_them() {
+    let rules: Vec<Rule> = (0..3).map(numbered).collect();
+    let ids: Vec<_> = rules.iter().map(|rule| rule.id).collect();
+    let laboratory = Laboratory::of_rules(rules, MemoryStore::default(), MINUTE, |world| world);
+    laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
+    let due = laboratory.tick(100 * MINUTE).await;
+    let [started] = &due.started[..] else { panic!("{due:?}") };
+    assert_eq!(started.rules.iter().collect::<BTreeSet<_>>(), ids.iter().collect());
+    let collection = laboratory.detector.collect(&started.query_id, 100 * MINUTE).await.unwrap();
+    assert_eq!(collection.collected.iter().filter_map(Collected::may_continue).count(), 3);
+    assert_eq!(laboratory.found(), ["a", "a", "a"]);
+    let scanned = |collected: &Collected| match collected {
+        Collected::Published { scanned_bytes, .. } => *scanned_bytes,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(collection.collected.iter().map(scanned).collect::<Vec<_>>(), [4, 4, 4], "10 bytes were read");
+
+    // The next one fails. Each rule is asked alone at once, and stays alone for some hours; then they share again.
+    laboratory.world.with(|world| world.failures = vec![QueryError::Failed("exhausted".to_owned())]);
+    let started = laboratory.tick(105 * MINUTE).await.started.remove(0);
+    let collection = laboratory.detector.collect(&started.query_id, 105 * MINUTE).await.unwrap();
+    assert!(matches!(collection.collected[..], [Collected::Separated { .. }, ..]), "{collection:?}");
+    let alone = laboratory.detector.start_due(Some(&ids), 105 * MINUTE, &|| true).await.started;
+    assert_eq!(alone.iter().map(|run| run.rules.len()).collect::<Vec<_>>(), [1, 1, 1]);
+    assert!(laboratory.alerts().is_empty());
+    for (now, queries) in [(110, 3), (450, 3), (465, 1)] {
+        for _ in 0..4 {
+            laboratory.tick(now * MINUTE).await;
+        }
+        let before = laboratory.world.with(|world| world.queries.len());
+        laboratory.tick((now + 5) * MINUTE).await;
+        assert_eq!(laboratory.world.with(|world| world.queries.len()) - before, queries, "{now}");
+    }
+}
+
 fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![6 => Just(Fate::Fine), 1 => Just(Fate::Fails), 1 => Just(Fate::AnswerLost)]
 }
@@ -552,6 +620,8 @@ proptest! {
         publish_fates in prop::collection::vec(fate(), 0..20),
         store_faults in prop::collection::vec((0..4_usize, 1_u64..120, any::<bool>()), 0..12),
         steps in prop::collection::vec((1_i64..9, 0_u8..4), 30..60),
+        rules in 1_u8..4,
+        failures in 0_usize..3,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
@@ -562,7 +632,8 @@ proptest! {
                 let fault = Fault::transient(operation).at(*at);
                 store = store.with(if *afterwards { fault.afterwards() } else { fault });
             }
-            let laboratory = Laboratory::new(rule(""), store.clone(), 3 * MINUTE);
+            let rules: Vec<Rule> = (0..rules).map(numbered).collect();
+            let laboratory = Laboratory::of_rules(rules.clone(), store.clone(), 3 * MINUTE, |world| world);
             for (number, (time, late)) in events.iter().enumerate() {
                 laboratory.event(time * MINUTE, (time + late) * MINUTE, &number.to_string());
             }
@@ -570,6 +641,7 @@ proptest! {
                 world.engine_fates = engine_fates.clone();
                 world.publish_fates = publish_fates.clone();
                 world.takes = 30_000;
+                world.failures = vec![QueryError::Failed("exhausted".to_owned()); failures];
             });
             let mut now = -20 * MINUTE;
             let mut ids: Vec<String> = Vec::new();
@@ -601,10 +673,13 @@ proptest! {
                 now += 5 * MINUTE;
                 laboratory.tick(now).await;
             }
-            let found = laboratory.found();
-            let published: BTreeSet<&String> = found.iter().collect();
-            for number in 0..events.len() {
-                prop_assert!(published.contains(&number.to_string()), "{number} of {events:?}: {found:?}");
+            let found = laboratory.found_by_rule();
+            let published: BTreeSet<&(String, String)> = found.iter().collect();
+            for rule in &rules {
+                for number in 0..events.len() {
+                    let expected = (rule.id.to_string(), number.to_string());
+                    prop_assert!(published.contains(&expected), "{expected:?} of {events:?}: {found:?}");
+                }
             }
             let answers_lost = publish_fates.contains(&Fate::AnswerLost) || !store_faults.is_empty();
             if !answers_lost {

@@ -310,12 +310,13 @@ async fn detected(case: &Case, engine: Arc<dyn Engine>, at: impl Fn(i64)) -> Vec
         }
         let now = run + late * 1000;
         at(now);
-        let mut due = detector.start_due(None, now).await;
+        let mut due = detector.start_due(None, now, &|| true).await;
         while !due.started.is_empty() {
             let mut next = Due::default();
             for started in &due.started {
-                detector.collect(&started.query_id, now).await.unwrap();
-                next.started.extend(detector.start_due(Some(started.rule), now).await.started);
+                let collection = detector.collect(&started.query_id, now).await.unwrap();
+                assert!(collection.faults.is_empty(), "{:?}", collection.faults);
+                next.started.extend(detector.start_due(Some(&started.rules), now, &|| true).await.started);
             }
             due = next;
         }

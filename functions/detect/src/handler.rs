@@ -15,6 +15,7 @@ use query::athena::{Athena, AthenaSettings};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use crate::configuration::Configuration;
 use crate::event::Event;
@@ -188,13 +189,12 @@ impl Handler for Detect {
             }
             Event::StateChange { query_id, .. } => {
                 let Made { detector, .. } = self.detector(Purpose::Collect).await?;
-                let collected = collect(&detector, &query_id, &mut tally).await;
-                if let Some(Collected::Published { rule, .. } | Collected::Narrowed { rule, .. }) = collected {
+                let rules = collect(&detector, &query_id, &mut tally).await;
+                if !rules.is_empty() {
                     // What there is to catch up goes on at once; if it cannot, the schedule goes on with it.
                     match self.detector(Purpose::Start).await {
                         Ok(Made { detector, .. }) => {
-                            let now = now();
-                            tally.add_due(detector.rules(), detector.start_due(Some(rule), now).await, now);
+                            start_due(&detector, Some(&rules), invocation, &mut tally).await;
                         }
                         Err(error) => {
                             tracing::warn!(%error, "catch-up deferred")
@@ -204,7 +204,7 @@ impl Handler for Detect {
             }
             Event::Schedule => {
                 let Made { detector, rules, .. } = self.detector(Purpose::Start).await?;
-                start_due(&detector, invocation, &mut tally).await;
+                start_due(&detector, None, invocation, &mut tally).await;
                 tally.failures += rules.refused.len() as u64;
                 metrics.add("RulesActive", Unit::Count, detector.rules().len() as u64);
                 metrics.add("RulesWithoutTables", Unit::Count, detector.rules_without_tables().count() as u64);
@@ -221,30 +221,30 @@ impl Handler for Detect {
     }
 }
 
-async fn start_due(detector: &Detector, invocation: &Invocation, tally: &mut Tally) {
-    let rules = detector.rules();
-    // Where time runs out, the next run begins with others.
-    let first = usize::try_from(now() / 60_000).unwrap_or_default() % rules.len().max(1);
-    for (done, rule) in rules[first..].iter().chain(&rules[..first]).enumerate() {
-        if !invocation.deadline.has_time() {
-            tracing::warn!(left = rules.len() - done, "rules deferred");
-            break;
-        }
-        let now = now();
-        tally.add_due(rules, detector.start_due(Some(rule.id), now).await, now);
+async fn start_due(detector: &Detector, only: Option<&[Uuid]>, invocation: &Invocation, tally: &mut Tally) {
+    let now = now();
+    let due = detector.start_due(only, now, &|| invocation.deadline.has_time()).await;
+    if due.deferred > 0 {
+        tracing::warn!(left = due.deferred, "rules deferred");
     }
+    tally.add_due(detector.rules(), due, now);
 }
 
-/// Collects a query, unless that fails.
-async fn collect(detector: &Detector, query_id: &str, tally: &mut Tally) -> Option<Collected> {
+/// Collects a query, unless that fails. Returns the rules whose next query can start at once.
+async fn collect(detector: &Detector, query_id: &str, tally: &mut Tally) -> Vec<Uuid> {
     match detector.collect(query_id, now()).await {
-        Ok(collected) => {
-            tally.add_collected(&collected);
-            Some(collected)
+        Ok(collection) => {
+            for collected in &collection.collected {
+                tally.add_collected(collected);
+            }
+            for (rule, error) in &collection.faults {
+                tally.add_fault(Step::Rule(rule), error);
+            }
+            collection.collected.iter().filter_map(Collected::may_continue).collect()
         }
         Err(error) => {
             tally.add_fault(Step::Query(query_id), &error);
-            None
+            Vec::new()
         }
     }
 }
@@ -270,8 +270,10 @@ impl fmt::Display for Step<'_> {
 impl Tally {
     fn add_due(&mut self, rules: &[Rule], due: Due, now: i64) {
         for started in &due.started {
-            let detection::Started { rule, query_id, window } = started;
-            tracing::info!(%rule, query_id, start = window.start, end = window.end, "query started");
+            let detection::Started { rules, query_id, window } = started;
+            for rule in rules {
+                tracing::info!(%rule, query_id, start = window.start, end = window.end, "query started");
+            }
             self.started += 1;
         }
         for collected in &due.collected {
@@ -314,6 +316,14 @@ impl Tally {
                 tracing::info!(
                     %rule, start = window.start, end = window.end,
                     "window split"
+                );
+                self.collected += 1;
+            }
+            Collected::Separated { rule, window, error } => {
+                let error = error.as_ref().map_or_else(|| "too many rows".to_owned(), ToString::to_string);
+                tracing::warn!(
+                    %rule, start = window.start, end = window.end, error,
+                    "shared query failed, running rule alone"
                 );
                 self.collected += 1;
             }

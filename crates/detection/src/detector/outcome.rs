@@ -12,8 +12,8 @@ use crate::window::Window;
 /// A started query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
-    /// The rule's id.
-    pub rule: Uuid,
+    /// The rules' ids. Several rules share a statement.
+    pub rules: Vec<Uuid>,
     /// The engine's id of the query.
     pub query_id: String,
     /// The event times that it covers.
@@ -55,6 +55,16 @@ pub enum Collected {
         /// The event times that it covered.
         window: Window,
     },
+    /// It shared its statement with other rules, and the statement failed or returned too many rows. Nothing is published.
+    /// The rule will query the same window with a statement of its own, which shows whether it is at fault.
+    Separated {
+        /// The rule's id.
+        rule: Uuid,
+        /// The event times that the statement covered.
+        window: Window,
+        /// The engine's error; `None` for too many rows.
+        error: Option<QueryError>,
+    },
     /// It failed. An alert is published, and the same window will be retried.
     Failed {
         /// The rule's id.
@@ -64,6 +74,25 @@ pub enum Collected {
         /// The engine's error.
         error: QueryError,
     },
+}
+
+impl Collected {
+    /// The rule, if its next query can start at once.
+    pub fn may_continue(&self) -> Option<Uuid> {
+        match self {
+            Self::Published { rule, .. } | Self::Narrowed { rule, .. } | Self::Separated { rule, .. } => Some(*rule),
+            _ => None,
+        }
+    }
+}
+
+/// The result of [`Detector::collect`](super::Detector::collect), for each rule of the query.
+#[derive(Debug, Default)]
+pub struct Collection {
+    /// What came of it.
+    pub collected: Vec<Collected>,
+    /// Rules for which a step failed. Collecting again repeats it.
+    pub faults: Vec<(Uuid, DetectError)>,
 }
 
 /// Findings whose events reached the lake later than the rule's `ingest_delay`, after an earlier run had covered their time.
@@ -85,6 +114,8 @@ pub struct Due {
     pub collected: Vec<Collected>,
     /// Rules that could not be checked. The next call retries them.
     pub faults: Vec<(Uuid, DetectError)>,
+    /// Rules that were not checked because time ran out.
+    pub deferred: u64,
     /// For each checked rule, how far its watermark is behind, in milliseconds; `None` before its first run.
     pub lag: Vec<(Uuid, Option<i64>)>,
 }

@@ -193,7 +193,7 @@ fn parameters_are_values_and_an_empty_list_excludes_nothing() {
 fn a_token_depends_on_rule_version_window_and_attempt_and_on_nothing_else() {
     let rule = rule("SELECT 1 FROM {{t}} WHERE {{window}}", "");
     let sql = Sql::code("SELECT 1");
-    let token = |rule: &Rule, window, attempt| super::token(rule, window, attempt, &sql);
+    let token = |rule: &Rule, window, attempt| super::token([rule], window, attempt, &sql);
     let base = token(&rule, WINDOW, 0);
     // Athena takes 32 to 128 characters.
     assert_eq!(base.len(), 64);
@@ -203,7 +203,8 @@ fn a_token_depends_on_rule_version_window_and_attempt_and_on_nothing_else() {
         token(&changed, WINDOW, 0),
         token(&rule, Window { end: WINDOW.end + 1, ..WINDOW }, 0),
         token(&rule, WINDOW, 1),
-        super::token(&rule, WINDOW, 0, &Sql::code("SELECT 2")),
+        super::token([&rule], WINDOW, 0, &Sql::code("SELECT 2")),
+        super::token([&rule, &rule], WINDOW, 0, &sql),
     ] {
         assert_ne!(base, other);
     }
