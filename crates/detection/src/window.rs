@@ -140,6 +140,15 @@ impl Timing {
     }
 }
 
+/// The watermark with which a rule begins whose first look is `look`. If the first query fails, the next one goes on from it.
+pub fn beginning(rule: &Rule, shape: Shape, look: Look) -> i64 {
+    let end = look.window.end;
+    match shape {
+        Shape::Windows => end - 1,
+        Shape::Rows | Shape::Pairs | Shape::Groups => end - rule.schedule.longest_interval(),
+    }
+}
+
 /// What a rule looks at next, if anything is due at `now`.
 pub fn next(rule: &Rule, shape: Shape, position: Position, now: i64) -> Option<Look> {
     let Position { watermark, settled, halved } = position;

@@ -109,6 +109,8 @@ impl Detector {
                 (look, kept.value.failures)
             }
         };
+        // A rule that never published has to come back to this time if its query fails.
+        kept.value.watermark.get_or_insert_with(|| window::beginning(rule, shape, look));
         let mut pending = Pending { rule, kept, look, attempt, tables: Vec::new() };
         match self.tables_of(rule, &pending.kept.value.tables) {
             Ok(tables) => pending.tables = tables,
