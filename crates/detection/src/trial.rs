@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, read_lines};
-use pipeline::{Batch, Destination, Parcel, SHIPPED_MAPPINGS, Source};
+use pipeline::{Batch, Destination, MappedSource, Parcel, SHIPPED_MAPPINGS};
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Map, Value as Json};
 use sql::table::{PARTITION_KEYS, name_of_source};
@@ -112,7 +112,7 @@ async fn found(
 }
 
 /// What a source's mapping says of its tables, for a [`Catalog`].
-pub fn known_source(source: &Source) -> KnownSource {
+pub fn known_source(source: &MappedSource) -> KnownSource {
     let tables = source.mapping().tables().iter().map(|table| {
         let mut columns = sql::arrow::columns_of(table.shape.arrow_schema());
         columns.extend(PARTITION_KEYS.map(|key| (key.to_owned(), ColumnType::Varchar)));
@@ -123,7 +123,7 @@ pub fn known_source(source: &Source) -> KnownSource {
 
 /// The source under the names that rules may call it by: that of its config file, as lint and tests know it, and its
 /// `source_name`, as its tables in a lake are called.
-pub fn known_sources(source: &Source) -> Vec<KnownSource> {
+pub fn known_sources(source: &MappedSource) -> Vec<KnownSource> {
     let by_file = known_source(source);
     let source_name = source.mapping().source_name();
     let by_name =
@@ -136,12 +136,12 @@ pub fn known_sources(source: &Source) -> Vec<KnownSource> {
 ///
 /// # Errors
 /// It cannot be read, or is refused.
-pub fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
+pub fn source(name: &str, files: &Path) -> Result<MappedSource, Trouble> {
     let shipped =
         |is_meant: &dyn Fn(&str, &str) -> bool| SHIPPED_MAPPINGS.iter().find(|(file, text)| is_meant(file, text));
     let by_source = || shipped(&|_, text| source_name(text).as_deref() == Some(name));
     if let Some((file, text)) = shipped(&|file, _| file == name).or_else(by_source) {
-        return Source::new(file, text, &|_| None).map_err(trouble);
+        return MappedSource::new(file, text, &|_| None).map_err(trouble);
     }
     let path: PathBuf = files.join(name);
     let text = fs::read_to_string(&path)
@@ -151,7 +151,7 @@ pub fn source(name: &str, files: &Path) -> Result<Source, Trouble> {
         fs::read_to_string(folder.join(base)).or_else(|_| fs::read_to_string(folder.join(format!("{base}.json")))).ok()
     };
     let name = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    Source::new(&name, &text, &beside).map_err(trouble)
+    MappedSource::new(&name, &text, &beside).map_err(trouble)
 }
 
 /// The name that a mapping config gives its source.
@@ -161,7 +161,7 @@ fn source_name(config: &str) -> Option<String> {
 }
 
 /// The lake objects of an input. An event that cannot be mapped fails the test.
-fn mapped(source: &Source, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, Trouble> {
+fn mapped(source: &MappedSource, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, Trouble> {
     let bytes = match &input.events {
         TestEvents::Inline(bytes) => bytes.clone(),
         TestEvents::File(name) => {

@@ -20,7 +20,7 @@ use embedded::{Embedded, Options};
 use lake::key::EventDay;
 use ocsf::validate::Severity;
 use ocsf::{Schema, TableBuilder, Version, validate_event};
-use pipeline::Source;
+use pipeline::MappedSource;
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Value as Json, json};
 use sources::Document;
@@ -132,7 +132,7 @@ async fn every_rule_finds_what_its_tests_say_and_ocsf_accepts_its_findings() {
 /// A finding as the mapping of the source `sluice-findings` has it in the lake.
 fn in_lake(finding: &str) -> Json {
     let text = pipeline::shipped_mapping("sluice-findings").unwrap();
-    let source = Source::new("sluice-findings", text, &|_| None).unwrap();
+    let source = MappedSource::new("sluice-findings", text, &|_| None).unwrap();
     let bump = Bump::new();
     let document = Document::parse(finding.as_bytes(), &bump).unwrap();
     let mapped = source.mapping().apply(&document, &bump).unwrap();

@@ -10,7 +10,7 @@ use detection::trial::known_source;
 fn the_file_lists_the_tables_of_the_shipped_mappings() {
     let mapped: Vec<KnownSource> = pipeline::SHIPPED_MAPPINGS
         .iter()
-        .map(|(name, text)| known_source(&pipeline::Source::new(name, text, &|_| None).unwrap()))
+        .map(|(name, text)| known_source(&pipeline::MappedSource::new(name, text, &|_| None).unwrap()))
         .collect();
     let mut text = String::new();
     for source in &mapped {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lake::quarantine::Origin;
 use ocsf::schema::Schema;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::{Bounds, Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use pipeline::{Bounds, Counts, MappedSource, Naming, Settings, Stores, shipped_mapping, transform_object};
 use serde_json::Value;
 use store::MemoryStore;
 
@@ -52,9 +52,9 @@ fn plain(bytes: Vec<u8>) -> Fallible<Vec<u8>> {
 ///
 /// # Errors
 /// A name that is not shipped, a config that does not compile.
-pub fn shipped_source(name: &str) -> Fallible<Source> {
+pub fn shipped_source(name: &str) -> Fallible<MappedSource> {
     let text = shipped_mapping(name).ok_or("not shipped")?;
-    Ok(Source::new(name, text, &|_| None)?)
+    Ok(MappedSource::new(name, text, &|_| None)?)
 }
 
 /// What a run over an input left behind.
@@ -82,7 +82,7 @@ impl Naming for Named {
 ///
 /// # Errors
 /// What the pipeline reports.
-pub fn transform(source: &Source, input: &[u8], memory: usize) -> Fallible<Run> {
+pub fn transform(source: &MappedSource, input: &[u8], memory: usize) -> Fallible<Run> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let store = Arc::new(MemoryStore::default());
     let stores = Stores { lake: store.clone(), quarantine: store.clone() };

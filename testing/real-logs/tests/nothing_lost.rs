@@ -10,7 +10,7 @@ use mapping::Unwrapped;
 use ocsf::schema::Schema;
 use ocsf::validate::{Severity, validate_event};
 use ocsf::{TableBuilder, rows_to_json};
-use pipeline::{ReadBuffer, Source};
+use pipeline::{MappedSource, ReadBuffer};
 use real_logs::{Run, log_files, rows, shipped_source, transform};
 use serde_json::{Value, json};
 
@@ -277,7 +277,7 @@ fn events_of(input: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A raw event as the mapping sees it, and what became of it.
-fn map_line(source: &Source, line: &[u8]) -> (Value, Value) {
+fn map_line(source: &MappedSource, line: &[u8]) -> (Value, Value) {
     let bump = bumpalo::Bump::new();
     let document = sources::Document::parse(line, &bump).unwrap();
     let mut events = Vec::new();

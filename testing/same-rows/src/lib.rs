@@ -13,7 +13,7 @@ use arrow_array::RecordBatch;
 use embedded::{Embedded, Options};
 use lake::quarantine::Origin;
 use local_trino::Trino;
-use pipeline::{Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use pipeline::{MappedSource, Naming, Settings, Stores, shipped_mapping, transform_object};
 use query::{Answer, Engine as _, QueryError, Statement};
 use serde_json::Value;
 use sql::table::Table;
@@ -64,7 +64,7 @@ impl Lake {
     /// # Errors
     /// What the pipeline reports, and records in quarantine.
     pub fn add(&self, name: &str, mapping: &str, input: &[u8]) -> Fallible<()> {
-        let source = Source::new(mapping, shipped_mapping(mapping).ok_or("not shipped")?, &|_| None)?;
+        let source = MappedSource::new(mapping, shipped_mapping(mapping).ok_or("not shipped")?, &|_| None)?;
         let store = Arc::new(FolderStore::new(self.path()));
         let stores = Stores { lake: store.clone(), quarantine: store };
         let settings = Settings {
