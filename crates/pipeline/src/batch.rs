@@ -20,7 +20,6 @@ use lake::parquet_object::{SealSettings, oversized_rows};
 use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, Reason};
 use mapping::{Mapped, Mapping, MappingBuffer, Unwrapped};
 use ocsf::TableBuilder;
-use serde::Serialize;
 use sources::{Decode, Document, Item, OBJECT_KEY, RawEvent};
 
 use crate::bounds::{Bounds, implausible, too_many};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lake::quarantine::Origin;
 use serde::Serialize;
 
 /// What became of the events so far.
