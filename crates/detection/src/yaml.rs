@@ -212,7 +212,9 @@ impl Places {
         let start = at(range.start);
         // After the last byte, not before the next one: between them may be a line's indentation.
         let end = if range.end > range.start { at(range.end - 1) + 1 } else { start };
-        Span::new(start, end.max(start))
+        // A block scalar's value ends with a line end also where the file does not.
+        let last = self.whole.end;
+        Span::new(start.min(last), end.max(start).min(last))
     }
 }
 
