@@ -45,7 +45,7 @@ pub struct Verdict {
 #[non_exhaustive]
 pub enum TestSourceError {
     /// There is no shipped mapping of this name, and no readable file.
-    #[error("`{name}` is no shipped mapping, and {} cannot be read: {error}", path.display())]
+    #[error("`{name}` is not a shipped mapping, and {} cannot be read: {error}", path.display())]
     Unreadable {
         /// The source as the test names it.
         name: String,
@@ -68,7 +68,7 @@ enum TestError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("an event cannot be mapped ({reason}): {message}")]
     Unmapped { reason: String, message: String },
-    #[error("the test gives more than {MAX_ROWS} rows")]
+    #[error("the test returns more than {MAX_ROWS} rows")]
     TooManyRows,
     /// An error of another crate, shown with its causes.
     #[error("{}", with_causes(&**.0))]
@@ -240,9 +240,9 @@ fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
     };
     match expected {
         Expectation::Nothing if found.is_empty() => None,
-        Expectation::Nothing => Some(format!("nothing was to be found, but {} findings{}", found.len(), shown())),
+        Expectation::Nothing => Some(format!("expected no findings, found {}{}", found.len(), shown())),
         Expectation::Hits(count) if found.len() as u64 == *count => None,
-        Expectation::Hits(count) => Some(format!("{count} findings were expected, but {}{}", found.len(), shown())),
+        Expectation::Hits(count) => Some(format!("expected {count} findings, found {}{}", found.len(), shown())),
         Expectation::Findings(wanted) => {
             let mut left: Vec<&Finding> = found.iter().collect();
             for values in wanted {
@@ -252,11 +252,18 @@ fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
                     }
                     None => {
                         let values: Map<String, Json> = values.clone().into_iter().collect();
-                        return Some(format!("not found: {}; found{}", one_line(&values), shown()));
+                        return Some(format!(
+                            "missing finding: {}; found {}{}",
+                            one_line(&values),
+                            found.len(),
+                            shown()
+                        ));
                     }
                 }
             }
-            left.first().and_then(|extra| extra.rows.first()).map(|row| format!("found too much: {}", one_line(row)))
+            left.first()
+                .and_then(|extra| extra.rows.first())
+                .map(|row| format!("unexpected finding: {}", one_line(row)))
         }
     }
 }
