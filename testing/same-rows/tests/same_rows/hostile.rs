@@ -1,4 +1,4 @@
-//! A value that looks like SQL finds its own row alone, on both engines.
+//! A value that looks like SQL matches only its own row, on both engines.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ async fn a_value_finds_its_own_row_alone() {
     let mut maps = DialectMaps::empty();
     maps.insert(map);
 
-    // Each piece alone, and between two others.
+    // Each piece by itself, and between two others.
     let between = |(place, piece): (usize, &&str)| {
         let other = |step: usize| HOSTILE_PIECES[(place + step) % HOSTILE_PIECES.len()];
         format!("{}{piece}{}", other(5), other(11))
