@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use translation::Translation;
 
 /// Any error, since this is test code.
-pub type Fallible<T> = Result<T, Box<dyn Error>>;
+pub type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The server that `cargo xtask trino` started. Otherwise `None`, with a message on standard output.
 ///
@@ -82,12 +82,10 @@ impl Lake {
             line: position.line,
         };
         // The pipeline blocks on its stores, which is not allowed in a thread of the test runtime.
-        let transform = || -> Result<_, String> {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-            let runtime = runtime.map_err(|error| error.to_string())?;
+        let transform = || -> Fallible<_> {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
             let runtime = runtime.handle();
-            transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)
-                .map_err(|error| error.to_string())
+            Ok(transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)?)
         };
         let outcome =
             std::thread::scope(|scope| scope.spawn(transform).join()).map_err(|_| "the pipeline panicked")??;
@@ -140,10 +138,10 @@ pub struct Answers {
 ///
 /// # Errors
 /// The query failed, or the binder cannot settle the answer.
-pub fn events_found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Result<Vec<Value>, String> {
-    let answer = answer.as_ref().map_err(ToString::to_string)?;
-    let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
-    matches.rows.iter().map(|row| serde_json::from_str(&row.event).map_err(|error| error.to_string())).collect()
+pub fn events_found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Fallible<Vec<Value>> {
+    let answer = answer.as_ref().map_err(Clone::clone)?;
+    let matches = translation.settle(&answer.rows)?;
+    matches.rows.iter().map(|row| Ok(serde_json::from_str(&row.event)?)).collect()
 }
 
 /// The result of a comparison.
