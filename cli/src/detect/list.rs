@@ -82,7 +82,7 @@ impl List {
                     Logic::Sql(_) => "sql",
                 },
                 schedule: rule.schedule.as_str(),
-                tables: rule.sources(),
+                tables: rule.sources().into_iter().map(str::to_owned).collect(),
                 tags: rule.tags.iter().map(|tag| tag.value.as_str()).collect(),
                 tests: rule.tests.len(),
                 data: catalog.as_ref().map(|catalog| data(rule, catalog)),

@@ -61,7 +61,7 @@ impl Run {
         let now = || self.now.unwrap_or_else(Timestamp::now).as_millisecond();
         let (mut published, mut scanned, mut failed, mut runs) = (0, 0, 0, 0);
         let mut faults = Vec::new();
-        let mut due = runtime.block_on(detector.start_due(now()));
+        let mut due = runtime.block_on(detector.start_due(None, now()));
         while !due.started.is_empty() || !due.collected.is_empty() {
             let mut next = detection::detector::Due::default();
             for collected in std::mem::take(&mut due.collected) {
@@ -73,7 +73,7 @@ impl Run {
                     Ok(collected) => {
                         note(&collected, &mut published, &mut scanned, &mut failed);
                         if matches!(collected, Collected::Published { .. } | Collected::Narrowed { .. }) {
-                            let more = runtime.block_on(detector.start_due_of(started.rule, now()));
+                            let more = runtime.block_on(detector.start_due(Some(started.rule), now()));
                             next.started.extend(more.started);
                             next.collected.extend(more.collected);
                             next.faults.extend(more.faults);

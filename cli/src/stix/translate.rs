@@ -237,7 +237,7 @@ impl Translate {
 
 /// The sources of the shipped mappings.
 fn shipped(database: &str) -> Result<Vec<Target>, Failure> {
-    let sources = detection::shipped_sources().map_err(|fault| Failure::Other(anyhow::anyhow!(fault)))?;
+    let sources = detection::shipped_sources().map_err(|error| Failure::Other(error.into()))?;
     let target = |source: detection::catalog::KnownSource| Target {
         tables: source.tables.into_iter().map(|(name, _, columns)| Table::ocsf(database, name, columns)).collect(),
         name: source.name,

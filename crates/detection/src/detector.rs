@@ -1,131 +1,57 @@
-//! Starts what is due, collects what is done, publishes what was found.
+//! Starts the queries that are due, collects their answers, publishes the findings.
 //!
-//! Nothing here waits for a query. [`Detector::start_due`] is called on a schedule, [`Detector::collect`] when a query has
-//! changed its state; either may be called twice, at the same time, too late, or not at all for a while:
+//! No call waits for a query. [`Detector::start_due`] is called on a schedule, [`Detector::collect`] when a query has changed
+//! its state. Both may be called twice, concurrently, late, or not at all for a while. State is kept in objects of a store,
+//! and most steps write conditionally:
 //!
 //! ```text
 //! decide   rules/<id>: the window, with a token made of rule, version and window       (conditional)
-//! start    the engine; the same token gives the same query
+//! start    the engine; the same token returns the same query
 //! note     queries/<query id>, then the query's id in rules/<id>                      (conditional)
 //!          … the query runs …
-//! claim    rules/<id>: somebody is publishing until a certain time                     (conditional)
-//! publish  each finding that is not published yet, and mark it                        (publish first)
+//! claim    rules/<id>: a lease on publishing                                          (conditional)
+//! publish  each finding that is not published yet, then mark it as published
 //! advance  rules/<id>: the watermark                                                  (conditional)
 //! ```
 //!
-//! A crash between two steps repeats the first of them: nothing is lost. What is published twice, between publishing and
-//! marking, has the same id, which a FIFO topic drops. A state change that never comes is made up for by the next
-//! `start_due`, which asks for the state of what runs.
+//! After a crash the next call repeats the step that was not finished, so nothing is lost. A crash between publishing and
+//! marking publishes a finding twice, with the same id; a FIFO topic drops the second. If a state change event never comes,
+//! the next `start_due` asks the engine for the query's state.
+
+mod outcome;
+mod queries;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
-use query::{Answer, BoxFuture, Engine, QueryError, Statement};
-use store::{Store, StoreError};
+use query::{Answer, QueryError, Statement};
+use store::Store;
 use uuid::Uuid;
 
 use crate::catalog::{Absence, Catalog};
 use crate::finding::{self, FindingContext, Keyed, Origin};
 use crate::ledger::{Entry, News, Published, PublishedFinding};
-use crate::message::{PublishError, Publisher};
+use crate::message::Publisher;
 use crate::rule::{Logic, ParameterValues, Rule};
 use crate::shape::Shape;
-use crate::state::{self, Kept, QueryOwner, RuleState, Run, StateError, bytes_of, finding_key, query_key, rule_key};
-use crate::statement::{self, StatementError};
+use crate::state::{self, Kept, QueryOwner, RuleState, Run, bytes_of, finding_key, query_key, rule_key};
+use crate::statement;
 use crate::window::{self, Look, Position};
 
-/// An engine as detections use it: a query is started now and asked for later.
-pub trait Queries: fmt::Debug + Send + Sync {
-    /// Starts a statement and gives the query's id. The same token gives the same query, whatever became of it.
-    fn start<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>>;
+pub use outcome::{Collected, DetectError, Due, Late, Started};
+pub use queries::{Progress, Queries, RunToEnd};
 
-    /// What became of a query. An error says that this could not be found out.
-    fn progress<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<Progress, QueryError>>;
-
-    /// Stops a query. That it has ended by itself is no error.
-    fn cancel<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<(), QueryError>>;
-}
-
-/// What became of a query.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
-    /// It waits or runs.
-    Running {
-        /// What it has read so far, in bytes.
-        scanned_bytes: u64,
-    },
-    /// It is done.
-    Done(Answer),
-    /// It ended without an answer.
-    Failed(QueryError),
-}
-
-/// [`Queries`] over an engine that answers at once, as the embedded one does. Answers are kept until they are asked for.
-#[derive(Debug)]
-pub struct RunToEnd {
-    engine: Arc<dyn Engine>,
-    done: Mutex<Vec<(String, Result<Answer, QueryError>)>>,
-}
-
-impl RunToEnd {
-    /// Over this engine.
-    pub fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, done: Mutex::default() }
-    }
-
-    fn done(&self) -> std::sync::MutexGuard<'_, Vec<(String, Result<Answer, QueryError>)>> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queries for RunToEnd {
-    fn start<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
-        Box::pin(async move {
-            let id = match &statement.token {
-                Some(token) => token.clone(),
-                None => blake3::hash(statement.sql.as_str().as_bytes()).to_hex().to_string(),
-            };
-            if self.done().iter().any(|(other, _)| *other == id) {
-                return Ok(id);
-            }
-            let answer = self.engine.run(statement).await;
-            self.done().push((id.clone(), answer));
-            Ok(id)
-        })
-    }
-
-    fn progress<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<Progress, QueryError>> {
-        let done = self.done().iter().find(|(id, _)| id == query_id).map(|(_, answer)| answer.clone());
-        Box::pin(async move {
-            match done {
-                Some(Ok(answer)) => Ok(Progress::Done(answer)),
-                Some(Err(error)) => Ok(Progress::Failed(error)),
-                // Of an earlier process: what it found is gone, so it has to be asked again.
-                None => Ok(Progress::Failed(QueryError::Cancelled("the process that ran it has ended".to_owned()))),
-            }
-        })
-    }
-
-    fn cancel<'a>(&'a self, query_id: &'a str) -> BoxFuture<'a, Result<(), QueryError>> {
-        self.done().retain(|(id, _)| id != query_id);
-        Box::pin(async { Ok(()) })
-    }
-}
-
-/// What a detector needs besides rules.
+/// Settings of a detector.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long whoever publishes may take before another tries, in milliseconds: more than a function's time limit.
+    /// Length of the lease on publishing, in milliseconds. It must be longer than a function's timeout.
     pub claim: i64,
-    /// How many rows of an answer are made findings. A window that has more is looked at in parts; where it is not longer
-    /// than the schedule's interval, the rest is cut off, with an alert.
+    /// The most rows of an answer that become findings. A window with more rows is split. If it is no longer than the
+    /// schedule interval, the other rows are left out, with an alert.
     pub max_rows: u64,
-    /// What findings say of the deployment.
+    /// The deployment, as findings name it.
     pub context: FindingContext,
-    /// Values of parameters, by rule.
+    /// Values of parameters other than the defaults, by the id of the rule.
     pub parameters: std::collections::BTreeMap<Uuid, ParameterValues>,
 }
 
@@ -140,134 +66,7 @@ impl Default for Settings {
     }
 }
 
-/// A query that was started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Started {
-    /// The rule's id.
-    pub rule: Uuid,
-    /// The query's id.
-    pub query_id: String,
-    /// What it looks at.
-    pub window: crate::Window,
-}
-
-/// What became of a query that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Collected {
-    /// It belongs to no rule here, or to none any more.
-    Unknown,
-    /// It was collected before, or another took its place.
-    Outdated,
-    /// It is not done.
-    Running,
-    /// Somebody else is publishing what it found.
-    Claimed,
-    /// What it found is published, and the watermark stands at the end of its window.
-    Published {
-        /// The rule's id.
-        rule: Uuid,
-        /// What it looked at.
-        window: crate::Window,
-        /// Findings published now.
-        published: u64,
-        /// Rows that had been published before.
-        repeated: u64,
-        /// Findings that came later than the rule's `ingest_delay` allows for.
-        late: Late,
-        /// What it read, in bytes.
-        scanned_bytes: u64,
-        /// Whether there were more rows than are made findings.
-        truncated: bool,
-    },
-    /// More was found than is published at a time. Nothing is published yet, and what the window was to look at is looked at
-    /// in shorter ones.
-    Narrowed {
-        /// The rule's id.
-        rule: Uuid,
-        /// What it looked at.
-        window: crate::Window,
-    },
-    /// It failed; an alert is published, and the same window will be tried again.
-    Failed {
-        /// The rule's id.
-        rule: Uuid,
-        /// What it looked at.
-        window: crate::Window,
-        /// Why.
-        error: QueryError,
-    },
-}
-
-/// Findings whose events reached the lake later than the rule's `ingest_delay`, when their time had been looked at already.
-/// They were found because windows overlap further; others may not be found at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Late {
-    /// How many.
-    pub findings: u64,
-    /// How long after its last event the latest of them was found, in milliseconds.
-    pub most: i64,
-}
-
-/// What a call of [`Detector::start_due`] did.
-#[derive(Debug, Default)]
-pub struct Due {
-    /// Queries started.
-    pub started: Vec<Started>,
-    /// Queries that were done without anybody saying so.
-    pub collected: Vec<Collected>,
-    /// Rules that could not be looked at. The next call tries again.
-    pub faults: Vec<(Uuid, DetectError)>,
-    /// For every active rule how far its watermark is behind, in milliseconds; `None` before its first run.
-    pub lag: Vec<(Uuid, Option<i64>)>,
-}
-
-/// Why a step could not be taken. It is repeated by the next call.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DetectError {
-    /// The state cannot be read or written.
-    #[error("the state of detections cannot be used")]
-    State(#[from] StateError),
-    /// The engine cannot be asked.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// A message was not taken.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// No statement can be made of the rule.
-    #[error("rule {rule}: no query can be made of it")]
-    Statement {
-        /// The rule's title.
-        rule: String,
-        /// Why.
-        source: StatementError,
-    },
-}
-
-impl From<StoreError> for DetectError {
-    fn from(error: StoreError) -> Self {
-        Self::State(error.into())
-    }
-}
-
-impl DetectError {
-    /// Whether another run wrote the state first, so that it does the work.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::State(StateError::Store(error)) if error.is_conflict())
-    }
-
-    /// Whether the next try may succeed without anybody changing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::State(StateError::Store(error)) => error.is_transient() || error.is_conflict(),
-            Self::State(_) | Self::Statement { .. } => false,
-            Self::Query(error) => matches!(error, QueryError::Unavailable(_)),
-            Self::Publish(error) => error.transient,
-        }
-    }
-}
-
-/// Runs rules. Times are given to it, in milliseconds since 1970.
+/// Runs rules. The caller passes the current time, in milliseconds since 1970.
 #[derive(Debug)]
 pub struct Detector {
     rules: Vec<Rule>,
@@ -278,11 +77,11 @@ pub struct Detector {
     settings: Settings,
 }
 
-/// After a failure the next try waits for an interval, then twice as long, up to this.
+/// After a failure a rule pauses for one schedule interval, then twice as long each time, up to this.
 const LONGEST_PAUSE: i64 = 6 * 3_600_000;
 
 impl Detector {
-    /// Over these rules; inactive ones are left out. `store` keeps the state.
+    /// Inactive rules are left out. `store` keeps the state.
     pub fn new(
         rules: Vec<Rule>,
         catalog: Catalog,
@@ -295,31 +94,32 @@ impl Detector {
         Self { rules, catalog, queries, store, publisher, settings }
     }
 
-    /// Its rules.
+    /// The active rules.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// The rules that find nothing because none of their tables is there yet.
+    /// The rules that find nothing because none of their tables exists yet.
     pub fn rules_without_tables(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(|rule| !self.catalog.has_tables_of(rule))
     }
 
-    /// Starts the query of every rule that is due at `now`, and collects those that are done although nobody said so. A
-    /// rule that cannot be looked at does not hold up the others.
-    pub async fn start_due(&self, now: i64) -> Due {
+    /// Starts the queries that are due at `now`, and collects those that have ended without a state change event. A rule that
+    /// fails does not stop the others.
+    ///
+    /// `only` limits the call to one rule. Call it so after [`Detector::collect`], for a rule that is behind its schedule.
+    pub async fn start_due(&self, only: Option<Uuid>, now: i64) -> Due {
         let mut due = Due::default();
-        for rule in &self.rules {
-            self.look_at(rule, now, &mut due).await;
+        for rule in self.rules.iter().filter(|rule| only.is_none_or(|only| only == rule.id)) {
+            self.start_if_due(rule, now, &mut due).await;
         }
         due
     }
 
-    /// Takes the answer of a query, if it is done. What was due meanwhile is started; see [`Due::started`] of the next call,
-    /// or [`Detector::start_due_of`].
+    /// Publishes the findings of a query, if it has ended. It starts no other query.
     ///
     /// # Errors
-    /// A step failed. Call again: what was done is not repeated, save a message whose mark could not be written.
+    /// A step failed. Call again: finished steps are not repeated, except a message whose mark could not be written.
     pub async fn collect(&self, query_id: &str, now: i64) -> Result<Collected, DetectError> {
         let owner: Option<QueryOwner> = state::find(&*self.store, &query_key(query_id)).await?;
         let Some(owner) = owner else { return Ok(Collected::Unknown) };
@@ -336,18 +136,9 @@ impl Detector {
         }
     }
 
-    /// [`Detector::start_due`] for one rule, after one of its queries was collected: what it has to catch up goes on at once.
-    pub async fn start_due_of(&self, rule: Uuid, now: i64) -> Due {
-        let mut due = Due::default();
-        if let Some(rule) = self.rules.iter().find(|other| other.id == rule) {
-            self.look_at(rule, now, &mut due).await;
-        }
-        due
-    }
-
-    /// Starts a rule's query if it is due, and notes how far the rule is behind. One that waits until its events have arrived
-    /// is behind since then.
-    async fn look_at(&self, rule: &Rule, now: i64, due: &mut Due) {
+    /// Starts a rule's query if it is due, and notes how far the rule is behind. For a rule that waits until events have
+    /// settled, `ingest_delay` does not count.
+    async fn start_if_due(&self, rule: &Rule, now: i64, due: &mut Due) {
         let shape = Shape::of(rule);
         let delay = if shape.waits(rule) { rule.ingest_delay } else { 0 };
         match self.start_rule(rule, shape, now, due).await {
@@ -356,7 +147,7 @@ impl Detector {
         }
     }
 
-    /// Starts a rule's query if it is due, and gives its watermark.
+    /// Starts a rule's query if it is due, and returns its watermark.
     async fn start_rule(&self, rule: &Rule, shape: Shape, now: i64, due: &mut Due) -> Result<Option<i64>, DetectError> {
         let key = rule_key(rule.id);
         let mut kept: Kept<RuleState> = state::load(&*self.store, &key).await?;
@@ -380,7 +171,7 @@ impl Detector {
         }
         let watermark = kept.value.watermark;
         let (look, attempt) = match &kept.value.running {
-            // Decided before, but perhaps never started.
+            // Decided by an earlier call, which may not have started it.
             Some(run) => (run.look, run.attempt),
             None => {
                 if kept.value.not_before.is_some_and(|time| now < time) {
@@ -402,8 +193,9 @@ impl Detector {
         };
         let tables = match self.tables_of(rule, &kept.value.tables) {
             Ok(tables) => tables,
-            Err(why) => {
-                due.collected.push(self.fail(rule, &kept, &run(String::new()), QueryError::Failed(why), now).await?);
+            Err(missing) => {
+                let error = QueryError::Failed(missing.to_string());
+                due.collected.push(self.fail(rule, &kept, &run(String::new()), error, now).await?);
                 return Ok(watermark);
             }
         };
@@ -419,7 +211,7 @@ impl Detector {
             Ok(query_id) => query_id,
             Err(error @ QueryError::Unavailable(_)) => return Err(error.into()),
             Err(error) => {
-                // The engine does not take it, and would not the next time.
+                // The engine refuses the statement, and would refuse it again.
                 due.collected.push(self.fail(rule, &kept, &run, error, now).await?);
                 return Ok(watermark);
             }
@@ -428,7 +220,7 @@ impl Detector {
         self.store.put(&query_key(&query_id), bytes_of(&owner)).await?;
         let next = RuleState { running: Some(with_id(&run, &query_id)), ..kept.value.clone() };
         match kept.replace(&*self.store, &key, next).await {
-            // Another has started the same query, or collected it already.
+            // Another call has started the same query, or collected it already.
             Err(error) if error.is_conflict() => return Ok(watermark),
             other => other?,
         };
@@ -470,22 +262,23 @@ impl Detector {
             Progress::Running { .. } => Ok(Collected::Running),
         };
         if done.is_err() {
-            // Let the next call try at once. If this fails too, it waits until the claim has run out.
+            // Release the lease, so that the next call can retry at once. If that fails too, the lease must expire first.
             let free = RuleState { running: Some(run.clone()), ..kept.value.clone() };
             let _ = kept.replace(&*self.store, &key, free).await;
         }
         done
     }
 
-    /// The physical tables of a rule that are there.
+    /// The existing physical tables of a rule.
     ///
     /// # Errors
-    /// A table that was there `before`, or that the catalog expects, cannot be seen: what it holds would be looked for in vain.
-    fn tables_of(&self, rule: &Rule, before: &[String]) -> Result<Vec<String>, String> {
+    /// A table is missing that existed at the last run (`before`) or that the catalog expects. Without it, the rule would find
+    /// nothing and nobody would notice.
+    fn tables_of(&self, rule: &Rule, before: &[String]) -> Result<Vec<String>, MissingTable> {
         let mut tables = Vec::new();
         for logical in rule.sources() {
-            // A name that stands for nothing is refused where the statement is made.
-            for entry in self.catalog.tables(&logical) {
+            // An unknown logical table fails later, when the statement is built.
+            for entry in self.catalog.tables(logical) {
                 let name = entry.table.qualified_name();
                 if entry.exists {
                     tables.push(name);
@@ -493,13 +286,10 @@ impl Detector {
                 }
                 let why = match entry.absence {
                     Absence::Fault => "the catalog expects it",
-                    Absence::Unexplained if before.contains(&name) => "it was there before",
+                    Absence::Unexplained if before.contains(&name) => "it existed at the last run",
                     Absence::Unexplained | Absence::Allowed => continue,
                 };
-                return Err(format!(
-                    "table {name} cannot be seen, and {why}. It was removed, or Lake Formation no longer lets this role see it. \
-                     The rule waits until it is back, or until the catalog file says `no_data_yet: true` of it"
-                ));
+                return Err(MissingTable { name, why });
             }
         }
         tables.sort_unstable();
@@ -514,7 +304,7 @@ impl Detector {
             .map_err(|source| DetectError::Statement { rule: rule.title.clone(), source })
     }
 
-    /// Publishes what an answer holds, and moves the watermark.
+    /// Publishes the findings of an answer, and advances the watermark.
     async fn publish(
         &self,
         rule: &Rule,
@@ -531,11 +321,11 @@ impl Detector {
         }
         let hits = match rule.logic {
             Logic::Sql(_) => Cow::Borrowed(answer),
-            // Another version of the pattern has other columns.
-            Logic::Stix { .. } if run.rule_version != rule.version() => return self.give_up(rule, kept, run).await,
+            // The rule was changed meanwhile, and the new pattern may expect other columns.
+            Logic::Stix { .. } if run.rule_version != rule.version() => return self.repeat(rule, kept, run).await,
             Logic::Stix { .. } => match self.prepare(rule, run.look)?.hits(rule, answer) {
                 Ok(hits) => Cow::Owned(hits.into_owned()),
-                Err(why) => return self.fail(rule, kept, run, QueryError::Failed(why), now).await,
+                Err(error) => return self.fail(rule, kept, run, QueryError::Failed(error.to_string()), now).await,
             },
         };
         let window = run.look.window;
@@ -546,7 +336,7 @@ impl Detector {
         let origin = Origin { rule, window, answer: &hits, now, context: &self.settings.context };
         let (keys, repeated) =
             self.changes(rule, finding::keyed(rule, shape, run.look, &hits, max_rows), settled).await?;
-        // What was looked at before, and has a finding only now, came later than the rule allows for.
+        // A new finding in a time that an earlier run covered after its events should have settled: they came late.
         let is_same_rule = kept.value.rule_version.as_ref() == Some(&run.rule_version);
         let looked_at = kept.value.settled.filter(|_| is_same_rule);
         let (mut published, mut late) = (0, Late::default());
@@ -567,14 +357,14 @@ impl Detector {
         }
         let scanned = answer.statistics.scanned_bytes;
         if let Some(limit) = rule.max_scanned_bytes.filter(|limit| scanned > *limit) {
-            // It ended before anybody could stop it; what it found is good.
+            // It ended before it could be cancelled. Its findings are valid.
             self.alert(rule, kept, run, &QueryError::OverBudget { scanned, limit }, now).await?;
         }
         if truncated {
-            let why = format!("more than {max_rows} rows; the rest was not looked at: make the rule narrower");
+            let why = format!("more than {max_rows} rows; the others were left out: make the rule narrower");
             self.alert(rule, kept, run, &QueryError::Failed(why), now).await?;
         }
-        // Twice as much would still not be too much.
+        // With at most half the rows, a window of twice the length should fit.
         let wide_enough = answer.rows.len() > max_rows / 2;
         let narrowed = if wide_enough { kept.value.narrowed } else { kept.value.narrowed.saturating_sub(1) };
         let next = RuleState {
@@ -594,7 +384,7 @@ impl Detector {
         Ok(Collected::Published { rule, window, published, repeated, late, scanned_bytes: scanned, truncated })
     }
 
-    /// What an answer's rows change, key by key, the earliest first, and how many of them were published before.
+    /// What is new in an answer's rows, by key, earliest first; and the number of rows that were published before.
     async fn changes(&self, rule: &Rule, keys: Vec<Keyed>, settled: i64) -> Result<(Vec<Changes>, u64), DetectError> {
         let window = finding::dedupe_window(rule);
         let (mut changes, mut repeated) = (Vec::new(), 0);
@@ -609,7 +399,7 @@ impl Detector {
         Ok((changes, repeated))
     }
 
-    /// Leaves a query's answer alone: its window is asked for in parts.
+    /// Discards an answer, so that shorter windows cover the same time.
     async fn narrow(
         &self,
         rule: &Rule,
@@ -626,8 +416,8 @@ impl Detector {
         Ok(Collected::Narrowed { rule: rule.id, window: run.look.window })
     }
 
-    /// Leaves a query's answer alone: its window is asked for again.
-    async fn give_up(&self, rule: &Rule, kept: &Kept<RuleState>, run: &Run) -> Result<Collected, DetectError> {
+    /// Discards an answer, so that the same window is queried again.
+    async fn repeat(&self, rule: &Rule, kept: &Kept<RuleState>, run: &Run) -> Result<Collected, DetectError> {
         let next = RuleState { running: None, ..kept.value.clone() };
         match kept.replace(&*self.store, &rule_key(rule.id), next).await {
             Err(error) if !error.is_conflict() => return Err(error.into()),
@@ -637,7 +427,7 @@ impl Detector {
         Ok(Collected::Outdated)
     }
 
-    /// Tells of a failure, and lets the window be tried again later.
+    /// Publishes an alert about a failure, and schedules a retry of the window.
     async fn fail(
         &self,
         rule: &Rule,
@@ -653,7 +443,7 @@ impl Detector {
         let next = RuleState {
             running: None,
             failures,
-            // An interval less a moment, so that the next firing is not missed by the time this took.
+            // Half an interval shorter, so that the retry does not just miss a run of the schedule.
             not_before: Some(now + pause - pause.min(interval) / 2),
             ..kept.value.clone()
         };
@@ -665,7 +455,7 @@ impl Detector {
         Ok(Collected::Failed { rule: rule.id, window: run.look.window, error })
     }
 
-    /// One alert a day for each kind of failure at each watermark.
+    /// Publishes an alert: at most one a day for each kind of failure and watermark.
     async fn alert(
         &self,
         rule: &Rule,
@@ -690,7 +480,7 @@ impl Detector {
         Ok(())
     }
 
-    /// Removes what says to whom a query belonged. If that fails, it is found to be outdated some day.
+    /// Removes the record of a query's owner. If that fails, the record stays, and collecting the query reports it as outdated.
     async fn forget(&self, run: &Run) {
         if let Some(query_id) = &run.query_id {
             let _ = self.store.remove(&query_key(query_id)).await;
@@ -698,7 +488,18 @@ impl Detector {
     }
 }
 
-/// The rows of a key, what was published for it, and what changes.
+/// A table whose absence is a fault.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "table {name} is missing, but {why}. It was removed, or Lake Formation hides it from this role. The rule waits until the table \
+     is back, or has `no_data_yet: true` in the catalog file"
+)]
+struct MissingTable {
+    name: String,
+    why: &'static str,
+}
+
+/// The rows of one key, what was published for it, and what is new.
 struct Changes {
     keyed: Keyed,
     kept: Kept<Published>,
@@ -710,9 +511,9 @@ fn position(state: &RuleState, narrowed: u32) -> Position {
     Position { watermark: state.watermark, settled: state.settled, halved }
 }
 
-/// How often windows have to be halved so that the next one ends before this one, if any does.
+/// How often windows must be halved so that the next one ends before this one; `None` if none does.
 fn narrower(rule: &Rule, shape: Shape, state: &RuleState, window: crate::Window) -> Option<u32> {
-    // Rules that wait look at what has arrived by then.
+    // A rule that waits looks at a window only `ingest_delay` after its end.
     let now = if shape.waits(rule) { window.end + rule.ingest_delay } else { window.end };
     let end = |narrowed| Some(window::next(rule, shape, position(state, narrowed), now)?.window.end);
     (state.narrowed.saturating_add(1)..=62).find(|narrowed| end(*narrowed).is_some_and(|end| end < window.end))

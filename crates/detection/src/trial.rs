@@ -1,9 +1,10 @@
-//! The tests that rules carry: events go through the real mapping into a lake folder, the rule's own statement runs over it,
-//! and what it finds is compared with what it was to find.
+//! Runs the tests in rule files. The events go through the mapping into a lake folder, the rule's own statement runs over it,
+//! and the findings are compared with the expected ones.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::SealSettings;
@@ -22,49 +23,80 @@ use crate::rule::{Expectation, Rule, Test, TestEvents, TestInput};
 use crate::shipped_sources;
 use crate::window::Window;
 
-/// Makes an engine over a lake folder.
+/// Opens query engines over lake folders.
 pub trait Engines: Sync {
     /// An engine over the lake in this folder.
     fn open<'a>(&'a self, lake: &'a Path) -> BoxFuture<'a, Result<Box<dyn Engine>, QueryError>>;
 }
 
-/// How a test ended.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// The test's name.
     pub name: String,
-    /// Why it failed; `None` if it did not.
+    /// Why the test failed or could not run; `None` if it passed.
     pub failure: Option<String>,
-    /// What was found.
+    /// The findings; none if the test could not run.
     pub findings: Vec<Finding>,
 }
 
-/// Why a test could not be carried out.
-type Trouble = String;
-
-fn trouble(error: impl std::error::Error) -> Trouble {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+/// The source of a test cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TestSourceError {
+    /// There is no shipped mapping of this name, and no readable file.
+    #[error("`{name}` is not a shipped mapping, and {} cannot be read: {error}", path.display())]
+    Unreadable {
+        /// The source as the test names it.
+        name: String,
+        /// The path that it stands for.
+        path: PathBuf,
+        /// Why the file cannot be read.
+        error: io::Error,
+    },
+    /// The mapping config has errors.
+    #[error(transparent)]
+    Refused(#[from] pipeline::SourceError),
 }
 
-/// The database that the embedded engine has a lake folder's tables in.
+/// Why a test could not run.
+#[derive(Debug, thiserror::Error)]
+enum TestError {
+    #[error("the test has no events")]
+    NoEvents,
+    #[error("{} cannot be read: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("an event cannot be mapped ({reason}): {message}")]
+    Unmapped { reason: String, message: String },
+    #[error("the test returns more than {MAX_ROWS} rows")]
+    TooManyRows,
+    /// An error of another crate, shown with its causes.
+    #[error("{}", with_causes(&**.0))]
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+fn other(error: impl Error + Send + Sync + 'static) -> TestError {
+    TestError::Other(Box::new(error))
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The embedded engine's database for the tables of a lake folder.
 const DATABASE: &str = "sluice";
-/// More rows than a test needs.
+/// The most rows of a test; a test needs fewer.
 const MAX_ROWS: u64 = 10_000;
 
-/// Carries out a test. `files` is the folder that the test's paths start from, the rule file's; `lake` is an empty folder.
+/// Runs a test. `files` is the folder of the rule file, to which the test's paths are relative; `lake` is an empty folder.
 pub async fn run(rule: &Rule, test: &Test, files: &Path, lake: &Path, engines: &dyn Engines) -> Verdict {
     let (findings, failure) = match found(rule, test, files, lake, engines).await {
         Ok(findings) => {
             let failure = compare(&test.expect, &findings);
             (findings, failure)
         }
-        Err(trouble) => (Vec::new(), Some(trouble)),
+        Err(error) => (Vec::new(), Some(error.to_string())),
     };
     Verdict { name: test.name.clone(), failure, findings }
 }
@@ -75,12 +107,12 @@ async fn found(
     files: &Path,
     lake: &Path,
     engines: &dyn Engines,
-) -> Result<Vec<Finding>, Trouble> {
-    let mut known = shipped_sources()?;
+) -> Result<Vec<Finding>, TestError> {
+    let mut known = shipped_sources().map_err(other)?;
     let mut days: Vec<EventDay> = Vec::new();
     let store = FolderStore::new(lake);
     for (number, input) in test.inputs.iter().enumerate() {
-        let source = source(&input.source, files)?;
+        let source = source(&input.source, files).map_err(other)?;
         for source in known_sources(&source) {
             if !known.iter().any(|other| other.name == source.name) {
                 known.push(source);
@@ -88,14 +120,14 @@ async fn found(
         }
         for parcel in mapped(&source, input, files, number)? {
             days.extend(day_of(&parcel.key));
-            store.put(&parcel.key, parcel.bytes).await.map_err(trouble)?;
+            store.put(&parcel.key, parcel.bytes).await.map_err(other)?;
         }
     }
-    let first = days.iter().min().ok_or("the test has no events")?.start_millis();
+    let first = days.iter().min().ok_or(TestError::NoEvents)?.start_millis();
     let last = days.iter().max().map_or(first, |day| day.start_millis());
     let window = Window { start: first, end: last + 86_400_000 };
-    let engine = engines.open(lake).await.map_err(trouble)?;
-    let tables = engine.tables().await.map_err(trouble)?;
+    let engine = engines.open(lake).await.map_err(other)?;
+    let tables = engine.tables().await.map_err(other)?;
     let catalog = Catalog::of_tables(&tables, &known, DATABASE);
     let hunt = Hunt {
         engine: engine.as_ref(),
@@ -104,14 +136,14 @@ async fn found(
         max_rows: MAX_ROWS,
         context: &FindingContext::default(),
     };
-    let found = hunt.rule(rule, window, window.end, &mut |_, _| {}).await.map_err(trouble)?;
+    let found = hunt.rule(rule, window, window.end, &mut |_, _| {}).await.map_err(other)?;
     if found.truncated {
-        return Err(format!("the test gives more than {MAX_ROWS} rows"));
+        return Err(TestError::TooManyRows);
     }
     Ok(found.findings)
 }
 
-/// What a source's mapping says of its tables, for a [`Catalog`].
+/// The tables of a source's mapping, for a [`Catalog`].
 pub fn known_source(source: &MappedSource) -> KnownSource {
     let tables = source.mapping().tables().iter().map(|table| {
         let mut columns = sql::arrow::columns_of(table.shape.arrow_schema());
@@ -121,8 +153,8 @@ pub fn known_source(source: &MappedSource) -> KnownSource {
     KnownSource { name: source.name().to_owned(), tables: tables.collect() }
 }
 
-/// The source under the names that rules may call it by: that of its config file, as lint and tests know it, and its
-/// `source_name`, as its tables in a lake are called.
+/// A source under each name that rules can use: that of its config file, and its `source_name`, after which its tables in a
+/// lake are named.
 pub fn known_sources(source: &MappedSource) -> Vec<KnownSource> {
     let by_file = known_source(source);
     let source_name = source.mapping().source_name();
@@ -131,46 +163,48 @@ pub fn known_sources(source: &MappedSource) -> Vec<KnownSource> {
     std::iter::once(by_file).chain(by_name).collect()
 }
 
-/// The source of a test's input: a shipped mapping by its name or its `source_name`, or a mapping config beside the rule. What
-/// a config extends is looked for beside it.
+/// The source of a test's input. `name` is a shipped mapping, its `source_name`, or the path of a mapping config, relative to
+/// `files`. A config that this config extends is looked for in the same folder.
 ///
 /// # Errors
-/// It cannot be read, or is refused.
-pub fn source(name: &str, files: &Path) -> Result<MappedSource, Trouble> {
+/// [`TestSourceError`]
+pub fn source(name: &str, files: &Path) -> Result<MappedSource, TestSourceError> {
     let shipped =
         |is_meant: &dyn Fn(&str, &str) -> bool| SHIPPED_MAPPINGS.iter().find(|(file, text)| is_meant(file, text));
     let by_source = || shipped(&|_, text| source_name(text).as_deref() == Some(name));
     if let Some((file, text)) = shipped(&|file, _| file == name).or_else(by_source) {
-        return MappedSource::new(file, text, &|_| None).map_err(trouble);
+        return Ok(MappedSource::new(file, text, &|_| None)?);
     }
     let path: PathBuf = files.join(name);
-    let text = fs::read_to_string(&path)
-        .map_err(|error| format!("`{name}` is no shipped mapping, and {} cannot be read: {error}", path.display()))?;
+    let text = fs::read_to_string(&path).map_err(|error| {
+        let (name, path) = (name.to_owned(), path.clone());
+        TestSourceError::Unreadable { name, path, error }
+    })?;
     let beside = |base: &str| {
         let folder = path.parent()?;
         fs::read_to_string(folder.join(base)).or_else(|_| fs::read_to_string(folder.join(format!("{base}.json")))).ok()
     };
     let name = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    MappedSource::new(&name, &text, &beside).map_err(trouble)
+    Ok(MappedSource::new(&name, &text, &beside)?)
 }
 
-/// The name that a mapping config gives its source.
+/// The `source_name` of a mapping config.
 fn source_name(config: &str) -> Option<String> {
     let config: Json = serde_json::from_str(config).ok()?;
     config.pointer("/custom_source_events/source_name")?.as_str().map(str::to_owned)
 }
 
-/// The lake objects of an input. An event that cannot be mapped fails the test.
-fn mapped(source: &MappedSource, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, Trouble> {
+/// The lake objects of a test's input. An event that cannot be mapped fails the test.
+fn mapped(source: &MappedSource, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, TestError> {
     let bytes = match &input.events {
         TestEvents::Inline(bytes) => bytes.clone(),
         TestEvents::File(name) => {
             let path = files.join(&name.value);
-            fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?
+            fs::read(&path).map_err(|error| TestError::Unreadable { path, error })?
         }
     };
     let settings = pipeline::Settings {
-        region: "us-east-1".parse::<Region>().map_err(trouble)?,
+        region: "us-east-1".parse::<Region>().map_err(other)?,
         account: AccountId::external(),
         seal: SealSettings::default(),
         memory: usize::MAX,
@@ -179,13 +213,14 @@ fn mapped(source: &MappedSource, input: &TestInput, files: &Path, number: usize)
     let mut batch = Batch::new(&settings);
     let mut records = source.decode().records_of_stream(&bytes[..]);
     let origin = || Origin::File { name: "test".to_owned(), offset: 0, index: 0, line: None };
-    while let Some(item) = records.next_item().map_err(trouble)? {
+    while let Some(item) = records.next_item().map_err(other)? {
         batch.push_item(&item, source.decode(), Some(source), &origin, 0, |_| Ok(source));
     }
-    let parcels = batch.seal("test", &[&number.to_string()]).collect::<Result<Vec<_>, _>>().map_err(trouble)?;
+    let parcels = batch.seal("test", &[&number.to_string()]).collect::<Result<Vec<_>, _>>().map_err(other)?;
     for parcel in parcels.iter().filter(|parcel| parcel.destination == Destination::Quarantine) {
-        if let Some(Ok(line)) = read_lines(&parcel.bytes[..]).map_err(trouble)?.next() {
-            return Err(format!("an event cannot be mapped ({}): {}", line.reason(), line.message()));
+        if let Some(Ok(line)) = read_lines(&parcel.bytes[..]).map_err(other)?.next() {
+            let (reason, message) = (line.reason().to_string(), line.message().to_string());
+            return Err(TestError::Unmapped { reason, message });
         }
     }
     Ok(parcels)
@@ -197,7 +232,7 @@ fn day_of(key: &str) -> Option<EventDay> {
     day.to_owned().try_into().ok()
 }
 
-/// What is wrong with what was found.
+/// How the findings differ from the expected ones; `None` if they do not.
 fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
     let shown = || {
         let rows: Vec<String> = found.iter().flat_map(|finding| finding.rows.first()).map(one_line).collect();
@@ -205,9 +240,9 @@ fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
     };
     match expected {
         Expectation::Nothing if found.is_empty() => None,
-        Expectation::Nothing => Some(format!("nothing was to be found, but {} findings{}", found.len(), shown())),
+        Expectation::Nothing => Some(format!("expected no findings, found {}{}", found.len(), shown())),
         Expectation::Hits(count) if found.len() as u64 == *count => None,
-        Expectation::Hits(count) => Some(format!("{count} findings were expected, but {}{}", found.len(), shown())),
+        Expectation::Hits(count) => Some(format!("expected {count} findings, found {}{}", found.len(), shown())),
         Expectation::Findings(wanted) => {
             let mut left: Vec<&Finding> = found.iter().collect();
             for values in wanted {
@@ -217,11 +252,18 @@ fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
                     }
                     None => {
                         let values: Map<String, Json> = values.clone().into_iter().collect();
-                        return Some(format!("not found: {}; found{}", one_line(&values), shown()));
+                        return Some(format!(
+                            "missing finding: {}; found {}{}",
+                            one_line(&values),
+                            found.len(),
+                            shown()
+                        ));
                     }
                 }
             }
-            left.first().and_then(|extra| extra.rows.first()).map(|row| format!("found too much: {}", one_line(row)))
+            left.first()
+                .and_then(|extra| extra.rows.first())
+                .map(|row| format!("unexpected finding: {}", one_line(row)))
         }
     }
 }

@@ -23,7 +23,7 @@ fn the_file_lists_the_tables_of_the_shipped_mappings() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/shipped-sources.tsv");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&file, &text).unwrap();
-        // The file is compiled in: what this program reads is still the old one.
+        // The file is compiled in, so this program still has the old one.
         return;
     }
     assert!(

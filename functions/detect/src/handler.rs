@@ -159,7 +159,7 @@ impl Detect {
     fn sources(&self) -> &[KnownSource] {
         self.sources.get_or_init(|| {
             shipped_sources().unwrap_or_else(|error| {
-                tracing::error!(error, "shipped mappings unreadable");
+                tracing::error!(%error, "shipped mappings unreadable");
                 Vec::new()
             })
         })
@@ -194,7 +194,7 @@ impl Handler for Detect {
                     match self.detector(Purpose::Start).await {
                         Ok(Made { detector, .. }) => {
                             let now = now();
-                            tally.add_due(detector.rules(), detector.start_due_of(rule, now).await, now);
+                            tally.add_due(detector.rules(), detector.start_due(Some(rule), now).await, now);
                         }
                         Err(error) => {
                             tracing::warn!(%error, "catch-up deferred")
@@ -231,7 +231,7 @@ async fn start_due(detector: &Detector, invocation: &Invocation, tally: &mut Tal
             break;
         }
         let now = now();
-        tally.add_due(rules, detector.start_due_of(rule.id, now).await, now);
+        tally.add_due(rules, detector.start_due(Some(rule.id), now).await, now);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Any JSON through the decode steps of every shipped mapping: no panic, and every event that comes out of an envelope comes
-//! alone too.
+//! Any JSON goes through the decode steps of every shipped mapping without a panic. Every event in an envelope gives the same
+//! result by itself.
 
 use std::sync::LazyLock;
 

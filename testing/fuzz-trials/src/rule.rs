@@ -1,4 +1,4 @@
-//! Any text as a rule file: lint ends with places inside it, and a file is a rule exactly if lint finds no error.
+//! Any text as a rule file: lint ends, with all places inside the text. A file is a rule exactly if lint finds no error.
 
 use detection::diagnostic::SourceText;
 use detection::{Rule, lint};
