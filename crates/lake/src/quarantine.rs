@@ -89,7 +89,7 @@ pub enum Origin {
 
 /// Why something is in quarantine.
 ///
-/// Its text ([`Reason::as_str`]) stands in the line, in the key of the object, in metrics and in reports, so it never changes.
+/// Its text ([`Reason::as_str`]) is part of the line, the object key, metrics and reports, so it never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -184,7 +184,7 @@ pub struct QuarantineLine {
     raw: Vec<u8>,
 }
 
-/// What the lines of one object share: the folder it stands in.
+/// The folder of an object: what all its lines have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuarantineKey {
     source: String,
@@ -382,8 +382,8 @@ impl QuarantineKey {
         format!("{self}/{name}{SUFFIX}")
     }
 
-    /// What the keys of all quarantine begin with, or all of a source, or all of a source for one reason. Listing this
-    /// gives what there is to replay.
+    /// The key prefix of all quarantined objects, or of those of a source, or of those of a source and a reason. Listing
+    /// it gives the objects to replay.
     pub fn prefix(source: Option<&str>, reason: Option<&str>) -> String {
         match (source, reason) {
             (None, _) => format!("{ROOT}/"),

@@ -190,7 +190,7 @@ impl Handler for Detect {
                 let Made { detector, .. } = self.detector(Purpose::Collect).await?;
                 let collected = collect(&detector, &query_id, &mut tally).await;
                 if let Some(Collected::Published { rule, .. } | Collected::Narrowed { rule, .. }) = collected {
-                    // What there is to catch up goes on at once; if it cannot, the schedule goes on with it.
+                    // The rule catches up at once if it can; otherwise the next scheduled run continues.
                     match self.detector(Purpose::Start).await {
                         Ok(Made { detector, .. }) => {
                             let now = now();
