@@ -1,8 +1,8 @@
 """Detections in the deployed template: raw logs of three sources in, one message for each finding out.
 
-AWS is MiniStack (see `emulator.py`) but for Athena (see `athena.py`). The function, its rules and the schedule that fires it
-are those of the template. MiniStack takes no events of AWS's own services, so that a query has ended is handed on by these
-tests, if the deployed event rule takes it, to the rule's target.
+AWS is MiniStack (see `emulator.py`), except for Athena (see `athena.py`). The function, its rules and its schedule are those
+of the template. MiniStack accepts no events of AWS's own services. So these tests deliver the state changes of queries to the
+function, if the deployed event rule matches them.
 
 Everything that AWS delivers at least once is delivered twice.
 """
@@ -28,7 +28,7 @@ STACK = "sluice-detections"
 KINESIS, DETECT = "TransformKinesisFunction", "DetectFunction"
 MINUTE, HOUR = 60_000, 3_600_000
 
-# Shipped rules, one of each source; the second is a STIX pattern.
+# One shipped rule of each source. The second one is a STIX pattern.
 SYSMON_RULE = "windows-sysmon/encoded-powershell.yaml"
 FIREWALL_RULE = "aws-network-firewall/smb-leaves.yaml"
 CLOUDTRAIL_RULE = "aws-cloudtrail/root-console-login.yaml"
@@ -38,7 +38,7 @@ INGEST_DELAY = 10 * MINUTE
 
 
 class Deployment:
-    """The stack, what it asks, and what it tells."""
+    """The deployed stack, its queries and its messages."""
 
     def __init__(self, stack: Stack, athena: Athena):
         self.stack = stack
@@ -49,7 +49,7 @@ class Deployment:
         self._queue = self._subscribe(stack.outputs["FindingsTopic"])
 
     def _subscribe(self, topic: str) -> str:
-        """A queue that gets what is published."""
+        """Creates a queue that subscribes to a topic."""
         sqs = self._client("sqs")
         queue = sqs.create_queue(QueueName="findings")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -76,12 +76,12 @@ class Deployment:
         self._client("scheduler").update_schedule(**{member: schedule[member] for member in members}, State=state)
 
     def fire(self) -> dict:
-        """Delivers what the schedule delivers."""
+        """Delivers the event of the schedule."""
         return self._deliver(json.loads(self.schedule()["Target"]["Input"]))
 
     def _deliver(self, event: dict) -> dict:
-        """Delivers an event until the function succeeds, as Lambda retries an asynchronous invocation. It may fail while the
-        schedule's own invocation holds the lease."""
+        """Delivers an event until the function succeeds, like Lambda's retries of asynchronous invocations. It may fail while
+        the schedule's own invocation holds the lease."""
 
         def attempt() -> list[dict]:
             try:
@@ -94,12 +94,12 @@ class Deployment:
         return answer
 
     def eventually_starts_a_query_for(self, rules: int) -> None:
-        """Waits until the schedule has fired by itself, and queries of that many rules were started."""
+        """Waits until the schedule has started queries of this many rules."""
         before = len(self.athena.queries())
         eventually(lambda: len(self.athena.queries()) >= before + rules, f"{rules} queries are started", within=120)
 
     def deliver_ends_twice(self) -> None:
-        """Hands on that queries have ended, and that those have that were started thereupon, and so on."""
+        """Delivers the ends of queries, including those of queries that these deliveries start."""
         while (events := self.athena.events())[self._delivered :]:
             for event in events[self._delivered :]:
                 if self._rule_takes(event):
@@ -108,7 +108,7 @@ class Deployment:
             self._delivered = len(events)
 
     def _rule_takes(self, event: dict) -> bool:
-        """Whether the deployed event rule sends an event to the function."""
+        """Whether the deployed event rule matches an event."""
         events = self._client("events")
         for rule in events.list_rules()["Rules"]:
             targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
@@ -118,7 +118,7 @@ class Deployment:
         raise AssertionError("no event rule has the function as its target")
 
     def messages(self) -> list[dict]:
-        """Everything that was published so far, as a queue that subscribes to the topic gets it."""
+        """All messages published so far."""
         sqs = self._client("sqs")
         while messages := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
@@ -147,7 +147,7 @@ class Deployment:
         return {"Bucket": bucket, "Key": f"rules/{identifier}.json"}
 
     def send(self, records: list[bytes]) -> None:
-        """Puts records into the stream, from which Lambda takes them; then the same batch is delivered again."""
+        """Puts records into the stream, then delivers the same batch to the function again."""
         kinesis, stream = self._client("kinesis"), self.stack.outputs["StreamName"]
         entries = [{"Data": record, "PartitionKey": "host"} for record in records]
         answer = kinesis.put_records(StreamName=stream, Records=entries)
@@ -159,7 +159,7 @@ class Deployment:
         assert self.stack.invoke(KINESIS, again) == {"batchItemFailures": []}
 
     def put(self, key: str, content: bytes) -> None:
-        """Puts a file into the staging bucket, which announces it; then it is announced again."""
+        """Puts a file into the staging bucket, then sends its notification again."""
         bucket = self.stack.outputs["StagingBucket"]
         version = self._client("s3").put_object(Bucket=bucket, Key=key, Body=content)["VersionId"]
         announced = object_created(bucket, key)
@@ -194,7 +194,7 @@ def deployment(emulator, built):
         )
         assert stack.outputs["WorkgroupName"] == f"{STACK}-detections"
         deployment = Deployment(stack, athena)
-        # Athena is elsewhere; everything else is where the others are.
+        # Athena has an endpoint of its own.
         functions = emulator.client("lambda")
         environment = functions.get_function_configuration(FunctionName=stack.outputs[DETECT])["Environment"]
         functions.update_function_configuration(
@@ -265,10 +265,10 @@ def test_a_schedule_that_was_stopped_catches_up_without_a_gap(deployment, destin
     deployment.set_schedule("DISABLED")
     deployment.deliver_ends_twice()
     before = len(deployment.findings(SYSMON_RULE))
-    # As if that had been then.
+    # As if the schedule had stopped then.
     stopped = now() // MINUTE * MINUTE - 60 * HOUR
     deployment.set_state(SYSMON_RULE, {"watermark": stopped})
-    # The bounds of windows among them, of which each is a day long.
+    # Windows are a day long. Their bounds are among the moments.
     moments = [stopped, stopped + 24 * HOUR, stopped + 48 * HOUR, stopped + 48 * HOUR - 1000]
     moments += range(stopped + HOUR + 7000, stopped + 59 * HOUR, 2 * HOUR)
     deployment.send([event_of(SYSMON_RULE, moment) for moment in moments])
@@ -299,7 +299,7 @@ def test_nothing_went_wrong_meanwhile(deployment):
 
 
 def findings_in(outcome: Outcome) -> list[str]:
-    """The identifiers of the findings that came into the lake, each as often as it is there."""
+    """The identifiers of the findings in the lake, with repetitions."""
     tables = [item.table for item in outcome.written if item.key.startswith("ext/sluice-findings-2004/")]
     return sorted(row["finding_info"]["uid"] for table in tables for row in table.to_pylist())
 
@@ -309,20 +309,17 @@ def identifiers(findings: list[dict]) -> list[str]:
 
 
 def now() -> int:
-    """Milliseconds since 1970, of a whole second: CloudTrail tells no finer."""
+    """Milliseconds since 1970, in whole seconds like CloudTrail's times."""
     return int(time.time()) * 1000
 
 
 def event_of(rule: str, moment: int) -> bytes:
-    """The event of the rule's first test, as if it had happened at that moment."""
-    test = yaml.safe_load(RULES[rule])["tests"][0]
-    event = json.loads(test["events"].splitlines()[0])
+    """The base event of the rule's first test, with this time. The rule finds it."""
+    text = yaml.safe_load(RULES[rule])
+    event = text["base_events"][text["tests"][0]["base"]]
     utc = datetime.fromtimestamp(moment / 1000, UTC)
     if rule == SYSMON_RULE:
-        lines = event["Description"].split("\r\n")
-        [at] = [index for index, line in enumerate(lines) if line.startswith("UtcTime: ")]
-        lines[at] = f"UtcTime: {utc:%Y-%m-%d %H:%M:%S}.000"
-        event |= {"Description": "\r\n".join(lines), "TimeCreated": f"{utc:%Y-%m-%dT%H:%M:%S}.0000000Z"}
+        event |= {"UtcTime": f"{utc:%Y-%m-%d %H:%M:%S}.000", "source": "windows-sysmon"}
     elif rule == FIREWALL_RULE:
         stamp = f"{utc:%Y-%m-%dT%H:%M:%S}.000000+0000"
         event["event_timestamp"] = str(moment // 1000)

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use benches::{Failure, cpu_time};
 use bytes::Bytes;
 use lake::quarantine::Origin;
-use pipeline::{Bounds, Naming, Settings, Source, Stores, transform_object};
+use pipeline::{Bounds, MappedSource, Naming, Settings, Stores, transform_object};
 use store::{BoxFuture, Chunks, Condition, ContentTag, Listed, MemoryStore, Store, StoreError};
 
 const MAPPING: &str = r#"{"custom_source_events": {
     "source_name": "windows-sysmon", "extends": "windows-sysmon", "account": "$.Account", "ocsf_mapping": {}}}"#;
 
 fn main() -> Result<(), Failure> {
-    let source = Source::new("windows-sysmon", MAPPING, &|_| None)?;
+    let source = MappedSource::new("windows-sysmon", MAPPING, &|_| None)?;
     let store: Arc<dyn Store> = Arc::new(Nowhere::default());
     let stores = Stores { lake: Arc::clone(&store), quarantine: store };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -5,7 +5,7 @@ use bumpalo::Bump;
 use lake::parquet_object::{Content, SealSettings, seal};
 use mapping::MappingBuffer;
 use ocsf::TableBuilder;
-use pipeline::{Source, shipped_mapping};
+use pipeline::{MappedSource, shipped_mapping};
 use sources::{Document, DocumentBuffer};
 
 /// Why something could not be measured.
@@ -14,7 +14,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Generated events of one source.
 #[derive(Debug)]
 pub struct Workload {
-    source: Source,
+    source: MappedSource,
     lines: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Workload {
     /// There is no such config, or it has errors.
     pub fn new(source: &str, lines: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let text = shipped_mapping(source).ok_or("no such mapping config")?;
-        Ok(Self { source: Source::new(source, text, &|_| None)?, lines: lines.collect() })
+        Ok(Self { source: MappedSource::new(source, text, &|_| None)?, lines: lines.collect() })
     }
 
     /// The events, one line of JSON each.
@@ -50,7 +50,7 @@ impl Workload {
     }
 
     /// The source.
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &MappedSource {
         &self.source
     }
 

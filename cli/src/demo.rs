@@ -14,7 +14,7 @@ use lake::key::{AccountId, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines};
 use mapping::Unwrapped;
-use pipeline::{ReadBuffer, Settings, Source, Stores};
+use pipeline::{MappedSource, ReadBuffer, Settings, Stores};
 use sources::Item;
 use store::{Listed, list_all};
 use tokio::runtime::Runtime;
@@ -163,7 +163,7 @@ impl Tour<'_> {
         self.table(&table)
     }
 
-    fn lint(&self, logs: &[Log]) -> Result<Vec<Source>, Failure> {
+    fn lint(&self, logs: &[Log]) -> Result<Vec<MappedSource>, Failure> {
         let mut table = Table::new([("", Align::Left); 2]);
         let mut sources = Vec::new();
         for log in logs {
@@ -185,7 +185,7 @@ impl Tour<'_> {
         Ok(sources)
     }
 
-    fn map(&self, log: &Log, source: &Source) -> Result<(), Failure> {
+    fn map(&self, log: &Log, source: &MappedSource) -> Result<(), Failure> {
         let line = log.lines.iter().position(|line| line.starts_with(r#"{"EventId":1,"#)).unwrap_or_default();
         let raw = log.lines.get(line).map(String::as_str).unwrap_or_default();
         let Some(explanation) = explanation(source, raw)? else { return Ok(()) };
@@ -215,7 +215,7 @@ impl Tour<'_> {
         self.output.write(format_args!("  {}\n", self.palette.faint(remark)))
     }
 
-    fn ingest(&self, logs: &[Log], sources: &[Source], stores: &Stores) -> Result<(), Failure> {
+    fn ingest(&self, logs: &[Log], sources: &[MappedSource], stores: &Stores) -> Result<(), Failure> {
         let began = Instant::now();
         let mut table = Table::new([("", Align::Left), ("", Align::Right), ("", Align::Left)]);
         let (mut records, mut written, mut problems) = (0, 0, 0);
@@ -412,7 +412,7 @@ fn program() -> String {
     std::env::args().next().filter(|name| !name.contains(char::is_whitespace)).unwrap_or_else(|| "sluice".to_owned())
 }
 
-fn explanation(source: &Source, raw: &str) -> Result<Option<Explanation>, Failure> {
+fn explanation(source: &MappedSource, raw: &str) -> Result<Option<Explanation>, Failure> {
     let (mut buffer, bump) = (ReadBuffer::default(), Bump::new());
     let decode = source.decode();
     let mut records = decode.records_of_slice(raw.as_bytes());

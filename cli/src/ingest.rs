@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::ValueHint;
 use lake::quarantine::Origin;
-use pipeline::{Counts, ObjectError, ObjectOutcome, Settings, Source, Stores, transform_object};
+use pipeline::{Counts, MappedSource, ObjectError, ObjectOutcome, Settings, Stores, transform_object};
 use sources::{InputError, Position};
 use store::StoreError;
 use tokio::runtime::Handle;
@@ -111,7 +111,7 @@ impl Ingest {
 /// Inputs of one source on their way into a lake.
 pub(crate) struct Ingestion<'i> {
     pub(crate) output: &'i Output,
-    pub(crate) source: &'i Source,
+    pub(crate) source: &'i MappedSource,
     pub(crate) settings: &'i Settings,
     pub(crate) stores: &'i Stores,
     pub(crate) runtime: &'i Handle,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use mapping::Checked;
 use mapping::diagnostic::{Diagnostic, SourceText};
-use pipeline::{SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
+use pipeline::{MappedSource, SHIPPED_MAPPINGS, SourceError, shipped_mapping};
 
 use crate::exit::Failure;
 use crate::output::{Output, counted};
@@ -79,7 +79,7 @@ impl MappingConfig {
     ///
     /// # Errors
     /// [`Failure::Refused`] for a config that is refused.
-    pub(crate) fn source(&self, output: &Output) -> Result<Source, Failure> {
+    pub(crate) fn source(&self, output: &Output) -> Result<MappedSource, Failure> {
         let checked = self.check();
         let refuse = |diagnostics: &[Diagnostic]| {
             let errors: Vec<&Diagnostic> = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
@@ -89,7 +89,7 @@ impl MappingConfig {
         let Some(config) = checked.accepted() else {
             return Err(refuse(&checked.diagnostics));
         };
-        let source = Source::new(&config.source_name.value, &self.text, &|base| self.base(base));
+        let source = MappedSource::new(&config.source_name.value, &self.text, &|base| self.base(base));
         let source = source.map_err(|error| match error {
             SourceError::Mapping { diagnostics, .. } => refuse(&diagnostics),
             other => {

@@ -1,10 +1,10 @@
-//! Lists the rule files of `detections/`, which are part of every program that detects.
+//! Lists the rule files of `detections/`, which every program with rules contains.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    // Asked for when it runs: clones that share a target folder share this program, too.
+    // Read at run time, because clones that share a target folder also share this program.
     let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let folder = package.join("../../detections");
     println!("cargo::rerun-if-changed={}", folder.display());

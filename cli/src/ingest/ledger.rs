@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lake::parquet_object::SealSettings;
-use pipeline::{Settings, Source, Stores};
+use pipeline::{MappedSource, Settings, Stores};
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 use tokio::task::JoinSet;
@@ -79,7 +79,11 @@ impl<'l> Ledger<'l> {
     ///
     /// # Errors
     /// The quarantine's store cannot be listed.
-    pub(super) async fn open(stores: &'l Stores, source: &Source, settings: &Settings) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        stores: &'l Stores,
+        source: &MappedSource,
+        settings: &Settings,
+    ) -> Result<Self, StoreError> {
         let listed = store::list_all(stores.quarantine.as_ref(), &format!("{LEDGER_FOLDER}/")).await?;
         let known: HashSet<String> = listed.into_iter().map(|listed| listed.key).collect();
         // How objects are compressed and cut does not change which records are in them.
@@ -228,9 +232,9 @@ mod tests {
         }
     }
 
-    fn source(name: &str) -> Source {
+    fn source(name: &str) -> MappedSource {
         let text = pipeline::shipped_mapping(name).unwrap();
-        Source::new(name, text, &|base| pipeline::shipped_mapping(base).map(str::to_owned)).unwrap()
+        MappedSource::new(name, text, &|base| pipeline::shipped_mapping(base).map(str::to_owned)).unwrap()
     }
 
     #[tokio::test]
@@ -252,7 +256,7 @@ mod tests {
         ledger.note(&inputs[0], &puts).await.unwrap();
         ledger.note(&inputs[2], &puts).await.unwrap();
 
-        let finished = async |source: &Source, settings: Settings| {
+        let finished = async |source: &MappedSource, settings: Settings| {
             let mut ledger = Ledger::open(&stores, source, &settings).await.unwrap();
             assert!(ledger.knows_length(7) && !ledger.knows_length(70));
             let mut finished: Vec<_> = ledger.finished(&inputs).await.unwrap().into_keys().collect();

@@ -9,7 +9,7 @@ use bumpalo::Bump;
 use clap::ValueHint;
 use lake::quarantine::Reason;
 use mapping::{Refusal, Unwrapped};
-use pipeline::{ReadBuffer, Source, reason_of};
+use pipeline::{MappedSource, ReadBuffer, reason_of};
 use serde::Serialize;
 use serde_json::json;
 use sources::{Item, Position, RawEvent};
@@ -130,7 +130,7 @@ impl Map {
     /// Shows the records of an input; whether it has none.
     fn read(
         &self,
-        source: &Source,
+        source: &MappedSource,
         input: &Input,
         coverage: &mut Coverage,
         show: &mut dyn FnMut(Fate, &Coverage) -> Result<(), Failure>,
@@ -181,7 +181,7 @@ impl Map {
     /// What becomes of a raw event, or of the events that it holds.
     fn outcomes(
         &self,
-        source: &Source,
+        source: &MappedSource,
         event: &RawEvent<'_>,
         coverage: &mut Coverage,
         buffer: &mut ReadBuffer,

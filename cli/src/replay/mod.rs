@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueHint;
-use pipeline::{Counts, Source, Sources};
+use pipeline::{Counts, MappedSource, Sources};
 use serde::Serialize;
 use serde_json::json;
 
@@ -173,7 +173,7 @@ impl Aside {
 }
 
 /// The mapping as the only source of stream records.
-fn stream_source(config: &MappingConfig, source: &Source) -> Result<Sources, Failure> {
+fn stream_source(config: &MappingConfig, source: &MappedSource) -> Result<Sources, Failure> {
     let routing = json!({ "sources": [{
         "name": source.name(),
         "mapping_file": config.name,

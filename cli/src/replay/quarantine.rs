@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use lake::quarantine::{Origin, QuarantineKey, QuarantineLine, read_lines, seal_lines};
 use pipeline::{
-    Batch, BatchError, Bounds, Counts, Destination, Parcel, PartitionLimit, Sealing, Settings, Source, Stores,
+    Batch, BatchError, Bounds, Counts, Destination, MappedSource, Parcel, PartitionLimit, Sealing, Settings, Stores,
     Unpacked, is_whole, unpack_line,
 };
 use sources::{Decode, Framing, Item};
@@ -36,7 +36,7 @@ const OBJECT_BYTES: usize = 1 << 30;
 /// were put and before the object was changed, the next replay puts the same objects over themselves.
 pub(crate) async fn replay(
     output: &Output,
-    source: &Source,
+    source: &MappedSource,
     settings: &Settings,
     stores: &Stores,
     selection: &Selection<'_>,
@@ -76,7 +76,7 @@ pub(crate) async fn replay(
 }
 
 /// How the raw bytes of one record are read. The envelope that it was cut out of is no longer there.
-fn decode(source: &Source) -> Decode {
+fn decode(source: &MappedSource) -> Decode {
     let framing = match &source.decode().framing {
         Framing::Delimited(delimited) => Framing::Delimited(delimited.clone()),
         _ => Framing::Json,
@@ -99,7 +99,7 @@ impl<E: Into<Failure>> From<E> for ObjectFault {
 }
 
 struct Replayer<'r> {
-    source: &'r Source,
+    source: &'r MappedSource,
     settings: &'r Settings,
     stores: &'r Stores,
     decode: Decode,

@@ -159,7 +159,7 @@ fn tests_vary_a_base_event() {
     let wrong =
         tests.replacen("base: open", "base: opn", 1).replace("    base: open\n    expect: none", "    expect: none");
     let said = run(2, &["detect", "test", &folder.write("wrong.yaml", format!("{sql}{wrong}"))]).stderr;
-    assert!(said.contains("error[E225]: there is no base event `opn`; help: did you mean `open`?"), "{said}");
+    assert!(said.contains("error[E225]: unknown base event `opn`; help: did you mean `open`?"), "{said}");
     assert!(said.contains("`events`, `file` or `base` is missing"), "{said}");
 }
 
@@ -268,8 +268,8 @@ fn the_limit_of_bytes_holds_for_rules() {
     let now = run(0, &["query", "--lake", &lake, "--format", "json", sql]).json()[0]["t"].as_str().unwrap().to_owned();
     let since = ["--since", "2000-01-01"];
     for (code, command, said) in [
-        (3, [&["hunt"], &since[..]].concat(), "of 1 allowed"),
-        (3, [&["detect", "backtest"], &since[..]].concat(), "of 1 allowed"),
+        (3, [&["hunt"], &since[..]].concat(), "its limit is 1"),
+        (3, [&["detect", "backtest"], &since[..]].concat(), "its limit is 1"),
         (1, vec!["detect", "run", "--state", &state, "--now", &now], "1 failed"),
     ] {
         let limited = run(code, &[&command[..], &["--lake", &lake, "--max-scanned", "1", &rule]].concat());

@@ -60,7 +60,7 @@ fn a_query_stops_when_it_reads_more_than_it_may() {
     let lake = lake(&folder);
     let sql = "SELECT * FROM windows_sysmon_1007";
     let stopped = run(3, &["query", "--lake", &lake, "--max-scanned", "100B", sql]);
-    assert!(stopped.stderr.contains("of 100 allowed"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("its limit is 100"), "{}", stopped.stderr);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Findings on their way back into the lake: each is kept as a file of the source `sluice-findings` before it is published,
-//! and comes into the lake as any other file does.
+//! Keeps each finding as a file of the source `sluice-findings` before it is published. The transform function then writes it
+//! to the lake like any other file.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use store::{Condition, Store};
 
 use crate::message::{Message, MessageKind, PublishError, Publisher};
 
-/// Keeps every finding in a store, once, and then publishes it. Alerts are published only.
+/// Stores every finding once, then publishes it. Alerts are only published.
 #[derive(Debug)]
 pub struct Archived {
     files: Arc<dyn Store>,
@@ -17,14 +17,14 @@ pub struct Archived {
 }
 
 impl Archived {
-    /// A publisher that keeps findings in `files` before `publisher` publishes them.
+    /// A publisher that stores findings in `files` and then passes them to `publisher`.
     pub fn new(files: Arc<dyn Store>, publisher: Arc<dyn Publisher>) -> Self {
         Self { files, publisher }
     }
 
     async fn keep(&self, finding: &Message) -> Result<(), PublishError> {
         let key = format!("{}.json", finding.id);
-        // A file that is there already is that of an earlier try, or is in the lake by now: a second one would be a second
+        // An existing file is from an earlier attempt, or its finding is in the lake already. A second file would be a second
         // record.
         match self.files.put_if(&key, Bytes::from(finding.body.clone()), Condition::Absent).await {
             Err(error) if !error.is_conflict() => {

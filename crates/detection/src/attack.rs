@@ -1,14 +1,14 @@
-//! MITRE ATT&CK as rules name it in their tags, `attack.t1059.001`, and findings in their `attacks`.
+//! MITRE ATT&CK: the tags of rules (`attack.t1059.001`) and the `attacks` of findings.
 
 use serde_json::{Value as Json, json};
 
-/// The version of ATT&CK whose names are used here.
+/// The ATT&CK version of the names in this module.
 pub const VERSION: &str = "17.0";
 
-/// Techniques with names and tactics.
+/// Techniques with their names and tactics, tab-separated.
 static TECHNIQUES: &str = include_str!("../data/attack.tsv");
 
-/// Tactics: id, the word of a tag, name. The last two are of version 19, which divides Defense Evasion.
+/// Tactics: id, word of the tag, name. The last two are new in version 19, which splits Defense Evasion.
 static TACTICS: [(&str, &str, &str); 16] = [
     ("TA0043", "reconnaissance", "Reconnaissance"),
     ("TA0042", "resource-development", "Resource Development"),
@@ -28,7 +28,7 @@ static TACTICS: [(&str, &str, &str); 16] = [
     ("TA0112", "defense-impairment", "Defense Impairment"),
 ];
 
-/// Ids that older rules use, and what took their place.
+/// Ids that ATT&CK has revoked, and their successors.
 static REPLACED: [(&str, &str); 25] = [
     ("T1035", "T1569.002"),
     ("T1050", "T1543.003"),
@@ -57,25 +57,25 @@ static REPLACED: [(&str, &str); 25] = [
     ("T1527", "T1550.001"),
 ];
 
-/// What a tag of ATT&CK names.
+/// What an ATT&CK tag names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttackTag {
     /// `attack.credential-access`: the id and the name.
     Tactic(&'static str, &'static str),
-    /// `attack.t1059.001`, in ATT&CK's own spelling.
+    /// `attack.t1059.001`: the id in upper case.
     Technique(String),
     /// `attack.g0016`, `attack.s0002`, `attack.c0001`: a group, software or campaign.
     Other(String),
 }
 
 impl AttackTag {
-    /// Reads a tag. `None`: it is none of ATT&CK. An error: it names nothing there.
+    /// Reads a tag; `None` if it does not start with `attack.`.
     ///
     /// # Errors
-    /// The nearest tactic, if any is like it.
+    /// The tag is unknown in ATT&CK. The error is the most similar tactic, if there is one.
     pub fn read(tag: &str) -> Option<Result<Self, Option<&'static str>>> {
         let name = tag.strip_prefix("attack.")?;
-        // Older rules write `credential_access`.
+        // Old rules write `credential_access`.
         let word = name.replace('_', "-");
         if let Some((id, _, caption)) = TACTICS.iter().find(|(_, tactic, _)| *tactic == word) {
             return Some(Ok(Self::Tactic(id, caption)));
@@ -94,20 +94,20 @@ impl AttackTag {
     }
 }
 
-/// What took the place of an id that is revoked (`Some("")`: nothing did), or `None` for one that is not known to be.
+/// The successor of a revoked id: `Some("")` if it has none, `None` if the id is not known to be revoked.
 pub fn replacement(technique: &str) -> Option<&'static str> {
     let (base, _) = technique.split_once('.').unwrap_or((technique, ""));
     REPLACED.iter().find(|(old, _)| *old == base).map(|(_, new)| *new)
 }
 
-/// Name and tactics (ids) of a technique of [`VERSION`].
+/// Name and tactic ids of a technique in [`VERSION`].
 fn technique(id: &str) -> Option<(&'static str, impl Iterator<Item = &'static str>)> {
     let mut lines = TECHNIQUES.lines().map(|line| line.split('\t'));
     let mut found = lines.find_map(|mut fields| (fields.next() == Some(id)).then_some(fields))?;
     Some((found.next()?, found.next().unwrap_or_default().split(',').filter(|id| !id.is_empty())))
 }
 
-/// The place of a tactic in the order of an attack: 0 for Reconnaissance.
+/// The position of a tactic in an attack: 0 for Reconnaissance.
 pub fn tactic_place(id: &str) -> Option<usize> {
     TACTICS.iter().position(|(other, ..)| *other == id)
 }
@@ -117,17 +117,17 @@ pub fn tactic_name(id: &str) -> Option<&'static str> {
     TACTICS.iter().find(|(other, ..)| *other == id).map(|(_, _, name)| *name)
 }
 
-/// What findings say of ATT&CK.
+/// The tactics and techniques of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attacks {
-    /// Ids of the tactics, each once.
+    /// Ids of the tactics, without duplicates.
     pub tactics: Vec<&'static str>,
-    /// Ids of the techniques, each once.
+    /// Ids of the techniques, without duplicates.
     pub techniques: Vec<String>,
 }
 
 impl Attacks {
-    /// What a rule's tags say.
+    /// Reads them from a rule's tags.
     pub fn of_tags<'t>(tags: impl IntoIterator<Item = &'t str>) -> Self {
         let mut attacks = Self::default();
         for tag in tags {
@@ -140,7 +140,7 @@ impl Attacks {
         attacks
     }
 
-    /// The tactics named, or those of the techniques if none is.
+    /// The tactics of the tags, else those of the techniques.
     pub fn tactic_ids(&self) -> Vec<&'static str> {
         if !self.tactics.is_empty() {
             return self.tactics.clone();
@@ -154,8 +154,8 @@ impl Attacks {
         ids
     }
 
-    /// `attacks` of OCSF. A technique comes with those tactics that the rule names and that it belongs to; with all of its
-    /// own if the rule names none.
+    /// OCSF's `attacks`. Each technique gets those of the rule's tactics that it belongs to, or all of its own if the tags
+    /// name none.
     pub fn to_ocsf(&self) -> Vec<Json> {
         let tactic = |id: &str| match tactic_name(id) {
             Some(name) => json!({ "uid": id, "name": name }),
@@ -182,7 +182,7 @@ impl Attacks {
                 }
                 None => attack["technique"] = named(id),
             }
-            // An attack has one tactic: the list that OCSF 1.0 had is deprecated.
+            // One object per tactic: the list `tactics` of OCSF 1.0 is deprecated.
             for id in &tactics {
                 attack["tactic"] = tactic(id);
                 attacks.push(attack.clone());

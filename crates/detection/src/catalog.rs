@@ -1,8 +1,8 @@
-//! Which physical tables stand behind a logical one.
+//! The physical tables of each logical table.
 //!
-//! Rules say `{{aws-cloudtrail}}` or `{{class:process_activity}}`. A [`Catalog`] says what that is in a deployment: tables of
-//! Security Lake's native sources, of custom sources, or of a lake folder. It is made of what the engine has
-//! ([`Catalog::of_tables`]) and, where names do not tell, of a file ([`Catalog::from_text`]).
+//! Rules read `{{aws-cloudtrail}}` or `{{class:process_activity}}`. A [`Catalog`] maps these to the tables of a deployment:
+//! those of Security Lake's native sources, of custom sources, or of a lake folder. It is derived from the engine's table
+//! list ([`Catalog::of_tables`]). If the names are not enough, a file can add to it ([`Catalog::from_text`]).
 
 use std::collections::BTreeMap;
 
@@ -16,38 +16,38 @@ use crate::rule::Rule;
 /// A physical table of a catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogTable {
-    /// The table.
+    /// The table, with its columns if they are known.
     pub table: Table,
-    /// The classes (`class_uid`) whose events it has; empty if that is not known.
+    /// The classes (`class_uid`) of its events; empty if unknown.
     pub classes: Vec<u32>,
-    /// Whether the engine has it. One that will be there with the first event has no rows.
+    /// Whether the engine has it. A table that does not exist yet has no rows.
     pub exists: bool,
-    /// What it means if the engine does not have it.
+    /// What it means if the engine lacks it.
     pub absence: Absence,
 }
 
-/// What it means if a table of a catalog is not there.
+/// What it means if a table of a catalog is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {
-    /// Its source may have logged nothing yet, unless it was there before.
+    /// Normal if it never existed: its source may have logged nothing yet. A fault if it existed before.
     Unexplained,
-    /// A catalog file names it as there: a fault.
+    /// A fault: the catalog file expects it.
     Fault,
-    /// A catalog file says that it may be missing.
+    /// Normal: the catalog file allows it.
     Allowed,
 }
 
 impl CatalogTable {
-    /// A table of which no catalog file speaks.
+    /// A table that no catalog file names.
     pub fn new(table: Table, classes: Vec<u32>, exists: bool) -> Self {
         Self { table, classes, exists, absence: Absence::Unexplained }
     }
 }
 
-/// Logical tables, and what they stand for.
+/// Logical tables, each with its physical tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// By logical name, as `windows-sysmon`.
+    /// By logical name, such as `windows-sysmon`.
     sources: BTreeMap<String, Vec<CatalogTable>>,
 }
 
@@ -55,10 +55,10 @@ pub struct Catalog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFile {
-    /// The database of tables that name none.
+    /// The database of tables that have no `database` of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// By logical name.
+    /// Tables by logical name.
     pub tables: BTreeMap<String, Vec<CatalogFileTable>>,
 }
 
@@ -66,37 +66,37 @@ pub struct CatalogFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogFileTable {
-    /// Its name.
+    /// The table's name.
     pub name: String,
-    /// Its database.
+    /// The table's database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// How it is laid out. It follows from its columns where the engine has the table.
+    /// Its layout. Default: derived from the engine's columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<FileLayout>,
-    /// The dialect of its rows; `ocsf` unless something else is said.
+    /// The dialect of its rows. Default: `ocsf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
-    /// The names of the classes whose events it has.
+    /// The names of the classes of its events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
-    /// Whether it may be missing because its source has logged nothing yet. Any other table of the file is expected.
+    /// Whether it may be missing because its source has logged nothing yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_data_yet: bool,
-    /// Its columns with their types, in Trino's or Glue's spelling, where the engine is not asked.
+    /// Its columns and types, in Trino's or Glue's notation, if no engine is asked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, String>,
 }
 
-/// [`Layout`] as a catalog file writes it.
+/// [`Layout`] in a catalog file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileLayout {
-    /// Partitions `region`, `accountid`, `eventday`.
+    /// Partitions `region`, `accountid` and `eventday`.
     EventDay,
     /// Pruned by `time_dt`.
     TimeDt,
-    /// Nothing to prune by.
+    /// No partitions.
     Plain,
 }
 
@@ -110,58 +110,58 @@ impl From<FileLayout> for Layout {
     }
 }
 
-/// A catalog file that cannot be used.
+/// Why a catalog file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
-    /// Not YAML or JSON of the right form.
-    #[error("the catalog cannot be read: {0}")]
+    /// It is not YAML or JSON of the right form.
+    #[error("the catalog file is invalid: {0}")]
     Form(String),
-    /// A class that OCSF does not have.
-    #[error("table `{table}` of the catalog names the class `{class}`, which OCSF does not have")]
+    /// OCSF has no such class.
+    #[error("table `{table}` of the catalog has the class `{class}`, which is unknown in OCSF")]
     UnknownClass {
         /// The table.
         table: String,
         /// The class.
         class: String,
     },
-    /// A type of a column that cannot be read.
+    /// The type of a column is invalid.
     #[error("column `{column}` of table `{table}` of the catalog: {message}")]
     BadType {
         /// The table.
         table: String,
         /// The column.
         column: String,
-        /// What is wrong.
+        /// The parser's message.
         message: String,
     },
-    /// No database is given.
-    #[error("table `{0}` of the catalog has no `database`, nor has the catalog")]
+    /// A table without a database.
+    #[error("neither table `{0}` nor the catalog file has a `database`")]
     NoDatabase(String),
 }
 
-/// A logical table that stands for nothing.
+/// An unknown logical table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no table `{name}` here; the catalog has {}", known.join(", "))]
+#[error("there is no table `{name}`; the catalog has {}", known.join(", "))]
 pub struct UnknownTable {
-    /// The logical table.
+    /// The name that was looked up.
     pub name: String,
-    /// Those that there are.
+    /// The known logical tables.
     pub known: Vec<String>,
 }
 
-/// What a logical table stands for.
+/// The physical tables of a logical table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolved<'c> {
     pub(crate) tables: Vec<(&'c CatalogTable, Option<u32>)>,
 }
 
-/// A source whose tables are known before they are there.
+/// A source whose tables are known before they exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownSource {
-    /// Its logical name, as `windows-sysmon`.
+    /// Its logical name, such as `windows-sysmon`.
     pub name: String,
-    /// Name, class and columns of its tables.
+    /// Its tables.
     pub tables: Vec<KnownTable>,
 }
 
@@ -169,11 +169,11 @@ pub struct KnownSource {
 pub type KnownTable = (String, u32, Vec<(String, ColumnType)>);
 
 impl Catalog {
-    /// A catalog of the tables that an engine has.
+    /// The catalog of an engine's tables.
     ///
-    /// `known` are the sources of mapping configs: their tables come together under the source's name, and those that are
-    /// not there yet have no rows. Any other table is a logical one by itself, with `-` for `_`; where its name ends in a
-    /// class (`my_source_1007`), it also belongs to the one without (`my-source`).
+    /// `known` are the sources of mapping configs. Their tables are grouped under the source's name; those that do not exist
+    /// yet have no rows. Any other table becomes a logical table of its own name, with `-` for `_`. If its name ends in a
+    /// class (`my_source_1007`), it also belongs to the name without it (`my-source`).
     pub fn of_tables(tables: &[Table], known: &[KnownSource], database: &str) -> Self {
         let mut catalog = Self::default();
         let mut claimed: Vec<&str> = Vec::new();
@@ -198,8 +198,8 @@ impl Catalog {
         catalog
     }
 
-    /// Adds what a catalog file says; what it names replaces what was there under the name. `tables` are the engine's, for
-    /// columns and layouts that the file leaves out.
+    /// Adds the logical tables of a catalog file, replacing existing ones of the same name. `tables` are the engine's: they
+    /// supply the columns and layouts that the file omits.
     ///
     /// # Errors
     /// [`CatalogError`]
@@ -211,15 +211,15 @@ impl Catalog {
         Ok(self)
     }
 
-    /// A catalog file read.
+    /// Parses a catalog file.
     ///
     /// # Errors
-    /// [`CatalogError::Form`] with the place and what is wrong.
+    /// [`CatalogError::Form`], with the place.
     pub fn read_file(text: &str) -> Result<CatalogFile, CatalogError> {
         serde_saphyr::from_str(text).map_err(|error| CatalogError::Form(error.to_string()))
     }
 
-    /// [`Catalog::read_file`] and [`Catalog::with_file`], starting from nothing.
+    /// The catalog of a file alone: [`Catalog::read_file`], then [`Catalog::with_file`].
     ///
     /// # Errors
     /// [`CatalogError`]
@@ -235,19 +235,19 @@ impl Catalog {
         }
     }
 
-    /// The physical tables behind a logical one; none where there is no such name.
+    /// The physical tables of a logical one; none if the name is unknown.
     pub fn tables(&self, name: &str) -> Vec<&CatalogTable> {
         self.resolve(name)
             .map(|resolved| resolved.tables.into_iter().map(|(table, _)| table).collect())
             .unwrap_or_default()
     }
 
-    /// Whether any of a rule's tables is there.
+    /// Whether any of a rule's tables exists.
     pub fn has_tables_of(&self, rule: &Rule) -> bool {
         self.tables_of(rule).any(|table| table.exists)
     }
 
-    /// The tables of a rule whose absence is a fault.
+    /// The missing tables of a rule whose absence is a fault.
     pub fn missing_tables_of(&self, rule: &Rule) -> Vec<&CatalogTable> {
         self.tables_of(rule).filter(|table| !table.exists && table.absence == Absence::Fault).collect()
     }
@@ -256,17 +256,17 @@ impl Catalog {
         rule.sources().into_iter().flat_map(|name| self.tables(name))
     }
 
-    /// The logical tables that are no classes.
+    /// The names of the logical tables, without classes.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.keys().map(String::as_str)
     }
 
-    /// The catalog of one logical table.
+    /// A catalog with only this logical table.
     pub(crate) fn only(&self, name: &str) -> Self {
         Self { sources: self.sources.get_key_value(name).map(|(k, v)| (k.clone(), v.clone())).into_iter().collect() }
     }
 
-    /// The logical tables whose physical ones are not all part of another: each event belongs to one of them.
+    /// The logical tables that are not part of a larger one, so that each event belongs to exactly one of them.
     pub(crate) fn sources_of_blocks(&self) -> impl Iterator<Item = &str> {
         let is_part = |name: &str, tables: &[CatalogTable]| {
             self.sources.iter().any(|(other, others)| {
@@ -277,18 +277,18 @@ impl Catalog {
         self.sources.iter().filter(move |(name, tables)| !is_part(name, tables)).map(|(name, _)| name.as_str())
     }
 
-    /// Whether the engine has every table of the catalog.
+    /// Whether every table of the catalog exists.
     pub fn has_all_tables(&self) -> bool {
         self.sources.values().flatten().all(|table| table.exists)
     }
 
-    /// The logical tables of which the engine has none.
+    /// The logical tables without an existing physical one.
     pub fn without_tables(&self) -> impl Iterator<Item = &str> {
         let absent = self.sources.iter().filter(|(_, tables)| tables.iter().all(|table| !table.exists));
         absent.map(|(name, _)| name.as_str())
     }
 
-    /// The physical tables behind a logical name, and for each the class to filter by, where it has others too.
+    /// The physical tables of a logical one. Each comes with the class to filter by, if it has events of other classes too.
     pub(crate) fn resolve(&self, name: &str) -> Result<Resolved<'_>, UnknownTable> {
         let unknown = || UnknownTable { name: name.to_owned(), known: self.names().map(str::to_owned).collect() };
         let Some(class_name) = name.strip_prefix("class:") else {
@@ -336,7 +336,8 @@ impl CatalogFile {
                 .ok_or_else(|| CatalogError::UnknownClass { table: entry.name.clone(), class: class.clone() })
         });
         let classes = classes.collect::<Result<_, _>>()?;
-        // Engines list the tables of the databases that they were told of. One of another database is found out by its query.
+        // Engines list only the databases that they were told of. Whether a table of another database exists shows when it is
+        // queried.
         let is_listed = |database: &String| tables.iter().any(|table| table.database == *database);
         let exists = there.is_some() || !database.is_some_and(is_listed);
         Ok(CatalogTable {
@@ -354,20 +355,20 @@ impl CatalogFile {
     }
 }
 
-/// The custom source whose table Security Lake made, as `windows_sysmon_1007` of
+/// The custom source of a table that Security Lake created: `windows_sysmon_1007` for
 /// `amazon_security_lake_table_us_east_1_ext_windows_sysmon_1007`.
 fn custom_source(name: &str) -> Option<&str> {
     Some(name.strip_prefix("amazon_security_lake_table_")?.split_once("_ext_")?.1)
 }
 
-/// `my_source` and 1007 of `my_source_1007`.
+/// Splits `my_source_1007` into `my_source` and 1007.
 fn class_of_name(name: &str) -> Option<(&str, u32)> {
     let (source, uid) = name.rsplit_once('_')?;
     let uid = uid.parse().ok().filter(|_| uid.bytes().all(|byte| byte.is_ascii_digit()))?;
     newest().class_by_uid(uid).map(|_| (source, uid))
 }
 
-/// The `class_uid` of a class by its name in any embedded version.
+/// The `class_uid` of a class name in any embedded OCSF version.
 pub(crate) fn class_uid(name: &str) -> Option<u32> {
     [Version::V1_3_0, Version::V1_1_0].into_iter().find_map(|version| {
         let schema = Schema::get(version);
@@ -376,7 +377,7 @@ pub(crate) fn class_uid(name: &str) -> Option<u32> {
     })
 }
 
-/// The names of all classes, by which [`class_uid`] finds them.
+/// All class names that [`class_uid`] knows.
 pub(crate) fn class_names() -> impl Iterator<Item = &'static str> {
     newest().classes().iter().map(|class| class.name)
 }

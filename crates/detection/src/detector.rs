@@ -249,7 +249,7 @@ impl Detector {
                 }
                 let why = match entry.absence {
                     Absence::Fault => "the catalog expects it",
-                    Absence::Unexplained if before.contains(&name) => "it was there before",
+                    Absence::Unexplained if before.contains(&name) => "it existed at the last run",
                     Absence::Unexplained | Absence::Allowed => continue,
                 };
                 return Err(MissingTable { name, why });
@@ -327,7 +327,7 @@ impl Detector {
             self.alert(rule, kept, run, &QueryError::OverBudget { scanned, limit }, now).await?;
         }
         if truncated {
-            let why = format!("more than {max_rows} rows; the rest was not looked at: make the rule narrower");
+            let why = format!("more than {max_rows} rows; the others were left out: make the rule narrower");
             self.alert(rule, kept, run, &QueryError::Failed(why), now).await?;
         }
         // With at most half the rows, a window of twice the length should fit.
@@ -488,11 +488,11 @@ impl Answers {
     }
 }
 
-/// A table that a rule cannot do without.
+/// A table whose absence is a fault.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "table {name} cannot be seen, and {why}. It was removed, or Lake Formation no longer lets this role see it. The rule waits \
-     until it is back, or until the catalog file says `no_data_yet: true` of it"
+    "table {name} is missing, but {why}. It was removed, or Lake Formation hides it from this role. The rule waits until the table \
+     is back, or has `no_data_yet: true` in the catalog file"
 )]
 struct MissingTable {
     name: String,

@@ -1,12 +1,13 @@
-//! Hunting by entity: the events of a source grouped by who caused them, cut into blocks, and rules looked for in each.
+//! Entity hunting: groups the events of a source by the entity that caused them, splits them into blocks, and evaluates rules
+//! for each block.
 //!
-//! An [`EntityHunt`] orders the events of each entity by time, then by `metadata.uid`, and cuts them into blocks of so many
-//! events or so much time. Blocks are numbered from 0 for each entity and do not overlap. Events without an entity are
-//! counted and left out. The result is one [`EntityTable`].
+//! An [`EntityHunt`] sorts the events of each entity by time, then by `metadata.uid`. It splits them into blocks of a number
+//! of events or a length of time. Blocks are numbered from 0 for each entity and do not overlap. Events without an entity are
+//! only counted. The result is an [`EntityTable`].
 //!
-//! A rule is evaluated over each block alone where its rows tell their events: its SQL is one SELECT whose first table is a
-//! logical one. A threshold is counted, and a GROUP BY made, within a block. Any other rule (a STIX pattern, a query of
-//! queries) is evaluated over the whole time, and its rows go to the block of their entity and first time.
+//! A rule is evaluated within each block if its rows can be assigned to events: its SQL is one SELECT whose first table is a
+//! logical table. Then thresholds and GROUP BY apply within a block. Any other rule (a STIX pattern, a nested query) is
+//! evaluated over the whole time. Each of its rows goes to the block of its entity and first time.
 
 mod finding;
 mod key;
@@ -35,37 +36,37 @@ use statements::{BlockRule, Statements};
 /// The size of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockSize {
-    /// So many events of an entity; its last block may have fewer.
+    /// A number of events of an entity. The last block may have fewer.
     Rows(NonZeroU32),
-    /// So many milliseconds. Blocks start at multiples of it since 1970; those without events do not count.
+    /// A length of time in milliseconds. Blocks start at multiples of it since 1970. Empty blocks are not numbered.
     Time(NonZeroI64),
 }
 
-/// What is looked for, where, and how events are grouped.
+/// What to search, and how to group events.
 #[derive(Debug)]
 pub struct EntityHunt<'h> {
     /// The tables.
     pub catalog: &'h Catalog,
-    /// The time that is looked at.
+    /// The time range to search.
     pub window: Window,
     /// The size of a block.
     pub size: BlockSize,
-    /// How entities are found; `None` for each source's own key.
+    /// How to find the entity of an event; `None` for each source's own key.
     pub key: Option<EntityKey>,
     /// The most rows of a rule that cannot be evaluated by block.
     pub max_rows: u64,
 }
 
-/// The blocks of all entities, and which rules hit them.
+/// The blocks of all entities, and the rules that hit them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntityTable {
-    /// The blocks: by source, entity and number.
+    /// The blocks, sorted by source, entity and number.
     pub blocks: Vec<Block>,
-    /// Events of each source that have no entity.
+    /// The number of events without an entity, by source.
     pub without_entity: BTreeMap<String, u64>,
     /// Rules that were not evaluated by block, and rows that belong to no block.
     pub notes: Vec<Note>,
-    /// What the queries cost.
+    /// The cost of the queries.
     #[serde(skip)]
     pub statistics: Statistics,
 }
@@ -73,19 +74,19 @@ pub struct EntityTable {
 /// A block of events of one entity.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Block {
-    /// The logical table that its events are of.
+    /// The logical table of its events.
     pub source: String,
     /// The entity.
     pub entity: String,
     /// Its number among the blocks of the entity, from 0.
     pub block: u64,
-    /// How many events it has.
+    /// Number of events.
     pub events: u64,
     /// The time of its first event, in milliseconds since 1970.
     pub start_time: i64,
     /// The time of its last event.
     pub end_time: i64,
-    /// The rules that hit it, by the time of their first hits.
+    /// The rules that hit it, sorted by the time of their first hits.
     pub rules: Vec<RuleHit>,
 }
 
@@ -95,27 +96,27 @@ pub struct RuleHit {
     /// The rule's id.
     #[serde(serialize_with = "as_text")]
     pub rule: Uuid,
-    /// Its title.
+    /// The rule's title.
     pub title: String,
-    /// Its level.
+    /// The rule's level.
     pub level: Level,
-    /// The rows that it gave for the block: events, or groups that reached its threshold.
+    /// The number of the rule's rows for the block: events, or groups that reached the threshold.
     pub hits: u64,
-    /// Its place in the order in which rules first hit the entity, from 1.
+    /// Its position in the order in which rules first hit the entity, from 1.
     pub order: u64,
-    /// The time of the first event that it hit here.
+    /// The time of the first hit event in this block.
     pub first_time: i64,
-    /// The time of the last event that it hit here.
+    /// The time of the last hit event in this block.
     pub last_time: i64,
-    /// Tactics of ATT&CK.
+    /// ATT&CK tactics.
     pub tactics: Vec<Tactic>,
-    /// Ids of techniques of ATT&CK.
+    /// Ids of ATT&CK techniques.
     pub techniques: Vec<String>,
-    /// Whether the rule was evaluated over the block alone. Otherwise its rows were assigned by entity and time.
+    /// Whether the rule was evaluated within the block. Otherwise its rows were assigned by entity and time.
     pub by_block: bool,
 }
 
-/// A tactic of ATT&CK.
+/// An ATT&CK tactic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tactic {
     /// `TA0006`
@@ -124,17 +125,17 @@ pub struct Tactic {
     pub name: &'static str,
 }
 
-/// What was not done as asked.
+/// A rule that was not evaluated as usual.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
     /// The rule's id.
     #[serde(serialize_with = "as_text")]
     pub rule: Uuid,
-    /// Its title.
+    /// The rule's title.
     pub title: String,
-    /// Why.
+    /// What happened.
     pub message: String,
-    /// What kind of note it is.
+    /// The kind of note.
     pub kind: NoteKind,
 }
 
@@ -143,22 +144,22 @@ pub struct Note {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum NoteKind {
-    /// The rule was refused or failed, and hit nothing.
+    /// The rule was refused or failed, and has no hits.
     Failed,
-    /// The rule reads a source that has no events here.
+    /// The rule reads a source without events here.
     NoEvents,
     /// The rule was evaluated over the whole time and not by block.
     WholeTime,
 }
 
-/// Why there is no table.
+/// Why an entity hunt failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntityError {
-    /// A statement cannot be made.
+    /// A statement cannot be built.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// The engine refused or failed the query for the blocks.
+    /// The query for the blocks of a source failed.
     #[error("the blocks of `{entity_source}` cannot be computed: {error}")]
     Query {
         /// The logical table.
@@ -207,11 +208,11 @@ struct CountedSource<'c> {
     blocks: Blocks,
 }
 
-/// Why rules have no answer.
+/// Why a query for rules has no answer.
 enum RunError {
-    /// The engine cannot be used, or the query was stopped by a person.
+    /// The engine cannot be used, or a person cancelled the query.
     Engine(QueryError),
-    /// One of them is refused, or failed.
+    /// One of the rules is refused, or failed.
     Rules(String),
 }
 
@@ -224,15 +225,15 @@ impl RunError {
     }
 }
 
-/// How many rules one statement evaluates at most.
+/// The most rules in one statement.
 const MAX_RULES: usize = 12;
 
 impl EntityHunt<'_> {
-    /// Runs rules over the blocks of the sources that they read: one statement for the blocks of a source, and one for up
-    /// to twelve rules over all its entities. A rule that fails is noted and does not stop the others.
+    /// Runs rules over the blocks of the sources that they read. For each source it takes one statement for the blocks, and
+    /// one for each twelve rules. A rule that fails is noted and does not stop the others.
     ///
     /// # Errors
-    /// [`EntityError`] if the blocks of a source cannot be computed.
+    /// [`EntityError`] if the blocks of a source cannot be queried.
     pub async fn run(&self, rules: &[&Rule], engine: &dyn Engine) -> Result<EntityTable, EntityError> {
         let mut table = EntityTable {
             blocks: Vec::new(),
@@ -284,7 +285,7 @@ impl EntityHunt<'_> {
         Ok(table)
     }
 
-    /// The blocks of a source, with the hits of rules that are evaluated by block.
+    /// The blocks of a source, with the hits of the rules that are evaluated by block.
     async fn run_source<'c>(
         &self,
         source: Source<'c>,
@@ -310,9 +311,9 @@ impl EntityHunt<'_> {
                         table.cost(&answer);
                         blocks.hit(&answer, &batch).map_err(EntityError::Answer)?;
                     }
-                    // No other statement would be answered either.
+                    // Any other statement would fail too.
                     Err(RunError::Engine(error)) => return Err(failed(error)),
-                    // One of them is refused or too long: each half alone.
+                    // One of them is refused or the statement is too long: retry each half alone.
                     Err(RunError::Rules(_)) if batch.len() > 1 => {
                         let (one, other) = batch.split_at(batch.len() / 2);
                         batches.extend([one.to_vec(), other.to_vec()]);
@@ -360,12 +361,12 @@ impl EntityHunt<'_> {
                 !read.iter_mut().any(|counted| counted.blocks.assign(rule, row, &counted.key))
             })
             .count();
-        let mut message = format!("evaluated over the whole time, since {why}");
+        let mut message = format!("evaluated over the whole time, because {why}");
         if lost > 0 {
             message = format!("{message}; {lost} of its rows belong to no block");
         }
         if is_cut {
-            message = format!("{message}; it has more than {} rows", self.max_rows);
+            message = format!("{message}; rows beyond {} were left out", self.max_rows);
         }
         table.note(rule, message, NoteKind::WholeTime);
         Ok(())
@@ -381,13 +382,13 @@ impl EntityHunt<'_> {
         if rules.len() > 1 && sql.as_str().len() > MAX_STATEMENT_BYTES {
             return Err(RunError::Rules("the statement is too long".to_owned()));
         }
-        // Each rule may read what it may read alone.
+        // The scan limit is the sum of the rules' own limits.
         let budget = rules.iter().map(|rule| rule.rule.max_scanned_bytes).sum::<Option<u64>>();
         let statement = Statement { max_scanned_bytes: budget, ..Statement::new(sql) };
         engine.run(&statement).await.map_err(RunError::of)
     }
 
-    /// The rows of a rule over the whole time, and whether there are more.
+    /// The rows of a rule over the whole time, and whether there are more than the limit.
     async fn run_whole(&self, rule: &Rule, engine: &dyn Engine) -> Result<(Answer, bool), RunError> {
         let prepared = statement::build(rule, self.catalog, self.window, &ParameterValues::new(), self.max_rows)
             .map_err(|error| RunError::Rules(error.to_string()))?;
@@ -399,7 +400,7 @@ impl EntityHunt<'_> {
 }
 
 impl Source<'_> {
-    /// Whether a logical table, or class, has events of this source.
+    /// Whether a logical table or class contains events of this source.
     fn has(&self, name: &str) -> bool {
         self.catalog.resolve(name).is_ok_and(|resolved| resolved.tables.iter().any(|(table, _)| table.exists))
     }
@@ -447,7 +448,7 @@ impl EntityTable {
         self.blocks.sort_by(|a, b| (&a.source, &a.entity, a.block).cmp(&(&b.source, &b.entity, b.block)));
     }
 
-    /// The blocks that some rule hit: entities with hits of the most rules first, then by the time of their first hits.
+    /// The blocks with hits. Entities hit by the most rules come first, then those hit earliest.
     pub fn hit_blocks(&self) -> Vec<&Block> {
         let mut of_entity: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
         for (block, hit) in self.blocks.iter().flat_map(|block| block.rules.iter().map(move |hit| (block, hit))) {
@@ -463,7 +464,7 @@ impl EntityTable {
         hit
     }
 
-    /// How many entities have blocks.
+    /// The number of entities with blocks.
     pub fn entities(&self) -> usize {
         let mut names: Vec<&str> = self.blocks.iter().map(|block| block.entity.as_str()).collect();
         names.sort_unstable();
@@ -472,9 +473,9 @@ impl EntityTable {
     }
 }
 
-/// A block while the hits of a source are collected.
+/// A block while hits are added.
 struct Counted {
-    /// Its number as statements have it.
+    /// Its number in statements.
     slot: i64,
     events: u64,
     first: i64,
@@ -525,7 +526,7 @@ impl Blocks {
             let rule = rule.ok_or(AnswerError::NoRule)?;
             let slot = number(slot)?;
             let blocks = entity.as_str().and_then(|entity| self.entities.get_mut(entity));
-            // An event that reached the lake between the two queries may have a block that is not known yet.
+            // An event may reach the lake between the two queries. Its block is unknown then.
             let block = blocks.and_then(|blocks| blocks.iter_mut().find(|block| block.slot == slot));
             let Some(block) = block else { continue };
             let times = (number(first)?, number(last)?);
@@ -534,7 +535,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// Adds a row of a rule to the block of its entity and time, if there is one.
+    /// Adds a row of a rule to the block of its entity and time. Returns false if there is none.
     fn assign(&mut self, rule: &Rule, row: &Map<String, Json>, key: &EntityKey) -> bool {
         let time = |name: &str| row.get(name).and_then(cell_millis);
         let first = time("start_time").or_else(|| time("time"));
@@ -552,7 +553,7 @@ impl Blocks {
         true
     }
 
-    /// The block of an event: the first that has events of this time.
+    /// The block of an event. For blocks of a number of events, it is the first that ends at or after this time.
     fn block_of(&mut self, entity: &str, time: i64) -> Option<&mut Counted> {
         let blocks = self.entities.get_mut(entity)?;
         let place = match self.size {

@@ -1,8 +1,8 @@
-//! What an answer's rows become: findings in OCSF (Detection Finding, class 2004), and messages that carry them.
+//! Makes findings (OCSF Detection Finding, class 2004) of an answer's rows, and messages of findings.
 //!
-//! A row's columns have names of the rule's choice. Some names have a meaning (docs/detections.md): `time`, `start_time` and
-//! `end_time` say when; `src_ip`, `user_name`, `cmd_line` and the like become observables, and `account` and `region` say
-//! where. The whole row is evidence.
+//! A rule chooses the names of its columns. docs/detections.md lists those with a meaning: `time`, `start_time` and
+//! `end_time` date the finding; `src_ip`, `user_name`, `cmd_line` and others become observables; `account` and `region` fill
+//! `cloud`. The whole row is evidence.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,14 +25,14 @@ use crate::window::{self, Look, Window};
 
 pub use crate::matches::MAX_EVIDENCE;
 
-/// What findings say of the deployment.
+/// The deployment, as findings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindingContext {
-    /// The version of OCSF.
+    /// The OCSF version of the findings.
     pub version: Version,
-    /// The account that detections run in, for findings whose rows name none.
+    /// The account that runs the detections, for findings whose rows name none.
     pub account: Option<String>,
-    /// The Region that they run in.
+    /// The Region that runs the detections.
     pub region: Option<String>,
 }
 
@@ -45,44 +45,44 @@ impl Default for FindingContext {
 /// A finding, or an alert about a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// What it is.
+    /// A finding or an alert.
     pub kind: MessageKind,
-    /// Names it for ever: the same rows give the same id.
+    /// The finding's `uid`: the same rows always give the same one.
     pub id: String,
-    /// The id of its message: that of the finding, but for an update of it.
+    /// The message's id: the finding's, except for an update of it.
     pub message_id: String,
-    /// The key under which its publication is remembered: hexadecimal digits.
+    /// The key under which its publication is stored: hexadecimal digits.
     pub key: String,
-    /// The time of its first event, in milliseconds since 1970.
+    /// The time of the first event, in milliseconds since 1970.
     pub first: i64,
-    /// The time of its last event.
+    /// The time of the last event.
     pub last: i64,
-    /// The columns of its key that have no value.
+    /// The columns of its key that are NULL.
     pub null_columns: Vec<String>,
-    /// The rows that it is made of, at most [`MAX_EVIDENCE`] of them as evidence.
+    /// The rows of the finding. At most [`MAX_EVIDENCE`] of them are evidence.
     pub rows: Vec<Map<String, Json>>,
-    /// The finding in OCSF.
+    /// The finding as OCSF.
     pub event: Json,
 }
 
-/// For how long no alert of the same kind follows another, in milliseconds.
+/// The shortest time between two alerts of the same kind, in milliseconds.
 pub(crate) const ALERT_WINDOW: i64 = 86_400_000;
 
-/// What product findings name.
+/// The product name in findings.
 const PRODUCT: &str = "Sluice";
 
 /// The rows of one key in an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Keyed {
-    /// The key under which their findings are remembered: hexadecimal digits.
+    /// The key under which their findings are stored: hexadecimal digits.
     pub key: String,
-    /// The columns of the key that have no value. Rows without it are one finding though they need not belong together.
+    /// The columns of the key that are NULL. Such rows become one finding, although they may be unrelated.
     pub null_columns: Vec<String>,
-    /// The rows in the order in which they count.
+    /// The rows in the order in which findings are made of them: by time, and for groups and windows first by [`Row::due`].
     pub rows: Vec<Row>,
 }
 
-/// For how long nothing of the same key is published; `None` for ever.
+/// How long after a finding no other of the same key is published, in milliseconds; `None` means for ever.
 pub fn dedupe_window(rule: &Rule) -> Option<i64> {
     match &rule.dedupe {
         Some(dedupe) => Some(dedupe.window),
@@ -91,7 +91,7 @@ pub fn dedupe_window(rule: &Rule) -> Option<i64> {
     }
 }
 
-/// The rows of an answer by their keys: the columns of `dedupe` or `group_by`, else all. At most `max_rows` are looked at.
+/// Groups an answer's rows by key: the columns of `dedupe`, else those of `group_by`, else all. At most `max_rows` are read.
 pub fn keyed(rule: &Rule, shape: Shape, look: Look, answer: &Answer, max_rows: usize) -> Vec<Keyed> {
     let columns = match &rule.dedupe {
         Some(dedupe) => Some(&dedupe.key),
@@ -100,7 +100,7 @@ pub fn keyed(rule: &Rule, shape: Shape, look: Look, answer: &Answer, max_rows: u
     let mut by_key: BTreeMap<String, Keyed> = BTreeMap::new();
     for values in answer.rows.iter().take(max_rows) {
         let names = answer.columns.iter().map(|column| column.name.clone());
-        // A pattern's row has the columns that its own event has: what other rows have is none of its own.
+        // A NULL of a STIX row is a column that only other rows have.
         let is_own = |(_, value): &(String, Json)| !value.is_null() || matches!(rule.logic, Logic::Sql(_));
         let mut cells: Map<String, Json> = names.zip(values.iter().cloned()).filter(is_own).collect();
         let end = cells.remove(groups::WINDOW_END).and_then(|end| end.as_i64());
@@ -147,7 +147,7 @@ fn hash(parts: &[&str]) -> String {
     hasher.finalize().to_hex()[..32].to_owned()
 }
 
-/// When the events of a row were: its columns say, else the window does.
+/// The times of a row's first and last event: from its columns, else the window.
 fn times(row: &Map<String, Json>, window: Window) -> (i64, i64) {
     let at = |name: &str| row.get(name).and_then(cell_millis);
     let time = at("time");
@@ -156,7 +156,7 @@ fn times(row: &Map<String, Json>, window: Window) -> (i64, i64) {
     (first.min(last), first.max(last))
 }
 
-/// A point in time as an answer has it: milliseconds since 1970, or `2024-05-01 10:00:00.000` with `UTC` or nothing after it.
+/// The milliseconds since 1970 of a cell: a number, or a text such as `2024-05-01 10:00:00.000`, optionally with `UTC`.
 pub(crate) fn cell_millis(value: &Json) -> Option<i64> {
     if let Some(number) = value.as_i64() {
         return Some(number);
@@ -166,14 +166,14 @@ pub(crate) fn cell_millis(value: &Json) -> Option<i64> {
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
-/// What a finding was found by.
+/// Where a finding comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The rule.
     pub rule: &'a Rule,
-    /// What was looked at.
+    /// The window of the query.
     pub window: Window,
-    /// What the engine answered.
+    /// The rule's rows.
     pub answer: &'a Answer,
     /// When the finding is made, in milliseconds since 1970.
     pub now: i64,
@@ -187,7 +187,7 @@ pub fn finding(origin: &Origin<'_>, keyed: &Keyed, entry: &Entry) -> Finding {
     let first = entry.rows.first().map_or(window.start, |row| row.first);
     let last = entry.rows.iter().map(|row| row.last).max().unwrap_or(window.end - 1);
     let rows: Vec<Map<String, Json>> = entry.rows.iter().map(|row| row.cells.clone()).collect();
-    // A group's row counts events.
+    // The row of a group carries its number of events.
     let events = rows.iter().map(|row| row.get("event_count").and_then(Json::as_i64).unwrap_or(1)).sum::<i64>();
     let is_update = entry.news == News::Updated;
     let mut event = base(rule, rule.level, context, now, &rows);
@@ -224,7 +224,7 @@ pub fn finding(origin: &Origin<'_>, keyed: &Keyed, entry: &Entry) -> Finding {
     }
     event["unmapped"] = Json::Object(unmapped);
     let message_id = match entry.news {
-        // The id that it would have had, so that a topic does not take it for what it knows.
+        // An update needs a message id of its own: a FIFO topic would drop a repeated id.
         News::Updated => Uuid::new_v5(&rule.id, format!("{}/{first}/update", keyed.key).as_bytes()).to_string(),
         News::Created | News::Settled => entry.id.clone(),
     };
@@ -241,7 +241,7 @@ pub fn finding(origin: &Origin<'_>, keyed: &Keyed, entry: &Entry) -> Finding {
     }
 }
 
-/// An alert about a query that failed, was stopped, or found too much.
+/// An alert about a query that failed, was cancelled, or returned too many rows.
 pub fn alert(
     rule: &Rule,
     window: Window,
@@ -269,7 +269,7 @@ pub fn alert(
     event["finding_info"] = finding_info(rule, &id, &title, now);
     event["finding_info"]["types"] = json!(["Detection failure"]);
     if let Json::Object(info) = &mut event["finding_info"] {
-        // The failure is no attack.
+        // A failure has no ATT&CK techniques.
         info.remove("attacks");
     }
     let mut facts = run_facts(window, query_id);
@@ -299,7 +299,7 @@ fn run_facts(window: Window, query_id: Option<&str>) -> Map<String, Json> {
     facts
 }
 
-/// What every finding of a rule says.
+/// The attributes that all findings of a rule share.
 fn base(rule: &Rule, level: Level, context: &FindingContext, now: i64, rows: &[Map<String, Json>]) -> Json {
     let (severity_id, severity) = match level {
         Level::Informational => (1, "Informational"),
@@ -392,7 +392,7 @@ fn region(rows: &[Map<String, Json>], context: &FindingContext) -> Option<String
     first_of(rows, &["region"]).or_else(|| context.region.clone())
 }
 
-/// The title and what tells one finding of the rule from another.
+/// The title of a finding: the rule's title, and the values that tell it from other findings.
 fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
     const LONGEST: usize = 300;
     const SHOWN: usize = 4;
@@ -419,7 +419,7 @@ fn summary(rule: &Rule, rows: &[Map<String, Json>], events: i64) -> String {
     text
 }
 
-/// How many pieces of evidence rows are: a match of several observations is one for each event.
+/// The number of evidences of some rows: a match of several observations has one per event.
 fn evidence_total(rows: &[Map<String, Json>]) -> usize {
     let of_row = |row: &Map<String, Json>| match row.get(matches::EVENTS) {
         Some(Json::Array(events)) => {
@@ -431,7 +431,7 @@ fn evidence_total(rows: &[Map<String, Json>]) -> usize {
     rows.iter().map(of_row).sum()
 }
 
-/// A row as evidence: whole, and those of its columns that have a place in OCSF.
+/// A row as evidence: the whole row in `data`, and its known columns in their OCSF attributes.
 fn evidence(row: &Map<String, Json>) -> Json {
     let mut evidence = json!({ "data": row });
     let text = |name: &str| row.get(name).and_then(cell_text);
@@ -469,7 +469,7 @@ fn evidence(row: &Map<String, Json>) -> Json {
     evidence
 }
 
-/// The type of observable that a column's name tells of. [`Version::V1_1_0`] has no others.
+/// The observable type for a column name. [`Version::V1_1_0`] has no others.
 fn observable_type(column: &str) -> Option<(i64, &'static str)> {
     let ends = |ending: &str| column == ending || column.ends_with(&format!("_{ending}"));
     Some(if ends("ip") {
@@ -514,7 +514,7 @@ fn observables(rows: &[Map<String, Json>]) -> Vec<Json> {
     found
 }
 
-/// The attribute that a column's value stands in: OCSF wants its path as the name of an observable.
+/// The path of the attribute that holds a column's value. OCSF wants it as the observable's name.
 fn place_in_evidence(column: &str) -> &'static str {
     match column {
         "src_ip" => "evidences.src_endpoint.ip",
@@ -528,7 +528,7 @@ fn place_in_evidence(column: &str) -> &'static str {
 }
 
 impl Finding {
-    /// The finding as a message. What does not fit is left out of the evidence, and `unmapped` says how much that is.
+    /// The finding as a message. Evidence that does not fit is left out; `unmapped` has the number of rows left out.
     pub fn message(&self, rule: &Rule) -> Message {
         let attacks = Attacks::of_tags(rule.tags.iter().map(|tag| tag.value.as_str()));
         let text = |pointer: &str| self.event.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
@@ -552,7 +552,7 @@ impl Finding {
         add_list("tactic", attacks.tactic_ids().into_iter().map(str::to_owned).collect());
         add_list("technique", attacks.techniques.clone());
         add_list("source", rule.sources().into_iter().map(str::to_owned).collect());
-        // Names and values count, too.
+        // SNS counts the names and values of attributes too.
         let of_attributes: usize =
             attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + value.value().len()).sum();
         let body = self.body(MAX_MESSAGE_BYTES.saturating_sub(of_attributes + 1024));
@@ -589,7 +589,7 @@ impl Finding {
                 return body;
             }
         }
-        // One row that is too large by itself, or a great many observables: texts are cut where they are long.
+        // A single row may be too large, or there may be very many observables: then long texts are shortened.
         let mut longest = 16_384;
         loop {
             let mut event = event.clone();
@@ -603,7 +603,7 @@ impl Finding {
     }
 }
 
-/// Cuts texts of more than `longest` characters, visibly.
+/// Shortens texts to `longest` characters and marks the cut.
 fn cut(value: &mut Json, longest: usize) {
     match value {
         Json::String(text) if text.chars().count() > longest => {
@@ -615,7 +615,7 @@ fn cut(value: &mut Json, longest: usize) {
     }
 }
 
-/// A subject that SNS takes: printable ASCII, shorter than 100 characters.
+/// A valid SNS subject: printable ASCII, fewer than 100 characters.
 fn subject(title: &str, level: Level) -> String {
     let plain = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
     format!("[{level}] {title}").chars().map(plain).take(99).collect()

@@ -1,20 +1,20 @@
-//! The keys of a rule file, once: what may stand where. The parser reads by these tables and the JSON Schema is made of them.
+//! The keys of a rule file and the forms of their values. The parser and the JSON Schema are both derived from these tables.
 
 use diagnostics::form::{optional, required};
 
 use crate::names::{is_name, is_table};
 use crate::rule::{Level, ParameterType, Status};
 
-/// What a value has to be.
+/// The form of a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
-    /// A text that is not empty.
+    /// A non-empty text.
     Text,
-    /// A text of that form.
+    /// A text of a special form.
     Formed(&'static TextForm),
     /// One of these texts.
     Choice(&'static [&'static str]),
-    /// A whole number not below this.
+    /// A whole number of at least this.
     Integer(i64),
     /// Any value.
     Any,
@@ -22,7 +22,7 @@ pub(crate) enum Form {
     Scalar,
     /// A list with at least one item.
     List(&'static Form),
-    /// A mapping with free keys, which have that form, and at least one entry.
+    /// A mapping with at least one entry. The first form is that of its keys, the second that of its values.
     Map(&'static TextForm, &'static Form),
     /// A mapping with these keys.
     Object(&'static ObjectForm),
@@ -33,11 +33,11 @@ pub(crate) enum Form {
 /// The form of a text.
 #[derive(Debug)]
 pub(crate) struct TextForm {
-    /// What it is called.
+    /// The name for messages, with its article.
     pub(crate) name: &'static str,
-    /// What it looks like.
+    /// A valid text.
     pub(crate) example: &'static str,
-    /// The same for JSON Schema (ECMA 262).
+    /// A regular expression for JSON Schema (ECMA 262).
     pub(crate) pattern: &'static str,
     pub(crate) accepts: fn(&str) -> bool,
 }
@@ -68,7 +68,7 @@ pub(crate) static DATE: TextForm = TextForm {
 };
 
 pub(crate) static DURATION: TextForm = TextForm {
-    name: "a length of time",
+    name: "a duration",
     example: "15m",
     pattern: "^[0-9]{1,6}[smhd]$",
     accepts: |text| text.len() <= 7 && crate::schedule::parse_duration(text).is_ok(),
@@ -116,7 +116,7 @@ pub(crate) static TAG: TextForm = TextForm {
     },
 };
 
-/// The bytes of `10 GB`, in powers of ten as Athena's limits are.
+/// Parses `10 GB` to bytes. Units are powers of ten, like Athena's limits.
 pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let (number, unit) = text.split_once(' ')?;
     let digits = number.len() <= 6 && number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
@@ -136,14 +136,14 @@ const COLUMNS: Form = Form::List(&Form::Formed(&NAME));
 const EVENTS: Form = Form::Either(&[Form::Text, Form::List(&Form::Either(&[Form::Text, Form::Object(&ANY_OBJECT)]))]);
 const PARAMETERS: Form = Form::Map(&NAME, &Form::Any);
 
-/// A mapping whose keys are nobody's business here: `keys` is empty.
+/// A mapping with any keys: `keys` is empty.
 pub(crate) static ANY_OBJECT: ObjectForm = ObjectForm { name: "an object", keys: &[] };
 
 static PARAMETER: ObjectForm = ObjectForm {
     name: "a parameter",
     keys: &[
-        required("type", Form::Choice(ParameterType::WORDS), "Of what kind its value is."),
-        required("default", Form::Any, "Its value where none is set. A list may be empty."),
+        required("type", Form::Choice(ParameterType::WORDS), "Type of its values."),
+        required("default", Form::Any, "Value if none is set. A list may be empty."),
         optional("description", Form::Text, "What it is for."),
     ],
 };
@@ -151,11 +151,11 @@ static PARAMETER: ObjectForm = ObjectForm {
 static PER_DAY: ObjectForm = ObjectForm {
     name: "`expect_per_day`",
     keys: &[
-        optional("least", Form::Integer(0), "So many, or more: fewer mean that the rule or its source is broken."),
+        optional("least", Form::Integer(0), "At least this many. Fewer mean that the rule or its source is broken."),
         optional(
             "most",
             Form::Integer(0),
-            "So many, or fewer: more mean that the rule is noisy, or something happens.",
+            "At most this many. More mean that the rule is noisy, or that there is an incident.",
         ),
     ],
 };
@@ -163,34 +163,34 @@ static PER_DAY: ObjectForm = ObjectForm {
 static THRESHOLD: ObjectForm = ObjectForm {
     name: "a threshold",
     keys: &[
-        required("count", Form::Integer(1), "So many rows of a group, or more, within the window."),
-        optional("distinct", Form::Formed(&NAME), "Count the different values of this column, not the rows."),
+        required("count", Form::Integer(1), "Minimum number of rows in a group."),
+        optional("distinct", Form::Formed(&NAME), "Count the distinct values of this column instead of rows."),
     ],
 };
 
 static DEDUPE: ObjectForm = ObjectForm {
     name: "`dedupe`",
     keys: &[
-        required("key", COLUMNS, "Columns; findings with the same values in them are one."),
+        required("key", COLUMNS, "Columns. Rows with the same values in them are one finding."),
         required(
             "window",
             Form::Formed(&DURATION),
-            "For how long after a finding no other of the same key is published.",
+            "How long after a finding no other with the same key is published.",
         ),
     ],
 };
 
-const SOURCE: &str = "A shipped mapping or its source, or the path of a mapping config from this file.";
-const BASE: &str = "A base event. It is the only event unless `changes` are given.";
+const SOURCE: &str = "A shipped mapping or its source, or the path of a mapping config, relative to this file.";
+const BASE: &str = "Name of a base event. It is the only event unless there are `changes`.";
 const CHANGES: Form = Form::List(&Form::Object(&ANY_OBJECT));
-const CHANGED: &str = "One event for each of these: the base event with these fields instead (a JSON merge patch).";
+const CHANGED: &str = "One event for each item: the base event with these fields changed (JSON merge patch).";
 
 static TEST_INPUT: ObjectForm = ObjectForm {
     name: "an input of a test",
     keys: &[
         required("source", Form::Text, SOURCE),
         optional("events", EVENTS, "Raw events: objects or lines of text, or one text with all of them."),
-        optional("file", Form::Text, "A file of raw events, from this file."),
+        optional("file", Form::Text, "File with raw events, relative to this file."),
         optional("base", Form::Formed(&NAME), BASE),
         optional("changes", CHANGES, CHANGED),
     ],
@@ -202,7 +202,7 @@ static TEST: ObjectForm = ObjectForm {
         required("name", Form::Text, "What it shows."),
         optional("source", Form::Text, SOURCE),
         optional("events", EVENTS, "Raw events: objects or lines of text, or one text with all of them."),
-        optional("file", Form::Text, "A file of raw events, from this file."),
+        optional("file", Form::Text, "File with raw events, relative to this file."),
         optional("base", Form::Formed(&NAME), BASE),
         optional("changes", CHANGES, CHANGED),
         optional("inputs", Form::List(&Form::Object(&TEST_INPUT)), "Events of several sources."),
@@ -210,7 +210,7 @@ static TEST: ObjectForm = ObjectForm {
         required(
             "expect",
             Form::Either(&[Form::Choice(&["none"]), Form::Integer(1), Form::List(&Form::Map(&NAME, &Form::Scalar))]),
-            "`none`, how many findings, or the findings with the values of their columns.",
+            "`none`, a number of findings, or a list of findings with values of their columns.",
         ),
     ],
 };
@@ -220,24 +220,20 @@ pub(crate) static FILE: ObjectForm = ObjectForm {
     name: "a rule",
     keys: &[
         required("title", Form::Text, "What it finds, in a few words."),
-        required("id", Form::Formed(&UUID), "Names the rule for ever."),
-        required("status", Form::Choice(Status::WORDS), "How far it is trusted."),
-        optional("description", Form::Text, "What it finds and why that matters."),
+        required("id", Form::Formed(&UUID), "UUID that never changes."),
+        required("status", Form::Choice(Status::WORDS), "How mature it is."),
+        optional("description", Form::Text, "What it finds, and why that matters."),
         optional("references", Form::List(&Form::Text), "Where to read more."),
         optional("author", Form::Text, "Who wrote it."),
-        optional("date", Form::Formed(&DATE), "The day it was made."),
-        optional("modified", Form::Formed(&DATE), "The day it was last changed."),
-        optional("tags", Form::List(&Form::Formed(&TAG)), "Sigma's tags, as `attack.t1059.001`."),
-        optional("falsepositives", Form::List(&Form::Text), "What else looks like it."),
-        required("level", Form::Choice(Level::WORDS), "How bad a finding is."),
+        optional("date", Form::Formed(&DATE), "Day on which it was written."),
+        optional("modified", Form::Formed(&DATE), "Day of the last change."),
+        optional("tags", Form::List(&Form::Formed(&TAG)), "Tags as in Sigma, such as `attack.t1059.001`."),
+        optional("falsepositives", Form::List(&Form::Text), "Harmless events that look the same."),
+        required("level", Form::Choice(Level::WORDS), "Severity of the findings."),
         optional("stix", Form::Text, "A STIX 2.1 pattern."),
-        optional(
-            "tables",
-            Form::List(&Form::Formed(&TABLE)),
-            "The logical tables in which the STIX pattern is looked for.",
-        ),
+        optional("tables", Form::List(&Form::Formed(&TABLE)), "Logical tables that the STIX pattern searches."),
         optional("sql", Form::Text, "A query in Trino's SQL, with `{{table}}`, `{{window}}` and `{{param:name}}`."),
-        required("schedule", Form::Formed(&SCHEDULE), "When it runs, as EventBridge writes it (UTC), or `on demand`."),
+        required("schedule", Form::Formed(&SCHEDULE), "When it runs, in EventBridge's syntax (UTC), or `on demand`."),
         optional(
             "lookback",
             Form::Formed(&DURATION),
@@ -248,22 +244,22 @@ pub(crate) static FILE: ObjectForm = ObjectForm {
             Form::Formed(&DURATION),
             "Maximum delay until events reach the lake. Required unless the rule runs on demand.",
         ),
-        optional("parameters", Form::Map(&NAME, &Form::Object(&PARAMETER)), "What can be set from outside."),
-        optional("group_by", COLUMNS, "Columns of the result whose values make a group of rows."),
-        optional("threshold", Form::Object(&THRESHOLD), "How many rows a group must have."),
-        optional("dedupe", Form::Object(&DEDUPE), "Which findings are one."),
+        optional("parameters", Form::Map(&NAME, &Form::Object(&PARAMETER)), "Values that can be set from outside."),
+        optional("group_by", COLUMNS, "Columns whose values make a group of rows."),
+        optional("threshold", Form::Object(&THRESHOLD), "Minimum size of a group."),
+        optional("dedupe", Form::Object(&DEDUPE), "Which rows are the same finding."),
         optional(
             "max_scanned_bytes",
             Form::Either(&[Form::Integer(1), Form::Formed(&BYTES)]),
-            "What a run may read: a number of bytes, or `10 GB`.",
+            "Scan limit of a run: a number of bytes, or `10 GB`.",
         ),
         optional(
             "expect_per_day",
             Form::Object(&PER_DAY),
-            "How many findings a day are usual. A backtest says which days are not.",
+            "Usual number of findings a day. A backtest names the days outside it.",
         ),
         optional("response", TEXTS, "What to do about a finding: a text, or a list of steps."),
         optional("base_events", Form::Map(&NAME, &Form::Object(&ANY_OBJECT)), "Raw events by name, for tests to vary."),
-        optional("tests", Form::List(&Form::Object(&TEST)), "Events, and what is to be found in them."),
+        optional("tests", Form::List(&Form::Object(&TEST)), "Tests: events, and the expected findings."),
     ],
 };

@@ -1,4 +1,4 @@
-//! Rows counted in groups, once for each scheduled window: as SQL, and of rows that are here already.
+//! Counts rows in groups, once for each scheduled window: in SQL, and for rows in memory.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,13 +10,13 @@ use sql::text::Sql;
 use crate::rule::{Rule, Threshold};
 use crate::window::Ends;
 
-/// The column of an answer that says at which run the window of a group ends.
+/// The column of an answer with the run at which the group's window ends.
 pub(crate) const WINDOW_END: &str = "scheduled_window_end";
 
-/// Cron expressions fire at whole minutes.
+/// Cron expressions run at whole minutes.
 const MINUTE: i64 = 60_000;
 
-/// One row for every group that reaches the threshold: in each of the scheduled windows, or in all that `hits` has.
+/// A statement with one row for each group that reaches the threshold: in each of the scheduled windows, or in all of `hits`.
 pub(crate) fn statement(rule: &Rule, hits: &Sql, ends: Option<Ends>) -> Sql {
     match ends {
         None => of_one_window(rule, hits),
@@ -45,8 +45,8 @@ fn of_one_window(rule: &Rule, hits: &Sql) -> Sql {
     )
 }
 
-/// Events are counted in buckets first, so short that a scheduled window has each of them whole or not at all. Each bucket then
-/// counts in all windows that have it.
+/// First counts events in buckets. They are so short that a scheduled window contains each of them wholly or not at all. Then
+/// adds each bucket to all windows that contain it.
 fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
     let every = rule.schedule.rate().unwrap_or(MINUTE);
     let start = multiple_before(&Sql::name("time"), greatest_common_divisor(every, rule.lookback));
@@ -65,7 +65,7 @@ fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
     let lookback = Sql::integer(rule.lookback);
     let windows = match rule.schedule.rate() {
         Some(every) => {
-            // The first run after the bucket begins, and the last whose window has it.
+            // The first run after the start of the bucket, and the last run whose window contains it.
             let before = multiple_before(&Sql::name("bucket_start"), every);
             let every = Sql::integer(every);
             sql!("sequence({} + {}, \"bucket_start\" + {}, {})", before, every, lookback, every)
@@ -99,7 +99,7 @@ fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
             least,
             end
         ),
-        // The values of a window are its groups first, and are counted then: that takes less memory than count(DISTINCT …).
+        // DISTINCT first, then count: that takes less memory than count(DISTINCT …).
         Some(_) => sql!(
             "SELECT {}, sum(\"value_rows\") AS \"event_count\", count(\"bucket_value\") AS \"distinct_count\", \
              min(\"value_first\") AS \"start_time\", max(\"value_last\") AS \"end_time\" FROM (SELECT {}, \"bucket_value\", \
@@ -117,7 +117,7 @@ fn of_windows(rule: &Rule, hits: &Sql, ends: Ends) -> Sql {
     }
 }
 
-/// The last multiple of `step` that is not above a whole number, which may be negative.
+/// The largest multiple of `step` that is not above a whole number, which may be negative.
 pub(crate) fn multiple_before(number: &Sql, step: i64) -> Sql {
     let step = Sql::integer(step);
     sql!("{} - mod(mod({}, {}) + {}, {})", number, number, step, step, step)
@@ -142,7 +142,7 @@ fn greatest_common_divisor(mut one: i64, mut other: i64) -> i64 {
     one
 }
 
-/// The groups of rows that reach the threshold, as [`statement`] counts them, in the order of their windows.
+/// The groups of rows that reach the threshold, ordered by window. It counts like [`statement`].
 pub(crate) fn of_rows(rule: &Rule, rows: &[Map<String, Json>], ends: Option<Ends>) -> Vec<Map<String, Json>> {
     let Some(ends) = ends else {
         let rows: Vec<&Map<String, Json>> = rows.iter().collect();
@@ -193,7 +193,7 @@ fn of_window(rule: &Rule, rows: &[&Map<String, Json>]) -> Vec<Map<String, Json>>
             group.insert("distinct_count".to_owned(), json!(count));
         }
         group.insert("start_time".to_owned(), json!(times().min()));
-        // A match of several observations ends with its last event.
+        // A match of several observations counts at the time of its last event.
         let ends = members.iter().filter_map(|row| row.get("end_time").and_then(Json::as_i64));
         group.insert("end_time".to_owned(), json!(times().chain(ends).max()));
         (count >= rule.threshold.as_ref().map_or(1, |threshold| threshold.count)).then_some(group)

@@ -1,8 +1,8 @@
-//! What the schedule of a rule would have published over a time that has passed, if it had run from the beginning on.
+//! Evaluates a rule over the past: what it would have published if it had run by its schedule since then.
 //!
-//! `hunt`, `backtest` and the tests of rules are this. Findings are those of [`crate::detector`] over the same events: the same
-//! scheduled windows, thresholds and keys, whatever was late and whichever run was missed. It takes one statement for
-//! most rules, see [`Shape`].
+//! `hunt`, `backtest` and the tests of rules use this. The findings are those of [`crate::detector`] over the same events:
+//! the same scheduled windows, thresholds and keys, regardless of late events and missed runs. Most rules need only one
+//! statement, see [`Shape`].
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,15 +24,15 @@ use crate::window::{Ends, Look, Window};
 /// Runs rules over the past.
 #[derive(Debug, Clone, Copy)]
 pub struct Hunt<'a> {
-    /// Answers statements.
+    /// Runs the statements.
     pub engine: &'a dyn Engine,
-    /// The tables.
+    /// The tables to search.
     pub catalog: &'a Catalog,
     /// Values of parameters other than the defaults.
     pub parameters: &'a ParameterValues,
-    /// The most rows of a statement that are looked at.
+    /// The most rows of a statement that are read.
     pub max_rows: u64,
-    /// What findings say of the deployment.
+    /// The deployment, as findings name it.
     pub context: &'a FindingContext,
     /// What shared statements answered already.
     pub shared: &'a SharedAnswers,
@@ -46,43 +46,43 @@ pub struct SharedAnswers {
     pub statements: u64,
 }
 
-/// What a rule found.
+/// The findings of a rule, and what they cost.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The findings, the earliest first.
     pub findings: Vec<Finding>,
-    /// Whether there were more rows than are looked at.
+    /// Whether rows beyond the limit were left out.
     pub truncated: bool,
-    /// How many statements were run for this rule. One that it shared is among them.
+    /// Number of statements for this rule. One that it shares counts.
     pub statements: u64,
-    /// Whether it shared its statement with other rules.
+    /// Whether it shares its statement with other rules.
     pub is_shared: bool,
-    /// What they cost; of a shared statement, the rule's share.
+    /// Sum over all statements; of a shared statement, the rule's share.
     pub statistics: Statistics,
 }
 
-/// Why a rule gave no answer.
+/// Why a rule has no findings to report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HuntError {
-    /// No statement can be made of it.
+    /// Its statement cannot be built.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// The engine has no answer.
+    /// The engine failed.
     #[error(transparent)]
     Query(#[from] QueryError),
-    /// The answer cannot be read.
+    /// The engine's answer cannot be read.
     #[error(transparent)]
     Answer(#[from] SettleError),
-    /// It has to be asked window by window, and there are too many.
+    /// The rule needs one statement per window, and the time has too many windows.
     #[error(
-        "this rule is asked window by window, and this time has more than {MOST_WINDOWS} windows; look at less time"
+        "this rule needs one query per window, and this time range has more than {MOST_WINDOWS} windows; choose a shorter one"
     )]
     TooManyWindows,
 }
 
 impl HuntError {
-    /// Whether the rule is at fault, and not the engine.
+    /// Whether the rule is the cause, and not the engine.
     pub fn is_of_rule(&self) -> bool {
         match self {
             Self::Statement(_) | Self::Answer(_) | Self::TooManyWindows => true,
@@ -91,11 +91,11 @@ impl HuntError {
     }
 }
 
-/// How many statements one rule may take.
+/// The most statements of one rule.
 const MOST_WINDOWS: usize = 100_000;
-/// How many runs of a cron expression one statement names: some 60,000 bytes of it.
+/// The most runs of a cron expression that one statement lists: about 60,000 bytes.
 const RUNS_OF_A_STATEMENT: usize = 4_000;
-/// The most rows that groups of overlapping windows may take.
+/// The most rows that groups in overlapping windows may take.
 const MOST_ROWS: u64 = 1_000_000;
 const DAY: i64 = 86_400_000;
 
@@ -125,7 +125,7 @@ impl Hunt<'_> {
         shared
     }
 
-    /// Runs a rule over the events of a time. `progress` is told how many of how many statements are done.
+    /// Runs a rule over the events of `window`. `progress` gets the number of finished statements and the total.
     ///
     /// # Errors
     /// [`HuntError`]
@@ -140,7 +140,7 @@ impl Hunt<'_> {
             Past { hunt: self, rule, shape: Shape::of(rule), now, found: Found::default(), keys: BTreeMap::new() };
         let has_tables = self.catalog.has_tables_of(rule);
         let looks = match past.shape {
-            // Without a table there are no rows. The statement is made all the same, so that what is refused is refused.
+            // Without tables there are no rows. Build the statement anyway, so that an invalid rule fails.
             Shape::Rows | Shape::Pairs | Shape::Groups if !has_tables => {
                 statement::build(rule, self.catalog, window, self.parameters, self.max_rows)?;
                 Vec::new()
@@ -160,19 +160,19 @@ impl Hunt<'_> {
     }
 }
 
-/// A rule on its way through the past.
+/// A rule while it is evaluated over the past.
 struct Past<'h> {
     hunt: &'h Hunt<'h>,
     rule: &'h Rule,
     shape: Shape,
     now: i64,
     found: Found,
-    /// What is published, by key.
+    /// Published findings, by key.
     keys: BTreeMap<String, Published>,
 }
 
 impl Past<'_> {
-    /// Adds what is found in a look to what was found before.
+    /// Runs one look, and adds the new findings.
     async fn look(&mut self, look: Look) -> Result<(), HuntError> {
         let (given, hits) = self.ask(look).await?;
         let rows = usize::try_from(self.max_rows()).unwrap_or(usize::MAX);
@@ -188,7 +188,7 @@ impl Past<'_> {
         Ok(())
     }
 
-    /// How many rows the engine gives, and the rule's rows.
+    /// The engine's number of rows, and the rule's rows.
     async fn ask(&mut self, look: Look) -> Result<(usize, Answer), HuntError> {
         let Hunt { catalog, parameters, .. } = *self.hunt;
         let prepared = statement::build(self.rule, catalog, look, parameters, self.max_rows())?;
@@ -219,7 +219,7 @@ impl Past<'_> {
         self.found.statistics.duration += answer.statistics.duration;
     }
 
-    /// A group is in as many rows as windows have its events.
+    /// The most rows to read. A group has a row in every window that contains its events.
     fn max_rows(&self) -> u64 {
         let Self { rule, hunt: Hunt { max_rows, .. }, .. } = self;
         let interval = rule.schedule.rate().unwrap_or(rule.lookback).max(1);
@@ -232,12 +232,13 @@ impl Past<'_> {
         }
     }
 
-    /// All scheduled windows that have some of this time.
+    /// All scheduled windows that overlap this time.
     fn ends(&self, window: Window) -> Ends {
         Ends { after: window.start, until: window.end.saturating_add(self.rule.lookback) - 1 }
     }
 
-    /// A schedule that is regular is one statement. Runs of any other have to be named, those that have data.
+    /// The looks of a rule with groups. A rate needs one statement. The runs of a cron expression are listed: all of them if
+    /// they are few, else those with data.
     async fn counted(&mut self, window: Window) -> Result<Vec<Look>, HuntError> {
         let (rule, ends) = (self.rule, self.ends(window));
         let few = || ends.of(&rule.schedule).take(RUNS_OF_A_STATEMENT + 1).count() <= RUNS_OF_A_STATEMENT;
@@ -245,8 +246,8 @@ impl Past<'_> {
             return Ok(vec![Look { window, ends: Some(ends) }]);
         }
         let runs = self.runs_with_data(window, DAY).await?.unwrap_or_else(|| ends.of(&rule.schedule).collect());
-        // A statement names all runs from its first to its last, so that those of different statements are not mixed, and
-        // none reaches over a time without data.
+        // A statement lists all runs from its first to its last, so that no run belongs to two statements. It does not extend
+        // across a time without data.
         let follows = |one: &i64, next: &i64| rule.schedule.first_after(*one) == Some(*next);
         let together = runs.chunk_by(follows).flat_map(|runs| runs.chunks(RUNS_OF_A_STATEMENT));
         let looks = together.filter_map(|runs| {
@@ -257,7 +258,7 @@ impl Past<'_> {
         Ok(looks.collect())
     }
 
-    /// The scheduled windows that have data, and all of them if the rule finds something where there is none.
+    /// The scheduled windows with data. All scheduled windows, if the rule returns rows for an empty one.
     async fn one_by_one(&mut self, window: Window, has_tables: bool) -> Result<Vec<Look>, HuntError> {
         let (rule, ends) = (self.rule, self.ends(window));
         let scheduled = |run: i64| Window { start: (run - rule.lookback).max(window.start), end: run.min(window.end) };
@@ -282,7 +283,7 @@ impl Past<'_> {
         Ok(runs.into_iter().map(|run| scheduled(run).into()).collect())
     }
 
-    /// The runs whose windows have data, as far as `bucket` milliseconds can tell; `None` if that cannot be asked.
+    /// The runs whose windows contain data, to the precision of `bucket` milliseconds. `None` if a table has no `time`.
     async fn runs_with_data(&mut self, window: Window, bucket: i64) -> Result<Option<Vec<i64>>, HuntError> {
         let Some(statements) = statement::times(self.rule, self.hunt.catalog, window, bucket)? else { return Ok(None) };
         let mut buckets: Vec<i64> = Vec::new();

@@ -1,4 +1,4 @@
-//! A JSON Schema (2020-12) of rule files, made from the tables that the parser reads by, for editors.
+//! The JSON Schema (2020-12) of rule files, for editors. It is generated from the tables of [`crate::form`].
 
 use serde_json::{Map, Value as Json, json};
 
@@ -6,7 +6,7 @@ use crate::form::{FILE, Form, ObjectForm, TextForm};
 
 /// The JSON Schema of a rule file.
 ///
-/// It knows the form only; lint says the rest. Every rule without a fault of form validates.
+/// It covers the form of the file only; lint checks the rest. Every rule without form errors is valid.
 pub fn json_schema() -> Json {
     let mut schema = object_schema(&FILE);
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));

@@ -1,26 +1,28 @@
-//! What was published for a key, and which rows of an answer are a finding of their own.
+//! Decides which rows of a key are findings, given what was published for the key before.
 //!
-//! A key's findings are apart by the rule's `dedupe.window`: the first row of a key is a finding, and what follows within the
-//! window belongs to it. That depends on the order of the rows, and late events come out of order. So a finding is
-//! *provisional* as long as an earlier row may still arrive. It is published all the same. Once all events have arrived, rows
-//! are looked at again in order. A row that begins an earlier finding takes the place of the provisional one, and the finding
-//! is published again as an update. In the end the findings are those that the rows in order give, whenever they arrived.
+//! The findings of a key are at least `dedupe.window` apart. The first row of a key is a finding; rows within the window
+//! after it belong to it. This depends on the order of rows, and late events arrive out of order. So a finding is
+//! *provisional* as long as an earlier row may still arrive. It is published anyway.
+//!
+//! Once all events have arrived, the rows are evaluated again in order. A row that starts an earlier finding replaces the
+//! provisional one, and the finding is published again as an update. In the end the findings are those of the rows in order,
+//! whenever they arrived.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-/// A row of an answer, in terms of findings.
+/// A row of an answer, as far as findings depend on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The time of its first event, in milliseconds since 1970.
     pub first: i64,
     /// The time of its last event.
     pub last: i64,
-    /// From this time on it cannot change: the end of its window, or the time after its last event.
+    /// The time from which it cannot change any more: the end of its window, or just after its last event.
     pub due: i64,
-    /// Whether rows of the same finding are told apart by their events, and so are evidence together. Those of groups count
-    /// the same events again.
+    /// Whether rows of one finding have different events, so that all of them are evidence. Rows of groups count the same
+    /// events again.
     pub is_evidence: bool,
     /// Its columns.
     pub cells: Map<String, Json>,
@@ -33,16 +35,16 @@ pub struct Published {
     pub findings: Vec<PublishedFinding>,
 }
 
-/// One of them.
+/// A published finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedFinding {
-    /// Its id.
+    /// The finding's id.
     pub id: String,
     /// The time of its first event.
     pub first: i64,
     /// The time of its last event.
     pub last: i64,
-    /// Whether an earlier row may still take its place.
+    /// Whether an earlier row may still replace it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
 }
@@ -52,31 +54,32 @@ pub struct PublishedFinding {
 pub struct Entry {
     /// The finding's id.
     pub id: String,
-    /// What has to be told.
+    /// Whether and how to publish it.
     pub news: News,
-    /// Its rows, the one that begins it first.
+    /// Its rows. The first one starts the finding.
     pub rows: Vec<Row>,
-    /// What is published for the key after it.
+    /// The published findings of the key after this change.
     pub after: Published,
 }
 
-/// What is to be told of a finding.
+/// Whether a finding must be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// It is new.
     Created,
-    /// It was published already, and began earlier than was known.
+    /// It was published, but starts earlier than published: an update.
     Updated,
-    /// It is as it was published, and stays so.
+    /// It was published as it is.
     Settled,
 }
 
 impl Published {
-    /// More than a key has in the time in which windows overlap.
+    /// The most findings that are kept for a key: more than overlapping windows can contain.
     const KEPT: usize = 32;
 
-    /// Takes the rows of a key, in order of when they count. `window` is the rule's `dedupe.window`: `None` means once for ever.
-    /// Rows that are due by `settled` cannot change. Gives the changes, and how many rows were published before.
+    /// Adds the rows of a key, in the order of [`Keyed::rows`](crate::finding::Keyed::rows). `window` is the rule's
+    /// `dedupe.window`; `None` means that a key has only one finding. Rows due by `settled` are final. Returns the changes, and
+    /// the number of rows that were published before.
     pub fn take(
         &mut self,
         rule: Uuid,
@@ -89,7 +92,7 @@ impl Published {
         let mut repeated = 0;
         for row in rows {
             let is_settled = window.is_none() || row.due <= settled;
-            // What was settled comes first: a late row is part of it, and not the beginning of what came after it.
+            // Settled findings come first, so that a late row belongs to one of them instead of starting a new finding.
             let covering = |provisional: bool| {
                 let is_it = |found: &PublishedFinding| {
                     found.provisional == provisional && found.covers(row.first, row.last, window)
@@ -124,12 +127,12 @@ impl Published {
         (entries, repeated)
     }
 
-    /// Whether something over these times is one with what was published.
+    /// Whether events in this time span belong to a published finding.
     pub fn covers(&self, first: i64, last: i64, window: Option<i64>) -> bool {
         self.findings.iter().any(|finding| finding.covers(first, last, window))
     }
 
-    /// Adds one.
+    /// Adds a finding.
     pub fn add(&mut self, finding: PublishedFinding) {
         self.findings.push(finding);
         self.sort();
@@ -143,11 +146,12 @@ impl Published {
 }
 
 impl PublishedFinding {
-    /// Nothing is repeated for `window` milliseconds after the first event of a finding, nor ever if there is no `window`.
+    /// Whether a row belongs to this finding: it starts after `first` minus `window`, and ends before `first` plus `window`.
+    /// Without a `window`, every row does.
     fn covers(&self, first: i64, last: i64, window: Option<i64>) -> bool {
         match window {
             None => true,
-            // The same again, perhaps with more events; what is found later in the same period, and late events of it.
+            // The same finding again, perhaps with more events, or a later row of the same period.
             Some(window) => {
                 first == self.first || (last < self.first.saturating_add(window) && first > self.first - window)
             }

@@ -1,9 +1,8 @@
-//! Detection rules: files, lint, windows, findings, what was already published.
+//! Detection rules: files, lint, statements, windows, findings, and the state of what was published.
 //!
-//! A [`Rule`] is one YAML file. [`lint`] says what is wrong with it. [`statement`] makes of it and of a [`Window`] what a
-//! query engine runs, by way of a [`Catalog`] that knows which physical tables stand behind a logical one. A [`Detector`]
-//! starts what is due, collects what is done, and publishes what was found once. A [`session`] gives queries that people type
-//! the same logical tables.
+//! A [`Rule`] is one YAML file, and [`lint`] finds its faults. [`statement`] builds the query of a rule for a [`Window`],
+//! over the physical tables that a [`Catalog`] has for each logical table. A [`Detector`] starts the queries that are due,
+//! collects their answers, and publishes each finding once. A [`session`] lets people query the same logical tables.
 
 pub mod archive;
 pub mod attack;

@@ -1,7 +1,7 @@
-//! What is wrong with a rule, before it runs.
+//! Finds the faults of a rule before it runs.
 //!
-//! [`check`] reads and examines one file. What needs more than the file, [`duplicates`], [`against_catalog`] and
-//! [`against_engine`] say; [`Checked::complete`] puts it in its place.
+//! [`check`] examines one file by itself. [`duplicates`] compares several files. [`Checked::complete`] adds the faults that only
+//! the tables of a catalog show.
 
 mod planned;
 mod remedies;
@@ -28,22 +28,22 @@ use crate::yaml::Places;
 pub use planned::Planner;
 use words::{Position, Words};
 
-/// A rule file, examined.
+/// A rule file that was examined.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The rule, if the file has the form of one.
+    /// The rule, unless a required key is missing or unusable.
     pub rule: Option<Rule>,
-    /// What is wrong, in the order of the file.
+    /// The faults, sorted by [`diagnostic::sort`].
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Checked {
-    /// The rule, if nothing refuses it.
+    /// The rule, if it has no errors. Warnings do not count.
     pub fn accepted(&self) -> Option<&Rule> {
         self.rule.as_ref().filter(|_| !self.diagnostics.iter().any(Diagnostic::is_error))
     }
 
-    /// Adds what is wrong with the rule over the tables of a catalog. A place that has an error of this kind keeps the one.
+    /// Adds the faults of the rule over the tables of a catalog. A place that has an error already gets no second one.
     pub fn complete(&mut self, catalog: &Catalog, planner: Planner) {
         let Some(rule) = &self.rule else { return };
         for fault in against_engine(rule, catalog, planner) {
@@ -68,7 +68,7 @@ impl Checked {
 /// let text = "titel: Root signs in\n";
 /// let checked = detection::lint::check(text);
 /// let shown = checked.diagnostics[0].render(&SourceText::new("root.yaml", text), false);
-/// assert!(shown.starts_with("error[E203]: `titel` is no key of a rule"));
+/// assert!(shown.starts_with("error[E203]: unknown key `titel` in a rule"));
 /// assert!(shown.ends_with("= help: did you mean `title`?"));
 /// ```
 pub fn check(text: &str) -> Checked {
@@ -91,7 +91,7 @@ impl Rule {
     /// Reads a rule file.
     ///
     /// # Errors
-    /// Everything that is wrong with it; at least one of them is an error, the others may be warnings.
+    /// All faults of the file. At least one is an error; the others may be warnings.
     pub fn from_text(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let checked = check(text);
         match checked.accepted() {
@@ -101,13 +101,13 @@ impl Rule {
     }
 }
 
-/// Rules that have another's id: for each the place in the list, and the fault. `rules` are names of files and rules.
+/// Rules with the id of an earlier one: the index in `rules`, and the fault. `rules` are pairs of file name and rule.
 pub fn duplicates(rules: &[(&str, &Rule)]) -> Vec<(usize, Diagnostic)> {
     let mut first: BTreeMap<Uuid, &str> = BTreeMap::new();
     let mut found = Vec::new();
     for (index, (name, rule)) in rules.iter().enumerate() {
         if let Some(other) = first.get(&rule.id) {
-            let message = format!("the id {} is that of {} too", rule.id, quote(other));
+            let message = format!("{} has the same id, {}", quote(other), rule.id);
             found.push((index, Diagnostic::new(Code::DuplicateId, place_of_key(&rule.text, "id"), message)));
         } else {
             first.insert(rule.id, name);
@@ -116,7 +116,7 @@ pub fn duplicates(rules: &[(&str, &Rule)]) -> Vec<(usize, Diagnostic)> {
     found
 }
 
-/// Logical tables of a rule that a catalog does not have.
+/// The faults of a rule's logical tables: unknown ones, and for a pattern those that it cannot be translated for.
 pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
     let check = |name: &str, span: Span| {
         let unknown = catalog.resolve(name).err()?;
@@ -127,11 +127,11 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
         let known = || unknown.known.iter().map(String::as_str);
         Some(match (name.strip_prefix("class:"), nearest(name, known())) {
             (Some(_), _) => {
-                fault.help("no source has events of this class here; name a source, or a catalog that has some")
+                fault.help("no known source has events of this class; name a source, or add one with `--catalog`")
             }
             (None, Some(near)) => fault.help(format!("did you mean {}?", quote(near))),
             (None, None) => {
-                let help = format!("there are {}; a catalog file can name more", list(known()));
+                let help = format!("known tables: {}; a catalog file can add more", list(known()));
                 fault.help(help)
             }
         })
@@ -165,8 +165,8 @@ pub fn against_catalog(rule: &Rule, catalog: &Catalog) -> Vec<Diagnostic> {
     }
 }
 
-/// What is wrong with a rule over the tables of a catalog: tables that it does not have, and what an engine would refuse, from
-/// the grammar to the types. No row is read.
+/// The faults of a rule over the tables of a catalog: unknown tables, and everything that an engine would refuse, from grammar to
+/// types. No row is read.
 fn against_engine(rule: &Rule, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
     let faults = against_catalog(rule, catalog);
     match &rule.logic {
@@ -175,7 +175,7 @@ fn against_engine(rule: &Rule, catalog: &Catalog, planner: Planner) -> Vec<Diagn
     }
 }
 
-/// The fault of a table that is named by a class that OCSF does not have.
+/// The fault of a table whose class OCSF does not have.
 fn unknown_class(name: &str, span: Span) -> Option<Diagnostic> {
     let class = name.strip_prefix("class:")?;
     if catalog::class_uid(class).is_some() {
@@ -188,7 +188,7 @@ fn unknown_class(name: &str, span: Span) -> Option<Diagnostic> {
     })
 }
 
-/// A pattern with the defaults of its rule's parameters; one that is not declared is an empty text.
+/// A pattern with the defaults of the rule's parameters. An undeclared parameter is an empty text.
 fn filled(rule: &Rule, pattern: &str) -> Filled {
     Filled::new(pattern, |name| {
         let declared = rule.parameters.iter().find(|parameter| parameter.name.value == name);
@@ -196,7 +196,7 @@ fn filled(rule: &Rule, pattern: &str) -> Filled {
     })
 }
 
-/// Where a key of the file's top level stands.
+/// The line of a top-level key.
 fn place_of_key(text: &str, key: &str) -> Span {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -225,10 +225,10 @@ impl Lint<'_> {
     fn metadata(&mut self) {
         let rule = self.rule;
         for (missing, key, why) in [
-            (rule.description.is_none(), "description", "say what it finds and why that matters"),
-            (rule.author.is_none(), "author", "say whom to ask"),
-            (rule.date.is_none(), "date", "say when it was made"),
-            (rule.false_positives.is_empty(), "falsepositives", "say what else looks like it"),
+            (rule.description.is_none(), "description", "describe what it finds and why that matters"),
+            (rule.author.is_none(), "author", "name a person or team to ask"),
+            (rule.date.is_none(), "date", "add the day on which it was written"),
+            (rule.false_positives.is_empty(), "falsepositives", "describe harmless events that look the same"),
         ] {
             if missing {
                 let place = self.place("title");
@@ -237,7 +237,9 @@ impl Lint<'_> {
         }
         if rule.response.is_empty() && matches!(rule.level, Level::High | Level::Critical) {
             let message = format!("a rule of level {} without `response`", rule.level);
-            self.fault(Diagnostic::new(Code::NoResponse, self.place("level"), message).help("say what to do first"));
+            self.fault(
+                Diagnostic::new(Code::NoResponse, self.place("level"), message).help("describe what to do first"),
+            );
         }
     }
 
@@ -250,17 +252,17 @@ impl Lint<'_> {
                     if let Some(new) = replacement(&id) {
                         let message = format!("{id} is no longer in ATT&CK");
                         let help = match new {
-                            "" => "it has no successor; choose the technique that is meant".to_owned(),
-                            new => format!("it has become {new}: attack.{}", new.to_ascii_lowercase()),
+                            "" => "it has no successor; choose another technique".to_owned(),
+                            new => format!("{new} replaces it: attack.{}", new.to_ascii_lowercase()),
                         };
                         self.fault(Diagnostic::new(Code::RevokedTechnique, tag.span, message).help(help));
                     }
                 }
                 Some(Err(near)) => {
-                    let message = format!("{} names nothing in ATT&CK", quote(&tag.value));
+                    let message = format!("{} is unknown in ATT&CK", quote(&tag.value));
                     let help = match near {
                         Some(near) => format!("did you mean `attack.{near}`?"),
-                        None => "as `attack.credential-access` or `attack.t1003.001`".to_owned(),
+                        None => "examples: `attack.credential-access`, `attack.t1003.001`".to_owned(),
                     };
                     self.fault(Diagnostic::new(Code::BadTag, tag.span, message).help(help));
                 }
@@ -269,8 +271,8 @@ impl Lint<'_> {
         }
         if !technique {
             let at = if self.rule.tags.is_empty() { self.place("title") } else { self.place("tags") };
-            let fault = Diagnostic::new(Code::NoTechnique, at, "no tag names a technique of ATT&CK");
-            self.fault(fault.help("as `attack.t1059.001`"));
+            let fault = Diagnostic::new(Code::NoTechnique, at, "no tag names an ATT&CK technique");
+            self.fault(fault.help("example: `attack.t1059.001`"));
         }
     }
 
@@ -299,8 +301,8 @@ impl Lint<'_> {
     fn groups(&mut self) {
         let rule = self.rule;
         if rule.threshold.is_some() && rule.group_by.is_empty() {
-            let message = "`threshold` counts the rows of a group, and there is no `group_by`";
-            let help = "name the columns that make a group, as `group_by: [src_ip]`";
+            let message = "`threshold` without `group_by`";
+            let help = "name the columns that make a group, for example `group_by: [src_ip]`";
             let place = self.place("threshold");
             self.fault(Diagnostic::new(Code::ThresholdWithoutGroup, place, message).help(help));
         }
@@ -311,7 +313,7 @@ impl Lint<'_> {
                 dedupe.key.iter().filter(|column| !known().any(|name| name == column.value)).collect();
             for column in unknown {
                 let message = format!("a group has no column {}", quote(&column.value));
-                let help = format!("there are {}", list(known()));
+                let help = format!("its columns are {}", list(known()));
                 self.fault(Diagnostic::new(Code::DedupeOutsideGroup, column.span, message).help(help));
             }
         }
@@ -327,12 +329,12 @@ impl Lint<'_> {
         let unused: Vec<_> =
             self.rule.parameters.iter().filter(|parameter| !used.contains(&parameter.name.value)).collect();
         for parameter in unused {
-            let message = format!("nothing uses the parameter {}", quote(&parameter.name.value));
+            let message = format!("unused parameter {}", quote(&parameter.name.value));
             self.fault(Diagnostic::new(Code::UnusedParameter, parameter.name.span, message));
         }
     }
 
-    /// Examines SQL, and gives the parameters that it uses, unless it cannot be read.
+    /// Examines SQL, and returns the names of the parameters that it uses; `None` if its templates cannot be read.
     fn sql(&mut self, sql: &RuleSql) -> Option<Vec<String>> {
         let RuleSql { text, template } = sql;
         let places = Places::new(&self.rule.text, text.span, &text.value);
@@ -359,12 +361,12 @@ impl Lint<'_> {
         let words = Words::new(&text.value);
         for limit in words.limits() {
             let message = match limit.is_outermost {
-                true => format!("{} leaves events out, and which ones is left to chance", limit.word),
-                false => format!("{} without ORDER BY leaves it to chance which rows are read", limit.word),
+                true => format!("{} drops events at random", limit.word),
+                false => format!("{} without ORDER BY reads rows at random", limit.word),
             };
             let help = match limit.is_outermost {
-                true => "remove it: runs are bounded without it, and `group_by` makes one finding of many rows",
-                false => "add ORDER BY beside it, or remove it",
+                true => "remove it: runs are bounded anyway; use `group_by` to make one finding of many rows",
+                false => "add ORDER BY, or remove it",
             };
             self.fault(Diagnostic::new(Code::LimitedRows, places.of(limit.span), message).help(help));
         }
@@ -387,7 +389,7 @@ impl Lint<'_> {
         Some(used)
     }
 
-    /// A list parameter stands after IN, and only that.
+    /// A list parameter must stand after IN, and no other parameter may.
     fn list_position(&mut self, name: &str, span: Span, position: Position) {
         let Some(parameter) = self.rule.parameters.iter().find(|parameter| parameter.name.value == name) else {
             return;
@@ -400,22 +402,22 @@ impl Lint<'_> {
         let (message, help) = match (list_type, position) {
             (None, Position::AfterIn) | (Some(_), Position::Elsewhere | Position::WithinIn) => return,
             (None, Position::WithinIn) => (
-                format!("the list {} stands within parentheses", quote(name)),
-                format!("it brings its own: IN {{{{param:{name}}}}}"),
+                format!("the list {} is in parentheses", quote(name)),
+                format!("remove the parentheses: IN {{{{param:{name}}}}}"),
             ),
             (None, Position::Elsewhere) => (
-                format!("the list {} stands elsewhere than after IN", quote(name)),
+                format!("the list {} is not after IN", quote(name)),
                 format!("write IN {{{{param:{name}}}}} or NOT IN {{{{param:{name}}}}}"),
             ),
             (Some(list_type), Position::AfterIn) => (
-                format!("{} stands after IN and is no list", quote(name)),
+                format!("{} is after IN, but is not a list", quote(name)),
                 format!("declare it with `type: {list_type}`, or compare with ="),
             ),
         };
         self.fault(Diagnostic::new(Code::ListOutsideIn, span, message).help(help));
     }
 
-    /// A pattern over findings finds its rule's own, too. Statements of SQL rules leave them out by themselves.
+    /// A pattern over findings also finds those of its own rule. SQL rules exclude them automatically.
     fn own_findings(&mut self) {
         let Logic::Stix { pattern, tables } = &self.rule.logic else { return };
         let reads_findings = |name: &str| matches!(name, "sluice-findings" | "class:detection_finding");
@@ -424,18 +426,18 @@ impl Lint<'_> {
         if pattern.value.contains(&id) {
             return;
         }
-        let help = "write the rule in SQL, which leaves the findings of rules over findings out";
-        let message = "the pattern looks in findings, and those of its own rule are among them";
+        let help = "write the rule in SQL, which excludes the findings of rules over findings";
+        let message = "the pattern searches findings, including those of its own rule";
         self.fault(Diagnostic::new(Code::OwnFindings, table.span, message).help(help));
     }
 
-    /// Whether a parameter is declared; if not, that is a fault.
+    /// Whether a parameter is declared. If not, adds a fault.
     fn declared(&mut self, name: &str, span: Span) -> bool {
         let names = || self.rule.parameters.iter().map(|parameter| parameter.name.value.as_str());
         if names().any(|known| known == name) {
             return true;
         }
-        let fault = Diagnostic::new(Code::UndeclaredParameter, span, format!("no parameter {}", quote(name)));
+        let fault = Diagnostic::new(Code::UndeclaredParameter, span, format!("undeclared parameter {}", quote(name)));
         let fault = match nearest(name, names()) {
             Some(near) => fault.help(format!("did you mean {}?", quote(near))),
             None => fault.help("declare it under `parameters`, with `type` and `default`"),
@@ -444,7 +446,7 @@ impl Lint<'_> {
         false
     }
 
-    /// Examines a pattern, and gives the parameters that it uses.
+    /// Examines a pattern, and returns the names of the parameters that it uses.
     fn stix(&mut self, text: &Spanned<String>) -> Option<Vec<String>> {
         let places = Places::new(&self.rule.text, text.span, &text.value);
         let filled = self.filled(&text.value);
@@ -461,7 +463,7 @@ impl Lint<'_> {
         for fault in &checked.diagnostics {
             let place = |span: Span| places.of(filled.origin(&span.range()));
             let code = if fault.is_error() { Code::BadPattern } else { Code::DoubtfulPattern };
-            // What a misplaced list leads to.
+            // A consequence of the misplaced list.
             let at = place(fault.primary.span);
             if misplaced.iter().any(|list| list.start <= at.start && at.end <= list.end) {
                 continue;
@@ -484,18 +486,18 @@ impl Lint<'_> {
             if extent.is_none_or(|extent| extent > overlap) {
                 let span = places.of(filled.origin(&pattern.root.span));
                 let message = match extent {
-                    Some(extent) => format!("a match may take {}", format_duration(extent)),
-                    None => "nothing bounds the time that a match may take".to_owned(),
+                    Some(extent) => format!("a match may span {}", format_duration(extent)),
+                    None => "the time span of a match is unbounded".to_owned(),
                 };
-                let message = format!("{message}, windows overlap by {}", format_duration(overlap));
-                let help = "bound it by WITHIN, and make `lookback` an interval longer than that";
+                let message = format!("{message}, but windows overlap by {}", format_duration(overlap));
+                let help = "bound it with WITHIN, and make `lookback` at least one interval longer";
                 self.fault(Diagnostic::new(Code::SequenceLongerThanOverlap, span, message).help(help));
             }
         }
         Some(filled.parameters.into_iter().map(|parameter| parameter.name).collect())
     }
 
-    /// `group_by`, `threshold` and `dedupe` name columns that the rows of a pattern have.
+    /// Checks that `group_by`, `threshold` and `dedupe` name columns of STIX rows.
     fn columns_of_stix(&mut self, root: &Observation) {
         let rule = self.rule;
         let known = matches::columns(!root.is_single());
@@ -508,11 +510,12 @@ impl Lint<'_> {
             if known.contains(&column.value.as_str()) {
                 continue;
             }
-            let message = format!("`{key}` names {}, which rows of a STIX rule do not have", quote(&column.value));
+            let message =
+                format!("`{key}` names {}, but rows of a STIX rule have no such column", quote(&column.value));
             let fault = Diagnostic::new(Code::NotAColumn, column.span, message);
             faults.push(match nearest(&column.value, known.iter().copied()) {
                 Some(near) => fault.help(format!("did you mean {}?", quote(near))),
-                None => fault.help(format!("there are {}", list(known.iter().copied()))),
+                None => fault.help(format!("their columns are {}", list(known.iter().copied()))),
             });
         }
         self.diagnostics.append(&mut faults);
@@ -532,8 +535,8 @@ impl Lint<'_> {
         }
         let finds = |test: &Test| test.expect != Expectation::Nothing;
         let lacking = match (tests.iter().any(finds), tests.iter().all(finds)) {
-            (false, _) => "no test in which something is found",
-            (_, true) => "no test in which nothing is found",
+            (false, _) => "no test expects a finding",
+            (_, true) => "no test expects `none`",
             _ => "",
         };
         if !lacking.is_empty() {
@@ -542,7 +545,7 @@ impl Lint<'_> {
         for test in tests {
             let unknown: Vec<&String> = test.parameters.keys().filter(|name| !self.declares(name)).collect();
             for name in unknown {
-                let message = format!("the test sets {}, which is no parameter", quote(name));
+                let message = format!("the test sets the undeclared parameter {}", quote(name));
                 self.fault(Diagnostic::new(Code::UndeclaredParameter, test.span, message));
             }
         }

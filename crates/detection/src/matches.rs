@@ -1,4 +1,4 @@
-//! What a row of a STIX rule says: the columns of an event, or of a match of several.
+//! The rows of STIX rules: one for each event, or for each match of several observations.
 
 use query::{Answer, Column};
 use serde_json::{Map, Value as Json, json};
@@ -9,10 +9,10 @@ use crate::groups;
 use crate::rule::Rule;
 use crate::window::Look;
 
-/// The most rows of a finding that are shown as evidence.
+/// The most rows of a finding that become evidence.
 pub const MAX_EVIDENCE: usize = 100;
 
-/// Columns of a finding's row that are taken from an OCSF event, with the places to look in.
+/// Columns that are read from an OCSF event, with the JSON pointers to try in order.
 static EVENT_COLUMNS: [(&str, &[&str]); 20] = [
     ("account", &["/cloud/account/uid", "/unmapped/recipientAccountId", "/accountid"]),
     ("region", &["/cloud/region", "/region"]),
@@ -38,29 +38,28 @@ static EVENT_COLUMNS: [(&str, &[&str]); 20] = [
 
 /// Columns of every row.
 const ROW_COLUMNS: [&str; 2] = ["time", "table"];
-/// The column that a row of a single observation has beside: the whole event.
+/// The last column of a row of a single observation: the whole event.
 const EVENT: &str = "event";
-/// The column that a match of several observations has in its place: its events as rows, in order.
+/// The last column of a match of several observations: its events as rows, in order.
 pub(crate) const EVENTS: &str = "events";
-/// The other columns that a match of several observations has.
+/// Further columns of a match of several observations.
 const MATCH_COLUMNS: [&str; 3] = ["start_time", "end_time", "event_count"];
 
-/// The columns that rows of STIX rules can have, which `group_by`, `threshold` and `dedupe` may name: those of an event, and
-/// with `is_sequence` those of a match of several observations (see [`Observation::is_single`]) beside.
+/// The columns that rows of STIX rules can have, and that `group_by`, `threshold` and `dedupe` can name. `is_sequence` adds
+/// those of a match of several observations (see [`Observation::is_single`]).
 ///
-/// An event has those for which it holds a value.
+/// A row lacks the columns for which its event has no value.
 pub fn columns(is_sequence: bool) -> Vec<&'static str> {
     let of_event = EVENT_COLUMNS.iter().map(|(name, _)| *name);
     let (of_match, last) = if is_sequence { (&MATCH_COLUMNS[..], EVENTS) } else { (&[][..], EVENT) };
     ROW_COLUMNS.into_iter().chain(of_match.iter().copied()).chain(of_event).chain([last]).collect()
 }
 
-/// The answer of a pattern as rows with the columns that findings know, and groups counted where the rule has them. Matches
-/// of single observations are rows with the whole event in `event`, those of several observations are one row with the
-/// events in `events`.
+/// The rows of a pattern's answer, grouped if the rule has `group_by`. A match of a single observation is a row with the
+/// whole event in `event`. A match of several observations is one row with its events in `events`.
 ///
 /// # Errors
-/// An answer that cannot be read, or candidates too many to settle.
+/// The answer cannot be read, or has too many candidates.
 pub(crate) fn hits(
     rule: &Rule,
     look: Look,
@@ -89,7 +88,7 @@ pub(crate) fn hits(
         }
     }
     if rule.group_by.is_empty() {
-        // A row says the same, whatever other rows have.
+        // A fixed order of columns, so that a row does not depend on other rows.
         let order = columns(translation.is_some_and(|translation| translation.sequence.is_some()));
         names.sort_by_key(|name| order.iter().position(|known| known == name));
     }
@@ -119,8 +118,8 @@ fn row_of(found: &TaggedRow) -> Map<String, Json> {
     row
 }
 
-/// One row for a match: the columns of its first event and those that later ones add, the time from first to last, and the
-/// events. Of more than [`MAX_EVIDENCE`] events the last one stands at the end, and those before it are left out.
+/// The row of a match: the columns of its first event, those that later events add, and the events. Of more than
+/// [`MAX_EVIDENCE`] events it has the first ones and the last.
 fn match_of<'r>(found: impl Iterator<Item = &'r TaggedRow>) -> Map<String, Json> {
     let found: Vec<&TaggedRow> = found.collect();
     let (first, last) = (found.first().map(|row| row.time), found.last().map(|row| row.time));
@@ -142,7 +141,7 @@ fn match_of<'r>(found: impl Iterator<Item = &'r TaggedRow>) -> Map<String, Json>
     row
 }
 
-/// The events of a match's row, each as a row of its own; of any other row itself.
+/// The events in the row of a match. Any other row is its own event.
 pub(crate) fn events_of(row: &Map<String, Json>) -> Vec<&Map<String, Json>> {
     match row.get(EVENTS) {
         Some(Json::Array(events)) if events.iter().all(Json::is_object) && !events.is_empty() => {

@@ -1,38 +1,38 @@
-//! What is published: a finding, or an alert about a rule that could not be run.
+//! Messages: a finding, or an alert about a rule that could not run.
 //!
-//! A message has the form of an SNS notification: a body of at most 256 KiB and attributes that subscriptions filter by.
+//! A message has the form of an SNS notification: a body, and attributes for filter policies, together at most 256 KiB.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use query::BoxFuture;
 
-/// The most that an SNS message with its attributes may have, in bytes.
+/// The size limit of an SNS message with its attributes, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 << 10;
 
-/// What is published.
+/// A message to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What it is.
+    /// A finding or an alert.
     pub kind: MessageKind,
-    /// The same for every repetition: the deduplication id of a FIFO topic.
+    /// The deduplication id of a FIFO topic: the same for every repetition.
     pub id: String,
     /// The message group of a FIFO topic: the rule's id.
     pub group: String,
-    /// A line for mail: ASCII, less than 100 characters.
+    /// The subject of an email: ASCII, fewer than 100 characters.
     pub subject: String,
-    /// JSON: a Detection Finding of OCSF.
+    /// JSON: an OCSF Detection Finding.
     pub body: String,
-    /// What subscriptions can filter by. All are texts: a list is written as JSON (`String.Array`).
+    /// Attributes for filter policies.
     pub attributes: BTreeMap<&'static str, Attribute>,
 }
 
-/// What a message is.
+/// Kinds of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageKind {
-    /// Something was found.
+    /// A rule found something.
     Finding,
-    /// A rule could not be run, or not as it should.
+    /// A rule failed, or is over a limit.
     Alert,
 }
 
@@ -46,7 +46,7 @@ pub enum Attribute {
 }
 
 impl Attribute {
-    /// SNS's name of its type.
+    /// SNS's name of the type.
     pub fn data_type(&self) -> &'static str {
         match self {
             Self::Text(_) => "String",
@@ -54,7 +54,7 @@ impl Attribute {
         }
     }
 
-    /// Its value as SNS takes it.
+    /// The value as SNS takes it: a list is JSON.
     pub fn value(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -63,18 +63,18 @@ impl Attribute {
     }
 }
 
-/// Where messages go.
+/// A destination of messages.
 pub trait Publisher: fmt::Debug + Send + Sync {
-    /// Publishes a message; it is delivered or will be when this returns `Ok`.
+    /// Publishes a message. `Ok` means that the service has accepted it.
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>>;
 }
 
-/// A message that was not published.
+/// Why a message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot publish: {message}")]
 pub struct PublishError {
-    /// What the service says.
+    /// The service's message.
     pub message: String,
-    /// Whether another try may help.
+    /// Whether a retry may help.
     pub transient: bool,
 }

@@ -1,4 +1,4 @@
-//! What may be a name.
+//! The syntax of names.
 
 /// Whether a text can name a column or a parameter without quotes.
 pub(crate) fn is_name(text: &str) -> bool {

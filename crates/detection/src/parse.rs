@@ -1,4 +1,4 @@
-//! A rule file read: the text becomes a tree, the tree is held against [`crate::form`], and a rule is made of it.
+//! Reads a rule file: parses the YAML tree, checks it against [`crate::form`], and builds a rule.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::rule::{
 use crate::schedule::{Schedule, parse_duration};
 use crate::yaml::{self, Node};
 
-/// The rule of a text, as far as it can be read, and what is wrong with it.
+/// The rule of a text and all faults. `None` if a required key is missing or unusable.
 pub(crate) fn parse(text: &str) -> (Option<Rule>, Vec<Diagnostic>) {
     let mut reader = Reader { diagnostics: Vec::new() };
     let tree = match yaml::parse(text) {
@@ -32,7 +32,7 @@ struct Reader {
     diagnostics: Vec<Diagnostic>,
 }
 
-/// The entries of a mapping by name. Of a key that stands twice the first counts.
+/// The entries of a mapping by name. Of duplicate keys the first counts.
 struct Entries<'n>(&'n [(Spanned<String>, Spanned<Node>)]);
 
 impl<'n> Entries<'n> {
@@ -67,7 +67,7 @@ fn text(node: &Spanned<Node>) -> Option<Spanned<String>> {
     }
 }
 
-/// The texts of a list, or the one text that stands instead of a list.
+/// The texts of a list. A single text counts as a list of one.
 fn texts(node: &Spanned<Node>) -> Vec<Spanned<String>> {
     match &node.value {
         Node::List(items) => items.iter().filter_map(text).collect(),
@@ -79,7 +79,7 @@ fn plain(texts: Vec<Spanned<String>>) -> Vec<String> {
     texts.into_iter().map(|text| text.value).collect()
 }
 
-/// The place of a mapping or list is where it begins; to point at something, the line it begins in is shown.
+/// The span to show for a node. For a mapping it is the first key.
 fn place(node: &Spanned<Node>) -> Span {
     match &node.value {
         Node::Map(entries) => entries.first().map_or(node.span, |(key, _)| key.span),
@@ -92,7 +92,7 @@ impl Reader {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Holds a value against its form.
+    /// Checks a value against its form.
     fn check(&mut self, node: &Spanned<Node>, form: Form, name: &str) {
         if !fits(&node.value, form) {
             let wanted = wanted(form);
@@ -109,13 +109,14 @@ impl Reader {
             }
             (Form::Formed(form), Node::Text(content)) if !(form.accepts)(content) => {
                 let message = format!("{} is not {}", quote(content), form.name);
-                self.fault(Diagnostic::new(Code::BadForm, node.span, message).help(format!("as `{}`", form.example)));
+                let help = format!("example: `{}`", form.example);
+                self.fault(Diagnostic::new(Code::BadForm, node.span, message).help(help));
             }
             (Form::Choice(words), Node::Text(content)) if !words.contains(&content.as_str()) => {
-                let message = format!("{} is none of the values of {name}", quote(content));
+                let message = format!("{} is not a value of {name}", quote(content));
                 let help = match nearest(content, words.iter().copied()) {
                     Some(near) => format!("did you mean {}?", quote(near)),
-                    None => format!("one of {}", list(words.iter().copied())),
+                    None => format!("write one of {}", list(words.iter().copied())),
                 };
                 self.fault(Diagnostic::new(Code::UnknownChoice, node.span, message).help(help));
             }
@@ -157,7 +158,7 @@ impl Reader {
     fn check_duplicates(&mut self, entries: &[(Spanned<String>, Spanned<Node>)]) {
         for (index, (key, _)) in entries.iter().enumerate() {
             if let Some((first, _)) = entries[..index].iter().find(|(other, _)| other.value == key.value) {
-                let message = format!("{} stands twice", quote(&key.value));
+                let message = format!("duplicate key {}", quote(&key.value));
                 self.fault(Diagnostic::new(Code::DuplicateKey, key.span, message).also(first.span, "first here"));
             }
         }
@@ -175,10 +176,10 @@ impl Reader {
                 Some(known) => self.check(value, known.form, &quote(known.name)),
                 None => {
                     let names = || form.keys.iter().map(|key| key.name);
-                    let message = format!("{} is no key of {}", quote(&key.value), form.name);
+                    let message = format!("unknown key {} in {}", quote(&key.value), form.name);
                     let help = match nearest(&key.value, names()) {
                         Some(near) => format!("did you mean {}?", quote(near)),
-                        None => format!("there are {}", list(names())),
+                        None => format!("valid keys: {}", list(names())),
                     };
                     self.fault(Diagnostic::new(Code::UnknownKey, key.span, message).help(help));
                 }
@@ -198,7 +199,7 @@ impl Reader {
         let schedule = file.text("schedule").and_then(|text| match text.value.parse() {
             Ok(schedule) => Some(schedule),
             Err(error) => {
-                self.fault(Diagnostic::new(Code::BadSchedule, text.span, format!("not a schedule: {error}")));
+                self.fault(Diagnostic::new(Code::BadSchedule, text.span, format!("invalid schedule: {error}")));
                 None
             }
         });
@@ -275,13 +276,13 @@ impl Reader {
         let number = |name: &str| days.get(name).and_then(integer);
         let expected = PerDay { least: number("least").unwrap_or(0), most: number("most").unwrap_or(u64::MAX) };
         if days.get("least").is_none() && days.get("most").is_none() {
-            let fault = Diagnostic::new(Code::Empty, place(node), "`expect_per_day` without `least` and `most`");
-            self.fault(fault.help("as `expect_per_day: {most: 3}`"));
+            let fault = Diagnostic::new(Code::Empty, place(node), "`expect_per_day` has neither `least` nor `most`");
+            self.fault(fault.help("example: `expect_per_day: {most: 3}`"));
         } else if expected.least > expected.most {
             let PerDay { least, most } = expected;
             let fault =
                 Diagnostic::new(Code::BadForm, place(node), format!("`least` is {least}, and `most` is {most}"));
-            self.fault(fault.help("no day has both; exchange them?"));
+            self.fault(fault.help("swap them"));
         }
         expected
     }
@@ -290,26 +291,26 @@ impl Reader {
         let tables = file.get("tables");
         match (file.get("stix"), file.get("sql")) {
             (Some(stix), Some(sql)) => {
-                let message = "a rule has `stix` or `sql`, not both";
-                self.fault(Diagnostic::new(Code::NoLogic, place(sql), message).also(place(stix), "one language here"));
+                let message = "a rule has both `stix` and `sql`";
+                self.fault(Diagnostic::new(Code::NoLogic, place(sql), message).also(place(stix), "remove one of them"));
                 None
             }
             (None, None) => {
                 let message = "a rule needs `stix` or `sql`";
-                self.fault(Diagnostic::new(Code::NoLogic, place(tree), message).help("what is it to look for?"));
+                self.fault(Diagnostic::new(Code::NoLogic, place(tree), message).help("add the query or pattern"));
                 None
             }
             (Some(stix), None) => {
                 if tables.is_none() {
                     let message = "a STIX pattern needs `tables`";
-                    let help = "name where it is to be looked for, as `tables: [windows-sysmon]`";
+                    let help = "name the tables to search, for example `tables: [windows-sysmon]`";
                     self.fault(Diagnostic::new(Code::TablesMisplaced, stix.span, message).help(help));
                 }
                 Some(Logic::Stix { pattern: text(stix)?, tables: file.texts("tables") })
             }
             (None, Some(sql)) => {
                 if let Some(tables) = tables {
-                    let message = "`tables` belongs to `stix`";
+                    let message = "`tables` is only for `stix`";
                     let help = "SQL names its tables itself: FROM {{aws-cloudtrail}}";
                     self.fault(Diagnostic::new(Code::TablesMisplaced, tables.span, message).help(help));
                 }
@@ -325,7 +326,7 @@ impl Reader {
             let parameter_type: Option<ParameterType> = members.plain("type").and_then(|word| word.parse().ok());
             let (Some(parameter_type), Some(default)) = (parameter_type, members.get("default")) else { continue };
             let value = parameter_type.read(&default.value.to_json()).unwrap_or_else(|| {
-                let message = format!("the default of {} is not of type {parameter_type}", quote(&name.value));
+                let message = format!("the default of {} does not have type {parameter_type}", quote(&name.value));
                 self.fault(Diagnostic::new(Code::BadParameter, place(default), message));
                 parameter_type.stand_in()
             });
@@ -341,14 +342,14 @@ impl Reader {
         let mut inputs = Vec::new();
         match (members.get("inputs"), members.get("source")) {
             (Some(_), Some(_)) => {
-                self.fault(fault("a test has `source` and its events, or `inputs`, not both"));
+                self.fault(fault("a test has both `source` and `inputs`"));
             }
-            (None, None) => self.fault(fault("a test needs `source` and its events, or `inputs`")),
+            (None, None) => self.fault(fault("a test needs `source` with events, or `inputs`")),
             (None, Some(_)) => inputs.extend(self.test_input(node, bases)),
             (Some(list), None) => {
                 let events = ["events", "file", "base"].into_iter().find(|key| members.get(key).is_some());
                 if let Some(key) = events {
-                    self.fault(fault(&format!("`{key}` stands within `inputs`, beside its `source`")));
+                    self.fault(fault(&format!("move `{key}` into `inputs`, next to its `source`")));
                 }
                 if let Node::List(items) = &list.value {
                     inputs.extend(items.iter().filter_map(|item| self.test_input(item, bases)));
@@ -390,7 +391,7 @@ impl Reader {
                         Some(near) => format!("did you mean {}?", quote(near)),
                         None => format!("`base_events` has {}", list(names())),
                     };
-                    let message = format!("there is no base event {}", quote(&base.value));
+                    let message = format!("unknown base event {}", quote(&base.value));
                     self.fault(Diagnostic::new(Code::BadTest, base.span, message).help(help));
                     return None;
                 };
@@ -401,19 +402,19 @@ impl Reader {
                 return None;
             }
             _ => {
-                self.fault(fault("events stand in one of `events`, `file` and `base`"));
+                self.fault(fault("only one of `events`, `file` and `base` is allowed"));
                 return None;
             }
         };
         if let (Some(changes), None) = (members.get("changes"), members.get("base")) {
-            let message = "`changes` are of a base event, and there is no `base`";
+            let message = "`changes` without `base`";
             self.fault(Diagnostic::new(Code::BadTest, place(changes), message));
         }
         Some(TestInput { source: members.text("source")?, events })
     }
 }
 
-/// Events as their source would deliver them: a text as it is, the items of a list as lines.
+/// Events as their source delivers them: a text unchanged, the items of a list as lines.
 fn event_bytes(events: &Node) -> Vec<u8> {
     match events {
         Node::Text(text) => text.clone().into_bytes(),
@@ -428,7 +429,7 @@ fn event_bytes(events: &Node) -> Vec<u8> {
     }
 }
 
-/// The base event with each of the changes, or as it is; an event a line.
+/// The base event with each of the changes applied, one event per line. Without changes, the base event itself.
 fn varied(base: &Json, changes: Option<&Spanned<Node>>) -> Vec<u8> {
     let events = match changes.map(|changes| &changes.value) {
         Some(Node::List(changes)) => changes
@@ -444,7 +445,7 @@ fn varied(base: &Json, changes: Option<&Spanned<Node>>) -> Vec<u8> {
     events.iter().map(|event| format!("{event}\n")).collect::<String>().into_bytes()
 }
 
-/// RFC 7396, JSON Merge Patch: members of objects are merged, null removes one, anything else replaces the target.
+/// JSON Merge Patch (RFC 7396): members of objects are merged, null removes a member, any other value replaces the target.
 fn merge(target: &mut Json, patch: Json) {
     let Json::Object(patch) = patch else {
         *target = patch;
@@ -469,7 +470,7 @@ fn integer(node: &Spanned<Node>) -> Option<u64> {
     }
 }
 
-/// Whether a value is of the kind that a form wants.
+/// Whether a value is of the kind that a form requires.
 fn fits(value: &Node, form: Form) -> bool {
     match form {
         Form::Text | Form::Formed(_) | Form::Choice(_) => matches!(value, Node::Text(_)),
@@ -484,7 +485,7 @@ fn fits(value: &Node, form: Form) -> bool {
     }
 }
 
-/// The kind of value that a form wants, as diagnostics say it.
+/// The kind of value that a form requires, in the words of a diagnostic.
 fn wanted(form: Form) -> String {
     match form {
         Form::Text | Form::Formed(_) | Form::Choice(_) => "a text".to_owned(),

@@ -1,4 +1,4 @@
-//! STIX patterns of rules: their parameters, and how long a match may be.
+//! STIX patterns of rules: their parameters, and the time span of a match.
 
 use std::ops::Range;
 
@@ -10,22 +10,22 @@ use crate::rule::{ParameterValue, Rule};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filled {
     pub(crate) text: String,
-    /// For every byte of the text the byte of the pattern as it was written, and one more for the end.
+    /// For every byte of `text`, the byte offset in the original pattern; one more entry for the end.
     origins: Vec<usize>,
-    /// The parameters that it names.
+    /// The parameters in the pattern, in order.
     pub(crate) parameters: Vec<FilledParameter>,
 }
 
-/// A parameter that a pattern names.
+/// A use of a parameter in a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FilledParameter {
     pub(crate) name: String,
-    /// `{{param:name}}` in the pattern as written.
+    /// The place of `{{param:name}}` in the original pattern.
     pub(crate) place: Range<usize>,
 }
 
 impl Filled {
-    /// Puts values in the place of `{{param:name}}`; `value` gives none for one that is not declared, which then is empty.
+    /// Replaces `{{param:name}}` by values. A parameter for which `value` returns `None` becomes an empty text.
     pub(crate) fn new(pattern: &str, value: impl Fn(&str) -> Option<ParameterValue>) -> Self {
         let mut filled = Self { text: String::new(), origins: Vec::new(), parameters: Vec::new() };
         let mut at = 0;
@@ -54,7 +54,7 @@ impl Filled {
         self.origins.extend((0..text.len()).map(origin));
     }
 
-    /// The place of a part of the filled text in the pattern as it was written.
+    /// The place in the original pattern of a part of the filled text.
     pub(crate) fn origin(&self, span: &Range<usize>) -> Range<usize> {
         let at = |index: usize| self.origins.get(index).or(self.origins.last()).copied().unwrap_or_default();
         let start = at(span.start);
@@ -63,7 +63,7 @@ impl Filled {
     }
 }
 
-/// A value as STIX writes it.
+/// A value in STIX notation.
 fn literal(value: &ParameterValue) -> String {
     let text = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
     let list = |items: Vec<String>| format!("({})", items.join(", "));
@@ -77,8 +77,7 @@ fn literal(value: &ParameterValue) -> String {
     }
 }
 
-/// The longest time, in milliseconds, that a match of several observations may span; `None` if nothing bounds it, and 0 if
-/// a match is one observation.
+/// The longest time span of a match, in milliseconds. `None` if it is unbounded, 0 if a match is one observation.
 pub(crate) fn extent(observation: &Observation) -> Option<i64> {
     match &observation.kind {
         ObservationKind::Leaf { .. } => Some(0),

@@ -1,4 +1,4 @@
-//! A detection rule as data: what a rule file says, checked.
+//! The content of a rule file, checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,71 +15,71 @@ use crate::template::{self, Template, TemplateFault};
 /// A rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// The whole file.
+    /// The text of the file.
     pub text: String,
-    /// What it is, in a few words.
+    /// What it finds, in a few words.
     pub title: String,
-    /// Which it is, for ever.
+    /// A UUID that never changes. State is stored under it.
     pub id: Uuid,
-    /// How far it is trusted.
+    /// How mature the rule is.
     pub status: Status,
-    /// What it finds and why that matters.
+    /// What it finds, and why that matters.
     pub description: Option<String>,
     /// Where to read more.
     pub references: Vec<String>,
-    /// Who wrote it.
+    /// The author.
     pub author: Option<String>,
-    /// The day it was made, `2024-05-01`.
+    /// The day on which it was written, `2024-05-01`.
     pub date: Option<String>,
-    /// The day it was last changed.
+    /// The day of the last change.
     pub modified: Option<String>,
-    /// Sigma's tags, as `attack.t1059.001`.
+    /// Tags as in Sigma, such as `attack.t1059.001`.
     pub tags: Vec<Spanned<String>>,
-    /// What else looks like it.
+    /// Harmless events that look the same.
     pub false_positives: Vec<String>,
-    /// How bad it is.
+    /// Severity of the findings.
     pub level: Level,
-    /// What is looked for.
+    /// The query or pattern.
     pub logic: Logic,
     /// When it runs.
     pub schedule: Schedule,
-    /// The least length of a window, in milliseconds.
+    /// Minimum length of a window, in milliseconds.
     pub lookback: i64,
-    /// How late events reach the lake, in milliseconds.
+    /// Maximum delay until events reach the lake, in milliseconds.
     pub ingest_delay: i64,
-    /// What can be set from outside.
+    /// Values that can be set from outside.
     pub parameters: Vec<Parameter>,
     /// Columns whose values make a group of rows.
     pub group_by: Vec<Spanned<String>>,
-    /// How many rows a group must have.
+    /// Minimum size of a group.
     pub threshold: Option<Threshold>,
-    /// Which findings are one.
+    /// Which rows are the same finding.
     pub dedupe: Option<Dedupe>,
-    /// What a run may read, in bytes.
+    /// Scan limit of a run, in bytes.
     pub max_scanned_bytes: Option<u64>,
-    /// How many findings a day are usual.
+    /// Usual number of findings a day.
     pub expect_per_day: Option<PerDay>,
-    /// What to do about a finding, in steps.
+    /// What to do about a finding, as steps.
     pub response: Vec<String>,
-    /// Events, and what is to be found in them.
+    /// Tests of the rule.
     pub tests: Vec<Test>,
 }
 
-/// What is looked for.
+/// The query or pattern of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Logic {
     /// A STIX pattern over logical tables.
     Stix {
-        /// The pattern's text, with `{{param:…}}` in it.
+        /// The pattern, with `{{param:…}}` templates.
         pattern: Spanned<String>,
-        /// The tables.
+        /// The logical tables to search.
         tables: Vec<Spanned<String>>,
     },
-    /// A query in Trino's SQL with `{{…}}` in it.
+    /// A query in Trino's SQL, with `{{…}}` templates.
     Sql(RuleSql),
 }
 
-/// The SQL of a rule, cut at its templates when the rule is read.
+/// SQL with templates. The templates are parsed once, when the rule is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSql {
     pub(crate) text: Spanned<String>,
@@ -92,45 +92,45 @@ impl RuleSql {
     }
 }
 
-/// How far a rule is trusted, in Sigma's words.
+/// How mature a rule is, in Sigma's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Needs no change.
     Stable,
-    /// Nearly.
+    /// Almost stable.
     Test,
     /// May be noisy.
     Experimental,
-    /// Replaced by another; it no longer runs.
+    /// Replaced by another rule. It does not run.
     Deprecated,
     /// Cannot run here.
     Unsupported,
 }
 
-/// How bad a finding is, in Sigma's words.
+/// Severity of findings, in Sigma's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// For the record.
+    /// For information only.
     Informational,
-    /// Worth a look some day.
+    /// Notable, but rarely an incident.
     Low,
-    /// Worth a look.
+    /// Should be reviewed regularly.
     Medium,
-    /// To be looked at soon.
+    /// Should be reviewed soon.
     High,
-    /// To be looked at now.
+    /// Must be reviewed at once.
     Critical,
 }
 
 macro_rules! words {
     ($kind:ident: $($variant:ident $word:literal),+) => {
         impl $kind {
-            /// The words of a rule file.
+            /// All words, as rule files spell them.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The word of a rule file.
+            /// The word, as rule files spell it.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -163,37 +163,37 @@ words!(Level: Informational "informational", Low "low", Medium "medium", High "h
 words!(ParameterType: Text "text", Integer "integer", Decimal "decimal", Boolean "boolean", TextList "text_list",
     IntegerList "integer_list");
 
-/// What can be set from outside.
+/// A value that can be set from outside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// Its name.
+    /// The name, as in `{{param:name}}`.
     pub name: Spanned<String>,
-    /// Of what kind its value is.
+    /// The type of its values.
     pub parameter_type: ParameterType,
     /// What it is for.
     pub description: Option<String>,
-    /// Its value where none is set.
+    /// The value if none is set.
     pub default: ParameterValue,
 }
 
-/// The kinds of parameters.
+/// Types of parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParameterType {
     /// A text.
     Text,
-    /// A whole number.
+    /// A whole number of 64 bits.
     Integer,
-    /// A number.
+    /// A finite number.
     Decimal,
-    /// True or false.
+    /// `true` or `false`.
     Boolean,
-    /// Texts.
+    /// A list of texts, which may be empty.
     TextList,
-    /// Whole numbers.
+    /// A list of whole numbers, which may be empty.
     IntegerList,
 }
 
-/// A parameter's value.
+/// The value of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParameterValue {
     /// A text.
@@ -202,16 +202,16 @@ pub enum ParameterValue {
     Integer(i64),
     /// A number.
     Decimal(f64),
-    /// True or false.
+    /// `true` or `false`.
     Boolean(bool),
-    /// Texts.
+    /// A list of texts.
     TextList(Vec<String>),
-    /// Whole numbers.
+    /// A list of whole numbers.
     IntegerList(Vec<i64>),
 }
 
 impl ParameterType {
-    /// A value for a default that is refused, so that the rest of the rule can be examined.
+    /// A placeholder for an invalid default, so that lint can examine the rest of the rule.
     pub(crate) fn stand_in(self) -> ParameterValue {
         match self {
             Self::Text => ParameterValue::Text(String::new()),
@@ -238,7 +238,7 @@ impl ParameterType {
         self.read(&value).map(|_| value)
     }
 
-    /// A value of this type from JSON, if it is one.
+    /// Reads a value of this type from JSON; `None` if it has another type.
     pub fn read(self, value: &Json) -> Option<ParameterValue> {
         Some(match self {
             Self::Text => ParameterValue::Text(value.as_str()?.to_owned()),
@@ -256,82 +256,82 @@ impl ParameterType {
     }
 }
 
-/// Values of parameters that are set from outside, by name.
+/// Values of parameters other than the defaults, by name.
 pub type ParameterValues = BTreeMap<String, Json>;
 
-/// How many rows a group must have to be a finding.
+/// Minimum size of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Threshold {
-    /// So many, or more.
+    /// The least number of rows, or of distinct values.
     pub count: u64,
-    /// Counts the different values of this column and not the rows.
+    /// Count the distinct values of this column instead of rows.
     pub distinct: Option<Spanned<String>>,
 }
 
-/// How many findings a day are usual.
+/// Usual number of findings a day. Both bounds are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PerDay {
-    /// So many, or more.
+    /// At least this many.
     pub least: u64,
-    /// So many, or fewer.
+    /// At most this many.
     pub most: u64,
 }
 
-/// Which findings are one: those with the same values in `key` within `window`.
+/// Which rows are the same finding: those with equal `key` columns within `window`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dedupe {
     /// Columns.
     pub key: Vec<Spanned<String>>,
-    /// After a finding none of the same key is published for so long, in milliseconds of the events' time.
+    /// How long after a finding no other with the same key is published, in milliseconds of event time.
     pub window: i64,
 }
 
-/// Events, and what a rule is to find in them.
+/// A test: events, and the expected findings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test {
     /// What it shows.
     pub name: String,
-    /// Where it stands.
+    /// The place of the test in the file.
     pub span: Span,
-    /// The events, source by source.
+    /// The events, by source.
     pub inputs: Vec<TestInput>,
     /// Values of parameters other than the defaults.
     pub parameters: ParameterValues,
-    /// What is to be found.
+    /// The expected findings.
     pub expect: Expectation,
 }
 
 /// Events of one source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestInput {
-    /// A shipped mapping's name, or the path of a mapping config, from the rule file.
+    /// A shipped mapping, its source name, or the path of a mapping config relative to the rule file.
     pub source: Spanned<String>,
-    /// The events.
+    /// The raw events.
     pub events: TestEvents,
 }
 
-/// Raw events in their source's own format.
+/// Raw events in the source's own format.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TestEvents {
-    /// In the rule file.
+    /// The events, with one event per line for lists.
     Inline(Vec<u8>),
-    /// In a file whose path is given from the rule file.
+    /// A file, with its path relative to the rule file.
     File(Spanned<String>),
 }
 
-/// What is to be found.
+/// The findings that a test expects.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expectation {
-    /// Nothing.
+    /// No findings.
     Nothing,
-    /// So many findings.
+    /// This number of findings.
     Hits(u64),
-    /// Exactly these findings: each has these values in these columns.
+    /// Exactly these findings. Each entry has the values of some columns of a row.
     Findings(Vec<BTreeMap<String, Json>>),
 }
 
 impl Rule {
-    /// The logical tables that it reads, each once, sorted by name. SQL that lint refuses reads none.
+    /// The logical tables that the rule reads, sorted and without duplicates. Empty for SQL that lint refuses.
     pub fn sources(&self) -> Vec<&str> {
         let mut names: Vec<&str> = match &self.logic {
             Logic::Stix { tables, .. } => tables.iter().map(|table| table.value.as_str()).collect(),
@@ -345,7 +345,7 @@ impl Rule {
         names
     }
 
-    /// What tells this content of the file from any other: it is part of the token of its queries, and findings name it.
+    /// A hash of the file. It is part of query tokens, and findings contain it.
     pub fn version(&self) -> String {
         blake3::hash(self.text.as_bytes()).to_hex()[..16].to_owned()
     }
@@ -355,7 +355,7 @@ impl Rule {
         self.is_active() && !self.schedule.is_on_demand()
     }
 
-    /// Whether it is to run at all.
+    /// Whether the rule runs: its status is not `deprecated` or `unsupported`.
     pub fn is_active(&self) -> bool {
         !matches!(self.status, Status::Deprecated | Status::Unsupported)
     }

@@ -1,8 +1,8 @@
-//! When a rule runs: `rate(5 minutes)` and `cron(0 8 ? * MON-FRI *)`, as Amazon EventBridge writes and means them (UTC), or
+//! Schedules: `rate(5 minutes)` and `cron(0 8 ? * MON-FRI *)`, with the syntax and meaning of Amazon EventBridge (UTC), and
 //! `on demand`.
 //!
-//! Times are milliseconds since 1970. A rate fires at multiples of itself since then, not since a rule was deployed, so that
-//! the same time gives the same window whoever asks.
+//! Times are milliseconds since 1970. A rate runs at multiples of its interval since 1970, not since the rule was deployed.
+//! So the same time always gives the same window.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ pub struct Schedule {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// Every so many milliseconds.
+    /// The interval in milliseconds.
     Rate(i64),
     Cron(Box<Cron>),
     /// Never by itself.
@@ -44,7 +44,7 @@ struct Cron {
     years: Option<Vec<i16>>,
 }
 
-/// Which days of a month; the other of the two fields is `?` or `*`.
+/// The days of a month. The other of the two day fields is `?` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Days {
     All,
@@ -57,7 +57,7 @@ enum DayOfMonth {
     Number(i8),
     /// `L`
     Last,
-    /// `15W`: the weekday nearest to it within the month.
+    /// `15W`: the weekday nearest to the 15th, within the month.
     WeekdayNear(i8),
     /// `LW`
     LastWeekday,
@@ -73,13 +73,13 @@ enum DayOfWeek {
     Last(i8),
 }
 
-/// A schedule that EventBridge does not take.
+/// Why EventBridge would not accept a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ScheduleError(String);
 
 impl Schedule {
-    /// The last time at or before `now` at which the schedule fires; `None` where there is none within some ten years.
+    /// The last run at or before `now`; `None` if there is none within about ten years.
     pub fn last_at_or_before(&self, now: i64) -> Option<i64> {
         match &self.kind {
             Kind::Rate(every) => Some(now.div_euclid(*every) * every),
@@ -88,7 +88,7 @@ impl Schedule {
         }
     }
 
-    /// The first time after `now` at which it fires.
+    /// The first run after `now`.
     pub fn first_after(&self, now: i64) -> Option<i64> {
         match &self.kind {
             Kind::Rate(every) => Some((now.div_euclid(*every) + 1) * every),
@@ -97,13 +97,13 @@ impl Schedule {
         }
     }
 
-    /// The times after `after` and up to `until` at which it fires, in order.
+    /// The runs after `after`, up to and including `until`, in order.
     pub fn runs(&self, after: i64, until: i64) -> impl Iterator<Item = i64> + '_ {
         std::iter::successors(self.first_after(after), |run| self.first_after(*run))
             .take_while(move |run| *run <= until)
     }
 
-    /// The milliseconds between two firings of a `rate`; `None` for a `cron`, which need not be regular.
+    /// The interval of a `rate`, in milliseconds; `None` for a `cron`, whose runs may be irregular.
     pub fn rate(&self) -> Option<i64> {
         match self.kind {
             Kind::Rate(every) => Some(every),
@@ -111,8 +111,8 @@ impl Schedule {
         }
     }
 
-    /// The longest time between two firings, in milliseconds. That of a cron expression is measured over the four years
-    /// from 2024 on; one that fires less than twice in them counts as that long.
+    /// The longest time between two runs, in milliseconds. For a cron expression it is measured over the four years from
+    /// 2024. With fewer than two runs in these years, it is four years.
     pub fn longest_interval(&self) -> i64 {
         match &self.kind {
             Kind::Rate(every) => *every,
@@ -126,7 +126,7 @@ impl Schedule {
         self.kind == Kind::OnDemand
     }
 
-    /// The schedule as it was written.
+    /// The schedule as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -165,16 +165,16 @@ fn parse_rate(text: &str) -> Result<i64, ScheduleError> {
         return fail("a rate is a number, a space and a unit: `rate(5 minutes)`");
     };
     let count = number.parse::<i64>().ok().filter(|count| (1..=1_000_000).contains(count));
-    let Some(count) = count else { return fail(format!("`{number}` is no whole number above 0")) };
+    let Some(count) = count else { return fail(format!("`{number}` is not a positive whole number")) };
     let length = match unit {
         "minute" | "minutes" => MINUTE,
         "hour" | "hours" => HOUR,
         "day" | "days" => DAY,
-        _ => return fail(format!("`{unit}` is none of minute, minutes, hour, hours, day, days")),
+        _ => return fail(format!("unknown unit `{unit}`: write minute, minutes, hour, hours, day or days")),
     };
     if (count == 1) == unit.ends_with('s') {
         let right = if count == 1 { unit.trim_end_matches('s').to_owned() } else { format!("{unit}s") };
-        return fail(format!("EventBridge wants `rate({count} {right})`"));
+        return fail(format!("write `rate({count} {right})`"));
     }
     Ok(count * length)
 }
@@ -186,7 +186,7 @@ fn parse_cron(text: &str) -> Result<Cron, ScheduleError> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let [minutes, hours, day, month, weekday, year] = fields[..] else {
         return fail(format!(
-            "a cron expression has six fields (minutes, hours, day of month, month, day of week, year), this has {}",
+            "a cron expression has six fields (minutes, hours, day of month, month, day of week, year), not {}",
             fields.len()
         ));
     };
@@ -212,7 +212,7 @@ fn parse_cron(text: &str) -> Result<Cron, ScheduleError> {
     })
 }
 
-/// The numbers that `*`, `5`, `1-5`, `*/15`, `10/15`, `1-20/5` and lists of them mean, ascending.
+/// Parses `*`, `5`, `1-5`, `*/15`, `10/15`, `1-20/5` and lists of them to ascending numbers.
 fn numbers(field: &str, text: &str, least: i64, most: i64, names: &[&str]) -> Result<Vec<i64>, ScheduleError> {
     let number = |text: &str| {
         let named = names.iter().position(|name| name.eq_ignore_ascii_case(text)).map(|index| index as i64 + least);
@@ -220,7 +220,7 @@ fn numbers(field: &str, text: &str, least: i64, most: i64, names: &[&str]) -> Re
         let value: Option<i64> = named.or_else(digits);
         match value.filter(|value| (least..=most).contains(value)) {
             Some(value) => Ok(value),
-            None => fail(format!("`{text}` is no {field} ({least} to {most})")),
+            None => fail(format!("`{text}` is not a value for {field} ({least} to {most})")),
         }
     };
     let mut found = Vec::new();
@@ -232,7 +232,7 @@ fn numbers(field: &str, text: &str, least: i64, most: i64, names: &[&str]) -> Re
         let every = match step.map(str::parse::<usize>) {
             None => 1,
             Some(Ok(step)) if step > 0 => step,
-            Some(_) => return fail(format!("`{item}`: after the slash of {field} comes a number above 0")),
+            Some(_) => return fail(format!("`{item}`: the step of {field} must be a positive number")),
         };
         let (first, last) = match range.split_once('-') {
             _ if range == "*" => (least, most),
@@ -241,7 +241,7 @@ fn numbers(field: &str, text: &str, least: i64, most: i64, names: &[&str]) -> Re
             None => (number(range)?, number(range)?),
         };
         if first > last {
-            return fail(format!("`{item}`: a range of {field} goes upwards"));
+            return fail(format!("`{item}`: a range of {field} must be ascending"));
         }
         found.extend((first..=last).step_by(every));
     }
@@ -259,7 +259,7 @@ fn parse_days_of_month(text: &str) -> Result<Vec<DayOfMonth>, ScheduleError> {
     if let Some(day) = text.strip_suffix('W') {
         return match day.parse() {
             Ok(day @ 1..=31) => Ok(vec![DayOfMonth::WeekdayNear(day)]),
-            _ => fail(format!("`{text}` is no day of month")),
+            _ => fail(format!("`{text}` is not a day of month")),
         };
     }
     let days = numbers("day of month", text, 1, 31, &[])?;
@@ -269,12 +269,12 @@ fn parse_days_of_month(text: &str) -> Result<Vec<DayOfMonth>, ScheduleError> {
 fn parse_days_of_week(text: &str) -> Result<Vec<DayOfWeek>, ScheduleError> {
     let weekday = |text: &str| match numbers("day of week", text, 1, 7, &WEEKDAYS)?[..] {
         [day] => Ok(i8::try_from(day).unwrap_or(1)),
-        _ => fail(format!("`{text}` is no day of week")),
+        _ => fail(format!("`{text}` is not a day of week")),
     };
     if let Some((day, nth)) = text.split_once('#') {
         return match nth.parse() {
             Ok(nth @ 1..=5) => Ok(vec![DayOfWeek::Nth(weekday(day)?, nth)]),
-            _ => fail(format!("`{text}`: after # comes a number from 1 to 5")),
+            _ => fail(format!("`{text}`: the number after # must be 1 to 5")),
         };
     }
     if text == "L" {
@@ -287,7 +287,7 @@ fn parse_days_of_week(text: &str) -> Result<Vec<DayOfWeek>, ScheduleError> {
     Ok(days.into_iter().filter_map(|day| i8::try_from(day).ok()).map(DayOfWeek::Every).collect())
 }
 
-/// How many days are searched for the next or last firing: a February 29 on a given weekday is rarer than any real rule.
+/// The most days to search for the next or last run. February 29 on a given weekday is rarer than any real schedule.
 const SEARCHED_DAYS: usize = 11 * 366;
 
 impl Cron {
@@ -340,7 +340,7 @@ fn date_of(millis: i64) -> Option<Date> {
     Some(Timestamp::from_millisecond(millis).ok()?.to_zoned(TimeZone::UTC).date())
 }
 
-/// Sunday is 1, as EventBridge counts.
+/// Sunday is 1, as in EventBridge.
 fn weekday_number(date: Date) -> i8 {
     date.weekday().to_sunday_one_offset()
 }
@@ -392,10 +392,10 @@ impl DayOfWeek {
     }
 }
 
-/// A length of time as rules write it, `90s`, `15m`, `6h` or `1d`, in milliseconds.
+/// Parses a duration such as `90s`, `15m`, `6h` or `1d` to milliseconds.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The text is not a number with one of these units.
 pub fn parse_duration(text: &str) -> Result<i64, ScheduleError> {
     let split = text.len() - text.chars().next_back().map_or(0, char::len_utf8);
     let (number, unit) = text.split_at(split);
@@ -404,16 +404,16 @@ pub fn parse_duration(text: &str) -> Result<i64, ScheduleError> {
         "m" => MINUTE,
         "h" => HOUR,
         "d" => DAY,
-        _ => return fail("a length of time is a number and s, m, h or d: `15m`"),
+        _ => return fail("a duration is a number with s, m, h or d: `15m`"),
     };
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     match number.parse::<i64>().ok().filter(|count| digits && (0..=1_000_000).contains(count)) {
         Some(count) => Ok(count * length),
-        None => fail("a length of time is a number and s, m, h or d: `15m`"),
+        None => fail("a duration is a number with s, m, h or d: `15m`"),
     }
 }
 
-/// Writes a length of time as [`parse_duration`] reads it, in the largest unit that divides it.
+/// Writes a duration for [`parse_duration`], in the largest unit that divides it.
 pub fn format_duration(millis: i64) -> String {
     let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m")];
     match units.iter().find(|(length, _)| millis % length == 0 && millis >= *length) {
@@ -497,21 +497,21 @@ mod tests {
     #[test]
     fn what_eventbridge_refuses_is_refused() {
         for (text, why) in [
-            ("rate(1 minutes)", "EventBridge wants `rate(1 minute)`"),
-            ("rate(5 minute)", "EventBridge wants `rate(5 minutes)`"),
-            ("rate(0 minutes)", "`0` is no whole number above 0"),
-            ("rate(5 weeks)", "`weeks` is none of minute, minutes, hour, hours, day, days"),
+            ("rate(1 minutes)", "write `rate(1 minute)`"),
+            ("rate(5 minute)", "write `rate(5 minutes)`"),
+            ("rate(0 minutes)", "`0` is not a positive whole number"),
+            ("rate(5 weeks)", "unknown unit `weeks`: write minute, minutes, hour, hours, day or days"),
             ("every 5 minutes", "a schedule is `rate(5 minutes)` or `cron(0 8 ? * MON-FRI *)`"),
             (
                 "cron(0 8 * * *)",
-                "a cron expression has six fields (minutes, hours, day of month, month, day of week, year), this has 5",
+                "a cron expression has six fields (minutes, hours, day of month, month, day of week, year), not 5",
             ),
             ("cron(0 8 * * * *)", "one of day of month and day of week must be `?`"),
             ("cron(0 8 ? * ? *)", "only one of day of month and day of week can be `?`"),
-            ("cron(61 8 * * ? *)", "`61` is no minutes (0 to 59)"),
-            ("cron(0 22-2 * * ? *)", "`22-2`: a range of hours goes upwards"),
-            ("cron(0/0 8 * * ? *)", "`0/0`: after the slash of minutes comes a number above 0"),
-            ("cron(0 8 ? * 2#6 *)", "`2#6`: after # comes a number from 1 to 5"),
+            ("cron(61 8 * * ? *)", "`61` is not a value for minutes (0 to 59)"),
+            ("cron(0 22-2 * * ? *)", "`22-2`: a range of hours must be ascending"),
+            ("cron(0/0 8 * * ? *)", "`0/0`: the step of minutes must be a positive number"),
+            ("cron(0 8 ? * 2#6 *)", "`2#6`: the number after # must be 1 to 5"),
         ] {
             assert_eq!(text.parse::<Schedule>().unwrap_err().to_string(), why, "{text}");
         }

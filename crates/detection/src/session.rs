@@ -1,9 +1,9 @@
-//! SQL as a person types it: several statements, `SHOW` and `DESCRIBE`, views, and logical tables beside physical ones.
+//! Interactive SQL: several statements, `SHOW` and `DESCRIBE`, views, and logical tables next to physical ones.
 //!
-//! [`commands`] cuts a text into [`Command`]s. A [`Session`] knows the logical tables of a [`Catalog`] and the views that
-//! were created so far, and makes of a query one statement that an engine understands ([`Session::expand`]): whatever the
-//! query reads that is no physical table goes before it as a common table expression. So names have the scope that SQL gives
-//! them, and nothing but the one statement reaches the engine.
+//! [`commands`] splits a text into [`Command`]s. A [`Session`] knows the logical tables of a [`Catalog`] and the views
+//! created so far. [`Session::expand`] turns a query into one statement for the engine: it defines the logical tables and
+//! views that the query reads as common table expressions. So names have their SQL scope, and the engine gets a single
+//! statement.
 
 mod command;
 
@@ -22,31 +22,31 @@ use crate::window::Window;
 
 pub use command::{Command, CommandError, Show, View, commands};
 
-/// Why a query cannot be made a statement.
+/// Why a query cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// A logical table is unknown, or its tables do not go together.
+    /// An unknown logical table, or one whose tables have incompatible columns.
     #[error(transparent)]
     Table(#[from] StatementError),
-    /// A template that has no meaning outside of a rule.
-    #[error("`{{{{{0}}}}}` means nothing in a query; write {{{{a-source}}}}, {{{{class:a_class}}}} or a value")]
+    /// A template that only rules can have.
+    #[error("`{{{{{0}}}}}` has no meaning in a query; write {{{{a-source}}}}, {{{{class:a_class}}}} or a value")]
     Template(String),
     /// A view that reads itself.
     #[error("the view `{0}` reads itself")]
     Circle(String),
-    /// A view that is there already.
-    #[error("there is a view `{0}` already; write CREATE OR REPLACE VIEW")]
+    /// CREATE VIEW for an existing view.
+    #[error("view `{0}` already exists; write CREATE OR REPLACE VIEW")]
     ViewExists(String),
-    /// A view that is not there.
-    #[error("there is no view `{0}`")]
+    /// An unknown view.
+    #[error("view `{0}` does not exist")]
     NoView(String),
-    /// A name that is already that of a physical table.
-    #[error("`{0}` is the name of a table; call the view otherwise")]
+    /// CREATE VIEW with the name of a physical table.
+    #[error("`{0}` is a table; choose another name for the view")]
     IsTable(String),
-    /// A physical table is read whole though a range of time was asked for.
+    /// A query with a time range reads a physical table, which the range does not bound.
     #[error(
-        "a range of time bounds logical tables, and `{0}` is a physical one; write the logical table, or the condition"
+        "a time range applies to logical tables only, and `{0}` is a physical one; query the logical table, or write the condition"
     )]
     Unbounded(String),
 }
@@ -57,58 +57,58 @@ impl From<UnknownTable> for SessionError {
     }
 }
 
-/// A statement for an engine.
+/// A query expanded for an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expanded {
     /// One query in Trino's SQL.
     pub sql: Sql,
     /// The physical tables that it reads.
     pub reads: Vec<Table>,
-    /// The logical tables that it reads of which there is no physical one.
+    /// The logical tables that it reads and that have no existing physical table.
     pub absent: Vec<String>,
-    /// Where the lines of the statement come from.
+    /// Maps lines of the statement to the original text.
     places: Places,
 }
 
 impl Expanded {
-    /// A message of the engine about the statement, with the places (`line 2:5`) of the text that the person wrote.
+    /// Translates the places (`line 2:5`) in an engine's message to the text that the person wrote.
     pub fn in_words_of_the_author(&self, message: &str) -> String {
         self.places.translated(message)
     }
 }
 
-/// Tables, logical ones, and views by name.
+/// Physical tables, logical tables, and views by name.
 #[derive(Debug, Clone)]
 pub struct Session<'c> {
     catalog: &'c Catalog,
     tables: &'c [Table],
-    /// The database of tables that are named without one.
+    /// The database of unqualified table names.
     database: &'c str,
     window: Option<Window>,
     views: Vec<View>,
 }
 
-/// What a name in a query stands for.
+/// What a name in a query refers to.
 enum Relation {
     View(View),
     Physical(Table),
     Logical(String),
-    /// Nothing that is known here; the engine says so better.
+    /// Unknown here. The engine's message is better.
     Unknown,
 }
 
 impl<'c> Session<'c> {
-    /// A session without views. Within a `window` logical tables have only its rows.
+    /// A session without views. With a `window`, logical tables contain only its rows.
     pub fn new(catalog: &'c Catalog, tables: &'c [Table], database: &'c str, window: Option<Window>) -> Self {
         Self { catalog, tables, database, window, views: Vec::new() }
     }
 
-    /// The views, by the order in which they were created.
+    /// The views, in the order of creation.
     pub fn views(&self) -> &[View] {
         &self.views
     }
 
-    /// Adds a view. Its query is read when a query names the view.
+    /// Adds a view. Its query is parsed when another query reads the view.
     ///
     /// # Errors
     /// [`SessionError::ViewExists`] and [`SessionError::IsTable`]
@@ -137,10 +137,10 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// The columns of a physical or logical table; `None` for a view, and for what is unknown.
+    /// The columns of a physical or logical table; `None` for a view or an unknown name.
     ///
     /// # Errors
-    /// A logical table whose tables do not go together.
+    /// A logical table whose tables have incompatible columns.
     pub fn columns(&self, path: &str) -> Result<Option<Vec<(String, ColumnType)>>, SessionError> {
         if let Some(logical) = path.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")) {
             return self.logical_columns(logical.trim()).map(Some);
@@ -152,7 +152,7 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// The logical tables that a physical one belongs to, but for the one that is called like it.
+    /// The logical tables that contain a physical table, except the one of the same name.
     pub fn logical_tables_of(&self, table: &Table) -> Vec<&'c str> {
         let own_name = table.name.replace('_', "-");
         let all = self.catalog.names().filter(|name| *name != own_name);
@@ -163,13 +163,13 @@ impl<'c> Session<'c> {
         all.filter(has).collect()
     }
 
-    /// The logical tables with a physical one.
+    /// The logical tables with an existing physical table.
     pub fn logical_tables(&self) -> Vec<&'c str> {
         let absent: Vec<&str> = self.catalog.without_tables().collect();
         self.catalog.names().filter(|name| !absent.contains(name)).collect()
     }
 
-    /// One statement of a query.
+    /// Expands a query to one statement.
     ///
     /// # Errors
     /// [`SessionError`]
@@ -189,12 +189,12 @@ impl<'c> Session<'c> {
         Ok(merged_columns(name, &resolved.tables, &Wanted::All)?)
     }
 
-    /// Which columns are asked for: those whose names are in the query, or in a view.
+    /// The columns to select in logical tables: those named in the query or in a view.
     fn wanted(&self, query: &str) -> Wanted {
         let reads_table = |text: &&str| tokens(text).iter().any(|(token, _)| token.is_word("table"));
         let texts: Vec<&str> =
             std::iter::once(query).chain(self.views.iter().map(|view| view.query.as_str())).collect();
-        // `TABLE t` is `SELECT * FROM t`.
+        // `TABLE t` means `SELECT * FROM t`.
         if texts.iter().any(reads_table) { Wanted::All } else { Wanted::of_text(&texts.join(" ")) }
     }
 
@@ -202,7 +202,7 @@ impl<'c> Session<'c> {
         self.tables.iter().find(|table| match path {
             [name] => table.database == self.database && table.name == *name,
             [database, name] => table.database == *database && table.name == *name,
-            // The first part is the catalog, as `awsdatacatalog`.
+            // The first part is the catalog, such as `awsdatacatalog`.
             [_, database, name] => table.database == *database && table.name == *name,
             _ => false,
         })
@@ -229,19 +229,19 @@ impl<'c> Session<'c> {
     }
 }
 
-/// The parts of `database.table`, without quotes and in lower case, as Trino compares them.
+/// The parts of `database.table`, unquoted and in lower case, because Trino ignores case.
 fn parts(path: &str) -> Vec<String> {
     let words = tokens(path).into_iter().filter_map(|(token, _)| token.word().map(unquoted));
     words.map(|word| word.to_ascii_lowercase()).collect()
 }
 
-/// A query on its way to a statement.
+/// A query during its expansion.
 struct Expansion<'s, 'c> {
     session: &'s Session<'c>,
     wanted: Wanted,
-    /// What goes before the query, by name, in an order in which nothing is read before it is defined.
+    /// The common table expressions to put before the query. Each reads only those before it.
     defined: Vec<Definition>,
-    /// The views that are being read, the outermost first.
+    /// The views being expanded, outermost first.
     open: Vec<String>,
     reads: Vec<Table>,
     absent: Vec<String>,
@@ -252,9 +252,9 @@ struct Expansion<'s, 'c> {
 struct Definition {
     name: String,
     columns: String,
-    /// SQL between parentheses.
+    /// The SQL inside the parentheses.
     query: String,
-    /// Whether it is the text of a view, whose lines count from its beginning.
+    /// Whether it is the text of a view, which has its own line numbers.
     is_view: bool,
 }
 
@@ -271,8 +271,8 @@ impl<'s, 'c> Expansion<'s, 'c> {
         }
     }
 
-    /// A query with names for templates, each of the same width, so that places in it stay the same. What it reads is
-    /// defined before it.
+    /// Replaces templates by names of the same width, so that later text keeps its place. Adds the definitions of everything
+    /// that the query reads.
     fn read(&mut self, query: &str) -> Result<String, SessionError> {
         let tokens = tokens(query);
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
@@ -337,7 +337,7 @@ impl<'s, 'c> Expansion<'s, 'c> {
         }
     }
 
-    /// Defines a logical table under a name, which is its own or its own with `_` for `-`.
+    /// Defines a logical table under `name`: its own name, or the same with `_` for `-`.
     fn define_logical(&mut self, logical: &str, name: &str) -> Result<(), SessionError> {
         if self.is_defined(name) {
             return Ok(());
@@ -378,7 +378,7 @@ impl<'s, 'c> Expansion<'s, 'c> {
         Ok(())
     }
 
-    /// The definitions, and the query below them.
+    /// The whole statement: the definitions, then the query.
     fn finish(self, query: &str) -> Expanded {
         let mut places = Places::default();
         let mut text = String::new();
@@ -396,7 +396,7 @@ impl<'s, 'c> Expansion<'s, 'c> {
                 text += &format!("{}{columns} AS ", Sql::name(name));
                 if *is_view {
                     let line = 1 + text.matches('\n').count();
-                    // The first line of the view stands behind its name.
+                    // The first line of a view starts after its name.
                     let column = text.chars().rev().take_while(|c| *c != '\n').count() + 1;
                     places.views.push(ViewLines {
                         name: name.clone(),
@@ -406,7 +406,7 @@ impl<'s, 'c> Expansion<'s, 'c> {
                 }
                 text += query;
             }
-            // A query with definitions of its own goes on with them.
+            // If the query has its own WITH, its definitions follow.
             let length = match (&with, recursive) {
                 (Some(_), true) => tokens.get(1).map(|(_, span)| span.end),
                 (Some(with), false) => Some(with.end),
@@ -425,10 +425,10 @@ impl<'s, 'c> Expansion<'s, 'c> {
     }
 }
 
-/// Which lines of a statement are whose.
+/// Maps the lines of a statement to their source.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Places {
-    /// The lines before the query.
+    /// The number of lines before the query.
     before: usize,
     views: Vec<ViewLines>,
 }
@@ -436,9 +436,9 @@ struct Places {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ViewLines {
     name: String,
-    /// From 1.
+    /// Counted from 1.
     lines: Range<usize>,
-    /// What stands before its first line, in characters.
+    /// The number of characters before the view's first line.
     column: usize,
 }
 
@@ -463,7 +463,7 @@ impl Places {
         text + rest
     }
 
-    /// The words for a place that a text begins with, and how many bytes of it these replace.
+    /// Translates a place at the start of a text. Returns the new words, and the number of bytes that they replace.
     fn place(&self, text: &str) -> Option<(String, usize)> {
         let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let line_digits = digits(text);

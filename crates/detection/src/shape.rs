@@ -1,13 +1,13 @@
-//! How much of the past one statement may look at, so that a rule means the same however often it runs.
+//! How much time one statement of a rule may cover, so that a rule finds the same however often it runs.
 //!
-//! The schedule of a rule gives it *scheduled windows*: one of length `lookback` that ends at each run. What a rule finds is
-//! what it finds in these windows. Asking for them one by one is right for every rule, and slow. Most rules allow more:
+//! The schedule defines the rule's *scheduled windows*: each has the length `lookback` and ends at a run. A rule finds what
+//! it finds in these windows. A query for each window is always right, but slow. Most rules allow more:
 //!
-//! | shape | which rules | one statement looks at |
+//! | shape | rules | time range of one statement |
 //! |---|---|---|
-//! | [`Shape::Rows`] | every row comes from one event | any time |
-//! | [`Shape::Pairs`] | every row comes from events that it names by `start_time` and `end_time` | any time; rows that fit into no scheduled window are left out |
-//! | [`Shape::Groups`] | rows of one event each, counted by `group_by` | any time; counted once for each scheduled window |
+//! | [`Shape::Rows`] | each row comes from one event | any |
+//! | [`Shape::Pairs`] | each row comes from several events, with `start_time` and `end_time` | any; only rows within a scheduled window |
+//! | [`Shape::Groups`] | rows of one event each, with `group_by` | any; groups are counted in each scheduled window |
 //! | [`Shape::Windows`] | all others | one scheduled window |
 
 use std::ops::Range;
@@ -16,21 +16,21 @@ use crate::pattern;
 use crate::rule::{Logic, Rule};
 use crate::template::tokens::{AFTER_FROM, Token, tokens};
 
-/// How much of the past one statement of a rule may look at.
+/// How much time one statement of a rule may cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// Any time: a row comes from one event.
+    /// Any time range: each row comes from one event.
     Rows,
-    /// Any time: a row comes from several events, and says when the first and the last of them were.
+    /// Any time range: each row comes from several events, and names the times of the first and the last.
     Pairs,
-    /// Any time, with groups counted for each scheduled window.
+    /// Any time range, with groups counted in each scheduled window.
     Groups,
     /// One scheduled window.
     Windows,
 }
 
 impl Shape {
-    /// That of a rule.
+    /// The shape of a rule, derived from its text.
     pub fn of(rule: &Rule) -> Self {
         // It has no scheduled windows: all of the time that it is run over is one.
         if rule.schedule.is_on_demand() {
@@ -47,8 +47,7 @@ impl Shape {
         }
     }
 
-    /// Whether a run waits until all events of its window have had time to arrive. What a row of another event can change
-    /// is found late rather than wrong.
+    /// Whether a run waits until its events have settled. Otherwise a late event could change rows that were published.
     pub fn waits(self, rule: &Rule) -> bool {
         match self {
             Self::Windows => true,
@@ -58,7 +57,8 @@ impl Shape {
     }
 }
 
-/// Whether an event is in so few scheduled windows that one statement can name them: `sequence` gives at most 10,000.
+/// Whether an event belongs to few enough scheduled windows for one statement: Trino's `sequence` returns at most 10,000
+/// numbers.
 fn counts_in_one_statement(rule: &Rule) -> bool {
     rule.schedule.rate().is_none_or(|every| rule.lookback / every < 10_000)
 }
@@ -73,7 +73,7 @@ fn of_pattern(rule: &Rule, pattern: &str) -> Shape {
     }
 }
 
-/// Words that make a row depend on more than the events it comes from.
+/// Words that make a row depend on other events than its own.
 const COMBINING: &[&str] = &[
     "group",
     "having",
@@ -97,7 +97,7 @@ const COMBINING: &[&str] = &[
     "natural",
 ];
 
-/// Functions over several rows, where they stand without GROUP BY.
+/// Aggregate functions, which combine rows even without GROUP BY.
 pub(crate) const AGGREGATES: &[&str] = &[
     "any_value",
     "approx_distinct",
@@ -147,7 +147,7 @@ pub(crate) const AGGREGATES: &[&str] = &[
     "variance",
 ];
 
-/// Reads no more of the SQL than its words. What it is not sure of has [`Shape::Windows`], which is always right.
+/// Looks only at the words of the SQL. In doubt the shape is [`Shape::Windows`], which is always right.
 fn of_sql(sql: &str) -> Shape {
     let tokens: Vec<(Token, Range<usize>)> = tokens(sql);
     let words: Vec<&str> = tokens.iter().filter_map(|(token, _)| token.word()).collect();
@@ -160,7 +160,7 @@ fn of_sql(sql: &str) -> Shape {
         match current {
             Token::Hole(content) if is_table(content) => {
                 tables += 1;
-                // Within IN (…) or a comparison it is no source of rows.
+                // Inside IN (…) or a comparison, a table is not a source of rows.
                 if !index.checked_sub(1).is_some_and(|before| reads_from(&tokens, before)) {
                     return Shape::Windows;
                 }
@@ -187,7 +187,7 @@ fn of_sql(sql: &str) -> Shape {
     }
 }
 
-/// A member of a row or a column of an alias may have any name: `e.group`.
+/// Whether a word follows a dot: fields and columns may have any name, such as `e.group`.
 fn is_member(tokens: &[(Token, Range<usize>)], index: usize) -> bool {
     index.checked_sub(1).is_some_and(|before| tokens[before].0 == Token::Dot)
 }
@@ -197,7 +197,7 @@ fn is_table(hole: &str) -> bool {
     !hole.starts_with("param:") && hole != "window" && !hole.starts_with("window:")
 }
 
-/// Whether what follows is a source of rows: after FROM, JOIN or a comma.
+/// Whether the next token is a source of rows: after FROM, JOIN or a comma.
 fn reads_from(tokens: &[(Token, Range<usize>)], before: usize) -> bool {
     match &tokens[before].0 {
         Token::Word(word) => word == "from" || word == "join",
@@ -205,7 +205,7 @@ fn reads_from(tokens: &[(Token, Range<usize>)], before: usize) -> bool {
     }
 }
 
-/// Whether a FROM lists more than one source, arrays of the first apart.
+/// Whether a FROM lists several sources. UNNEST of the first one does not count.
 fn several_sources(after: &[(Token, Range<usize>)]) -> bool {
     let mut depth = 0_usize;
     for (index, (token, _)) in after.iter().enumerate() {

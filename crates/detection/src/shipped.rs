@@ -2,11 +2,11 @@
 
 use crate::catalog::KnownSource;
 
-/// The rule files of the project's `detections/`, by their path in it.
+/// The rule files of the project's `detections/`: their paths in it, and their texts.
 pub const SHIPPED_RULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shipped_rules.rs"));
 
-/// The columns of the shipped mappings' tables: source, table, `class_uid`, column and type in a line. They follow from the
-/// mappings, which the function that detects need not compile for them; a test compares the two.
+/// The columns of the shipped mappings' tables. Each line has source, table, `class_uid`, column and type, separated by tabs.
+/// They are derived from the mappings, so that the function for detections need not compile these. A test compares both.
 static SOURCES: &str = include_str!("../data/shipped-sources.tsv");
 
 /// A line of the list of shipped tables cannot be read.

@@ -1,13 +1,12 @@
-//! What is remembered between runs: one small object per rule, one per running query, one per published key.
+//! The state that detections keep between runs: one small object per rule, per running query and per key of findings.
 //!
-//! All of them are written on the condition that nobody else wrote meanwhile, so that two invocations at the same time
-//! cannot both go on from what they read.
+//! All writes are conditional, so that of two concurrent invocations only one can continue from what it read.
 //!
 //! ```text
-//! rules/<rule id>.json               watermark, and the query that runs
+//! rules/<rule id>.json               watermark, and the running query
 //! queries/<query id>.json            the rules that a query belongs to
-//! findings/<rule id>/<key>.json      what was published for a key, and when the next may be
-//! alerts/<rule id>/<key>.json        the same for alerts about failures
+//! findings/<rule id>/<key>.json      published findings of a key
+//! alerts/<rule id>/<key>.json        published alerts about failures
 //! ```
 
 use bytes::Bytes;
@@ -19,31 +18,31 @@ use uuid::Uuid;
 use crate::shared::Part;
 use crate::window::Look;
 
-/// What is remembered of a rule.
+/// The state of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RuleState {
     /// The end of the last window whose findings are published, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<i64>,
-    /// The query that was started for the next window.
+    /// The query for the next window, if one was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<Run>,
-    /// How many queries in a row have failed.
+    /// The number of failed queries in a row.
     #[serde(default)]
     pub failures: u32,
-    /// Not before this time is the next query started, after a failure.
+    /// After a failure: the earliest time of the next query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<i64>,
-    /// How often windows were halved, since more was found in one than is published at a time.
+    /// How often windows are halved, because one had too many rows.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub narrowed: u32,
-    /// Up to this time all events had arrived when the last window was queried.
+    /// The time up to which events had settled at the last query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<i64>,
-    /// The version of the rule that published last.
+    /// The version of the rule at its last publication.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_version: Option<String>,
-    /// The physical tables that were there when its last query was started.
+    /// The physical tables that existed when its last query was started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
     /// Until then it shares no statement with other rules, since one that it shared failed.
@@ -56,24 +55,24 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// A query that was started, or is about to be.
+/// A started query, or one that is about to be started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// What it looks at.
+    /// The time that it covers.
     #[serde(flatten)]
     pub look: Look,
-    /// How many queries for this watermark failed before it.
+    /// The number of queries for this watermark that failed before it.
     pub attempt: u32,
-    /// The token it is started with: the same token, the same query.
+    /// Its idempotency token.
     pub token: String,
     /// The version of the rule.
     pub rule_version: String,
-    /// When it was started.
+    /// When it was started, in milliseconds since 1970.
     pub started: i64,
-    /// The engine's name for it. `None` between the decision to start it and the engine's answer.
+    /// The engine's id of the query. `None` until the engine has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_id: Option<String>,
-    /// Until then somebody is publishing what it found.
+    /// The end of the lease on publishing its findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publishing_until: Option<i64>,
     /// Where its rows are in the answer of a statement that it shares with other rules.
@@ -93,26 +92,26 @@ pub struct QueryOwner {
     pub token: String,
 }
 
-/// An object of the state, with the tag to replace it by.
+/// A state object with its ETag for a conditional write.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept<T> {
     pub(crate) value: T,
     tag: Option<ContentTag>,
 }
 
-/// Why the state cannot be used.
+/// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An object is not what was written.
-    #[error("the state object {key} cannot be read; remove it after looking at it, and its rule starts anew")]
+    /// An object is not valid JSON of its kind.
+    #[error("the state object {key} is invalid; inspect and delete it, and the rule starts again without it")]
     Unreadable {
-        /// Its key.
+        /// The object's key.
         key: String,
-        /// What is wrong.
+        /// The JSON error.
         source: serde_json::Error,
     },
 }
@@ -126,7 +125,7 @@ pub(crate) fn query_key(query_id: &str) -> String {
     if !query_id.is_empty() && query_id.len() <= 128 && plain(query_id) {
         return format!("queries/{query_id}.json");
     }
-    // Engines other than Athena may have ids that no key takes.
+    // Engines other than Athena may have ids with characters that a key cannot contain.
     format!("queries/{}.json", blake3::hash(query_id.as_bytes()).to_hex())
 }
 
@@ -138,7 +137,7 @@ pub(crate) fn alert_key(rule: Uuid, key: &str) -> String {
     format!("alerts/{rule}/{key}.json")
 }
 
-/// What is under a key, or the default.
+/// The object under a key, or the default if there is none.
 pub(crate) async fn load<T: DeserializeOwned + Default>(store: &dyn Store, key: &str) -> Result<Kept<T>, StateError> {
     match store.get_tagged(key).await {
         Ok((bytes, tag)) => {
@@ -151,7 +150,7 @@ pub(crate) async fn load<T: DeserializeOwned + Default>(store: &dyn Store, key: 
     }
 }
 
-/// What is under a key, if anything.
+/// The object under a key, if there is one.
 pub(crate) async fn find<T: DeserializeOwned>(store: &dyn Store, key: &str) -> Result<Option<T>, StateError> {
     match store.get(key).await {
         Ok(bytes) => serde_json::from_slice(&bytes)
@@ -164,12 +163,12 @@ pub(crate) async fn find<T: DeserializeOwned>(store: &dyn Store, key: &str) -> R
 
 /// The JSON of a state object.
 pub(crate) fn bytes_of<T: Serialize>(value: &T) -> Bytes {
-    // State objects are plain data: maps with text keys and numbers.
+    // State objects are plain data: maps with text keys, and numbers.
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
 impl<T: Serialize + Clone> Kept<T> {
-    /// Puts `value` in its place if nobody else has written since it was read.
+    /// Writes `value`, unless another call has written since this object was read.
     pub(crate) async fn replace(&self, store: &dyn Store, key: &str, value: T) -> Result<Kept<T>, StoreError> {
         let condition = self.tag.as_ref().map_or(Condition::Absent, Condition::Unchanged);
         let tag = store.put_if(key, bytes_of(&value), condition).await?;

@@ -1,4 +1,4 @@
-//! `{{…}}` in the SQL of a rule: where they stand, and what they stand for.
+//! Templates (`{{…}}`) in the SQL of a rule: their places and meanings.
 
 pub(crate) mod named;
 pub(crate) mod row_query;
@@ -9,17 +9,17 @@ use std::ops::Range;
 use crate::names::{is_name, is_table};
 use tokens::{Token, begins_part, tokens, unquoted};
 
-/// SQL cut at its templates.
+/// SQL split at its templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     pub(crate) pieces: Vec<Piece>,
-    /// The tables in the order of the text.
+    /// The tables, in the order of the text.
     pub(crate) tables: Vec<TableReference>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// SQL as it is.
+    /// SQL without templates.
     Text(Range<usize>),
     /// `{{aws-cloudtrail}}`: the index of a table.
     Table(usize),
@@ -29,20 +29,20 @@ pub(crate) enum Piece {
     Parameter(String, Range<usize>),
 }
 
-/// A place where a logical table is read.
+/// A use of a logical table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableReference {
     /// `aws-cloudtrail`, `class:process_activity`
     pub(crate) name: String,
     pub(crate) span: Range<usize>,
-    /// The name that the statement gives it.
+    /// The alias in the statement.
     pub(crate) alias: Option<String>,
-    /// The query that reads it: the innermost parentheses around it and the part of a UNION.
+    /// The query that reads it: numbered by the innermost parentheses and the part of a UNION.
     scope: usize,
 }
 
 impl TableReference {
-    /// A table that stands in no text.
+    /// A table that does not occur in a text.
     pub(crate) fn named(name: &str) -> Self {
         Self { name: name.to_owned(), span: 0..0, alias: None, scope: 0 }
     }
@@ -53,7 +53,7 @@ impl TableReference {
     }
 }
 
-/// What is wrong with a template.
+/// A fault of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemplateFault {
     pub(crate) kind: FaultKind,
@@ -71,26 +71,26 @@ pub(crate) enum FaultKind {
     ReadByName,
 }
 
-/// A `{{window}}` of which it is not yet known what it bounds.
+/// A `{{window}}` whose tables are not determined yet.
 struct PlacedWindow {
     /// The index of its piece.
     piece: usize,
     alias: Option<String>,
     span: Range<usize>,
-    /// The scopes around it, from the innermost outwards.
+    /// The scopes around it, innermost first.
     scopes: Vec<usize>,
     restriction: Option<Restriction>,
 }
 
-/// What a term of a WHERE or an ON can restrict.
+/// Which tables a term of a WHERE or ON can restrict.
 struct Restriction {
-    /// The parentheses between it and the clause: so many scopes outwards are the tables.
+    /// The number of parentheses between the term and its clause. The tables are that many scopes out.
     levels: usize,
-    /// Where they stand in the text: an outer join keeps the rows of the other side.
+    /// The part of the text in which the tables must be. An outer join keeps the rows of its other side.
     reach: Range<usize>,
 }
 
-/// Reads the SQL of a rule. All faults are found.
+/// Parses the SQL of a rule. Returns all faults.
 pub(crate) fn read(sql: &str) -> Result<Template, Vec<TemplateFault>> {
     let tokens = tokens(sql);
     let mut reader = Reader { sql, ..Reader::default() };
@@ -109,7 +109,7 @@ struct Reader<'s> {
     pieces: Vec<Piece>,
     tables: Vec<TableReference>,
     windows: Vec<PlacedWindow>,
-    /// The tables that some window is for.
+    /// The tables that have a window.
     bounded: Vec<usize>,
     faults: Vec<TemplateFault>,
 }
@@ -119,7 +119,7 @@ impl Reader<'_> {
         self.faults.push(TemplateFault { kind, span: span.clone(), message, help: help.map(str::to_owned) });
     }
 
-    /// Cuts the SQL at its templates.
+    /// Splits the SQL at its templates.
     fn cut(&mut self, tokens: &[(Token, Range<usize>)]) {
         let mut scopes = vec![0];
         let mut next_scope = 1;
@@ -127,7 +127,7 @@ impl Reader<'_> {
         let first_word = tokens.iter().find(|(token, _)| *token != Token::Open);
         if !first_word.is_some_and(|(token, _)| token.is_word("select") || token.is_word("with")) {
             let span = first_word.map_or(0..0, |(_, span)| span.clone());
-            self.fault(FaultKind::NotOneQuery, &span, "a rule's SQL begins with SELECT or WITH".to_owned(), None);
+            self.fault(FaultKind::NotOneQuery, &span, "a rule's SQL must begin with SELECT or WITH".to_owned(), None);
         }
         for (index, (token, span)) in tokens.iter().enumerate() {
             match token {
@@ -138,7 +138,7 @@ impl Reader<'_> {
                 Token::Close if scopes.len() > 1 => {
                     scopes.pop();
                 }
-                // Each part of a UNION reads its own tables.
+                // Each part of a UNION is a scope of its own.
                 Token::Word(word) if matches!(word.as_str(), "union" | "intersect" | "except") => {
                     if let Some(innermost) = scopes.last_mut() {
                         *innermost = next_scope;
@@ -146,12 +146,12 @@ impl Reader<'_> {
                     }
                 }
                 Token::Semicolon => {
-                    let message = "a rule's SQL is one query, without a semicolon".to_owned();
+                    let message = "a rule's SQL must be one query, without a semicolon".to_owned();
                     self.fault(FaultKind::NotOneQuery, span, message, None);
                 }
                 Token::QuotedHole => {
-                    let message = "a template within quotes".to_owned();
-                    let help = "values come with their quotes; a pattern is concat('%', {{param:name}}, '%')";
+                    let message = "a template in quotes".to_owned();
+                    let help = "values are quoted already; write a pattern as concat('%', {{param:name}}, '%')";
                     self.fault(FaultKind::InQuotes, span, message, Some(help));
                 }
                 Token::Hole(content) => {
@@ -165,13 +165,13 @@ impl Reader<'_> {
         self.pieces.push(Piece::Text(end_of_last..self.sql.len()));
     }
 
-    /// The template at `index`; `scopes` are those around it, the innermost last.
+    /// Handles the template at `index`. `scopes` are those around it, innermost last.
     fn hole(&mut self, content: &str, tokens: &[(Token, Range<usize>)], index: usize, scopes: &[usize]) {
         let span = &tokens[index].1;
         if let Some(name) = content.strip_prefix("param:") {
             if !is_name(name) {
-                let message = format!("`{name}` cannot name a parameter");
-                self.fault(FaultKind::Bad, span, message, Some("lower-case letters, digits and `_`"));
+                let message = format!("`{name}` is not a valid parameter name");
+                self.fault(FaultKind::Bad, span, message, Some("use lower-case letters, digits and `_`"));
             }
             self.pieces.push(Piece::Parameter(name.to_owned(), span.clone()));
         } else if content == "window" || content.starts_with("window:") {
@@ -189,17 +189,17 @@ impl Reader<'_> {
             let near = content.to_lowercase();
             let is_near = is_table(&near);
             let help = match is_near {
-                true => format!("names are in lower case: {{{{{near}}}}}"),
-                false => "{{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}".to_owned(),
+                true => format!("write names in lower case: {{{{{near}}}}}"),
+                false => "write {{table}}, {{class:name}}, {{window}}, {{window:alias}} or {{param:name}}".to_owned(),
             };
-            self.fault(FaultKind::Bad, span, format!("`{content}` is no template"), Some(&help));
+            self.fault(FaultKind::Bad, span, format!("unknown template `{content}`"), Some(&help));
             if is_near {
                 self.table(near, span, tokens, index, scopes);
             }
         }
     }
 
-    /// The table `name`, whose template is the token at `index`.
+    /// Adds the table `name`, whose template is the token at `index`.
     fn table(
         &mut self,
         name: String,
@@ -214,7 +214,7 @@ impl Reader<'_> {
         self.tables.push(TableReference { name, span: span.clone(), alias, scope });
     }
 
-    /// Finds the table of every window.
+    /// Determines the tables of every window.
     fn bind_windows(&mut self) {
         for PlacedWindow { piece, alias, span, scopes, restriction } in std::mem::take(&mut self.windows) {
             let is_meant = |table: &TableReference, scope: usize| {
@@ -229,20 +229,18 @@ impl Reader<'_> {
             };
             let found = candidates.iter().map(of_scope).find(|found| !found.is_empty()).unwrap_or_default();
             let no_restriction = |help| {
-                let message = format!("`{}` does not restrict what is read", &self.sql[span.clone()]);
+                let message = format!("`{}` does not bound any table here", &self.sql[span.clone()]);
                 Some((FaultKind::NoWindow, message, Some(help)))
             };
             let wrong = match (&found[..], &alias, &restriction) {
-                (_, _, None) => no_restriction("make it a term of its own: WHERE {{window}} AND (… OR …)"),
+                (_, _, None) => no_restriction("make it a top-level AND condition: WHERE {{window}} AND (… OR …)"),
                 ([table], _, Some(restriction)) if restriction.reach.contains(&self.tables[*table].span.start) => None,
-                ([_], _, _) => no_restriction("the outer join keeps these rows all the same: write it into the WHERE"),
-                ([], Some(alias), _) => {
-                    Some((FaultKind::Bad, format!("no table here goes by the name `{alias}`"), None))
-                }
-                ([], None, _) => Some((FaultKind::Bad, "no table is read here".to_owned(), None)),
+                ([_], _, _) => no_restriction("the outer join keeps rows outside the window: move it to the WHERE"),
+                ([], Some(alias), _) => Some((FaultKind::Bad, format!("no table here has the alias `{alias}`"), None)),
+                ([], None, _) => Some((FaultKind::Bad, "the SELECT reads no table".to_owned(), None)),
                 _ => {
-                    let help = "write `{{window:alias}}` once for every table";
-                    Some((FaultKind::Bad, "several tables are read here".to_owned(), Some(help)))
+                    let help = "write one `{{window:alias}}` for each table";
+                    Some((FaultKind::Bad, "the SELECT reads several tables".to_owned(), Some(help)))
                 }
             };
             if let Some((kind, message, help)) = wrong {
@@ -253,17 +251,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether all that is read are logical tables, with bounds of time.
+    /// Checks that the SQL reads only logical tables, each with a window.
     fn check_relations(&mut self, tokens: &[(Token, Range<usize>)]) {
         let by_name = named::relations(tokens);
         for span in &by_name {
-            let message = format!("`{}` is read by its own name, whatever the window", &self.sql[span.clone()]);
+            let message = format!("`{}` is read by its own name, without a window", &self.sql[span.clone()]);
             let help =
-                "write the logical table, as {{aws-cloudtrail}}, and {{window}}; a catalog file can name any table";
+                "write a logical table, such as {{aws-cloudtrail}}, with {{window}}; a catalog file can name any table";
             self.fault(FaultKind::ReadByName, span, message, Some(help));
         }
         if self.tables.is_empty() && by_name.is_empty() {
-            let help = "FROM {{aws-cloudtrail}} WHERE {{window}}";
+            let help = "for example FROM {{aws-cloudtrail}} WHERE {{window}}";
             self.fault(FaultKind::NoWindow, &(0..0), "the SQL reads no logical table".to_owned(), Some(help));
         }
         for (index, table) in self.tables.clone().iter().enumerate() {
@@ -271,16 +269,16 @@ impl Reader<'_> {
                 continue;
             }
             let help = match &table.alias {
-                Some(alias) => format!("write {{{{window:{alias}}}}} into the WHERE of its SELECT"),
-                None => "write {{window}} into the WHERE of its SELECT".to_owned(),
+                Some(alias) => format!("add {{{{window:{alias}}}}} to the WHERE of its SELECT"),
+                None => "add {{window}} to the WHERE of its SELECT".to_owned(),
             };
-            let message = format!("`{}` is read without bounds of time", table.name);
+            let message = format!("`{}` is read without time bounds", table.name);
             self.fault(FaultKind::NoWindow, &table.span, message, Some(&help));
         }
     }
 }
 
-/// What the token at `index` restricts as a term of a WHERE or an ON of which all terms must hold: no OR and no NOT can undo
+/// What the token at `index` restricts: it must be a top-level AND term of a WHERE or ON. `None` if an OR or NOT is around
 /// it.
 fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restriction> {
     const BEGINS: &[&str] = &["where", "on"];
@@ -293,7 +291,7 @@ fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restric
         Token::Word(word) => word == "and" || begins_part(word),
         token => matches!(token, Token::Close | Token::Semicolon),
     };
-    // The term, and then the parentheses around it.
+    // First the term itself, then the parentheses around it.
     let (mut first, mut last, mut levels) = (index, index, 0);
     loop {
         let (words_before, open) = beside(tokens[..first].iter().rev(), &Token::Close, &Token::Open);
@@ -304,7 +302,7 @@ fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restric
         let mut terms = before.iter().chain(&words_after[..ends]);
         let is_term = first.checked_sub(1).is_some_and(|at| is_begin(&tokens[at].0))
             && tokens.get(last + 1).is_none_or(|(after, _)| is_end(after));
-        // Behind another clause it is a term of that one, as of HAVING.
+        // A term of another clause, such as HAVING.
         let is_in_clause = !before.iter().any(|(_, word)| begins_part(word));
         if !is_term || !is_in_clause || terms.any(|(_, word)| UNDOES.contains(word)) {
             return None;
@@ -330,8 +328,8 @@ fn restriction(tokens: &[(Token, Range<usize>)], index: usize) -> Option<Restric
     }
 }
 
-/// Where the join of an ON stands, and the word that says which rows it keeps. `before` are the words before the ON, the
-/// nearest first.
+/// The place of an ON's join, and the word that tells which side it keeps. `before` are the words before the ON, nearest
+/// first.
 fn join_of_on<'t>(before: &[(usize, &'t str)]) -> Option<(usize, &'t str)> {
     let mut conditions = 1;
     for (place, (at, word)) in before.iter().enumerate() {
@@ -347,7 +345,7 @@ fn join_of_on<'t>(before: &[(usize, &'t str)]) -> Option<(usize, &'t str)> {
     None
 }
 
-/// The words of the same parentheses, each with its place, and after how many tokens these end.
+/// The words of the same parentheses with their places, and the number of tokens until the parentheses end.
 fn beside<'t>(
     tokens: impl Iterator<Item = &'t (Token, Range<usize>)>,
     deeper: &Token,
@@ -369,7 +367,7 @@ fn beside<'t>(
     (words, None)
 }
 
-/// The alias that follows a table: `AS e`, or `e` if that is no word of SQL's own.
+/// The alias after a table: `AS e`, or `e` if it is not a keyword.
 fn alias_after(tokens: &[(Token, Range<usize>)]) -> Option<String> {
     const OTHERS: &[&str] = &["on", "using", "tablesample", "match_recognize", "for", "with", "select"];
     let word = |index: usize| tokens.get(index).and_then(|(token, _)| token.word());
@@ -424,11 +422,11 @@ mod tests {
 
     #[test]
     fn a_table_without_a_window_is_a_fault() {
-        let no_window = |name: &str| (FaultKind::NoWindow, format!("`{name}` is read without bounds of time"));
+        let no_window = |name: &str| (FaultKind::NoWindow, format!("`{name}` is read without time bounds"));
         let found = |sql| faults(sql).into_iter().map(|(kind, _, message)| (kind, message)).collect::<Vec<_>>();
         assert_eq!(found("SELECT * FROM {{a}}"), [no_window("a")]);
         assert_eq!(found("SELECT * FROM {{a}} e JOIN {{b}} f ON TRUE WHERE {{window:e}}"), [no_window("b")]);
-        // The window of another query bounds nothing here.
+        // The window belongs to another query.
         assert_eq!(found("SELECT * FROM {{a}} WHERE x IN (SELECT x FROM {{b}} WHERE {{window}})"), [no_window("a")]);
         assert_eq!(found("SELECT 1 FROM {{a}} WHERE {{window}} UNION ALL SELECT 2 FROM {{b}}"), [no_window("b")]);
         assert_eq!(found("SELECT * FROM {{a}} -- WHERE {{window}}"), [no_window("a")]);
@@ -439,7 +437,7 @@ mod tests {
     #[test]
     fn a_table_that_is_read_by_its_own_name_is_a_fault() {
         let found = faults("SELECT * FROM {{a}} e JOIN lake.b f ON e.x = f.x WHERE {{window:e}}");
-        let message = "`lake.b` is read by its own name, whatever the window".to_owned();
+        let message = "`lake.b` is read by its own name, without a window".to_owned();
         assert_eq!(found, [(FaultKind::ReadByName, "lake.b", message)]);
         assert_eq!(faults("SELECT * FROM lake.a WHERE time > 1").len(), 1);
     }
@@ -509,11 +507,11 @@ mod tests {
     #[test]
     fn a_window_bounds_only_the_query_in_whose_where_it_stands() {
         let found = |sql| faults(sql).into_iter().map(|(_, place, message)| (place, message)).collect::<Vec<_>>();
-        // The subquery finds no row, that outside it stays.
+        // The window empties the subquery, but not the query around it.
         let sql = "SELECT (SELECT max(x) FROM {{b}} f WHERE {{window:f}} AND {{window:e}}) FROM {{a}} e";
-        assert_eq!(found(sql)[0], ("{{window:e}}", "no table here goes by the name `e`".to_owned()));
+        assert_eq!(found(sql)[0], ("{{window:e}}", "no table here has the alias `e`".to_owned()));
         let sql = "SELECT * FROM {{a}} WHERE NOT EXISTS (SELECT 1 WHERE {{window}})";
-        assert_eq!(found(sql)[0], ("{{window}}", "no table is read here".to_owned()));
+        assert_eq!(found(sql)[0], ("{{window}}", "the SELECT reads no table".to_owned()));
     }
 
     #[test]
@@ -525,13 +523,13 @@ mod tests {
         let select = "SELECT 1 FROM {{a}} e, {{b}} f WHERE {{window:e}} AND {{window:f}}";
         assert_eq!(
             of("SELECT 1 FROM {{a}} WHERE {{window}} AND x LIKE '%{{param:x}}%'"),
-            (FaultKind::InQuotes, "{{param:x}}".to_owned(), "a template within quotes".to_owned())
+            (FaultKind::InQuotes, "{{param:x}}".to_owned(), "a template in quotes".to_owned())
         );
         assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}} AND x = \"{{param:x}}\"").0, FaultKind::InQuotes);
-        assert_eq!(of(&select.replace("{{window:e}}", "{{window}}")).2, "several tables are read here");
-        assert_eq!(of(&select.replace("{{window:e}}", "{{window:g}}")).2, "no table here goes by the name `g`");
-        assert_eq!(of("SELECT 1 FROM {{A b}} WHERE {{window}}").2, "`A b` is no template");
-        assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}} AND {{param:X}}").2, "`X` cannot name a parameter");
+        assert_eq!(of(&select.replace("{{window:e}}", "{{window}}")).2, "the SELECT reads several tables");
+        assert_eq!(of(&select.replace("{{window:e}}", "{{window:g}}")).2, "no table here has the alias `g`");
+        assert_eq!(of("SELECT 1 FROM {{A b}} WHERE {{window}}").2, "unknown template `A b`");
+        assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}} AND {{param:X}}").2, "`X` is not a valid parameter name");
         assert_eq!(of("SELECT 1 FROM {{a}} WHERE {{window}};").0, FaultKind::NotOneQuery);
         assert_eq!(of("DELETE FROM {{a}} WHERE {{window}}").0, FaultKind::NotOneQuery);
         assert_eq!(of("SELECT 1 FROM {{a").0, FaultKind::NoWindow);
@@ -542,7 +540,7 @@ mod tests {
         let sql = "SELECT 'it''s (' AS \"a)\" /* ( */ FROM {{a}} -- )\n WHERE ({{window}})";
         assert_eq!(windows(sql), [[0]]);
         assert_eq!(read(sql).unwrap().tables[0].alias, None);
-        // Unfinished text is the engine's to refuse.
+        // The engine reports an unterminated text.
         assert!(read("SELECT 1 FROM {{a}} WHERE {{window}} AND x = 'ä").is_ok());
     }
 }

@@ -9,7 +9,7 @@ use std::{fs, io};
 use lake::key::{AccountId, EventDay, Region};
 use lake::parquet_object::SealSettings;
 use lake::quarantine::{Origin, read_lines};
-use pipeline::{Batch, Destination, Parcel, SHIPPED_MAPPINGS, Source};
+use pipeline::{Batch, Destination, MappedSource, Parcel, SHIPPED_MAPPINGS};
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Map, Value as Json};
 use sql::table::{PARTITION_KEYS, name_of_source};
@@ -45,7 +45,7 @@ pub struct Verdict {
 #[non_exhaustive]
 pub enum TestSourceError {
     /// There is no shipped mapping of this name, and no readable file.
-    #[error("`{name}` is no shipped mapping, and {} cannot be read: {error}", path.display())]
+    #[error("`{name}` is not a shipped mapping, and {} cannot be read: {error}", path.display())]
     Unreadable {
         /// The source as the test names it.
         name: String,
@@ -68,7 +68,7 @@ enum TestError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("an event cannot be mapped ({reason}): {message}")]
     Unmapped { reason: String, message: String },
-    #[error("the test gives more than {MAX_ROWS} rows")]
+    #[error("the test returns more than {MAX_ROWS} rows")]
     TooManyRows,
     /// An error of another crate, shown with its causes.
     #[error("{}", with_causes(&**.0))]
@@ -145,7 +145,7 @@ async fn found(
 }
 
 /// The tables of a source's mapping, for a [`Catalog`].
-pub fn known_source(source: &Source) -> KnownSource {
+pub fn known_source(source: &MappedSource) -> KnownSource {
     let tables = source.mapping().tables().iter().map(|table| {
         let mut columns = sql::arrow::columns_of(table.shape.arrow_schema());
         columns.extend(PARTITION_KEYS.map(|key| (key.to_owned(), ColumnType::Varchar)));
@@ -156,7 +156,7 @@ pub fn known_source(source: &Source) -> KnownSource {
 
 /// A source under each name that rules can use: that of its config file, and its `source_name`, after which its tables in a
 /// lake are named.
-pub fn known_sources(source: &Source) -> Vec<KnownSource> {
+pub fn known_sources(source: &MappedSource) -> Vec<KnownSource> {
     let by_file = known_source(source);
     let source_name = source.mapping().source_name();
     let by_name =
@@ -169,12 +169,12 @@ pub fn known_sources(source: &Source) -> Vec<KnownSource> {
 ///
 /// # Errors
 /// [`TestSourceError`]
-pub fn source(name: &str, files: &Path) -> Result<Source, TestSourceError> {
+pub fn source(name: &str, files: &Path) -> Result<MappedSource, TestSourceError> {
     let shipped =
         |is_meant: &dyn Fn(&str, &str) -> bool| SHIPPED_MAPPINGS.iter().find(|(file, text)| is_meant(file, text));
     let by_source = || shipped(&|_, text| source_name(text).as_deref() == Some(name));
     if let Some((file, text)) = shipped(&|file, _| file == name).or_else(by_source) {
-        return Ok(Source::new(file, text, &|_| None)?);
+        return Ok(MappedSource::new(file, text, &|_| None)?);
     }
     let path: PathBuf = files.join(name);
     let text = fs::read_to_string(&path).map_err(|error| {
@@ -186,7 +186,7 @@ pub fn source(name: &str, files: &Path) -> Result<Source, TestSourceError> {
         fs::read_to_string(folder.join(base)).or_else(|_| fs::read_to_string(folder.join(format!("{base}.json")))).ok()
     };
     let name = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    Ok(Source::new(&name, &text, &beside)?)
+    Ok(MappedSource::new(&name, &text, &beside)?)
 }
 
 /// The `source_name` of a mapping config.
@@ -196,7 +196,7 @@ fn source_name(config: &str) -> Option<String> {
 }
 
 /// The lake objects of a test's input. An event that cannot be mapped fails the test.
-fn mapped(source: &Source, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, TestError> {
+fn mapped(source: &MappedSource, input: &TestInput, files: &Path, number: usize) -> Result<Vec<Parcel>, TestError> {
     let bytes = match &input.events {
         TestEvents::Inline(bytes) => bytes.clone(),
         TestEvents::File(name) => {
@@ -241,9 +241,9 @@ fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
     };
     match expected {
         Expectation::Nothing if found.is_empty() => None,
-        Expectation::Nothing => Some(format!("nothing was to be found, but {} findings{}", found.len(), shown())),
+        Expectation::Nothing => Some(format!("expected no findings, found {}{}", found.len(), shown())),
         Expectation::Hits(count) if found.len() as u64 == *count => None,
-        Expectation::Hits(count) => Some(format!("{count} findings were expected, but {}{}", found.len(), shown())),
+        Expectation::Hits(count) => Some(format!("expected {count} findings, found {}{}", found.len(), shown())),
         Expectation::Findings(wanted) => {
             let mut left: Vec<&Finding> = found.iter().collect();
             for values in wanted {
@@ -253,11 +253,18 @@ fn compare(expected: &Expectation, found: &[Finding]) -> Option<String> {
                     }
                     None => {
                         let values: Map<String, Json> = values.clone().into_iter().collect();
-                        return Some(format!("not found: {}; found{}", one_line(&values), shown()));
+                        return Some(format!(
+                            "missing finding: {}; found {}{}",
+                            one_line(&values),
+                            found.len(),
+                            shown()
+                        ));
                     }
                 }
             }
-            left.first().and_then(|extra| extra.rows.first()).map(|row| format!("found too much: {}", one_line(row)))
+            left.first()
+                .and_then(|extra| extra.rows.first())
+                .map(|row| format!("unexpected finding: {}", one_line(row)))
         }
     }
 }

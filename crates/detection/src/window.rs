@@ -1,16 +1,16 @@
-//! Which times a run looks at, so that none is skipped and the outcome does not depend on when runs took place.
+//! Which time a run covers. No event is skipped, and the findings do not depend on when runs took place.
 //!
 //! A rule's *scheduled windows* have the length `lookback` and end at the runs of its schedule. Its *watermark* is the end of
-//! its last window whose findings are published. What a run looks at depends on the rule's [`Shape`]:
+//! its last window whose findings are published. The time that a run covers depends on the rule's [`Shape`]:
 //!
-//! - **Rows**: from before the watermark to the last run, so that an event that reached the lake within `ingest_delay` is
-//!   in a window that was queried after it had arrived. Pairs reach back further, by `lookback`.
-//! - **Groups**: all scheduled windows that end after the events that had settled at the last run, each counted by itself. A
-//!   window is counted at its end, when late events may be missing, and again once they have arrived.
-//! - **Windows**: the next scheduled window, once all of its events have arrived.
+//! - **Rows**: from before the watermark to the last run. So every event that reaches the lake within `ingest_delay` is in a
+//!   window that was queried after its arrival. Pairs go back further, by `lookback`.
+//! - **Groups**: all scheduled windows that end after the time that had settled at the last run. A window is counted when it
+//!   ends, although late events may be missing, and again once they have arrived.
+//! - **Windows**: the next scheduled window, once all of its events have settled.
 //!
-//! What overlaps is found twice and published once, see [`crate::ledger`]. After a stop the windows go on where they ended:
-//! [`Timing::catch_up`] bounds how far one of them goes.
+//! Rows in the overlap are found twice and published once, see [`crate::ledger`]. After an outage, windows resume at the
+//! watermark, and [`Timing::catch_up`] limits the length of each.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,18 +28,18 @@ pub struct Window {
 }
 
 impl Window {
-    /// Its length in milliseconds.
+    /// The length in milliseconds.
     pub fn length(self) -> i64 {
         self.end - self.start
     }
 }
 
-/// What one statement of a rule looks at.
+/// The time that one statement of a rule covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
-    /// The times of its events.
+    /// The range of event times.
     pub window: Window,
-    /// The scheduled windows in which groups are counted. `None` where all of `window` is one.
+    /// The scheduled windows in which groups are counted. `None` if `window` is the only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Ends>,
 }
@@ -53,78 +53,78 @@ impl From<Window> for Look {
 /// Scheduled windows, by the runs at which they end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
-    /// Those of the runs after this time,
+    /// Exclusive start, in milliseconds since 1970.
     pub after: i64,
-    /// and not after this one.
+    /// Inclusive end, in milliseconds since 1970.
     pub until: i64,
 }
 
 impl Ends {
-    /// The runs.
+    /// The runs, in order.
     pub fn of(self, schedule: &Schedule) -> impl Iterator<Item = i64> + '_ {
         schedule.runs(self.after, self.until)
     }
 
-    /// The runs at whose windows, of length `lookback`, an event is counted.
+    /// The runs whose windows, of length `lookback`, contain an event.
     pub fn around(self, time: i64, lookback: i64, schedule: &Schedule) -> impl Iterator<Item = i64> + '_ {
         schedule.runs(time.max(self.after), self.until.min(time.saturating_add(lookback)))
     }
 }
 
-/// Whether events from `first` to `last` are together in one of the rule's scheduled windows.
+/// Whether one of the rule's scheduled windows contains both times.
 pub fn fits(rule: &Rule, first: i64, last: i64) -> bool {
     rule.schedule.first_after(last).is_some_and(|end| end - rule.lookback <= first)
 }
 
-/// What the windows of a rule follow from. Times are in milliseconds.
+/// The settings that determine a rule's windows. All are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// The longest time between two firings of the schedule.
+    /// The longest time between two runs of the schedule.
     pub interval: i64,
-    /// The least length of a window.
+    /// The minimum length of a window.
     pub lookback: i64,
-    /// How late events reach the lake.
+    /// The maximum delay until events reach the lake.
     pub ingest_delay: i64,
-    /// How far a window may go beyond the watermark.
+    /// The longest distance from the watermark to the end of a window.
     pub catch_up: i64,
 }
 
-/// How far one window may go after a stop, in milliseconds, where nothing speaks against it.
+/// The usual limit of a window's length after an outage, in milliseconds.
 const LONGEST_CATCH_UP: i64 = 24 * 3_600_000;
 
-/// How far a rule has come.
+/// The progress of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// The end of the last window whose findings are published; `None` before the first.
     pub watermark: Option<i64>,
-    /// Up to this time all events had arrived when they were last looked at.
+    /// The time up to which events had settled at the last query.
     pub settled: Option<i64>,
-    /// How often windows were halved, since one was too much.
+    /// How often windows are halved, because one was too large.
     pub halved: u32,
 }
 
 impl Timing {
-    /// That of a rule.
+    /// The timing of a rule.
     pub fn of(rule: &Rule) -> Self {
         let interval = rule.schedule.longest_interval();
         let Rule { lookback, ingest_delay, .. } = *rule;
         Self { interval, lookback, ingest_delay, catch_up: LONGEST_CATCH_UP.max(interval) }
     }
 
-    /// A window that goes less far: what was too much to be read, or to be published, can be taken in parts.
+    /// A timing with shorter windows, for a window that was too large to query or publish.
     pub fn halved(self, times: u32) -> Self {
         let catch_up = (self.catch_up >> times.min(62)).max(self.interval);
         Self { catch_up, ..self }
     }
 
-    /// How far a window reaches back behind the watermark.
+    /// How far a window starts before the watermark.
     pub fn overlap(&self) -> i64 {
         self.ingest_delay.max(self.lookback - self.interval)
     }
 
-    /// The window of the firing at `fire` for a rule with that watermark; `None` if the watermark is there already.
+    /// The window of the run at `fire`; `None` if the watermark is already there.
     ///
-    /// A rule that never ran begins with one window of `lookback`.
+    /// The first window of a rule has the length `lookback`.
     pub fn window(&self, watermark: Option<i64>, fire: i64) -> Option<Window> {
         self.overlapping(watermark, fire, self.overlap())
     }
@@ -149,7 +149,7 @@ pub fn beginning(rule: &Rule, shape: Shape, look: Look) -> i64 {
     }
 }
 
-/// What a rule looks at next, if anything is due at `now`.
+/// What the rule must query next, if a run is due at `now`.
 pub fn next(rule: &Rule, shape: Shape, position: Position, now: i64) -> Option<Look> {
     let Position { watermark, settled, halved } = position;
     let timing = Timing::of(rule).halved(halved);
@@ -158,7 +158,7 @@ pub fn next(rule: &Rule, shape: Shape, position: Position, now: i64) -> Option<L
     let fire = rule.schedule.last_at_or_before(now)?;
     match shape {
         Shape::Rows => timing.window(watermark, fire).map(Look::from),
-        // The last event of a pair may come late, and the first be in any window of the last.
+        // The last event of a pair may come late, and its first event may be anywhere in the window before.
         Shape::Pairs => timing.overlapping(watermark, fire, lookback + ingest_delay).map(Look::from),
         Shape::Groups => {
             let Window { end, .. } = timing.window(watermark, fire)?;

@@ -1,4 +1,4 @@
-//! YAML as a tree in which every key and value knows its place, so that a fault found later can be shown where it stands.
+//! YAML as a tree in which every key and value has its place in the text, for diagnostics.
 
 use std::fmt;
 
@@ -19,14 +19,14 @@ pub(crate) enum Node {
     Map(Vec<(Spanned<String>, Spanned<Node>)>),
 }
 
-/// Why a text is not one YAML document that rules are made of.
+/// Why a text is not a single YAML document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
     pub(crate) span: Span,
     pub(crate) message: String,
 }
 
-/// The document of `text`. Duplicate keys are kept, for the reader to point at both.
+/// Parses a document. Duplicate keys are kept, so that diagnostics can show both.
 pub(crate) fn parse(text: &str) -> Result<Spanned<Node>, YamlError> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str) -> Result<Spanned<Node>, YamlError> {
     let tree: serde_saphyr::Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place = error.location();
         let start = place.map_or(0, |place| offset_of(text, place.line(), place.column()));
-        // "… at line 3, column 7" is said by the snippet.
+        // The snippet shows the place instead of "… at line 3, column 7".
         let message = error.without_snippet().to_string();
         let end = message.find(" at line ").unwrap_or(message.len());
         YamlError { span: Span::new(start, start), message: message[..end].to_owned() }
@@ -55,7 +55,7 @@ fn offset_of(text: &str, line: u64, column: u64) -> usize {
     before + rest.chars().take(index(column).saturating_sub(1)).map(char::len_utf8).sum::<usize>()
 }
 
-/// What serde-saphyr reads, with its own notion of places.
+/// The values of serde-saphyr, with its own spans.
 #[derive(Debug)]
 enum Raw {
     Null,
@@ -135,7 +135,7 @@ fn span_of<T>(text: &str, value: &serde_saphyr::Spanned<T>) -> Span {
     let place = value.referenced.span();
     let start = place.byte_offset().map_or(0, index).min(text.len());
     let end = start.saturating_add(place.byte_len().map_or(0, index)).min(text.len());
-    // Where the parser takes the white space after a value with it.
+    // Where the parser includes the white space after a value.
     let trimmed = text.get(start..end).map_or(0, |content| content.trim_end().len());
     Span::new(start, start + trimmed)
 }
@@ -161,7 +161,7 @@ fn node(text: &str, raw: serde_saphyr::Spanned<Raw>) -> Spanned<Node> {
 }
 
 impl Node {
-    /// What people call a value of this kind.
+    /// The kind of value, in the words of a diagnostic.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -173,7 +173,7 @@ impl Node {
         }
     }
 
-    /// The value as JSON. Of a key that stands twice the last counts.
+    /// The value as JSON. Of duplicate keys the last counts.
     pub(crate) fn to_json(&self) -> Json {
         match self {
             Self::Null => Json::Null,
@@ -189,13 +189,13 @@ impl Node {
     }
 }
 
-/// Where the bytes of a scalar's value stand in the file.
+/// Maps the bytes of a scalar's value to the bytes of the file.
 ///
-/// YAML indents, folds and escapes, so value and source differ; they are laid side by side from the left, white space
-/// apart. Where that does not work out (escapes by number), the place is the whole scalar.
+/// YAML indents, folds and escapes, so the value differs from the source. Both are matched from left to right, ignoring white
+/// space. If that fails (numeric escapes), every place is the whole scalar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// For every byte of the value the byte of the file, and one more for the end.
+    /// For every byte of the value, the byte offset in the file; one more entry for the end.
     offsets: Option<Vec<usize>>,
     whole: Span,
 }
@@ -205,14 +205,16 @@ impl Places {
         Self { offsets: aligned(text, span, value), whole: span }
     }
 
-    /// The place of a range of bytes of the value.
+    /// The place of a byte range of the value.
     pub(crate) fn of(&self, range: std::ops::Range<usize>) -> Span {
         let Some(offsets) = &self.offsets else { return self.whole };
         let at = |index: usize| offsets.get(index).or(offsets.last()).copied().unwrap_or(self.whole.start);
         let start = at(range.start);
-        // After the last byte, not before the next one: between them may be a line's indentation.
+        // The end is after the last byte, not before the next one: a line's indentation may lie between them.
         let end = if range.end > range.start { at(range.end - 1) + 1 } else { start };
-        Span::new(start, end.max(start))
+        // A block scalar's value ends with a line end also where the file does not.
+        let last = self.whole.end;
+        Span::new(start.min(last), end.max(start).min(last))
     }
 }
 
@@ -220,7 +222,7 @@ fn aligned(text: &str, span: Span, value: &str) -> Option<Vec<usize>> {
     let source = text.as_bytes();
     let mut at = span.start;
     let quoted = matches!(source.get(at), Some(b'"' | b'\'')) && !value.starts_with(['"', '\'']) || {
-        // A quoted scalar whose value begins with a quote, too: it then ends in the same quote as it begins with.
+        // For a quoted scalar whose value starts with a quote too: it ends with the same quote as it starts.
         let content = text.get(span.start..span.end)?;
         content.len() > value.len() && content.starts_with(['"', '\'']) && content.ends_with(['"', '\''])
     };
@@ -230,7 +232,7 @@ fn aligned(text: &str, span: Span, value: &str) -> Option<Vec<usize>> {
     let mut offsets = Vec::with_capacity(value.len() + 1);
     for byte in value.bytes() {
         if byte.is_ascii_whitespace() {
-            // Runs of white space are matched as runs: the first byte stands for what is folded away.
+            // Runs of white space match as a whole. Their first byte stands for folded ones.
             offsets.push(at.min(span.end));
             if source.get(at).is_some_and(u8::is_ascii_whitespace) {
                 at += 1;

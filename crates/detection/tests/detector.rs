@@ -1,4 +1,4 @@
-//! The state machine under faults: whatever fails, and whoever calls twice, nothing is lost and nothing is repeated.
+//! The state machine under faults: whatever fails, and whoever calls twice, no finding is lost and none is repeated.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -47,31 +47,31 @@ fn catalog() -> Catalog {
     catalog
 }
 
-/// An event: its time, when it reaches the lake, and its name.
+/// An event: its time, its arrival in the lake, and its name.
 type Event = (i64, i64, String);
 
-/// What is done to a call.
+/// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Fine,
-    /// It does not take place.
+    /// It fails without an effect.
     Fails,
-    /// It takes place, but its success is not told.
+    /// It has its effect, but the caller gets an error.
     AnswerLost,
 }
 
-/// Athena and SNS over a list of events, with a clock that the test moves. An answer holds what was in the lake when the
-/// query was started.
+/// Athena and SNS over a list of events, with a clock that the test sets. An answer contains the events that were in the lake
+/// when the query started.
 #[derive(Debug, Default)]
 struct World {
     now: i64,
     events: Vec<Event>,
-    /// By token: the query's id, what it gives, and when it is done.
+    /// By token: the query's id, its answer, and when it ends.
     queries: BTreeMap<String, (String, Result<Answer, QueryError>, i64)>,
-    /// Fates of the calls to come, of the engine and of publishing.
+    /// The fates of the next calls of the engine and of publishing.
     engine_fates: Vec<Fate>,
     publish_fates: Vec<Fate>,
-    /// What the next queries end in instead of an answer.
+    /// The errors in which the next queries end.
     failures: Vec<QueryError>,
     published: Vec<Message>,
     windows: Vec<Window>,
@@ -98,7 +98,7 @@ fn window_of(statement: &Statement) -> Window {
 
 impl Queries for Shared {
     fn start<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
-        // Others may come between.
+        // Other calls may run in between.
         Box::pin(async move {
             tokio::task::yield_now().await;
             self.with(|world| {
@@ -183,7 +183,7 @@ impl Publisher for Shared {
     }
 }
 
-/// The rule, its world and its state.
+/// A detector with its rule, world and state.
 struct Laboratory {
     detector: Detector,
     world: Shared,
@@ -194,7 +194,7 @@ impl Laboratory {
         Self::publishing(rule, store, claim, |world| world)
     }
 
-    /// `publisher` may put itself before the topic.
+    /// `publisher` may wrap the topic.
     fn publishing(
         rule: Rule,
         store: impl Store + 'static,
@@ -235,7 +235,7 @@ impl Laboratory {
         }
     }
 
-    /// Names of the findings published, in order.
+    /// The names in the published findings, in order.
     fn found(&self) -> Vec<String> {
         self.found_by_rule().into_iter().map(|(_, name)| name).collect()
     }
@@ -266,7 +266,7 @@ async fn a_finding_is_published_once_although_everything_is_delivered_twice() {
     laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
     let first = laboratory.tick(100 * MINUTE).await;
     assert_eq!(first.started.len(), 1, "{first:?}");
-    // The schedule once more, while the query waits to be collected.
+    // Another run of the schedule, before the query is collected.
     let query_id = first.started[0].query_id.clone();
     let collected = laboratory.collect(&query_id, 100 * MINUTE + 1).await.unwrap();
     assert!(matches!(collected, Collected::Published { published: 1, .. }), "{collected:?}");
@@ -294,7 +294,7 @@ async fn a_finding_is_kept_once_for_the_lake_before_it_is_published() {
         let archived = |topic| -> Arc<dyn Publisher> { Arc::new(Archived::new(Arc::new(files), topic)) };
         let laboratory = Laboratory::publishing(rule(""), MemoryStore::default(), MINUTE, archived);
         laboratory.event(98 * MINUTE, 99 * MINUTE, "a");
-        // The topic's answer is lost, so that the finding is published twice; it is kept once all the same.
+        // The topic's answer is lost, so the finding is published twice. It is stored only once.
         laboratory.world.with(|world| world.publish_fates = vec![Fate::AnswerLost]);
         let query_id = laboratory.tick(100 * MINUTE).await.started[0].query_id.clone();
         let first = laboratory.collect(&query_id, 100 * MINUTE + 1).await;
@@ -308,7 +308,7 @@ async fn a_finding_is_kept_once_for_the_lake_before_it_is_published() {
         let objects = kept.objects();
         let [(key, content)] = objects.iter().collect::<Vec<_>>()[..] else { panic!("{objects:?}") };
         assert_eq!(*key, format!("{}.json", published.id));
-        // An earlier try may have kept it, so that the times differ at which it was made.
+        // An earlier attempt may have stored it, with another creation time.
         let facts = |event: &[u8]| {
             let event: serde_json::Value = serde_json::from_slice(event).unwrap();
             (event["finding_info"]["uid"].clone(), event["evidences"].clone(), event["unmapped"].clone())
@@ -320,7 +320,7 @@ async fn a_finding_is_kept_once_for_the_lake_before_it_is_published() {
         }
         assert_eq!(laboratory.found(), ["a", "a"]);
 
-        // That the rule fails is no finding.
+        // An alert is not stored.
         laboratory.world.with(|world| world.failures = vec![QueryError::Failed("division by zero".to_owned())]);
         let query_id = laboratory.tick(105 * MINUTE).await.started[0].query_id.clone();
         laboratory.collect(&query_id, 105 * MINUTE + 1).await.unwrap();
@@ -458,7 +458,7 @@ async fn more_rows_than_are_published_at_a_time_are_found_in_shorter_windows() {
     let laboratory = Laboratory::new(rule(""), MemoryStore::default(), MINUTE);
     laboratory.tick(100 * MINUTE).await;
     laboratory.tick(100 * MINUTE + 1).await;
-    // The schedule stops for 18 hours, in which 3000 things happen, most of them in the last.
+    // The schedule stops for 18 hours with 3000 events, most of them in the last one.
     let end = 100 + 18 * 60;
     for n in 0..300 {
         laboratory.event((105 + n * 3) * MINUTE, (105 + n * 3) * MINUTE, &format!("slow {n}"));
@@ -495,7 +495,7 @@ async fn what_is_deduplicated_by_key_is_published_again_after_its_window() {
             laboratory.collect(&started.query_id, now * MINUTE).await.unwrap();
         }
     }
-    // At 98, and at 140; what is between is within 30 minutes of the first.
+    // Findings at 98 and 140. The events between are within 30 minutes of the first.
     assert_eq!(laboratory.found(), ["a", "a"]);
 }
 
@@ -511,7 +511,7 @@ async fn a_table_that_was_there_and_is_hidden_is_an_alert_and_the_watermark_wait
     };
     let of = |exists, absence| Laboratory { detector: detector(exists, absence), world: world.clone() };
     let laboratory = |exists| of(exists, Absence::Unexplained);
-    // Before the first event there is no table, and that is no fault.
+    // Before the first event there is no table, which is normal.
     let started = laboratory(false).tick(95 * MINUTE).await.started;
     laboratory(false).collect(&started[0].query_id, 95 * MINUTE).await.unwrap();
     assert!(laboratory(true).alerts().is_empty());
@@ -529,7 +529,7 @@ async fn a_table_that_was_there_and_is_hidden_is_an_alert_and_the_watermark_wait
     laboratory(true).collect(&started[0].query_id, 140 * MINUTE).await.unwrap();
     assert_eq!(laboratory(true).found(), ["meanwhile"]);
 
-    // Whoever removed it says so in the catalog file.
+    // The catalog file allows the table to be missing.
     let started = of(false, Absence::Allowed).tick(145 * MINUTE).await.started;
     of(false, Absence::Allowed).collect(&started[0].query_id, 145 * MINUTE).await.unwrap();
     assert!(laboratory(false).tick(150 * MINUTE).await.collected.is_empty());
@@ -610,9 +610,9 @@ fn fate() -> impl Strategy<Value = Fate> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Faults at every call of the store, the engine and publishing; the schedule late, missed or doubled; state changes
-    /// lost, doubled or stale. In the end every event was published at least once, and more than once only if the answer to
-    /// a publication or to the mark after it was lost.
+    /// Faults at every call of the store, the engine and publishing; runs that are late, missed or repeated; state changes
+    /// that are lost, repeated or outdated. In the end every event was published at least once. It was published more than
+    /// once only if the answer to a publication, or to the mark after it, was lost.
     #[test]
     fn nothing_is_lost_whatever_fails(
         events in prop::collection::vec((0_i64..200, 0_i64..=10), 0..12),
@@ -662,7 +662,7 @@ proptest! {
                     }
                 }
             }
-            // The faults end, and the schedule goes on until all is caught up.
+            // The faults end, and the schedule continues until everything is published.
             store.heal();
             laboratory.world.with(|world| {
                 world.engine_fates.clear();
@@ -685,7 +685,7 @@ proptest! {
             if !answers_lost {
                 prop_assert_eq!(found.len(), published.len(), "{:?}", found);
             }
-            // What is repeated has the same id, which a FIFO topic drops.
+            // A repetition has the same id, so a FIFO topic drops it.
             let ids: BTreeSet<String> = laboratory.world.with(|world| {
                 world
                     .published

@@ -1,4 +1,4 @@
-//! A hunt by entity against a computation of its own: blocks, hits and their order, on random events.
+//! Entity hunting compared with a simple model: blocks, hits and their order, on random events.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -14,7 +14,7 @@ use embedded::Embedded;
 use proptest::prelude::*;
 use sql::table::{Layout, Table};
 
-/// An event as the tests know it.
+/// An event of the model.
 #[derive(Debug, Clone)]
 struct Event {
     time: i64,
@@ -76,7 +76,7 @@ fn batch(events: &[&Event]) -> RecordBatch {
     .unwrap()
 }
 
-/// A lake whose events are of two classes, each with a table of its own.
+/// A lake with events of two classes, each in its own table.
 fn lake(events: &[Event]) -> (Embedded, Catalog) {
     let mut engine = Embedded::in_memory();
     let mut catalog = Catalog::default();
@@ -119,7 +119,7 @@ fn rules() -> Vec<Rule> {
     ]
 }
 
-/// Source-wide numbers of the events of each block, and what rules find in them.
+/// The blocks of events by their numbers in the source, and the hits of rules in them.
 type Expected = BTreeMap<(String, u64), (u64, i64, i64, BTreeMap<u32, u64>)>;
 
 fn expected(events: &[Event], size: BlockSize) -> Expected {
@@ -187,7 +187,7 @@ fn hunt_in(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let rules: Vec<&Rule> = rules.iter().collect();
     let table = runtime.block_on(hunt.run(&rules, engine)).unwrap();
-    // Shown where a test fails.
+    // Printed if a test fails.
     println!("{:?}", table.notes);
     table
 }
@@ -206,7 +206,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let arn = prop::sample::select(vec![None, Some("arn:a"), Some("arn:b"), Some("AIDA1"), Some("")]);
     let address = prop::sample::select(vec![None, Some("192.0.2.1"), Some("192.0.2.2"), Some("ec2.amazonaws.com")]);
     let operation = prop::sample::select(vec!["a", "b", "c"]);
-    // Few times, so that blocks begin and end within one.
+    // Few distinct times, so that blocks begin and end within one.
     let one = (0_i64..12, arn, address, operation, 0_usize..2);
     prop::collection::vec(one, 0..60).prop_map(|events| {
         let numbered = events.into_iter().enumerate();
@@ -214,7 +214,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             time: time * 1_000,
             arn: arn.map(str::to_owned),
             address: address.map(str::to_owned),
-            // Not in the order of the rows.
+            // In another order than the rows.
             uid: format!("{:04}", index * 7919 % 1009),
             operation: operation.to_owned(),
             class,

@@ -1,4 +1,4 @@
-//! The JSON Schema of rule files agrees with the parser, and `docs/rule.schema.json` is it.
+//! The JSON Schema of rule files agrees with the parser, and `docs/rule.schema.json` is up to date.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The kinds of faults that a JSON Schema can see.
+/// The diagnostics whose faults a JSON Schema can detect.
 fn is_of_form(code: Code) -> bool {
     matches!(
         code,

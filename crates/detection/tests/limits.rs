@@ -1,4 +1,4 @@
-//! No statement is longer than Athena takes, and lint says what a pattern's values cannot be.
+//! No statement is longer than Athena allows, and lint names values that no event can have.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 

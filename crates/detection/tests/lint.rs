@@ -1,7 +1,7 @@
-//! What lint says, to the letter.
+//! The texts of lint, word for word.
 //!
-//! `tests/lint/<case>.yaml` is a rule with faults, `tests/lint/<case>.txt` what is shown for it. Its tables are those of the
-//! shipped mappings, and of the catalog `tests/lint/<case>.catalog` if there is one.
+//! `tests/lint/<case>.yaml` is a rule with faults, and `tests/lint/<case>.txt` the output of lint. The tables are those of
+//! the shipped mappings, and of the catalog `tests/lint/<case>.catalog` if it exists.
 //! `cargo xtask bless lint` rewrites the texts; review the difference like code.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
@@ -31,7 +31,7 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// All that can be said of a file, and of its being there twice.
+/// All faults of a file, including those of a second file with the same id.
 fn faults(name: &str, text: &str, catalog: &Catalog) -> Vec<Diagnostic> {
     let mut checked = lint::check(text);
     checked.complete(catalog, embedded::plan);
@@ -81,7 +81,7 @@ fn every_diagnostic_there_is_has_a_case() {
     assert!(without.is_empty(), "no case shows {without:?}");
 }
 
-/// A rule whose SQL is this.
+/// A rule with this SQL.
 fn with_sql(sql: &str) -> String {
     let indented = sql.replace('\n', "\n  ");
     format!(

@@ -1,5 +1,5 @@
-//! A pattern translated for a table that is known by name runs as it stands: on a table with exactly those columns, with
-//! its partitions named, and by Trino's grammar, to which the statements are kept.
+//! The translation of a pattern for a table known by name runs on a table with exactly those columns, names its partitions,
+//! and conforms to Trino's grammar.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -10,7 +10,7 @@ use sql::table::Table;
 use sql::text::Sql;
 use translation::{DialectMaps, Options, named_tables, translate};
 
-/// One for each kind of object that people ask of, so that every table answers several.
+/// One pattern for each common kind of object, so that every table answers several.
 const PATTERNS: [&str; 10] = [
     "[ipv4-addr:value = '198.51.100.7']",
     "[ipv4-addr:value ISSUBSET '198.51.100.0/24' AND network-traffic:dst_port = 22]",
@@ -24,7 +24,7 @@ const PATTERNS: [&str; 10] = [
     "[x-ibm-finding:finding_type = 'accept' OR x-ibm-finding:name LIKE '%crypto%']",
 ];
 
-/// Every table that is known by name: of the shipped mappings, of Security Lake, of AWS's documentation.
+/// All tables known by name: of the shipped mappings, of Security Lake, of AWS's documentation.
 fn tables() -> Vec<Table> {
     let mut tables: Vec<Table> = named_tables("us-east-1").unwrap().into_iter().map(|named| named.table).collect();
     for source in detection::shipped_sources().unwrap() {

@@ -1,5 +1,5 @@
-//! A rule means one thing: what `hunt`, `backtest` and tests find is what the detector publishes, whenever events reach the lake
-//! within `ingest_delay`, and whichever runs are late or missed.
+//! A rule has one meaning: `hunt`, `backtest` and tests find what the detector publishes. That holds whenever events reach
+//! the lake within `ingest_delay`, and whichever runs are late or missed.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -28,20 +28,20 @@ const DAY: i64 = 24 * 60 * MINUTE;
 /// The events are in the first four hours.
 const END: i64 = 240;
 
-/// What a rule looks for.
+/// What a rule finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Every event.
     Rows,
-    /// Events of a user within the window of `dedupe` are one.
+    /// Events of a user within `dedupe.window` are one finding.
     Deduplicated,
-    /// Users with so many events.
+    /// Users with a minimum number of events.
     Counted,
-    /// Users at so many different ports.
+    /// Users with a minimum number of ports.
     Distinct,
-    /// Two events of a user at most forty minutes apart, which may be longer than a scheduled window.
+    /// Two events of a user at most 40 minutes apart, which may be longer than a scheduled window.
     Pairs,
-    /// Users with so many events, counted by the rule's own SQL.
+    /// Users with a minimum number of events, counted in the rule's own SQL.
     Own,
 }
 
@@ -51,22 +51,22 @@ const KINDS: [Kind; 6] = [Kind::Rows, Kind::Deduplicated, Kind::Counted, Kind::D
 struct Case {
     kind: Kind,
     schedule: &'static str,
-    /// The longest pause of the schedule, the `ingest_delay`, what `lookback` is longer than both, and `dedupe.window`, in
-    /// minutes.
+    /// In minutes: the longest pause of the schedule, `ingest_delay`, how much longer `lookback` is than both, and
+    /// `dedupe.window`.
     interval: i64,
     delay: i64,
     extra: i64,
     dedupe: i64,
     count: usize,
     events: Vec<Event>,
-    /// For each run: is it missed, and how many seconds does it come late?
+    /// For each run: whether it is missed, and how many seconds it is late.
     runs: Vec<(bool, i64)>,
 }
 
 #[derive(Debug, Clone)]
 struct Event {
     time: i64,
-    /// After this time it is in the lake.
+    /// When it reaches the lake.
     arrival: i64,
     user: &'static str,
     port: i64,
@@ -112,7 +112,7 @@ impl Case {
         Rule::from_text(&text).unwrap_or_else(|faults| panic!("{text}{faults:?}"))
     }
 
-    /// The rows of a window as SQL would give them.
+    /// The rows that the SQL returns for a window.
     fn rows(&self, events: &[&Event]) -> (Vec<&'static str>, Vec<Vec<Value>>) {
         let users = || events.iter().map(|event| (event.user, ())).collect::<BTreeMap<_, _>>().into_keys();
         let of = |user: &str| events.iter().filter(|event| event.user == user).copied().collect::<Vec<&Event>>();
@@ -171,7 +171,7 @@ fn catalog() -> Catalog {
     catalog
 }
 
-/// The lake at a time, asked without SQL: what a statement looks at stands in its text.
+/// The lake at a point in time, queried without SQL: the text of the statement names the window.
 #[derive(Debug)]
 struct Model {
     case: Case,
@@ -229,7 +229,7 @@ impl Engine for Model {
     }
 }
 
-/// The lake at a time, asked by the embedded engine.
+/// The lake at a point in time, queried with the embedded engine.
 #[derive(Debug)]
 struct Arriving {
     engine: Embedded,
@@ -267,7 +267,7 @@ impl Engine for Arriving {
     }
 }
 
-/// What was published of each finding: an update takes the place of what it updates.
+/// The last publication of each finding: an update replaces the earlier one.
 #[derive(Debug, Default)]
 struct Topic(Mutex<BTreeMap<String, Value>>);
 
@@ -284,26 +284,26 @@ impl Publisher for Topic {
     }
 }
 
-/// A finding by its key and its first event.
+/// A finding, by its key and first event.
 fn identity(case: &Case, event: &Value) -> (i64, String) {
     let row = &event["evidences"][0]["data"];
     let key = if case.kind == Kind::Rows || case.kind == Kind::Pairs { row } else { &row["who"] };
     (event["finding_info"]["first_seen_time"].as_i64().unwrap(), key.to_string())
 }
 
-/// What the detector publishes, run by run.
+/// The findings that the detector publishes, run by run.
 async fn detected(case: &Case, engine: Arc<dyn Engine>, at: impl Fn(i64)) -> Vec<(i64, String)> {
     let rule = case.rule();
     let topic = Arc::new(Topic::default());
     let (queries, store) = (Arc::new(RunToEnd::new(engine)), Arc::new(MemoryStore::default()));
     let (publisher, settings) = (Arc::clone(&topic) as Arc<dyn Publisher>, Settings::default());
     let detector = Detector::new(vec![rule.clone()], catalog(), queries, store, publisher, settings);
-    // It is deployed before the first event, and runs until every event has settled.
+    // It is deployed before the first event, and runs until all events have settled.
     let runs =
         rule.schedule.runs(-case.interval * MINUTE - 1, (END + 3 * case.lookback() + case.interval + 60) * MINUTE);
     let mut fates = case.runs.iter();
     for run in runs {
-        // Faults and delays end with the events.
+        // No faults or delays after the last event.
         let (missed, late) = if run < 0 { (false, 0) } else { *fates.next().unwrap_or(&(false, 0)) };
         if missed {
             continue;
@@ -370,14 +370,14 @@ fn case() -> impl Strategy<Value = Case> {
                 Event { time, arrival: time + delay * MINUTE * late / 100, user, port }
             };
             let mut events: Vec<Event> = events.into_iter().map(event).collect();
-            // Rows that are the same in all columns are one finding; that is shown elsewhere.
+            // Equal rows are one finding, which another test covers.
             events.sort_by_key(|event| (event.time, event.user, event.port));
             events.dedup_by_key(|event| (event.time, event.user, event.port));
             Case { kind, schedule, interval, delay, extra, dedupe, count, events, runs }
         })
 }
 
-/// So many, unless the environment asks for more.
+/// The number of cases, unless the environment sets another.
 fn cases(usual: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }
@@ -391,7 +391,7 @@ fn every_five_minutes(kind: Kind, schedule: &'static str, events: Vec<Event>) ->
     Case { kind, schedule, interval: 5, delay: 10, extra: 5, dedupe: 60, count: 2, events, runs: vec![] }
 }
 
-/// What a rule finds in all time, and how many statements that takes.
+/// The findings of a rule over the whole time, and the number of statements.
 fn found_ever(case: &Case) -> (Vec<i64>, u64) {
     let model = Model::new(case, i64::MAX);
     let (catalog, parameters, context) = (catalog(), ParameterValues::new(), FindingContext::default());
@@ -414,7 +414,7 @@ fn pair_at(time: i64) -> [Event; 2] {
 
 #[test]
 fn groups_of_a_cron_are_counted_to_the_last_run_however_many_there_are() {
-    // An event a day for more than a year, and two at its end.
+    // An event a day for more than a year, and two at the end.
     let daily = (0..400).map(|day| Event { time: day * DAY, arrival: 0, user: "b", port: 0 });
     let events = daily.chain(pair_at(400 * DAY)).collect();
     let (found, _) = found_ever(&every_five_minutes(Kind::Counted, "cron(0/5 * * * ? *)", events));
@@ -441,7 +441,7 @@ fn every_shape_is_among_the_rules() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(100), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
-    /// Whenever events arrive within `ingest_delay`, and whichever runs are late or missed.
+    /// For all arrivals within `ingest_delay`, and all late and missed runs.
     #[test]
     fn a_hunt_finds_what_the_detector_publishes(case in case()) {
         let model = Arc::new(Model::new(&case, 0));
@@ -456,7 +456,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(20), max_shrink_iters: 50, ..ProptestConfig::default() })]
 
-    /// The statements say what the model does.
+    /// The statements return what the model does.
     #[test]
     fn a_hunt_by_sql_finds_what_the_model_finds(case in case()) {
         let model = Model::new(&case, i64::MAX);

@@ -1,5 +1,5 @@
-//! SQL rules over raw logs, as AWS's documentation lays out their tables: the window is exact whatever the form of the
-//! event time, partitions are named, and a text that is no time fails nothing.
+//! SQL rules over raw logs, with the tables of AWS's documentation. The window is exact for every form of event time,
+//! partitions are named, and an invalid time causes no error.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 use sql::table::{Layout, Table};
 use sql::text::Sql;
 
-/// 2024-05-01, from 10:00 to before 11:00.
+/// 2024-05-01 from 10:00 to 11:00, exclusive.
 const WINDOW: Window = Window { start: 1_714_557_600_000, end: 1_714_561_200_000 };
 
-/// Runs a rule over tables of one logical name, each of a dialect and with rows given as SQL.
+/// Runs a rule over tables of one logical name, each with its own dialect and rows in SQL.
 async fn found(sql: &str, tables: &[(&str, &str)]) -> (String, Vec<Value>) {
     let mut engine = Embedded::in_memory();
     let mut catalog = Catalog::default();

@@ -1,5 +1,5 @@
-//! A match of a pattern over several observations is one finding, with its events as evidence in their order, and keeps its
-//! key from run to run.
+//! A match of a pattern over several observations is one finding. Its events are evidence in their order, and its key is the
+//! same in every run.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -42,10 +42,10 @@ fn catalog() -> Catalog {
     catalog
 }
 
-/// Its time, the leaves that it satisfies, who did it.
+/// Its time, the leaves that it satisfies, and its user.
 type Event = (i64, Vec<usize>, &'static str);
 
-/// What an engine would answer.
+/// The answer of an engine.
 fn answer(events: &[Event], leaves: usize, window: Window) -> Answer {
     let row = |(number, (time, satisfied, user)): (usize, &Event)| {
         let mut row = vec![json!("lake.t"), json!(time), json!(1)];
@@ -115,7 +115,7 @@ fn each_match_is_a_finding_and_alternatives_hide_none() {
     };
     assert_eq!(spans(TWO_STEPS, 2), [(2, 3), (9, 9)]);
     assert_eq!(spans("[x-aws-api:api = 'A'] REPEATS 3 TIMES", 1), [(1, 9)]);
-    // The single observation within the sequence is a match of its own, and so is the sequence.
+    // The single observation matches by itself, and so does the sequence.
     let either = "([x-aws-api:api = 'A'] REPEATS 3 TIMES) OR [x-aws-api:api = 'B']";
     assert_eq!(spans(either, 2), [(1, 9), (3, 3), (9, 9)]);
 }
@@ -172,7 +172,7 @@ const PATTERNS: [(&str, usize); 6] = [
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Two runs with overlapping windows, the second of which also sees other events before, between and after.
+    /// Two runs with overlapping windows. The second one also gets other events before, between and after.
     #[test]
     fn a_match_has_the_same_key_in_every_run_that_sees_it(
         which in 0..PATTERNS.len(),

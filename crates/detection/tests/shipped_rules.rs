@@ -1,4 +1,4 @@
-//! The rules that ship: without a fault, tested, and with findings that OCSF accepts.
+//! The shipped rules have no faults, pass their tests, and their findings are valid OCSF.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -20,7 +20,7 @@ use embedded::{Embedded, Options};
 use lake::key::EventDay;
 use ocsf::validate::Severity;
 use ocsf::{Schema, TableBuilder, Version, validate_event};
-use pipeline::Source;
+use pipeline::MappedSource;
 use query::{BoxFuture, Engine, QueryError};
 use serde_json::{Value as Json, json};
 use sources::Document;
@@ -90,8 +90,8 @@ fn every_statement_means_the_same_on_athena_and_on_trino() {
         let window = Window { start: 0, end: 86_400_000 };
         let prepared = detection::statement::build(&rule, &catalog, window, &ParameterValues::new(), 10).unwrap();
         let sql = prepared.statement.sql.as_str();
-        // Elements that are rows are one column there, and a column for each field here: statements that ask elements by
-        // any_match and filter do not depend on it.
+        // UNNEST gives Athena one column per row, and Trino one per field. Statements with any_match and filter do not depend
+        // on that.
         let words = sql.to_lowercase();
         assert!(!words.contains("unnest"), "{}: {sql}", path.display());
     }
@@ -129,10 +129,10 @@ async fn every_rule_finds_what_its_tests_say_and_ocsf_accepts_its_findings() {
     println!("{tests} tests of rules");
 }
 
-/// A finding as the mapping of the source `sluice-findings` has it in the lake.
+/// A finding as the mapping `sluice-findings` writes it to the lake.
 fn in_lake(finding: &str) -> Json {
     let text = pipeline::shipped_mapping("sluice-findings").unwrap();
-    let source = Source::new("sluice-findings", text, &|_| None).unwrap();
+    let source = MappedSource::new("sluice-findings", text, &|_| None).unwrap();
     let bump = Bump::new();
     let document = Document::parse(finding.as_bytes(), &bump).unwrap();
     let mapped = source.mapping().apply(&document, &bump).unwrap();
@@ -146,7 +146,7 @@ fn in_lake(finding: &str) -> Json {
     event
 }
 
-/// Where two documents differ: the path, and what each has.
+/// The differences of two documents, each with its path.
 fn differences(path: &str, one: &Json, other: &Json) -> Vec<String> {
     match (one, other) {
         (Json::Object(ones), Json::Object(others)) => {
@@ -182,7 +182,7 @@ async fn every_finding_comes_into_the_lake_as_it_is() {
                     published["unmapped"]["evidence.omitted"] = json!("7");
                 }
                 let mut kept = in_lake(&published.to_string());
-                // OCSF derives more of them, from other attributes than those of evidence.
+                // OCSF derives further observables from attributes outside the evidence.
                 let wanted = published["observables"].as_array().map_or(0, Vec::len);
                 if let Some(observables) = kept["observables"].as_array_mut() {
                     for derived in observables.drain(wanted..) {
@@ -197,7 +197,7 @@ async fn every_finding_comes_into_the_lake_as_it_is() {
     assert!(found > 10, "{found}");
 }
 
-/// The objects below a folder.
+/// The objects in a folder.
 fn objects(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -210,7 +210,7 @@ fn objects(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// How many objects a rule's statement over some days reads of a lake.
+/// The number of objects that a rule's statement reads of a lake.
 async fn objects_read(rule: &Rule, lake: &Path, window: Window) -> u64 {
     let engine = OverFolder.open(lake).await.unwrap();
     let tables = engine.tables().await.unwrap();
@@ -219,7 +219,7 @@ async fn objects_read(rule: &Rule, lake: &Path, window: Window) -> u64 {
     engine.run(&prepared.statement).await.unwrap().statistics.scanned_objects.unwrap()
 }
 
-/// A lake of 31 days, each with the objects of a test's day: only those of the day asked for are opened.
+/// A lake of 31 days, each with the objects of a test's day: only those of the requested day are opened.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_over_one_day_reads_the_objects_of_that_day_only() {
     const DAY: i64 = 86_400_000;
@@ -247,7 +247,7 @@ async fn a_rule_over_one_day_reads_the_objects_of_that_day_only() {
         let one = objects_read(&rule, lake.path(), Window { start: first, end: first + DAY }).await;
         let all = objects_read(&rule, lake.path(), Window { start: first - 30 * DAY, end: first + DAY }).await;
         assert!(one > 0 && one <= of_first_day, "{}: {one} of {of_first_day} objects", path.display());
-        // Where a test has events of two days, those of the second have no copy on the first of 31.
+        // If a test has events of two days, those of the second have no copy on the first of the 31 days.
         assert!(all >= one * 30, "{}: {one} objects of a day, {all} of 31", path.display());
         println!("{}: {one} objects of a day, {all} of 31", rule.title);
     }
@@ -282,12 +282,12 @@ async fn the_examples_of_the_reference_page_work() {
     assert!(rules > 0);
 }
 
-/// Rules run over Security Lake's own tables as well: there is a statement for each.
+/// Rules also run over Security Lake's own tables: each has a statement for them.
 #[test]
 fn every_rule_has_a_statement_that_names_partitions() {
     let window = Window { start: 1_714_557_600_000, end: 1_714_561_200_000 };
     let known = detection::shipped_sources().unwrap();
-    // As if all tables were there.
+    // As if all tables existed.
     let tables: Vec<sql::table::Table> = known
         .iter()
         .flat_map(|source| &source.tables)

@@ -10,7 +10,7 @@ use detection::trial::known_source;
 fn the_file_lists_the_tables_of_the_shipped_mappings() {
     let mapped: Vec<KnownSource> = pipeline::SHIPPED_MAPPINGS
         .iter()
-        .map(|(name, text)| known_source(&pipeline::Source::new(name, text, &|_| None).unwrap()))
+        .map(|(name, text)| known_source(&pipeline::MappedSource::new(name, text, &|_| None).unwrap()))
         .collect();
     let mut text = String::new();
     for source in &mapped {
@@ -23,7 +23,7 @@ fn the_file_lists_the_tables_of_the_shipped_mappings() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/shipped-sources.tsv");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&file, &text).unwrap();
-        // The file is compiled in: what this program reads is still the old one.
+        // The file is compiled in, so this program still has the old one.
         return;
     }
     assert!(

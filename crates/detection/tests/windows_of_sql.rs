@@ -1,4 +1,4 @@
-//! SQL that lint accepts reads its window alone: rows outside of it change no answer.
+//! SQL that lint accepts reads only its window: rows outside of it change no answer.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -24,7 +24,7 @@ fn table(name: &str) -> Table {
     Table { database, name: name.to_owned(), columns, layout: Layout::Plain, dialect }
 }
 
-/// Two tables with few values of `x` before, within and after the window; or within it alone.
+/// Two tables with few values of `x`, before, within and after the window, or only within it.
 fn engine(all: bool) -> Embedded {
     let times = [999, 1_000, 1_500, 1_999, 2_000].into_iter();
     let times: Vec<i64> = times.filter(|time| all || (WINDOW.start..WINDOW.end).contains(time)).collect();
@@ -52,7 +52,7 @@ fn one_of(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
     proptest::sample::select(texts).prop_map(str::to_owned)
 }
 
-/// A condition on `e` and `f`, of which windows are a part, or not, or undone.
+/// A condition on `e` and `f` with windows as AND terms, in other places, or undone.
 fn condition() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         3 => one_of(&["{{window:e}}", "{{window:f}}", "{{window:e}} AND {{window:f}}"]),
@@ -109,7 +109,7 @@ fn query() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The rows of an answer as a bag.
+/// The rows of an answer, sorted.
 async fn rows(engine: &Embedded, statement: &query::Statement) -> Result<Vec<String>, QueryError> {
     let answer = engine.run(statement).await?;
     let mut rows: Vec<String> =

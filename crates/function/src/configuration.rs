@@ -51,7 +51,7 @@ impl ConfigurationError {
     }
 }
 
-/// The variables of an environment. An empty variable is as good as none, since templates cannot leave one out.
+/// The variables of an environment. Empty counts as unset, since templates cannot omit a variable.
 pub struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl<'a> Variables<'a> {

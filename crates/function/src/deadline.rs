@@ -1,12 +1,12 @@
-//! How long an invocation may take on work.
+//! When an invocation stops starting new work.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The moment after which a function starts nothing more, so that what it has begun is put, and what it has not begun is
-/// reported, before Lambda ends it.
+/// The time after which a function starts no new work. The rest of the timeout is for writing what it has begun and for
+/// reporting what it has not, before Lambda stops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
-    /// Milliseconds since 1970; none: no limit.
+    /// Milliseconds since 1970; `None` means no limit.
     stop: Option<u64>,
 }
 

@@ -146,7 +146,7 @@ impl Logs {
     }
 }
 
-/// Another thread's panic has left the value as good as it was.
+/// Ignores poisoning: another thread's panic leaves the value intact.
 fn locked<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

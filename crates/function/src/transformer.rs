@@ -105,7 +105,7 @@ async fn mapping_configs(location: &str) -> Result<BTreeMap<String, String>, Sta
     let listed = store.list("", "").await.map_err(|error| unusable(VARIABLE, &error))?;
     let refuse = |what| StartError::Unusable { variable: VARIABLE, reason: format!("{location} {what}") };
     if listed.len() >= LIST_PAGE {
-        return Err(refuse("holds a thousand files or more; give a folder that holds mapping configs only"));
+        return Err(refuse("holds a thousand files or more; use a folder that holds only mapping configs"));
     }
     let mut configs = BTreeMap::new();
     for file in listed.iter().filter(|file| file.key.ends_with(".json")) {
@@ -114,7 +114,7 @@ async fn mapping_configs(location: &str) -> Result<BTreeMap<String, String>, Sta
         configs.insert(file.key.clone(), text);
     }
     if configs.is_empty() {
-        return Err(refuse("holds no mapping config, a file <source>.json; put one there, or leave the variable out"));
+        return Err(refuse("holds no mapping config, a file <source>.json; put one there, or unset the variable"));
     }
     Ok(configs)
 }

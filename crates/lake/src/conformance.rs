@@ -1,7 +1,7 @@
 //! An object held against the lake's rules: what `sluice inspect` shows, and what tests use as their judge.
 //!
 //! [`inspect`] knows nothing of how [`crate::parquet_object`] writes. It reads any Parquet file, also one made by
-//! somebody else or made to do harm, and reports what it is and which rules it breaks.
+//! somebody else or malicious, and reports what it is and which rules it breaks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -200,11 +200,11 @@ pub fn inspect(key: Option<&str>, object: Bytes) -> Report {
     report
 }
 
-/// The Parquet crate means to give errors for broken files; where it panics instead, this makes an error of it.
+/// Turns a panic of the Parquet crate into an error. The crate should return errors for broken files, but may panic.
 fn unpanicked<T, E: ToString>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the Parquet reader broke off".to_owned()),
+        Err(_) => Err("internal error in the Parquet reader".to_owned()),
     }
 }
 
@@ -220,7 +220,7 @@ impl Report {
         }
         match unpanicked(|| parquet_to_arrow_schema(file.schema_descr(), None)) {
             Ok(schema) => self.schema = schema.fields().iter().map(|field| schema_node(field)).collect(),
-            Err(reason) => self.find(Rule::Readable, format!("the schema makes no sense: {reason}")),
+            Err(reason) => self.find(Rule::Readable, format!("invalid schema: {reason}")),
         }
         for (number, group) in metadata.row_groups().iter().enumerate() {
             let compressed = group.columns().iter().map(|chunk| chunk.compressed_size()).fold(0, i64::saturating_add);
@@ -281,7 +281,7 @@ impl Report {
     /// What the rows say.
     fn rows(&mut self, object: Bytes, day: Option<EventDay>) {
         if self.largest_page > MAX_READABLE_PAGE || self.rows > MAX_READABLE_ROWS {
-            let message = format!("{} rows in pages of {} bytes are not looked at", self.rows, self.largest_page);
+            let message = format!("{} rows in pages of {} bytes are not checked", self.rows, self.largest_page);
             return self.find(Rule::Readable, message);
         }
         let mut rows = Rows { day, ..Rows::default() };

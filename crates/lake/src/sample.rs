@@ -41,21 +41,10 @@ pub(crate) fn check_numbered(batch: &RecordBatch) {
 
 /// The batch with its texts in dictionaries, as `ocsf` makes them.
 pub(crate) fn with_dictionaries(batch: &RecordBatch) -> RecordBatch {
-    let fields: Fields = batch.schema_ref().fields().iter().map(|field| with_dictionary(field)).collect();
+    let fields = ocsf::with_dictionaries(batch.schema_ref().fields());
     let columns = batch.columns().iter().zip(&fields);
     let columns = columns.map(|(column, field)| arrow_cast::cast(column, field.data_type()).unwrap()).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
-}
-
-fn with_dictionary(field: &Field) -> Field {
-    let data_type = match field.data_type() {
-        DataType::Utf8 => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| with_dictionary(field)).collect()),
-        DataType::List(element) => DataType::List(Arc::new(with_dictionary(element))),
-        DataType::Map(entry, sorted) => DataType::Map(Arc::new(with_dictionary(entry)), *sorted),
-        other => other.clone(),
-    };
-    field.clone().with_data_type(data_type)
 }
 
 pub(crate) fn content(source: &SourceName) -> Content<'_> {

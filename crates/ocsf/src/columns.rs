@@ -223,8 +223,8 @@ fn append_values(columns: &mut [Column], record: &Record<'_>, scope: Scope, node
     text_bytes
 }
 
-/// The fields with a dictionary in the place of each text.
-fn with_dictionaries(fields: &Fields) -> Fields {
+/// The fields with a dictionary in the place of each text, as the builder's batches have them.
+pub fn with_dictionaries(fields: &Fields) -> Fields {
     let field = |field: &Arc<Field>| with_dictionary(field);
     fields.iter().map(field).collect()
 }

@@ -16,7 +16,7 @@ mod shape;
 mod texts;
 pub mod validate;
 
-pub use columns::TableBuilder;
+pub use columns::{TableBuilder, with_dictionaries};
 pub use layout::{Layout, Node, NodeId, NodeKind, arrow_type};
 pub use record::{Cell, CellId, Record, RecordBuffer, Scope};
 pub use rows::rows_to_json;

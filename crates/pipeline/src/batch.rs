@@ -6,26 +6,29 @@
 //! Only how far ahead an event's time may lie depends on the clock, where nobody knows when the event
 //! [arrived](Batch::arrived).
 
+mod counts;
+mod sealing;
+
 use std::collections::{BTreeMap, btree_map};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::vec;
 
 use bumpalo::Bump;
 use bytes::Bytes;
-use lake::key::{AccountId, ClassPrefix, EventDay, ObjectName, Partition, Region, SourceName};
-use lake::parquet_object::{Content, SealSettings, SealedObject, Sealer, oversized_rows};
-use lake::partition::partition;
-use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, Reason, seal_lines};
+use lake::key::{AccountId, EventDay, ObjectName, Region};
+use lake::parquet_object::{SealSettings, oversized_rows};
+use lake::quarantine::{MAX_RAW_BYTES, Origin, Part, QuarantineKey, QuarantineLine, Reason};
 use mapping::{Mapped, Mapping, MappingBuffer, Unwrapped};
 use ocsf::TableBuilder;
-use serde::Serialize;
 use sources::{Decode, Document, Item, OBJECT_KEY, RawEvent};
 
 use crate::bounds::{Bounds, implausible, too_many};
 use crate::route::RouteError;
 use crate::routing::RoutedObject;
-use crate::source::{ReadBuffer, Source};
+use crate::source::{MappedSource, ReadBuffer};
+
+pub use counts::{Counts, Example};
+pub use sealing::Sealing;
 
 /// Where events go and how much may be held.
 #[derive(Debug, Clone)]
@@ -44,66 +47,6 @@ pub struct Settings {
 
 /// A unit whose fate is reported: a stream record, a queue message, a file. The caller numbers them.
 pub type InputId = u32;
-
-/// What became of the events so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Events that came in, readable or not.
-    pub records_in: u64,
-    /// Events mapped, by class name.
-    pub written: BTreeMap<String, u64>,
-    /// Events in quarantine, by reason.
-    pub quarantined: BTreeMap<String, u64>,
-    /// What the mapping says is no event, by the name of the `discard` step. It is kept nowhere.
-    pub discarded: BTreeMap<String, u64>,
-    /// Values that could not be written as the mapping wanted; they are in `unmapped`.
-    pub problems: u64,
-    /// Lines of rendered messages that start with the name of a field and are part of a value: a text with line breaks,
-    /// or one made to look like a field. See [`sources::TextFields`].
-    pub repeated_fields: u64,
-}
-
-impl Counts {
-    /// All events mapped.
-    pub fn total_written(&self) -> u64 {
-        self.written.values().sum()
-    }
-
-    /// All events in quarantine.
-    pub fn total_quarantined(&self) -> u64 {
-        self.quarantined.values().sum()
-    }
-
-    /// All that was deliberately discarded.
-    pub fn total_discarded(&self) -> u64 {
-        self.discarded.values().sum()
-    }
-
-    /// Adds the counts of another batch.
-    pub fn add(&mut self, other: &Counts) {
-        self.records_in += other.records_in;
-        self.problems += other.problems;
-        self.repeated_fields += other.repeated_fields;
-        for (class, count) in &other.written {
-            *self.written.entry(class.clone()).or_default() += count;
-        }
-        for (reason, count) in &other.quarantined {
-            *self.quarantined.entry(reason.clone()).or_default() += count;
-        }
-        for (rule, count) in &other.discarded {
-            *self.discarded.entry(rule.clone()).or_default() += count;
-        }
-    }
-}
-
-/// A record in quarantine that stands for all of its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Example {
-    /// Why it was refused, in words. It may quote the record.
-    pub message: String,
-    /// Where the record came from.
-    pub origin: Origin,
-}
 
 /// An object to be put, and the inputs that depend on it.
 #[derive(Debug, Clone)]
@@ -173,7 +116,7 @@ pub enum BatchError {
 /// Open tables and quarantine of one source.
 #[derive(Debug)]
 struct Open<'s> {
-    source: &'s Source,
+    source: &'s MappedSource,
     tables: Vec<OpenTable>,
 }
 
@@ -234,7 +177,7 @@ pub enum Taken<'s> {
     /// They are no document. Nothing has become of them.
     NoDocument,
     /// They belong to this source, which cuts its bytes in a way of its own. Nothing has become of them.
-    FormatOf(&'s Source),
+    FormatOf(&'s MappedSource),
 }
 
 /// What a raw event turned out to be. Nearly always it is one event.
@@ -253,7 +196,7 @@ type Fault = (Reason, String);
 #[derive(Debug, Clone)]
 pub struct Refusal<'s> {
     /// The source that they belong to, if it is known.
-    pub source: Option<&'s Source>,
+    pub source: Option<&'s MappedSource>,
     /// Why.
     pub reason: Reason,
     /// What is wrong, in words.
@@ -266,7 +209,7 @@ pub struct Refusal<'s> {
 
 impl<'s> Refusal<'s> {
     /// Of an event.
-    pub fn new(source: Option<&'s Source>, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(source: Option<&'s MappedSource>, reason: Reason, message: impl Into<String>) -> Self {
         Self { source, reason, message: message.into(), whole: false, part: None }
     }
 
@@ -362,10 +305,10 @@ impl<'s> Batch<'s> {
         &mut self,
         item: &Item<'_>,
         decode: &Decode,
-        source: Option<&'s Source>,
+        source: Option<&'s MappedSource>,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s MappedSource, RouteError>,
     ) {
         match item {
             Item::Event(event) => {
@@ -400,7 +343,7 @@ impl<'s> Batch<'s> {
         decode: &Decode,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s MappedSource, RouteError>,
     ) -> Taken<'s> {
         self.push_event(event, decode, None, origin, input, route, Cut::Tried)
     }
@@ -410,10 +353,10 @@ impl<'s> Batch<'s> {
         &mut self,
         event: &RawEvent<'_>,
         decode: &Decode,
-        source: Option<&'s Source>,
+        source: Option<&'s MappedSource>,
         origin: &dyn Fn() -> Origin,
         input: InputId,
-        route: impl FnOnce(&Document<'_>) -> Result<&'s Source, RouteError>,
+        route: impl FnOnce(&Document<'_>) -> Result<&'s MappedSource, RouteError>,
         cut: Cut,
     ) -> Taken<'s> {
         let mut bump = std::mem::take(&mut self.bump);
@@ -474,7 +417,7 @@ impl<'s> Batch<'s> {
     /// Maps the events of a raw event into tables, and gives the faults of those that are refused, by their places.
     fn push_pieces<'a>(
         &mut self,
-        source: &'s Source,
+        source: &'s MappedSource,
         pieces: Pieces<'a>,
         bump: &'a Bump,
         bytes: &[u8],
@@ -501,7 +444,7 @@ impl<'s> Batch<'s> {
 
     fn push_piece<'a>(
         &mut self,
-        source: &'s Source,
+        source: &'s MappedSource,
         piece: Unwrapped<'a>,
         bump: &'a Bump,
         bytes: &[u8],
@@ -530,7 +473,7 @@ impl<'s> Batch<'s> {
     /// Maps an event into its table.
     fn map<'a>(
         &mut self,
-        source: &'s Source,
+        source: &'s MappedSource,
         mut document: Document<'a>,
         bump: &'a Bump,
         #[cfg_attr(not(test), expect(unused_variables, reason = "where tests have Sluice break off"))] bytes: &[u8],
@@ -601,7 +544,7 @@ impl<'s> Batch<'s> {
         examples.retain(|reason, _| counts.quarantined.contains_key(reason));
     }
 
-    fn append(&mut self, source: &'s Source, mapped: &Mapped<'_>, input: InputId) -> Result<(), Fault> {
+    fn append(&mut self, source: &'s MappedSource, mapped: &Mapped<'_>, input: InputId) -> Result<(), Fault> {
         if !self.plausible.contains(&mapped.time) {
             return Err((Reason::ImplausibleTime, implausible(mapped.time, &self.plausible)));
         }
@@ -633,7 +576,7 @@ impl<'s> Batch<'s> {
 
     /// Refuses an event that no object can hold. It must not come into a table: it would keep its neighbours out of the
     /// lake.
-    fn check_size(&self, source: &Source, mapped: &Mapped<'_>) -> Result<(), Fault> {
+    fn check_size(&self, source: &MappedSource, mapped: &Mapped<'_>) -> Result<(), Fault> {
         /// What a value takes besides its text: eight bytes of a number or four of a text's length, and a level or two
         /// for each list around it.
         const VALUE_BYTES: usize = 16;
@@ -654,7 +597,7 @@ impl<'s> Batch<'s> {
         }
     }
 
-    fn table(&mut self, source: &'s Source, table: usize) -> &mut OpenTable {
+    fn table(&mut self, source: &'s MappedSource, table: usize) -> &mut OpenTable {
         let at = self.open.iter().position(|open| std::ptr::eq(open.source, source)).unwrap_or_else(|| {
             let tables = source.empty_tables().into_iter().map(|builder| OpenTable {
                 builder,
@@ -708,128 +651,7 @@ impl<'s> Batch<'s> {
         self.refused_bytes = 0;
         self.partitions = 0;
         self.part += 1;
-        Sealing {
-            settings: self.settings,
-            name,
-            open: std::mem::take(&mut self.open).into_iter(),
-            source: None,
-            table: None,
-            refused: std::mem::take(&mut self.refused).into_iter(),
-            is_broken: false,
-        }
-    }
-}
-
-/// The objects of a batch that was [closed](Batch::seal). Each is sealed when it is asked for, so that nobody has to hold
-/// all of them. There are no more after an error; the inputs of those that were not given out must then be reported failed.
-#[derive(Debug)]
-pub struct Sealing<'s> {
-    settings: &'s Settings,
-    name: ObjectName,
-    open: vec::IntoIter<Open<'s>>,
-    /// The source whose tables are being sealed, and how many of them have been begun.
-    source: Option<(Open<'s>, usize)>,
-    table: Option<SealingTable>,
-    refused: btree_map::IntoIter<QuarantineKey, (Vec<QuarantineLine>, Vec<InputId>)>,
-    is_broken: bool,
-}
-
-impl Iterator for Sealing<'_> {
-    type Item = Result<Parcel, BatchError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_broken {
-            return None;
-        }
-        // Also where a panic keeps the end of this from being reached.
-        self.is_broken = true;
-        let parcel = self.parcel();
-        self.is_broken = parcel.is_err();
-        parcel.transpose()
-    }
-}
-
-impl Sealing<'_> {
-    fn parcel(&mut self) -> Result<Option<Parcel>, BatchError> {
-        loop {
-            if let Some(parcel) = self.table.as_mut().and_then(|table| table.parcel(self.settings, &self.name)) {
-                return parcel.map(Some);
-            }
-            self.table = self.next_table()?;
-            if self.table.is_none() {
-                break;
-            }
-        }
-        let Some((key, (lines, inputs))) = self.refused.next() else {
-            #[cfg(test)]
-            failpoint::reach(failpoint::Place::Sealed, &[]);
-            return Ok(None);
-        };
-        Ok(Some(Parcel {
-            destination: Destination::Quarantine,
-            key: key.object(&self.name),
-            records: lines.len() as u64,
-            bytes: seal_lines(&lines)?,
-            inputs,
-        }))
-    }
-
-    /// The next table that has rows.
-    fn next_table(&mut self) -> Result<Option<SealingTable>, BatchError> {
-        loop {
-            let Some((open, begun)) = &mut self.source else {
-                let Some(open) = self.open.next() else { return Ok(None) };
-                self.source = Some((open, 0));
-                continue;
-            };
-            let source = open.source;
-            if let Some((table, facts)) = open.tables.iter_mut().zip(source.mapping().tables()).nth(*begun) {
-                *begun += 1;
-                if table.builder.rows() > 0 {
-                    return table.seal(self.settings, source, facts).map(Some);
-                }
-            } else if let Some((open, _)) = self.source.take() {
-                source.keep_empty_tables(open.tables.into_iter().map(|table| table.builder).collect());
-            }
-        }
-    }
-}
-
-/// The objects of a table.
-#[derive(Debug)]
-struct SealingTable {
-    sealer: Sealer,
-    class: &'static str,
-    source: SourceName,
-    class_prefix: Option<ClassPrefix>,
-    /// The rows of each partition.
-    rows: vec::IntoIter<(u32, Vec<u32>)>,
-    partitions: Vec<(EventDay, AccountId)>,
-    inputs: Vec<Vec<InputId>>,
-}
-
-impl SealingTable {
-    fn parcel(&mut self, settings: &Settings, name: &ObjectName) -> Option<Result<Parcel, BatchError>> {
-        let (id, rows) = self.rows.next()?;
-        let (day, account) = self.partitions[id as usize].clone();
-        let object = self.sealer.seal(rows);
-        Some(object.map_err(|source| BatchError::Seal { class: self.class.to_owned(), source }).map(|object| {
-            let SealedObject { bytes, rows, .. } = object;
-            let partition = Partition {
-                source: self.source.clone(),
-                class: self.class_prefix.clone(),
-                region: settings.region.clone(),
-                account,
-                day,
-            };
-            Parcel {
-                destination: Destination::Lake,
-                key: partition.object(name.clone()).to_string(),
-                bytes,
-                records: rows as u64,
-                inputs: std::mem::take(&mut self.inputs[id as usize]),
-            }
-        }))
+        Sealing::new(self.settings, name, std::mem::take(&mut self.open), std::mem::take(&mut self.refused))
     }
 }
 
@@ -850,43 +672,6 @@ impl OpenTable {
         note_input(&mut self.inputs[partition as usize], input);
         self.rows.push(partition);
     }
-
-    fn seal(
-        &mut self,
-        settings: &Settings,
-        source: &Source,
-        table: &mapping::Table,
-    ) -> Result<SealingTable, BatchError> {
-        let class = table.class();
-        let class_name = || class.name.to_owned();
-        let key_error = |source| BatchError::Key { class: class_name(), source };
-        let custom_source: SourceName = table.source.parse().map_err(key_error)?;
-        let class_prefix = table.class_prefix.as_deref().map(str::parse).transpose().map_err(key_error)?;
-        let batch = self.builder.finish().map_err(|source| BatchError::Columns { class: class_name(), source })?;
-        let ids = std::mem::take(&mut self.rows);
-        let rows =
-            partition(&batch, &ids).map_err(|source| BatchError::Rows { class: class_name(), source })?.into_iter();
-        let mut partitions: Vec<_> = std::mem::take(&mut self.partition_of).into_iter().collect();
-        partitions.sort_by_key(|(_, id)| *id);
-        let content = Content {
-            ocsf_version: source.mapping().schema().version().as_str(),
-            class_name: class.name,
-            class_uid: class.uid,
-            source: &custom_source,
-            mapping: &format!("{} {}", source.mapping().source_name(), source.mapping().version()),
-        };
-        let sealer = Sealer::new(&batch, &content, &settings.seal)
-            .map_err(|source| BatchError::Seal { class: class_name(), source })?;
-        Ok(SealingTable {
-            sealer,
-            class: class.name,
-            source: custom_source,
-            class_prefix,
-            rows,
-            partitions: partitions.into_iter().map(|(partition, _)| partition).collect(),
-            inputs: std::mem::take(&mut self.inputs),
-        })
-    }
 }
 
 /// The reason under which quarantine keeps an event that a mapping refuses; its text is [`mapping::Refusal::code`].
@@ -903,7 +688,7 @@ fn internal_error() -> Fault {
 }
 
 /// One of several events of a raw event, with what is around it, as it would come alone. None, if it cannot be had.
-fn part_of(event: &RawEvent<'_>, decode: &Decode, source: &Source, at: usize) -> Option<String> {
+fn part_of(event: &RawEvent<'_>, decode: &Decode, source: &MappedSource, at: usize) -> Option<String> {
     let (bump, mut buffer) = (Bump::new(), ReadBuffer::default());
     let document = decode.document(event, &mut buffer.documents, &bump).ok()?;
     let (mut next, mut found) = (0, None);

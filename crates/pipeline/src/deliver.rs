@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_more_parcels_are_held_than_are_in_flight() {
-        // Puts that are tried again after a pause are all in flight at once, and are dropped when given up.
+        // Puts that wait for a retry are all in flight at once, and are dropped after the last retry.
         let store = Arc::new(FaultyStore::new(MemoryStore::default()).with(Fault::transient(Operation::Put)));
         let stores = Stores { lake: store.clone(), quarantine: store };
         let (held, mut most) = (Arc::new(AtomicUsize::new(0)), 0);

@@ -31,6 +31,6 @@ pub use routing::{
     Captures, CheckedSources, DEFAULT_SOURCES, NamedMapping, ObjectRoute, RoutedObject, RoutingError, Sources,
     StreamRoutes, check_sources, diagnostic, is_sources_file, sources_json_schema,
 };
-pub use source::{ReadBuffer, SHIPPED_MAPPINGS, Source, SourceError, shipped_mapping};
+pub use source::{MappedSource, ReadBuffer, SHIPPED_MAPPINGS, SourceError, shipped_mapping};
 pub use stream::{StreamOutcome, StreamRecord, transform_records};
 pub use unpack::{Unpacked, is_whole, unpack_line};

@@ -12,7 +12,7 @@ use crate::batch::{Batch, BatchError, Counts, Example, Refusal, Sealing, Setting
 use crate::deliver::{Delivery, Stores, until_error};
 use crate::kept::{Extent, Kept};
 use crate::routing::RoutedObject;
-use crate::source::Source;
+use crate::source::MappedSource;
 use crate::unpack::{kept_whole, position};
 
 /// What became of an input.
@@ -161,7 +161,7 @@ struct Damage {
 }
 
 impl Damage {
-    fn refusal<'s>(&self, source: &'s Source, part: Part, written: u64) -> Refusal<'s> {
+    fn refusal<'s>(&self, source: &'s MappedSource, part: Part, written: u64) -> Refusal<'s> {
         let what = match self.from {
             None => "input".to_owned(),
             Some(byte) => format!("input from byte {byte} on"),

@@ -2,7 +2,7 @@
 
 use sources::Document;
 
-use crate::source::Source;
+use crate::source::MappedSource;
 
 /// Why an event has no source. The message is that of its line in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,28 +31,28 @@ pub enum RouteError {
 /// Which source a stream record belongs to.
 pub(crate) trait Route<'s> {
     /// The source of a record, whatever is in it.
-    fn whatever_it_holds(&self) -> Option<&'s Source>;
+    fn whatever_it_holds(&self) -> Option<&'s MappedSource>;
 
     /// The source of a record that holds no JSON, and so cannot say where it belongs.
-    fn of_other_formats(&self) -> Option<&'s Source>;
+    fn of_other_formats(&self) -> Option<&'s MappedSource>;
 
     /// The source of an event.
-    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, RouteError>;
+    fn of_event(&self, document: &Document<'_>) -> Result<&'s MappedSource, RouteError>;
 }
 
 /// A source that is known.
-pub(crate) struct Known<'s>(pub(crate) &'s Source);
+pub(crate) struct Known<'s>(pub(crate) &'s MappedSource);
 
 impl<'s> Route<'s> for Known<'s> {
-    fn whatever_it_holds(&self) -> Option<&'s Source> {
+    fn whatever_it_holds(&self) -> Option<&'s MappedSource> {
         Some(self.0)
     }
 
-    fn of_other_formats(&self) -> Option<&'s Source> {
+    fn of_other_formats(&self) -> Option<&'s MappedSource> {
         Some(self.0)
     }
 
-    fn of_event(&self, _: &Document<'_>) -> Result<&'s Source, RouteError> {
+    fn of_event(&self, _: &Document<'_>) -> Result<&'s MappedSource, RouteError> {
         Ok(self.0)
     }
 }

@@ -25,7 +25,7 @@ use self::config::{ObjectConfig, StreamConfig};
 use self::diagnostic::Diagnostic;
 use self::pattern::{Anchor, Matcher, Pattern};
 use crate::route::{Route, RouteError};
-use crate::source::{Source, SourceError};
+use crate::source::{MappedSource, SourceError};
 
 /// The sources file that applies where none is given.
 pub const DEFAULT_SOURCES: &str = include_str!("../../../mapping-configs/sources.json");
@@ -50,7 +50,7 @@ pub enum RoutingError {
 /// The sources of a deployment and the rules that route events to them.
 #[derive(Debug)]
 pub struct Sources {
-    sources: Vec<Source>,
+    sources: Vec<MappedSource>,
     /// In the order of the file.
     stream_rules: Vec<StreamRule>,
     /// The most specific first.
@@ -114,7 +114,7 @@ impl Sources {
             let mapping = checked.mappings.iter().find(|mapping| mapping.name == wanted.value);
             let mapping = mapping.map(|mapping| mapping.text.as_str()).unwrap_or_default();
             let module = source.preprocessor.as_deref();
-            sources.sources.push(Source::with_preprocessor(&source.name, mapping, load, module)?);
+            sources.sources.push(MappedSource::with_preprocessor(&source.name, mapping, load, module)?);
         }
         // Stable, so that the order of the file decides between equals.
         sources.object_rules.sort_by_key(|rule| Reverse(rule.specificity));
@@ -122,7 +122,7 @@ impl Sources {
     }
 
     /// All sources that are enabled.
-    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+    pub fn iter(&self) -> impl Iterator<Item = &MappedSource> {
         self.sources.iter()
     }
 
@@ -156,7 +156,7 @@ pub enum ObjectRoute<'s> {
     /// A source takes it.
     Taken(RoutedObject<'s>),
     /// No source takes it, and a rule of this source excludes it: it is not wanted.
-    Excluded(&'s Source),
+    Excluded(&'s MappedSource),
     /// No rule knows it.
     Unclaimed,
 }
@@ -175,14 +175,14 @@ impl<'s> ObjectRoute<'s> {
 #[derive(Debug, Clone)]
 pub struct RoutedObject<'s> {
     /// The source.
-    pub source: &'s Source,
+    pub source: &'s MappedSource,
     /// What the patterns of its rule captured.
     pub captures: Captures,
 }
 
 /// An input whose source is known by other means than a key.
-impl<'s> From<&'s Source> for RoutedObject<'s> {
-    fn from(source: &'s Source) -> Self {
+impl<'s> From<&'s MappedSource> for RoutedObject<'s> {
+    fn from(source: &'s MappedSource) -> Self {
         Self { source, captures: Captures::default() }
     }
 }
@@ -228,7 +228,7 @@ impl<'s> StreamRoutes<'s> {
     ///
     /// # Errors
     /// [`RouteError`], if no rule takes the event.
-    pub fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, RouteError> {
+    pub fn of_event(&self, document: &Document<'_>) -> Result<&'s MappedSource, RouteError> {
         let source = |rule: &StreamRule| &self.sources.sources[rule.source];
         let holds = |rule: &StreamRule| rule.when.as_ref().is_none_or(|when| when.holds(document));
         let is_named = |rule: &&&StreamRule| rule.named(document) == Some(source(rule).name()) && holds(rule);
@@ -259,18 +259,18 @@ impl<'s> StreamRoutes<'s> {
 
 impl<'s> Route<'s> for StreamRoutes<'s> {
     /// Where the first rule takes everything, unless a record may name another source.
-    fn whatever_it_holds(&self) -> Option<&'s Source> {
+    fn whatever_it_holds(&self) -> Option<&'s MappedSource> {
         let first = self.rules.first().filter(|rule| rule.when.is_none())?;
         self.rules.iter().all(|rule| rule.field.is_none()).then(|| &self.sources.sources[first.source])
     }
 
     /// Such a record names no source, and no condition on its fields holds.
-    fn of_other_formats(&self) -> Option<&'s Source> {
+    fn of_other_formats(&self) -> Option<&'s MappedSource> {
         let rule = self.rules.iter().find(|rule| rule.when.is_none() && self.takes_unnamed(rule))?;
         Some(&self.sources.sources[rule.source])
     }
 
-    fn of_event(&self, document: &Document<'_>) -> Result<&'s Source, RouteError> {
+    fn of_event(&self, document: &Document<'_>) -> Result<&'s MappedSource, RouteError> {
         StreamRoutes::of_event(self, document)
     }
 }

@@ -60,7 +60,7 @@ pub struct ReadBuffer {
 
 /// A log source, ready to transform events.
 #[derive(Debug)]
-pub struct Source {
+pub struct MappedSource {
     name: String,
     mapping: Arc<Mapping>,
     decode: Decode,
@@ -68,7 +68,7 @@ pub struct Source {
     spare_tables: Mutex<Vec<Vec<TableBuilder>>>,
 }
 
-impl Source {
+impl MappedSource {
     /// The source that a mapping config describes; `name` is what the configuration of sources calls it, and `load` gives
     /// the text of a config that this one extends, unless that is a shipped one.
     ///
@@ -78,11 +78,11 @@ impl Source {
         Self::with_preprocessor(name, mapping_text, load, None)
     }
 
-    /// [`Source::new`] with the `preprocessor_module` of a sources file, which says how the events of a config without
+    /// [`MappedSource::new`] with the `preprocessor_module` of a sources file, which says how the events of a config without
     /// `decode` are cut into fields.
     ///
     /// # Errors
-    /// As [`Source::new`].
+    /// As [`MappedSource::new`].
     pub fn with_preprocessor(
         name: &str,
         mapping_text: &str,
@@ -158,7 +158,7 @@ impl Source {
         })
     }
 
-    /// Takes back [`Source::empty_tables`], which are empty again.
+    /// Takes back [`MappedSource::empty_tables`], which are empty again.
     pub(crate) fn keep_empty_tables(&self, tables: Vec<TableBuilder>) {
         self.spare_tables.lock().unwrap_or_else(PoisonError::into_inner).push(tables);
     }

@@ -9,7 +9,7 @@ use sources::{Compression, Decode, Document, DocumentBuffer, Item, Position, Raw
 
 use crate::batch::{Batch, InputId, Refusal, Taken};
 use crate::route::{Known, Route};
-use crate::source::Source;
+use crate::source::MappedSource;
 
 /// How far a record or input was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
     fn user_record(&mut self, data: &[u8], origin: &dyn Fn(Position) -> Origin) -> Result<Unpacked, E> {
         let any = Decode::default();
         let known = self.route.whatever_it_holds();
-        if known.is_none_or(Source::takes_any_json)
+        if known.is_none_or(MappedSource::takes_any_json)
             && let Some(event) = RawEvent::of_line(data, any.limits)
         {
             let route = |document: &Document<'_>| self.route.of_event(document);
@@ -116,7 +116,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
     }
 
     /// The source that a record has to be read by as a whole, since its events cannot be cut out without it.
-    fn source_of_format(&self, data: &[u8]) -> Option<&'s Source> {
+    fn source_of_format(&self, data: &[u8]) -> Option<&'s MappedSource> {
         let any = Decode::default();
         let (bump, mut buffer) = (Bump::new(), DocumentBuffer::default());
         let mut items = any.records_of_slice(data);
@@ -141,7 +141,7 @@ impl<'s, E> Unpacking<'_, 's, E> {
         &mut self,
         data: &[u8],
         decode: &Decode,
-        source: Option<&'s Source>,
+        source: Option<&'s MappedSource>,
         what: &str,
         origin: &dyn Fn(Position) -> Origin,
     ) -> Result<Unpacked, E> {
@@ -216,7 +216,7 @@ pub fn is_whole(line: &QuarantineLine) -> bool {
 pub fn unpack_line<'s, E>(
     batch: &mut Batch<'s>,
     line: &QuarantineLine,
-    source: &'s Source,
+    source: &'s MappedSource,
     input: InputId,
     between: &mut dyn FnMut(&mut Batch<'s>) -> Result<bool, E>,
 ) -> Result<Unpacked, E> {

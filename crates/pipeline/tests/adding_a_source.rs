@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bumpalo::Bump;
 use mapping::Unwrapped;
-use pipeline::{ReadBuffer, SHIPPED_MAPPINGS, Source};
+use pipeline::{MappedSource, ReadBuffer, SHIPPED_MAPPINGS};
 use sources::Item;
 
 #[expect(dead_code, reason = "its `main` is for cargo")]
@@ -63,7 +63,7 @@ fn a_config_in_the_folder_is_shipped_after_those_there_are() {
 #[test]
 fn its_config_maps_a_sample() {
     assert_eq!(mapping::check(CONFIG, &|_| None).diagnostics, []);
-    let source = Source::new("acme-door", CONFIG, &|_| None).unwrap();
+    let source = MappedSource::new("acme-door", CONFIG, &|_| None).unwrap();
     let mut records = source.decode().records_of_slice(SAMPLE.as_bytes());
     let Some(Item::Event(event)) = records.next_item().unwrap() else { panic!("{SAMPLE}") };
     let (bump, mut buffer) = (Bump::new(), ReadBuffer::default());

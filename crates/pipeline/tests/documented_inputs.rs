@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use bumpalo::Bump;
 use mapping::Unwrapped;
 use ocsf::{TableBuilder, rows_to_json};
-use pipeline::{ReadBuffer, Source, shipped_mapping};
+use pipeline::{MappedSource, ReadBuffer, shipped_mapping};
 use serde_json::{Map, Value, json};
 use sources::Item;
 
@@ -81,7 +81,7 @@ fn run(head: &str, input: &str) -> Vec<Value> {
     let mapping = words.next().unwrap();
     let wanted: Vec<&str> = words.collect();
     let text = shipped_mapping(mapping).unwrap_or_else(|| panic!("no mapping {mapping} is shipped"));
-    let source = Source::new(mapping, text, &|_| None).unwrap();
+    let source = MappedSource::new(mapping, text, &|_| None).unwrap();
     let mut rows = Vec::new();
     let mut items = source.decode().records_of_slice(input.as_bytes());
     while let Some(item) = items.next_item().unwrap() {

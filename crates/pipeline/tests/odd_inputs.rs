@@ -9,7 +9,7 @@ use lake::quarantine::{Origin, QuarantineLine, read_lines};
 use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::{Bounds, Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use pipeline::{Bounds, Counts, MappedSource, Naming, Settings, Stores, shipped_mapping, transform_object};
 use serde_json::{Value, json};
 use store::MemoryStore;
 
@@ -32,7 +32,7 @@ struct Outcome {
 }
 
 fn ingest(mapping: &str, bytes: &[u8]) -> Outcome {
-    let source = Source::new(mapping, shipped_mapping(mapping).unwrap(), &|_| None).unwrap();
+    let source = MappedSource::new(mapping, shipped_mapping(mapping).unwrap(), &|_| None).unwrap();
     let (lake, quarantine) = (MemoryStore::default(), MemoryStore::default());
     let stores = Stores { lake: Arc::new(lake.clone()), quarantine: Arc::new(quarantine.clone()) };
     let settings = Settings {

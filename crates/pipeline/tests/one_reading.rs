@@ -11,8 +11,8 @@ use ocsf::rows_to_json;
 use ocsf::schema::{Schema, Version};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::{
-    Bounds, Naming, RoutedObject, Settings, Source, Sources, Stores, StreamRecord, shipped_mapping, transform_object,
-    transform_records,
+    Bounds, MappedSource, Naming, RoutedObject, Settings, Sources, Stores, StreamRecord, shipped_mapping,
+    transform_object, transform_records,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ proptest! {
         ]),
     ) {
         let bytes = bytes(&log(mapping, seed, count), shape, packing);
-        let source = Source::new(mapping, shipped_mapping(mapping).unwrap(), &|_| None).unwrap();
+        let source = MappedSource::new(mapping, shipped_mapping(mapping).unwrap(), &|_| None).unwrap();
         let file = as_object(&source, &bytes);
         prop_assert!(!file.rows.is_empty() || file.discarded > 0, "{:?}", file);
         prop_assert!(file.quarantined.is_empty(), "{:?}", file.quarantined);

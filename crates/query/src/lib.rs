@@ -1,6 +1,6 @@
-//! Query engines behind one interface: a [`Statement`] in, an [`Answer`] out.
+//! One interface for query engines: a [`Statement`] in, an [`Answer`] out.
 //!
-//! `embedded::Embedded` is the engine for a lake folder; [`athena`] is in this crate.
+//! [`athena`] is in this crate. The engine for a lake folder is `embedded::Embedded`.
 
 pub mod athena;
 
@@ -17,17 +17,17 @@ use sql::types::ColumnType;
 /// A future that can be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Something that runs SQL over the tables of a lake.
+/// A query engine over the tables of a lake.
 pub trait Engine: fmt::Debug + Send + Sync {
-    /// Runs a statement to its end.
+    /// Runs a statement and waits for its answer.
     fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>>;
 
-    /// The tables there are, with their columns.
+    /// All tables, with their columns.
     fn tables<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Table>, QueryError>>;
 
-    /// The plan of a statement, as text in the engine's own form. The statement does not run.
+    /// The plan of a statement, in the engine's own format. The statement does not run.
     ///
-    /// The default asks the engine by `EXPLAIN`, as Trino and Athena understand it.
+    /// The default implementation runs `EXPLAIN`, as in Trino and Athena.
     fn explain<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<String, QueryError>> {
         Box::pin(async move {
             let explain = Statement { sql: sql::sql!("EXPLAIN {}", statement.sql), ..statement.clone() };
@@ -38,7 +38,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     }
 }
 
-/// An engine whose statements have limits, unless they bring their own.
+/// An engine with default limits for statements that have none.
 #[derive(Debug)]
 pub struct Limited {
     engine: Box<dyn Engine>,
@@ -47,7 +47,7 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// `engine` with this timeout, and with this limit of bytes read.
+    /// `engine` with a default timeout and scan limit (bytes).
     pub fn new(engine: Box<dyn Engine>, timeout: Duration, max_scanned_bytes: Option<u64>) -> Self {
         Self { engine, timeout, max_scanned_bytes }
     }
@@ -75,19 +75,19 @@ impl Engine for Limited {
     }
 }
 
-/// What is to be run.
+/// A query with its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// One query in Trino's SQL, without a semicolon.
     pub sql: Sql,
-    /// Stop when more than so many bytes would be read.
+    /// Scan limit in bytes. A query that exceeds it is cancelled.
     pub max_scanned_bytes: Option<u64>,
-    /// Stop when it has not ended after so long, planning included.
+    /// The longest time that it may take, including planning.
     pub timeout: Option<Duration>,
-    /// Makes repeated starts one: the same token, the same query. Engines that answer at once do not need it.
+    /// Idempotency token: a second start with the same token returns the first query. Synchronous engines ignore it.
     pub token: Option<String>,
-    /// Return arrays, maps and rows as JSON arrays and objects, not as Athena prints them. Athena returns text alone and
-    /// ignores it.
+    /// Whether to return arrays, maps and rows as JSON arrays and objects, instead of text as Athena prints it. Athena always
+    /// returns text.
     pub nested: bool,
 }
 
@@ -98,33 +98,33 @@ impl Statement {
     }
 }
 
-/// What a query gave.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
-    /// The engine's name of this run.
+    /// The engine's id of the query.
     pub query_id: String,
     /// The columns in order.
     pub columns: Vec<Column>,
-    /// The rows in order; as many values as columns. A value is null, a boolean, a number or a text. What JSON has no type
-    /// for is the text that Trino's `CAST(… AS varchar)` gives, as `2024-01-01 00:00:00.000`. With [`Statement::nested`]
-    /// values may also be arrays and objects.
+    /// The rows in order, each with one value per column: null, a boolean, a number or a text. A value without a JSON type is
+    /// the text that Trino's `CAST(… AS varchar)` returns, such as `2024-01-01 00:00:00.000`. With [`Statement::nested`],
+    /// values can also be arrays and objects.
     pub rows: Vec<Vec<Value>>,
-    /// What it cost.
+    /// Cost and duration.
     pub statistics: Statistics,
-    /// What may mean something else on Athena, where the engine is another.
+    /// Parts of the statement that Athena may interpret differently, if the engine is not Athena.
     pub warnings: Vec<Warning>,
 }
 
-/// What a statement would give, found out without running it.
+/// The result of planning a statement without running it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Planned {
     /// The columns in order.
     pub columns: Vec<Column>,
-    /// What may mean something else on Athena.
+    /// Parts of the statement that Athena may interpret differently.
     pub warnings: Vec<Warning>,
 }
 
-/// Something in a statement that Athena may refuse, or understand in another way.
+/// A part of a statement that Athena may refuse or interpret differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The line in the statement, from 1.
@@ -140,74 +140,74 @@ pub struct Warning {
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name, in lower case unless it was quoted.
+    /// The name, in lower case unless it was quoted.
     pub name: String,
-    /// Its type.
+    /// The type as in Trino.
     pub column_type: ColumnType,
 }
 
-/// What a query cost.
+/// Cost and duration of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Statistics {
-    /// Bytes read from the lake's objects, which is what Athena charges for.
+    /// Bytes read from the lake's objects. Athena charges for them.
     pub scanned_bytes: u64,
-    /// Objects opened, where the engine says.
+    /// Number of objects opened, if the engine reports it.
     pub scanned_objects: Option<u64>,
-    /// How long it took.
+    /// Time from start to end.
     pub duration: Duration,
 }
 
-/// Why there is no answer.
+/// Why a query has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// The statement is not valid: syntax, names or types.
+    /// The statement is invalid: syntax, names or types.
     #[error("the query is refused: {0}")]
     Invalid(String),
-    /// The engine cannot do what the statement asks exactly as Trino would.
-    #[error("this engine has no {construct}: {remedy}")]
+    /// The engine does not support a construct exactly as Trino does.
+    #[error("this engine does not support {construct}: {remedy}")]
     Unsupported {
-        /// The construct by its name in Trino's documentation.
+        /// The construct, as Trino's documentation names it.
         construct: String,
         /// What to do instead.
         remedy: String,
     },
-    /// It failed while running: division by zero, a bad cast, a broken object.
+    /// A failure at run time: division by zero, a bad cast, a broken object.
     #[error("the query failed: {0}")]
     Failed(String),
-    /// It was stopped, by a person or by a limit on time.
+    /// It was cancelled by a person, or by the engine.
     #[error("the query was cancelled: {0}")]
     Cancelled(String),
     /// It did not end within [`Statement::timeout`].
     #[error(
-        "the query did not end within {}; raise the timeout (--timeout), or ask for a shorter period or fewer columns",
+        "the query did not end within {}; raise the timeout (--timeout), or query a shorter period or fewer columns",
         in_words(*.after)
     )]
     TimedOut {
         /// The timeout.
         after: Duration,
     },
-    /// It would have read more than it may.
-    #[error("the query was stopped after reading {scanned} bytes, of {limit} allowed")]
+    /// It exceeded its scan limit.
+    #[error("the query was cancelled after reading {scanned} bytes; its limit is {limit}")]
     OverBudget {
-        /// Bytes read until then.
+        /// Bytes read before it was cancelled.
         scanned: u64,
-        /// Bytes allowed.
+        /// The scan limit in bytes.
         limit: u64,
     },
-    /// The engine cannot be reached, refuses the credentials, or is too busy. Another try may help.
+    /// The engine is unreachable, refuses the credentials, or is too busy. A retry may help.
     #[error("the query engine cannot be used: {0}")]
     Unavailable(String),
 }
 
 impl QueryError {
-    /// Whether the statement is at fault. Any other error says nothing of it.
+    /// Whether the statement caused the error. Other errors say nothing about the statement.
     pub fn is_of_statement(&self) -> bool {
         matches!(self, Self::Invalid(_) | Self::Unsupported { .. } | Self::Failed(_))
     }
 }
 
-/// `10 minutes`, `1 minute 30 seconds`, `250 ms`.
+/// Formats a duration: `10 minutes`, `1 minute 30 seconds`, `250 ms`.
 fn in_words(duration: Duration) -> String {
     let counted = |number: u64, unit: &str| match number {
         0 => None,
@@ -227,11 +227,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_said_in_one_line_with_its_remedy() {
+    fn a_timeout_names_its_length_and_the_remedy() {
         let said = |seconds| QueryError::TimedOut { after: Duration::from_secs(seconds) }.to_string();
         assert_eq!(
             said(600),
-            "the query did not end within 10 minutes; raise the timeout (--timeout), or ask for a shorter period or fewer columns"
+            "the query did not end within 10 minutes; raise the timeout (--timeout), or query a shorter period or fewer columns"
         );
         assert!(said(3_690).contains("within 1 hour 1 minute 30 seconds;"));
     }

@@ -1,4 +1,4 @@
-//! What is said to Athena, and what is made of its answers. Athena here is a list of answers to the requests to come.
+//! Requests to Athena, and what becomes of its responses. Athena is a list of responses to the expected requests.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
@@ -17,10 +17,10 @@ use sql::table::Layout;
 use sql::text::Sql;
 use sql::types::ColumnType;
 
-/// The operation that must be asked for next, the status of the answer and its body.
+/// The expected operation, and the status and body of the response.
 type Exchange = (&'static str, u16, Value);
 
-/// Athena that answers as told, and keeps what it was asked.
+/// Athena with fixed responses. It records the requests.
 #[derive(Debug, Clone, Default)]
 struct Script {
     left: Arc<Mutex<VecDeque<Exchange>>>,
@@ -62,7 +62,7 @@ impl Script {
         Athena::new(&config, settings)
     }
 
-    /// What was asked, once nothing is left to answer.
+    /// The requests, when all responses are used up.
     fn asked(&self) -> Vec<Value> {
         assert_eq!(*self.left.lock().unwrap(), VecDeque::new(), "not everything was asked for");
         self.asked.lock().unwrap().clone()
@@ -133,7 +133,7 @@ async fn a_statement_is_run_to_its_end_and_its_answer_is_typed() {
         execution("QUEUED", 0),
         execution("RUNNING", 10),
         execution("SUCCEEDED", 2048),
-        // A row that says what the header says is a row, on a later page or not the first.
+        // A row that equals the header is a row on later pages, and on the first page after the header.
         results(&[HEADER, [Some("x"), Some("1")], [Some("a"), None]], Some("more")),
         results(&[[None, Some("3")]], None),
     ]);
@@ -179,7 +179,7 @@ async fn the_same_statement_and_token_are_the_same_query() {
     athena.start(&statement()).await.unwrap();
     athena.start(&statement()).await.unwrap();
     athena.start(&Statement { token: Some("rule/next window".to_owned()), ..statement() }).await.unwrap();
-    // Athena would refuse the same token for another text.
+    // Athena refuses a known token with another statement.
     athena.start(&Statement { sql: Sql::code("SELECT 1"), ..statement() }).await.unwrap();
 
     let tokens: Vec<Value> = script.asked().into_iter().map(|asked| asked["ClientRequestToken"].clone()).collect();

@@ -24,6 +24,7 @@
 //! assert_eq!(time.as_str(), r#""starttime" >= 1714557600 AND "starttime" < 1714561200"#);
 //! ```
 
+mod error;
 mod partitions;
 mod time;
 
@@ -37,6 +38,7 @@ use crate::types::ColumnType;
 use partitions::Partitioning;
 use time::Form;
 
+pub use error::DialectError;
 pub use time::{EventTime, NoEventTime, TimeSpan};
 
 /// The dialect maps that are part of the program, in the order in which a table's columns are compared with them.
@@ -64,18 +66,6 @@ pub struct Dialect {
     time: OneOrMany,
     #[serde(default)]
     partitions: Vec<Partitioning>,
-}
-
-/// A dialect map whose time or partitions cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DialectError {
-    /// The text is not JSON of a map's form.
-    #[error("{0}")]
-    Form(String),
-    /// Something contradicts itself.
-    #[error("{0}")]
-    Inconsistent(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -125,7 +115,7 @@ impl Dialect {
             return Err(DialectError::Inconsistent("`time` names no column".to_owned()));
         }
         for partitioning in &dialect.partitions {
-            partitioning.check().map_err(DialectError::Inconsistent)?;
+            partitioning.check()?;
         }
         Ok(dialect)
     }

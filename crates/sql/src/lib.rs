@@ -10,6 +10,7 @@
 pub mod arrow;
 pub mod ddl;
 pub mod dialect;
+mod recognition;
 pub mod table;
 #[cfg(feature = "testing")]
 pub mod testing;

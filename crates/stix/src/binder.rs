@@ -22,34 +22,25 @@
 
 mod matches;
 pub use matches::{Match, matches};
+mod candidate;
 mod complexity;
 mod leaf_set;
+mod limits;
 mod moments;
 mod node;
 mod state;
 mod sweep;
 
-use thiserror::Error;
-
-use crate::pattern::{Pattern, Timestamp};
+use crate::pattern::Pattern;
 use moments::moments;
 use node::{Node, Window};
 use state::State;
 use sweep::Sweep;
 
+pub use candidate::Candidate;
 pub use complexity::{MOST_STATES, too_complex};
 pub use leaf_set::LeafSet;
-
-/// A row that satisfies leaves, before it is known whether the rest of the pattern is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// When it was observed.
-    pub time: Timestamp,
-    /// For how many observations it stands; 0 is none.
-    pub number_observed: u64,
-    /// The leaves whose comparisons are true of it. Their windows are looked at here.
-    pub leaves: LeafSet,
-}
+pub use limits::{BindError, Limits};
 
 /// A row that is in at least one binding of the whole pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,41 +49,6 @@ pub struct Bound {
     pub row: usize,
     /// The leaves to which some binding binds it.
     pub leaves: LeafSet,
-}
-
-/// How much may be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Candidates.
-    pub candidates: usize,
-    /// Steps: states made or compared. A million take in the order of a second.
-    pub steps: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { candidates: 100_000, steps: 200_000_000 }
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// There are more candidates than [`Limits::candidates`].
-    #[error("{found} rows may be part of a match, more than {most}: narrow the time or the pattern")]
-    TooManyCandidates {
-        /// How many there are.
-        found: usize,
-        /// How many may be.
-        most: usize,
-    },
-    /// The combinations are more than [`Limits::steps`].
-    #[error("the rows combine in too many ways (more than {most} steps): narrow the time, or simplify the pattern")]
-    TooComplex {
-        /// How many steps may be.
-        most: u64,
-    },
 }
 
 /// The rows that are in at least one binding of `pattern`, in the order of the candidates.

@@ -4,8 +4,8 @@
 //! what was meant.
 
 use crate::diagnostic::Code;
-use crate::parser::Version;
 use crate::pattern::Span;
+use crate::version::Version;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

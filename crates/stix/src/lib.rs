@@ -22,7 +22,9 @@ mod parser;
 pub mod pattern;
 mod text_match;
 mod time;
+mod version;
 
 pub use diagnostic::Diagnostics;
-pub use parser::{Checked, MOST_LEVELS, MOST_PARENTHESES, Version, check, parse};
+pub use parser::{Checked, MOST_LEVELS, MOST_PARENTHESES, check, parse};
 pub use pattern::Pattern;
+pub use version::Version;

@@ -109,7 +109,7 @@ fn operator(operator: &Operator, at: &Comparison, found: &mut Vec<Diagnostic>) {
         ),
         Operator::IsSubset(Literal { value: Value::Text(text), span })
         | Operator::IsSuperset(Literal { value: Value::Text(text), span })
-            if Network::read(text).is_none() =>
+            if Network::parse(text).is_none() =>
         {
             let message = format!("{} is not an address or network", quote(text));
             found.push(
@@ -120,7 +120,7 @@ fn operator(operator: &Operator, at: &Comparison, found: &mut Vec<Diagnostic>) {
         Operator::Matches(Literal { value: Value::Text(text), span }) => {
             if let Err(fault) = Search::new(text) {
                 let message = format!("{} is not a regular expression", quote(text));
-                found.push(found_at(Code::BadRegex, span.clone(), message).label(fault));
+                found.push(found_at(Code::BadRegex, span.clone(), message).label(fault.to_string()));
             }
         }
         _ => {}

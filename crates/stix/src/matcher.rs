@@ -5,16 +5,17 @@
 //! lists as different: times are exact to the nanosecond, IPv6 networks work, an address that cannot be read is in no
 //! network, and by default `AND` inside brackets is [`AndScope::Row`].
 
+mod error;
 mod intervals;
 mod observed;
 mod values;
 
+pub use error::MatchError;
 pub use observed::{Observed, observations};
 
 use serde_json::Value as Json;
-use thiserror::Error;
 
-use crate::binder::{BindError, Bound, Candidate, LeafSet, Limits, bind};
+use crate::binder::{Bound, Candidate, LeafSet, Limits, bind};
 use crate::lint::is_mixed;
 use crate::network::{Network, Spellings};
 use crate::pattern::{
@@ -32,49 +33,6 @@ pub enum AndScope {
     Row,
     /// Both are true of the same object, from which paths through references start; the strict reading.
     Object,
-}
-
-/// Why a question has no answer.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum MatchError {
-    /// The observed data is not in the form of its version.
-    #[error("observed data {index}: {fault}")]
-    Observed {
-        /// Its place in the list.
-        index: usize,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// A list of `IN` has values of different types.
-    #[error("the values of `{0}` have different types")]
-    MixedList(String),
-    /// A text that is compared with a timestamp is none.
-    #[error("{0:?} is compared with a timestamp and is none: timestamps are UTC with upper-case T and Z")]
-    NotATimestamp(String),
-    /// A property whose name ends in `_hex` or `_bin` holds something else.
-    #[error("the value of `{0}` is not what its name says: `_hex` is hex digits, `_bin` is base64")]
-    NotBinary(String),
-    /// A property whose name ends in `_ref` or `_refs` holds something else than an object's id, or a list of them.
-    #[error("the value of `{0}` is not a reference")]
-    NotAReference(String),
-    /// The operand of `ISSUBSET` or `ISSUPERSET` is no address and no network.
-    #[error("{0:?} is not an address or network")]
-    NotANetwork(String),
-    /// A regular expression does not compile.
-    #[error("the regular expression {regex:?} cannot be used: {fault}")]
-    Regex {
-        /// The expression.
-        regex: String,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// A regular expression with look-around or back-references took too long.
-    #[error("the regular expression {0:?} takes too long on a value: write it without look-around and back-references")]
-    RegexTooSlow(String),
-    /// Too much to look at.
-    #[error(transparent)]
-    Bind(#[from] BindError),
 }
 
 /// A pattern that is ready to be asked: expressions compiled, networks read.
@@ -290,7 +248,10 @@ impl<'p> Test<'p> {
             Operator::Like(literal) => Test::Like(Like::new(text_of(literal))),
             Operator::Matches(literal) => {
                 let regex = text_of(literal);
-                let fault = |fault| MatchError::Regex { regex: regex.to_owned(), fault };
+                let fault = |fault: Box<fancy_regex::Error>| MatchError::Regex {
+                    regex: regex.to_owned(),
+                    fault: fault.to_string(),
+                };
                 Test::Matches(regex, Search::new(regex).map_err(fault)?)
             }
             Operator::IsSubset(literal) => Test::IsSubset(network_of(literal)?),
@@ -364,5 +325,5 @@ fn text_of(literal: &Literal) -> &str {
 
 fn network_of(literal: &Literal) -> Result<Network, MatchError> {
     let text = text_of(literal);
-    Network::read(text).ok_or_else(|| MatchError::NotANetwork(text.to_owned()))
+    Network::parse(text).ok_or_else(|| MatchError::NotANetwork(text.to_owned()))
 }

@@ -4,25 +4,31 @@
 //! objects, where [`matcher`](crate::matcher) asks, and over tables, for which `translation` writes SQL. Containment is that of
 //! Trino's `IPADDRESS`, which keeps an IPv4 address as `::ffff:a.b.c.d`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How many leading bits of 128 are the same for all IPv4 addresses.
+/// The length of the prefix that all IPv4 addresses share as `::ffff:a.b.c.d`.
 const IPV4_BITS: u32 = 96;
 
-/// An address with how many of its leading bits count; an address alone counts whole.
+/// A network, or a single address as the network that holds only itself.
+///
+/// ```
+/// let network = stix::network::Network::parse("198.51.100.7/24").unwrap();
+/// assert_eq!((network.first().to_string(), network.last().to_string()), ("198.51.100.0".into(), "198.51.100.255".into()));
+/// assert_eq!((network.prefix(), network.is_single_address()), (24, false));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Network {
-    /// Of 128 bits; of an IPv4 address those of `::ffff:a.b.c.d`.
+pub struct Network {
+    /// The 128 bits of the IPv6 form: `::ffff:a.b.c.d` for IPv4. Bits after the prefix are kept as written.
     bits: u128,
-    /// Of 128.
+    /// The length of the prefix in the IPv6 form, 0 to 128.
     prefix: u32,
     /// Whether it is written as IPv6.
     is_v6: bool,
 }
 
 impl Network {
-    /// Reads `198.51.100.0/24`, `2001:db8::/32`, `198.51.100.7`. Bits after the prefix may be anything.
-    pub(crate) fn read(text: &str) -> Option<Network> {
+    /// Reads `198.51.100.0/24`, `2001:db8::/32` or `198.51.100.7`; `None` for other text. Bits after the prefix may be set.
+    pub fn parse(text: &str) -> Option<Network> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -41,8 +47,47 @@ impl Network {
         Some(Network { bits, prefix: prefix + 128 - most, is_v6 })
     }
 
-    /// Whether every address of `other` is one of this. A network of IPv6 that holds all of IPv4 holds none of it that is
-    /// written as IPv4: `::/0` is all of IPv6.
+    /// The first address, in the family in which the network is written.
+    pub fn first(&self) -> IpAddr {
+        self.address(self.bits & !self.host_bits())
+    }
+
+    /// The last address, in the family in which the network is written.
+    pub fn last(&self) -> IpAddr {
+        self.address(self.bits | self.host_bits())
+    }
+
+    /// The length of the prefix as it is written: 0 to 32 for IPv4, 0 to 128 for IPv6.
+    pub fn prefix(&self) -> u32 {
+        if self.is_v6 { self.prefix } else { self.prefix - IPV4_BITS }
+    }
+
+    /// Whether it holds only one address.
+    pub fn is_single_address(&self) -> bool {
+        self.prefix == 128
+    }
+
+    /// Whether it is written as IPv6 and its range includes `::ffff:0.0.0.0` to `::ffff:255.255.255.255`, which is how Trino's
+    /// `IPADDRESS` keeps all IPv4 addresses.
+    pub fn includes_mapped_ipv4(&self) -> bool {
+        let mapped = Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().to_bits();
+        self.is_v6 && self.prefix <= IPV4_BITS && (self.bits ^ mapped) & !self.host_bits() == 0
+    }
+
+    fn host_bits(&self) -> u128 {
+        u128::MAX.checked_shr(self.prefix).unwrap_or(0)
+    }
+
+    fn address(&self, bits: u128) -> IpAddr {
+        let address = Ipv6Addr::from_bits(bits);
+        match address.to_ipv4_mapped() {
+            Some(address) if !self.is_v6 => address.into(),
+            _ => address.into(),
+        }
+    }
+
+    /// Whether every address of `other` is also in this network. An IPv6 network that includes all mapped IPv4 addresses,
+    /// such as `::/0`, contains no address that is written as IPv4.
     pub(crate) fn contains(&self, other: &Network) -> bool {
         let differing = self.bits ^ other.bits;
         let is_of_family = other.is_v6 || !self.is_v6 || self.prefix > IPV4_BITS;
@@ -106,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_network_contains_what_shares_its_leading_bits() {
-        let contains = |a, b| Network::read(a).unwrap().contains(&Network::read(b).unwrap());
+        let contains = |a, b| Network::parse(a).unwrap().contains(&Network::parse(b).unwrap());
         assert!(contains("198.51.100.0/24", "198.51.100.7"));
         assert!(contains("198.51.100.9/24", "198.51.100.128/25"));
         assert!(!contains("198.51.100.0/24", "198.51.101.0/25"));
@@ -118,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_is_the_same_in_the_form_of_ipv6() {
-        let contains = |a, b| Network::read(a).unwrap().contains(&Network::read(b).unwrap());
+        let contains = |a, b| Network::parse(a).unwrap().contains(&Network::parse(b).unwrap());
         assert!(
             contains("198.51.100.0/24", "::ffff:198.51.100.7") && contains("::ffff:198.51.100.0/120", "198.51.100.7")
         );
@@ -139,11 +184,25 @@ mod tests {
     }
 
     #[test]
+    fn a_network_is_a_range_of_addresses_of_its_family() {
+        let range = |text| {
+            let network = Network::parse(text).unwrap();
+            format!("{} {} {} {}", network.first(), network.last(), network.prefix(), network.includes_mapped_ipv4())
+        };
+        assert_eq!(range("198.51.100.7"), "198.51.100.7 198.51.100.7 32 false");
+        assert_eq!(range("0.0.0.0/0"), "0.0.0.0 255.255.255.255 0 false");
+        assert_eq!(range("::ffff:198.51.100.7/120"), "::ffff:198.51.100.0 ::ffff:198.51.100.255 120 false");
+        assert_eq!(range("::ffff:1.2.3.4/96"), "::ffff:0.0.0.0 ::ffff:255.255.255.255 96 true");
+        assert_eq!(range("2001:db8::1/32"), "2001:db8:: 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff 32 false");
+        assert_eq!(range("::/0"), ":: ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 0 true");
+    }
+
+    #[test]
     fn what_is_no_network_is_not_read() {
         for text in
             ["", "1.2.3", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/+8", "::/129", "example.com", "01.2.3.4", "1.2.3.4/8/8"]
         {
-            assert_eq!(Network::read(text), None, "{text}");
+            assert_eq!(Network::parse(text), None, "{text}");
         }
     }
 }

@@ -12,22 +12,14 @@ mod literals;
 mod observations;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, found_at};
-use crate::lexer::{Keyword, Kind, Token, tokens};
+use crate::lexer::{Keyword, Kind};
 use crate::lint;
 use crate::pattern::{Pattern, Span};
+use crate::version::Version;
+use cursor::{Built, Parser, Read};
 
 pub(crate) use hashes::is_hash;
 pub(crate) use literals::base64;
-
-/// The version of the STIX specification that a pattern is written for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// 2.0: without `EXISTS`; the bounds of `START … STOP …` may be plain texts; qualifiers may be repeated.
-    V20,
-    /// 2.1.
-    #[default]
-    V21,
-}
 
 /// How many levels a tree may have: 1,000. A chain of `OR` or `AND` has as many levels as operands, which grouping with
 /// parentheses makes fewer. Whoever walks a pattern may recurse.
@@ -83,31 +75,7 @@ pub fn check(text: &str, version: Version) -> Checked {
     Checked { pattern, diagnostics }
 }
 
-/// A node with the levels of its tree.
-struct Built<T> {
-    node: T,
-    levels: usize,
-}
-
-struct Parser<'t> {
-    text: &'t str,
-    version: Version,
-    tokens: Vec<Token>,
-    at: usize,
-    leaves: usize,
-    parentheses: usize,
-    found: Vec<Diagnostic>,
-}
-
-/// `None` is a fault that is in [`Parser::found`].
-type Read<T> = Option<T>;
-
-impl<'t> Parser<'t> {
-    fn new(text: &'t str, version: Version) -> Parser<'t> {
-        let tokens = tokens(text, version);
-        Parser { text, version, tokens, at: 0, leaves: 0, parentheses: 0, found: Vec::new() }
-    }
-
+impl Parser<'_> {
     fn pattern(&mut self) -> Read<Pattern> {
         if self.kind() == Kind::End {
             let span = 0..self.text.len();

@@ -66,8 +66,11 @@ pub(crate) enum Search {
 }
 
 impl Search {
-    /// The fault is that of the engine that knows more of Perl's syntax.
-    pub(crate) fn new(pattern: &str) -> Result<Search, String> {
+    /// Compiles a regular expression.
+    ///
+    /// # Errors
+    /// The error of `fancy_regex`, which accepts more of Perl's syntax than `regex`.
+    pub(crate) fn new(pattern: &str) -> Result<Search, Box<fancy_regex::Error>> {
         let pattern = composed(pattern);
         let takes_bytes = pattern.chars().all(|c| u32::from(c) < 256);
         if let Ok(regex) = regex::Regex::new(&pattern) {
@@ -75,7 +78,7 @@ impl Search {
         }
         match fancy_regex::Regex::new(&pattern) {
             Ok(regex) => Ok(Search::Backtracking { regex: Box::new(regex), takes_bytes }),
-            Err(fault) => Err(fault.to_string()),
+            Err(fault) => Err(Box::new(fault)),
         }
     }
 

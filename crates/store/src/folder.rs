@@ -156,7 +156,7 @@ pub fn folder_entries(folder: &Path) -> io::Result<Vec<FolderEntry>> {
     Ok(found)
 }
 
-/// Whether a segment of a key names something in the folder it stands in, on this system and any other.
+/// Whether a key segment is a plain file name on every operating system, so that it cannot leave its folder.
 fn is_file_name(segment: &str) -> bool {
     let mut components = Path::new(segment).components();
     let single =

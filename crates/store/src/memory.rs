@@ -20,7 +20,7 @@ impl MemoryStore {
     }
 }
 
-/// A test that panicked elsewhere has left the content as good as it was.
+/// Ignores poisoning: a panic in another test thread leaves the content intact.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

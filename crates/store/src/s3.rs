@@ -246,7 +246,8 @@ impl ChunkSource for S3Chunks {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, StoreError>> {
         Box::pin(async move {
             self.body.try_next().await.map_err(|error| {
-                StoreError::new(Kind::Transient, "read", &self.location, "the connection broke off").caused_by(error)
+                StoreError::new(Kind::Transient, "read", &self.location, "the connection was interrupted")
+                    .caused_by(error)
             })
         })
     }

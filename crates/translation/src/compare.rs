@@ -6,55 +6,23 @@ mod networks;
 mod order;
 mod scale;
 mod texts;
+mod verdict;
 
 use std::rc::Rc;
 
 use sql::sql;
 use sql::text::Sql;
 use sql::types::ColumnType;
-use stix::pattern::{Literal, Operator, Value};
+use stix::pattern::Operator;
 
-use crate::map::{Family, Kind};
+use crate::map::Family;
 use equality::equality;
 use networks::{subset, superset};
 use order::{Order, Relation, ordering};
-use scale::describe;
 use texts::{like, matches};
 
 pub(crate) use doubts::{Doubt, doubts, remedy};
-
-/// A condition on a value.
-pub(crate) type Predicate = Rc<dyn Fn(&Sql) -> Sql>;
-
-/// What a value is: its column's type, and what the map says beyond it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Typed {
-    pub(crate) column_type: ColumnType,
-    pub(crate) kind: Option<Kind>,
-    pub(crate) family: Option<Family>,
-}
-
-/// What becomes of a comparison.
-pub(crate) enum Verdict {
-    /// It can be asked.
-    Test(Predicate),
-    /// It can be asked, without the constants that no value equals.
-    Without(Predicate, Vec<String>),
-    /// No value of that type satisfies it: why, of each constant.
-    Never(Vec<String>),
-    /// The pattern itself is at fault.
-    Refused { message: String, help: String },
-}
-
-impl Verdict {
-    fn test(predicate: impl Fn(&Sql) -> Sql + 'static) -> Self {
-        Self::Test(Rc::new(predicate))
-    }
-
-    fn never(reason: impl Into<String>) -> Self {
-        Self::Never(vec![reason.into()])
-    }
-}
+pub(crate) use verdict::{Predicate, Typed, Verdict};
 
 /// The comparison as the pattern has it, or its complement for `NOT`. Either holds only of a value that is there.
 pub(crate) fn compare(typed: &Typed, operator: &Operator, negated: bool) -> Verdict {
@@ -110,27 +78,13 @@ fn family_condition(typed: &Typed) -> Option<Predicate> {
     }
 }
 
-fn no_scale(typed: &Typed) -> Verdict {
-    Verdict::never(match &typed.column_type {
-        t if t.is_complex() => "it is an object or a list of objects: name a property of it".to_owned(),
-        t => format!("values of the type {t} are not compared"),
-    })
-}
-
-fn text_of<'l>(literal: &'l Literal, operator: &str) -> Result<&'l str, Verdict> {
-    match &literal.value {
-        Value::Text(text) => Ok(text),
-        other => Err(Verdict::Refused {
-            message: format!("{operator} takes a text, not {}", describe(other)),
-            help: "put the text in apostrophes".to_owned(),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use stix::pattern::{Literal, Value};
+
     use super::texts::is_like;
     use super::*;
+    use crate::map::Kind;
 
     fn literal(value: Value) -> Literal {
         Literal { value, span: 0..0 }

@@ -5,6 +5,7 @@
 
 mod alternatives;
 mod columns;
+mod reader;
 mod spread;
 mod tree;
 
@@ -17,6 +18,7 @@ use crate::map::{DialectMap, Object};
 use crate::{AndScope, Observables, Options};
 use alternatives::Asked;
 use columns::{Found, merge_families, property};
+use reader::Reader;
 use spread::spread;
 use tree::{Alternative, Tree, names};
 
@@ -64,15 +66,7 @@ pub(crate) fn condition(
     Ok(LeafCondition { condition, warnings: reader.warnings, reads: reader.reads })
 }
 
-struct Reader<'a> {
-    table: &'a Table,
-    map: &'a DialectMap,
-    options: &'a Options,
-    warnings: Vec<Diagnostic>,
-    reads: Vec<Vec<String>>,
-}
-
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn tree(&mut self, comparison: &Comparison) -> Result<Tree, Diagnostic> {
         Ok(match &comparison.kind {
             ComparisonKind::And(left, right) => Tree::And(Box::new(self.tree(left)?), Box::new(self.tree(right)?)),

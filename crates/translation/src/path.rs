@@ -29,8 +29,27 @@ pub(crate) enum JsonStep {
     Index(u32),
 }
 
+/// A text that is not a column path. Each variant holds the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PathError {
+    #[error("a name is missing in `{0}`")]
+    NoName(String),
+    #[error("`[]` or `['key']` is expected in `{0}`")]
+    NoElement(String),
+    #[error("`.` is expected in `{0}`")]
+    NoDot(String),
+    #[error("a JSON path begins with `$` in `{0}`")]
+    NoRoot(String),
+    #[error("a key is missing in `{0}`")]
+    NoKey(String),
+    #[error("`.key` or `[*]` is expected in `{0}`")]
+    NoStep(String),
+    #[error("a JSON path names a key in `{0}`")]
+    Empty(String),
+}
+
 impl ColumnPath {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
         let (columns, json) = match text.split_once("->") {
             Some((columns, json)) => (columns.trim(), Some(json.trim())),
             None => (text.trim(), None),
@@ -41,7 +60,7 @@ impl ColumnPath {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
             if name.is_empty() {
-                return Err(format!("a name is missing in `{text}`"));
+                return Err(PathError::NoName(text.to_owned()));
             }
             steps.push(PathStep::Field(name.to_owned()));
             rest = after;
@@ -53,13 +72,13 @@ impl ColumnPath {
                     steps.push(PathStep::Key(key.to_owned()));
                     rest = after;
                 } else {
-                    return Err(format!("`[]` or `['key']` is expected in `{text}`"));
+                    return Err(PathError::NoElement(text.to_owned()));
                 }
             }
             match rest.strip_prefix('.') {
                 Some(after) => rest = after,
                 None if rest.is_empty() => break,
-                None => return Err(format!("`.` is expected in `{text}`")),
+                None => return Err(PathError::NoDot(text.to_owned())),
             }
         }
         Ok(Self { steps, json: json.map(|json| json_steps(json, text)).transpose()?.unwrap_or_default() })
@@ -105,8 +124,8 @@ impl ColumnPath {
     }
 }
 
-fn json_steps(json: &str, text: &str) -> Result<Vec<JsonStep>, String> {
-    let mut rest = json.strip_prefix('$').ok_or_else(|| format!("a JSON path begins with `$` in `{text}`"))?;
+fn json_steps(json: &str, text: &str) -> Result<Vec<JsonStep>, PathError> {
+    let mut rest = json.strip_prefix('$').ok_or_else(|| PathError::NoRoot(text.to_owned()))?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix("[*]") {
@@ -115,15 +134,15 @@ fn json_steps(json: &str, text: &str) -> Result<Vec<JsonStep>, String> {
         } else if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(['.', '[']).unwrap_or(after.len());
             if end == 0 {
-                return Err(format!("a key is missing in `{text}`"));
+                return Err(PathError::NoKey(text.to_owned()));
             }
             steps.push(JsonStep::Key(after[..end].to_owned()));
             rest = &after[end..];
         } else {
-            return Err(format!("`.key` or `[*]` is expected in `{text}`"));
+            return Err(PathError::NoStep(text.to_owned()));
         }
     }
-    if steps.is_empty() { Err(format!("a JSON path names a key in `{text}`")) } else { Ok(steps) }
+    if steps.is_empty() { Err(PathError::Empty(text.to_owned())) } else { Ok(steps) }
 }
 
 impl fmt::Display for ColumnPath {
@@ -180,7 +199,7 @@ mod tests {
             ("a -> $", "a JSON path names a key in `a -> $`"),
             ("a -> $..b", "a key is missing in `a -> $..b`"),
         ] {
-            assert_eq!(ColumnPath::parse(text).unwrap_err(), message);
+            assert_eq!(ColumnPath::parse(text).unwrap_err().to_string(), message);
         }
     }
 }

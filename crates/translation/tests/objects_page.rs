@@ -1,4 +1,4 @@
-//! docs/stix-objects.md lists what the dialect maps have. `cargo xtask bless objects_page` rewrites it.
+//! docs/stix-objects.md lists the properties that the dialect maps translate. `cargo xtask bless objects_page` rewrites it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -9,10 +9,15 @@ use std::path::Path;
 use translation::DialectMaps;
 
 fn page() -> String {
-    let mut page = "# STIX objects and the columns that they become\n\n\
-        Made from the [dialect maps](stix-translation.md#dialect-maps). `sluice stix objects` prints the same, also as JSON.\n\n\
-        A pattern looks for a property in every column that is listed and that the table has. `a or b`: tables have one of\n\
-        them. `[]`: any element of an array. `->`: a path within JSON text. `else observables[]`: where a table has no column.\n"
+    let mut page = "# STIX objects and their columns\n\n\
+        This page is generated from the [dialect maps](stix-translation.md#dialect-maps). `sluice stix objects` prints the\n\
+        same. With `--format json` it prints JSON.\n\n\
+        A pattern searches every listed column that the table has.\n\n\
+        | notation | meaning |\n|---|---|\n\
+        | `a or b` | A table has one of the two columns. |\n\
+        | `[]` | Any element of an array. |\n\
+        | `->` | A path within a column of JSON text. |\n\
+        | `else observables[]` | If the table has no column for it, the pattern searches `observables[]`. |\n"
         .to_owned();
     for map in DialectMaps::embedded().unwrap().iter() {
         write!(page, "\n## {}\n\n{}\n", map.dialect(), map.description()).unwrap();

@@ -200,8 +200,8 @@ fn table_of_differences(vectors: &Json) -> String {
     }
     table.push_str(&format!("| **all** | **{}** | |\n\n", entries.len()));
     table.push_str(&format!(
-        "Without START and STOP the peer searches the last five minutes and does not say so ({silent_window} of the patterns); \
-         here time must be given. {refined} patterns are settled by the binder.\n"
+        "Without START and STOP, the peer silently searches the last five minutes ({silent_window} of the patterns). \
+         Sluice requires a time. The binder decides {refined} patterns.\n"
     ));
     table
 }

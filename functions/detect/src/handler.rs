@@ -191,7 +191,7 @@ impl Handler for Detect {
                 let Made { detector, .. } = self.detector(Purpose::Collect).await?;
                 let rules = collect(&detector, &query_id, &mut tally).await;
                 if !rules.is_empty() {
-                    // What there is to catch up goes on at once; if it cannot, the schedule goes on with it.
+                    // The rules catch up at once if they can; otherwise the next scheduled run continues.
                     match self.detector(Purpose::Start).await {
                         Ok(Made { detector, .. }) => {
                             start_due(&detector, Some(&rules), invocation, &mut tally).await;

@@ -1,8 +1,8 @@
-//! What a message says: which objects have been made.
+//! The new objects that a message announces.
 //!
-//! S3 tells of objects in three ways, and each is read for what it has in common with the others: directly, through an
-//! SNS topic (which wraps the text), and through EventBridge (which has another form, and does not encode keys). CloudTrail
-//! tells a topic of its log files in a form of its own. What is told and is no new object is [`Ignored`], by its name.
+//! S3 notifies in three ways: directly, through an SNS topic (which wraps the text), and through EventBridge (which has
+//! another form and does not encode keys). CloudTrail notifies a topic of its log files in a fourth form. A notification of
+//! anything else is [`Ignored`], by its name.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Any text as a catalog file: read or refused, and what is read makes a catalog or is refused.
+//! Any text as a catalog file is parsed or refused. A parsed file makes a catalog or is refused.
 
 use detection::Catalog;
 use sql::table::Table;

@@ -1,4 +1,4 @@
-//! JSON text: accepted where serde_json accepts it, and with the same meaning.
+//! JSON texts are accepted if serde_json accepts them, with the same meaning.
 
 use bumpalo::Bump;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub fn run(input: &[u8]) {
             assert_eq!(serde_json::from_str::<Value>(&document.to_json(NodeId::ROOT)).unwrap(), *value);
         }
         (Err(_), Err(_)) => {}
-        // Lone surrogates, numbers beyond `f64` and a byte order mark are accepted on purpose; and depth 128 is.
+        // Lone surrogates, numbers beyond `f64`, a byte order mark and a depth of 128 are accepted on purpose.
         (Ok(_), Err(error)) => {
             let error = error.to_string();
             assert!(

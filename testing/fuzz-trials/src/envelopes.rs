@@ -1,15 +1,15 @@
-//! Any JSON through the decode steps of every shipped mapping: no panic, and every event that comes out of an envelope comes
-//! alone too.
+//! Any JSON goes through the decode steps of every shipped mapping without a panic. Every event in an envelope gives the same
+//! result by itself.
 
 use std::sync::LazyLock;
 
 use bumpalo::Bump;
 use mapping::Unwrapped;
-use pipeline::{ReadBuffer, SHIPPED_MAPPINGS, Source};
+use pipeline::{MappedSource, ReadBuffer, SHIPPED_MAPPINGS};
 use sources::Document;
 
-static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
-    SHIPPED_MAPPINGS.iter().map(|(name, text)| Source::new(name, text, &|_| None).expect("is shipped")).collect()
+static SOURCES: LazyLock<Vec<MappedSource>> = LazyLock::new(|| {
+    SHIPPED_MAPPINGS.iter().map(|(name, text)| MappedSource::new(name, text, &|_| None).expect("is shipped")).collect()
 });
 
 /// Runs one input.

@@ -1,4 +1,4 @@
-//! Aggregated Kinesis records; the fuzzer need not find MD5 digests, these are put on.
+//! Aggregated Kinesis records. The MD5 digest is added here, because the fuzzer cannot guess it.
 
 use md5::{Digest, Md5};
 use sources::kpl::{MAGIC, deaggregate};

@@ -1,7 +1,7 @@
-//! What the fuzz targets run, one module for each: a function of bytes that panics where a promise is broken.
+//! The bodies of the fuzz targets, one module for each: a function of bytes that panics if a promise is broken.
 //!
-//! `fuzz/fuzz_targets/` calls these functions with the bytes that libFuzzer makes; the tests of this package call them with the
-//! inputs that once failed, in `fuzz/regressions/<target>/`, and with the first inputs of each target.
+//! `fuzz/fuzz_targets/` calls them with libFuzzer's bytes. The tests of this package call them with the first inputs of each
+//! target, and with inputs that once failed, in `fuzz/regressions/<target>/`.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a target fails by a panic")]
 
@@ -20,10 +20,10 @@ pub mod stix_data;
 pub mod stix_pattern;
 pub mod text_fields;
 
-/// Runs one input; panics where a promise is broken.
+/// Runs one input. Panics if a promise is broken.
 pub type Run = fn(&[u8]);
 
-/// All targets by their names.
+/// All targets, by name.
 pub const TARGETS: [(&str, Run); 14] = [
     ("catalog", catalog::run),
     ("document", document::run),

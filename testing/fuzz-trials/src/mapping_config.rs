@@ -1,4 +1,5 @@
-//! Any text as a mapping config: read, checked and compiled without a panic; what is accepted maps any event, or refuses it.
+//! Any text as a mapping config is parsed, checked and compiled without a panic. An accepted config maps any event, or
+//! refuses it.
 
 use bumpalo::Bump;
 use mapping::{Mapping, StepsBuffer, Unwrapped};

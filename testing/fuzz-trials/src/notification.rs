@@ -1,4 +1,4 @@
-//! The body of a message: whatever it is, it is read or refused, and through a topic it says the same.
+//! Any body of a message is parsed or refused. Through a topic it has the same meaning.
 
 #[cfg_attr(not(test), expect(dead_code, reason = "a function's own module; not all of it is of use here"))]
 #[path = "../../../functions/transform-s3/src/notification.rs"]

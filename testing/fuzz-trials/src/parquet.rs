@@ -1,7 +1,8 @@
-//! Any bytes as a Parquet file: `sluice inspect` reports on it, and ingest reads its rows or says where it is damaged.
+//! Any bytes as a Parquet file: `sluice inspect` reports on them, and ingest reads the rows or says where the file is
+//! damaged.
 //!
-//! The Parquet crate panics on some broken files, and its callers make an error of that; a panic that reaches this function
-//! fails.
+//! The Parquet crate panics on some broken files, and its callers turn that into an error. A panic that reaches this function
+//! is a failure.
 
 use lake::conformance::{Rule, inspect};
 use sources::Decode;

@@ -1,5 +1,5 @@
-//! Any bytes with any framing, compressed or not: the items follow one another in order, and are the same whether the
-//! bytes come as a slice or in pieces. The first two bytes choose framing and pieces.
+//! Any bytes with any framing, compressed or not: items come in order, and are the same whether the bytes come as a slice or
+//! in pieces. The first two bytes choose framing and pieces.
 
 use std::io::Read;
 
@@ -75,7 +75,7 @@ pub fn run(input: &[u8]) {
     read_documents(&decode, input);
 }
 
-/// Reads the document of every event, which may be refused.
+/// Parses the document of every event, which may be refused.
 pub(crate) fn read_documents(decode: &Decode, input: &[u8]) {
     let mut buffer = DocumentBuffer::default();
     let mut records = decode.records_of_slice(input);

@@ -1,5 +1,5 @@
-//! A sources file and a place: lint ends, a file works exactly if it has no errors, and what is captured stands in the place.
-//! The file and the place are parted by the first line feed that is followed by `s3://`.
+//! A sources file and a key: lint ends, a file works exactly if it has no errors, and captured values are parts of the key.
+//! File and key are separated by the first line feed before `s3://`.
 
 use pipeline::{Sources, check_sources, is_sources_file, shipped_mapping};
 

@@ -1,5 +1,4 @@
-//! Any text as a statement of a rule's author, over one small table: planned or refused. A statement that is planned once is
-//! planned again with the same columns.
+//! Any text as an author's statement over one small table is planned or refused. Planning it again gives the same columns.
 
 use std::sync::LazyLock;
 

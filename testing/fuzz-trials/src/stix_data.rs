@@ -1,4 +1,4 @@
-//! Any JSON as observed data: read or refused, and what is read is matched with patterns of every kind.
+//! Any JSON as observed data is parsed or refused. Parsed data is matched with patterns of every kind.
 
 use std::sync::LazyLock;
 

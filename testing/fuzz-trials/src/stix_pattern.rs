@@ -1,4 +1,5 @@
-//! STIX patterns: any text is read or refused with places inside it, and what is read is written and read back.
+//! Any text as a STIX pattern is parsed or refused, with all places inside the text. A parsed pattern is written and parsed
+//! again.
 
 use stix::diagnostic::SourceText;
 use stix::{Version, check, parse};
@@ -15,8 +16,8 @@ pub fn run(text: &[u8]) {
         }
         if let Some(pattern) = checked.pattern {
             let written = pattern.to_string();
-            // A chain that parentheses keep short is written with more of them than the text had; at the limits that may
-            // be too many.
+            // A chain that parentheses limit is written with more parentheses than the text had, which may be too many at the
+            // limits.
             if let Ok(again) = parse(&written, version) {
                 assert_eq!(again.to_string(), written);
             }

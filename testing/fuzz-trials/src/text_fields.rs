@@ -1,14 +1,14 @@
-//! Rendered messages: no piece of one is lost or moved, and a text in the data of a registry value changes no other
-//! field. The first byte chooses the event.
+//! Rendered messages: no part is lost or moved, and text in the data of a registry value changes no other field. The first
+//! byte chooses the event.
 
 use bumpalo::Bump;
 use sources::{Document, FieldNames, NodeValue, TITLE_KEY, TextFields};
 
-/// The fields of a registry event in the order of its message. Its data is the easiest to fill with text.
+/// The fields of a registry event in the order of its message. Its data can contain any text.
 const REGISTRY_EVENT: [&str; 9] =
     ["RuleName", "EventType", "UtcTime", "ProcessGuid", "ProcessId", "Image", "TargetObject", "Details", "User"];
 
-/// Runs one input, if what follows its first byte is text.
+/// Runs one input, if everything after its first byte is text.
 pub fn run(input: &[u8]) {
     let [event, message @ ..] = input else { return };
     let Ok(message) = std::str::from_utf8(message) else { return };
@@ -28,7 +28,7 @@ pub fn run(input: &[u8]) {
         assert_eq!(document.value(node), NodeValue::String(message));
         return;
     }
-    // The pieces are in the message in their order, and between them there is only what separates them.
+    // The parts are in the message in order, with only separators between them.
     let mut rest = message;
     for part in document.children(node) {
         let NodeValue::String(value) = document.value(part) else { panic!("a field is a string") };

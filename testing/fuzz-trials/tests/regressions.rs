@@ -1,6 +1,6 @@
-//! Inputs that once made a fuzz target fail, and inputs to begin with, through the target's function.
+//! Runs inputs that once made a fuzz target fail, and initial inputs, through the target's function.
 //!
-//! `fuzz/regressions/<target>/` holds them, one a file. A failing input that `cargo xtask fuzz` reports is copied there, under
+//! They are in `fuzz/regressions/<target>/`, one per file. Copy a failing input that `cargo xtask fuzz` reports there, under
 //! a name that says what broke.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]

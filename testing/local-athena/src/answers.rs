@@ -4,7 +4,7 @@ use query::{Answer, Column};
 use serde_json::{Value, json};
 use sql::types::ColumnType;
 
-/// The rows from `start` on, at most `length` of them, the header being row 0; and where the next page starts.
+/// A page of at most `length` rows from `start`, and the start of the next page. Row 0 is the header.
 pub(crate) fn page(answer: &Answer, start: usize, length: usize) -> (Value, Option<usize>) {
     let header = || answer.columns.iter().map(|column| json!({"VarCharValue": column.name})).collect::<Vec<_>>();
     let row = |index: usize| match index.checked_sub(1) {

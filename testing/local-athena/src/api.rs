@@ -1,4 +1,4 @@
-//! Requests by their operation. Checks and messages are Athena's.
+//! Handles requests by operation. Checks and messages are like Athena's.
 
 use local_lambda::http::{Request, Response};
 
@@ -9,7 +9,7 @@ use sql::text::MAX_STATEMENT_BYTES;
 use crate::queries::State;
 use crate::{Fault, FaultKind, LocalAthena, answers};
 
-/// What Athena refuses: the error's name and its message.
+/// An error of Athena: its name and message.
 type Refusal = (&'static str, String);
 
 pub(crate) fn answer(athena: &LocalAthena, request: &Request) -> Option<Response> {

@@ -1,11 +1,11 @@
-//! Athena's API on this machine. Statements are executed by an engine, as a rule the embedded one over a lake folder, so
-//! that a program that talks to Athena gets the rows that are there.
+//! Athena's API on this machine. An engine runs the statements, usually the embedded one over a lake folder, so that clients
+//! get real rows.
 //!
-//! What it has of Athena: the operations that Sluice uses, with their checks and errors; tokens that make repeated starts
-//! one; states and the events of their changes; limits on bytes; pages with the header as the first row. What it has not:
-//! results in S3, rights, and statements other than queries.
+//! It supports the operations that Sluice uses, with their checks and errors: idempotency tokens, query states and state
+//! change events, scan limits, and pages with a header row. It does not support results in S3, permissions, and statements
+//! other than queries.
 //!
-//! It can be told to [hold](LocalAthena::hold) queries and to refuse requests ([`Fault`]).
+//! Tests can [hold](LocalAthena::hold) queries and make requests fail ([`Fault`]).
 
 mod answers;
 mod api;
@@ -29,7 +29,7 @@ use tokio::runtime::Runtime;
 pub use mirror::Mirror;
 use queries::Queries;
 
-/// A stand-in for Athena. Clones are the same.
+/// A local Athena. Clones share all state.
 #[derive(Debug, Clone)]
 pub struct LocalAthena {
     shared: Arc<Shared>,
@@ -49,12 +49,12 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// What it is to be.
+/// Settings of a local Athena.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Workgroups besides `primary`, and the bytes that a query of each may read.
+    /// Workgroups besides `primary`, with their scan limits in bytes.
     pub workgroups: Vec<(String, Option<u64>)>,
-    /// The Region and the account that events come from.
+    /// The Region and account in events.
     pub region: String,
     /// See `region`.
     pub account: String,
@@ -69,18 +69,18 @@ impl Default for Settings {
 /// A future of an engine.
 pub type EngineFuture<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Engine>, QueryError>> + Send + 'a>>;
 
-/// Makes an engine for each query, that sees what is in the lake by then.
+/// Opens an engine for each query, so that it sees the current content of the lake.
 pub trait Engines: Send + Sync {
-    /// An engine.
+    /// Opens an engine.
     fn engine(&self) -> EngineFuture<'_>;
 }
 
-/// A folder of a lake, and the database that its tables are in.
+/// A lake folder, and the database of its tables.
 #[derive(Debug, Clone)]
 pub struct LakeFolder {
-    /// The folder that holds `ext/`.
+    /// The folder that contains `ext/`.
     pub folder: PathBuf,
-    /// The database.
+    /// The name of the database.
     pub database: String,
 }
 
@@ -96,49 +96,49 @@ async fn over_folder(folder: &Path, database: &str) -> Result<Box<dyn Engine>, Q
     Ok(Box::new(Embedded::over_folder(folder, options).await?))
 }
 
-/// Requests that go wrong.
+/// Requests that will fail.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Fault {
-    /// The operation, as `StartQueryExecution`; any where there is none.
+    /// The operation, such as `StartQueryExecution`; `None` for any.
     pub operation: Option<String>,
-    /// How many requests.
+    /// The number of requests.
     pub times: u32,
-    /// How.
+    /// How they fail.
     pub kind: FaultKind,
 }
 
-/// How a request goes wrong.
+/// Ways for a request to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Too many requests.
+    /// Throttled.
     Throttled,
-    /// An error on Athena's side.
+    /// A server error.
     Internal,
-    /// No right to do that.
+    /// Access denied.
     Denied,
-    /// It is done, but the answer gets lost.
+    /// The request succeeds, but its response is lost.
     Unanswered,
 }
 
 /// A query as it was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
-    /// Its id.
+    /// The query's id.
     pub id: String,
-    /// Its text.
+    /// The SQL.
     pub sql: String,
-    /// Its token.
+    /// The idempotency token.
     pub token: String,
-    /// Its state.
+    /// The current state.
     pub state: &'static str,
 }
 
 impl LocalAthena {
-    /// Begins without queries.
+    /// Starts without queries.
     ///
     /// # Errors
-    /// The system gives no threads.
+    /// Threads cannot be started.
     pub fn new(settings: Settings, engine: impl Engines + 'static) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let shared = Shared {
@@ -151,38 +151,38 @@ impl LocalAthena {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Serves it on a free port of the loopback until the process ends; what `AWS_ENDPOINT_URL_ATHENA` has to be.
+    /// Serves the API on a free port of the loopback until the process ends. Returns the value for `AWS_ENDPOINT_URL_ATHENA`.
     ///
     /// # Errors
-    /// There is no port.
+    /// No port is free.
     pub fn serve(&self) -> io::Result<String> {
         let athena = self.clone();
         let address = serve(move |request| athena.answer(&request))?;
         Ok(format!("http://{address}"))
     }
 
-    /// Answers a request, for a server that stands for more than Athena. No answer is a connection that breaks.
+    /// Answers a request, for a server of several services. Without an answer, the connection must break.
     pub fn answer(&self, request: &Request) -> Option<Response> {
         api::answer(self, request)
     }
 
-    /// Keeps queries from ending from now on, or lets them.
+    /// Holds queries from now on, so that none ends, or releases them.
     pub fn hold(&self, hold: bool) {
         self.queries().held = hold;
         self.shared.changed.notify_all();
     }
 
-    /// Lets requests go wrong.
+    /// Makes requests fail.
     pub fn fail(&self, fault: Fault) {
         self.queries().faults.push(fault);
     }
 
-    /// The queries that were started, in order.
+    /// All started queries, in order.
     pub fn started(&self) -> Vec<Started> {
         self.queries().started()
     }
 
-    /// The events that EventBridge would have got so far, in order, once no query is under way any more (or all are held).
+    /// All events for EventBridge so far, in order. Waits until no query is running, or all are held.
     pub fn events(&self) -> Vec<Value> {
         let mut queries = self.queries();
         while !queries.held && queries.under_way() {

@@ -1,5 +1,5 @@
-//! Serves Athena's API over a lake, for tests in other languages. The endpoint is the first line of its output; it ends with
-//! its standard input.
+//! Serves Athena's API over a lake, for tests in other languages. It prints the endpoint as its first line, and ends when its
+//! standard input is closed.
 
 use std::io::{self, Read as _};
 
@@ -10,16 +10,16 @@ use local_athena::{LakeFolder, LocalAthena, Mirror, Settings};
 #[derive(Debug, Parser)]
 #[command(about = "Athena's API over a lake")]
 struct Arguments {
-    /// A folder, or s3://bucket of the AWS that the environment names
+    /// A folder, or s3://bucket of the AWS account in the environment
     #[arg(long)]
     lake: String,
-    /// The database that the lake's tables are in
+    /// Database of the lake's tables
     #[arg(long, default_value = "sluice")]
     database: String,
-    /// A workgroup besides `primary`
+    /// Workgroup besides `primary`
     #[arg(long)]
     workgroup: Vec<String>,
-    /// Bytes that a query of such a workgroup may read
+    /// Scan limit of these workgroups, in bytes
     #[arg(long)]
     cutoff: Option<u64>,
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]

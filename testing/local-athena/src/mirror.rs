@@ -1,4 +1,4 @@
-//! A lake in a bucket, copied into a folder for the embedded engine.
+//! Copies a lake from a bucket to a folder for the embedded engine.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,21 +11,22 @@ use tokio::sync::Mutex;
 
 use crate::{EngineFuture, Engines, over_folder};
 
-/// A copy that is brought up to date before each query.
+/// A copy that is updated before each query.
 #[derive(Debug)]
 pub struct Mirror {
     lake: Arc<dyn Store>,
     folder: TempDir,
     database: String,
-    /// Sizes of what was copied, by key. An object of the lake is never changed, only put again as it was.
+    /// The sizes of copied objects, by key. Objects of a lake never change; they are only written again with the same
+    /// content.
     copied: Mutex<HashMap<String, u64>>,
 }
 
 impl Mirror {
-    /// Of a lake; `database` is the name of the database that its tables are in.
+    /// A copy of a lake, whose tables are in `database`.
     ///
     /// # Errors
-    /// There is no folder for it.
+    /// No folder can be created.
     pub fn new(lake: Arc<dyn Store>, database: impl Into<String>) -> std::io::Result<Self> {
         Ok(Self { lake, folder: tempfile::tempdir()?, database: database.into(), copied: Mutex::default() })
     }
@@ -53,7 +54,7 @@ impl Engines for Mirror {
     fn engine(&self) -> EngineFuture<'_> {
         Box::pin(async {
             self.update().await.map_err(|error| QueryError::Failed(format!("HIVE_CANNOT_OPEN_SPLIT: {error}")))?;
-            // A lake that nothing was written to yet has no such folder.
+            // The folder does not exist until something is written to the lake.
             let sources = self.folder.path().join("ext");
             fs::create_dir_all(sources).map_err(|error| QueryError::Failed(error.to_string()))?;
             over_folder(self.folder.path(), &self.database).await

@@ -1,4 +1,4 @@
-//! Queries on their way from start to end.
+//! Queries and their states.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,11 +9,11 @@ use sql::text::Sql;
 
 use crate::{Fault, LocalAthena, Started};
 
-/// All there were.
+/// All queries so far.
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
     pub(crate) by_id: HashMap<String, Query>,
-    /// Ids in the order of starts.
+    /// Ids in the order of their starts.
     order: Vec<String>,
     pub(crate) by_token: HashMap<String, String>,
     pub(crate) held: bool,
@@ -21,15 +21,15 @@ pub(crate) struct Queries {
     pub(crate) events: Vec<Value>,
 }
 
-/// One of them.
+/// One query.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// The request that started it, without its token.
+    /// The request that started it, without the token.
     pub(crate) request: Value,
     pub(crate) token: String,
     pub(crate) workgroup: String,
     pub(crate) state: State,
-    /// Seconds since 1970.
+    /// When it was submitted, in seconds since 1970.
     pub(crate) submitted: f64,
     pub(crate) completed: Option<f64>,
     pub(crate) scanned: u64,
@@ -77,7 +77,7 @@ impl Queries {
 }
 
 impl LocalAthena {
-    /// Takes a query in, and begins with it.
+    /// Registers a query and starts it.
     pub(crate) fn begin(&self, request: Value, token: String, workgroup: String) -> String {
         let mut queries = self.queries();
         let id = id_of(queries.order.len(), &token);
@@ -109,7 +109,7 @@ impl LocalAthena {
                 ending.wait_while_held();
                 ending.change(&query_id, state, scanned);
             };
-            // It may block as long as queries are held.
+            // Blocks while queries are held.
             let _ = tokio::task::spawn_blocking(end).await;
         });
         id
@@ -141,7 +141,7 @@ impl LocalAthena {
         }
     }
 
-    /// Moves a query on; one that has ended stays as it is.
+    /// Changes the state of a query, unless it has ended.
     pub(crate) fn change(&self, id: &str, state: State, scanned: u64) {
         let mut queries = self.queries();
         let Some(query) = queries.by_id.get_mut(id) else { return };
@@ -195,7 +195,7 @@ impl LocalAthena {
     }
 }
 
-/// An id in the form of a UUID.
+/// A random id in the form of a UUID.
 fn id_of(number: usize, salt: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&number.to_le_bytes()).update(salt.as_bytes());

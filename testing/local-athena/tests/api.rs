@@ -1,4 +1,4 @@
-//! The API as `query::athena` sees it, with real rows behind it.
+//! The API through the client `query::athena`, with real rows.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic, its helpers too")]
 
@@ -12,7 +12,7 @@ use sql::table::Table;
 use sql::text::Sql;
 use sql::types::ColumnType;
 
-/// The embedded engine without tables; but a statement that is one of these words has a known end.
+/// The embedded engine without tables, and with fixed outcomes for statements that are one of these words.
 #[derive(Debug)]
 struct Known(Embedded);
 
@@ -111,7 +111,7 @@ async fn queries_end_as_those_of_athena() {
     for (sql, expected) in [
         ("invalid", QueryError::Invalid("SYNTAX_ERROR: line 1:1: mismatched input".to_owned())),
         ("failed", QueryError::Failed("GENERIC_USER_ERROR: the query failed: Division by zero".to_owned())),
-        // The limit is the workgroup's.
+        // The limit of the workgroup.
         ("large", QueryError::OverBudget { scanned: 2_000_000, limit: 1_000_000 }),
     ] {
         assert_eq!(athena.run(&statement(sql)).await.unwrap_err(), expected);

@@ -1,4 +1,4 @@
-//! Buckets.
+//! A local S3.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::{Request, Response, serve};
 
-/// Buckets in memory behind S3's own protocol; as much of it as whole objects take. Clones are the same.
+/// Buckets in memory with the parts of S3's protocol that whole objects need. Clones share all state.
 #[derive(Debug, Clone, Default)]
 pub struct Buckets {
     address: Option<SocketAddr>,
@@ -16,9 +16,9 @@ pub struct Buckets {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Contents by bucket, key and, from the second on, version.
+    /// Contents by bucket, key and, from the second one on, version.
     objects: BTreeMap<String, Vec<u8>>,
-    /// What the next reads of a place meet.
+    /// What happens to the next read of an object.
     faults: HashMap<String, Vec<Fault>>,
     reads: Vec<String>,
     keeps_versions: bool,
@@ -31,10 +31,10 @@ enum Fault {
 }
 
 impl Buckets {
-    /// No object yet.
+    /// Starts without objects.
     ///
     /// # Errors
-    /// There is no port.
+    /// No port is free.
     pub fn start() -> io::Result<Self> {
         let buckets = Self::default();
         let answering = buckets.clone();
@@ -42,17 +42,17 @@ impl Buckets {
         Ok(Self { address: Some(address), ..buckets })
     }
 
-    /// What `AWS_ENDPOINT_URL` has to be; nothing for buckets that were not [started](Self::start).
+    /// The value for `AWS_ENDPOINT_URL`; empty for buckets that were not [started](Self::start).
     pub fn endpoint(&self) -> String {
         self.address.map(|address| format!("http://{address}")).unwrap_or_default()
     }
 
-    /// Answers a request, for a server that stands for more than S3.
+    /// Answers a request, for a server of several services.
     pub fn answer(&self, request: &Request) -> Response {
         self.with(|state| answer(state, request))
     }
 
-    /// The objects whose place `bucket/key` begins with `start`, in order.
+    /// The objects whose place `bucket/key` starts with `start`, in order.
     pub fn objects(&self, start: &str) -> Vec<(String, Vec<u8>)> {
         self.with(|state| {
             let objects = state.objects.iter().filter(|(place, _)| place.starts_with(start));
@@ -60,32 +60,32 @@ impl Buckets {
         })
     }
 
-    /// Puts an object; `place` is `bucket/key`, or `bucket/key?version` for an older one.
+    /// Puts an object. `place` is `bucket/key`, or `bucket/key?version` for an older version.
     pub fn put(&self, place: &str, content: impl Into<Vec<u8>>) {
         self.with(|state| state.objects.insert(place.to_owned(), content.into()));
     }
 
-    /// Has reads say the version of an object from now on: the one that [`version`](Self::version) gives.
+    /// From now on, reads return the version of an object, as [`version`](Self::version) does.
     pub fn keep_versions(&self) {
         self.with(|state| state.keeps_versions = true);
     }
 
-    /// The version of an object with that content, in buckets that keep versions.
+    /// The version id of an object with this content, in a versioned bucket.
     pub fn version(content: &[u8]) -> String {
         format!("v{:x}", sum(content))
     }
 
-    /// Refuses the next read of a place: access denied.
+    /// Refuses the next read of an object: access denied.
     pub fn refuse(&self, place: &str) {
         self.with(|state| state.faults.entry(place.to_owned()).or_default().push(Fault::Refused));
     }
 
-    /// Breaks the next read of a place off in the middle.
+    /// Breaks off the next read of an object in the middle.
     pub fn break_off(&self, place: &str) {
         self.with(|state| state.faults.entry(place.to_owned()).or_default().push(Fault::BrokenOff));
     }
 
-    /// What was asked for, in order.
+    /// All requests, in order.
     pub fn reads(&self) -> Vec<String> {
         self.with(|state| state.reads.clone())
     }
@@ -171,7 +171,7 @@ fn list(state: &State, path: &str, prefix: &str, after: &str) -> Response {
     Response::new(200, format!("<ListBucketResult>{contents}</ListBucketResult>"))
 }
 
-/// Enough of a checksum to tell contents apart (FNV-1a).
+/// A checksum that is good enough to distinguish contents (FNV-1a).
 fn sum(content: &[u8]) -> u64 {
     content.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

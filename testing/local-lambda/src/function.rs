@@ -1,4 +1,4 @@
-//! A function's process.
+//! The process of a function.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::runtime_api::{Event, RuntimeApi};
 
-/// A function that runs. It ends with this value.
+/// A running function. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Function {
     child: Child,
@@ -23,10 +23,10 @@ pub struct Function {
     timeout: Duration,
 }
 
-/// How an invocation failed.
+/// Why an invocation failed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InvocationError {
-    /// The function answered with this error document.
+    /// The function returned this error document.
     Answered(Value),
     /// The function does not answer.
     Silent,
@@ -35,27 +35,27 @@ pub enum InvocationError {
 /// How a function started.
 #[derive(Debug, Clone, Copy)]
 pub struct StartUp {
-    /// From the start of the process to its first request for an event.
+    /// The time from the start of the process to its first request for an event.
     pub to_first_poll: Duration,
 }
 
-/// How a function that would not start ended.
+/// The end of a function that did not start.
 #[derive(Debug)]
 pub struct Exit {
-    /// How the process ended.
+    /// The exit status of the process.
     pub status: ExitStatus,
-    /// What it told Lambda.
+    /// The error that it reported to Lambda.
     pub start_error: Option<Value>,
-    /// What it wrote to standard output, line by line.
+    /// The lines that it wrote to standard output.
     pub output: Vec<String>,
 }
 
-/// The ARN that events come with.
+/// The ARN that comes with events.
 const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:sluice";
-/// How long a function may take to say something. It would be a fault of the test to reach this.
+/// How long a function may be silent. Only a faulty test reaches this.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The most memory that a running process has had so far, in bytes; `None` where the system does not say.
+/// The peak memory of a running process, in bytes; `None` if the system does not report it.
 pub fn peak_memory(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -64,10 +64,10 @@ pub fn peak_memory(process: u32) -> Option<u64> {
 }
 
 impl Function {
-    /// Starts a program. It gets Lambda's variables, then `environment`, and nothing of this process's.
+    /// Starts a program. Its environment is Lambda's variables and `environment`, and nothing of this process.
     ///
     /// # Errors
-    /// The program or a socket cannot be had.
+    /// The program cannot be started, or no socket is free.
     pub fn start(program: &Path, environment: &[(&str, &str)]) -> io::Result<Self> {
         let api = RuntimeApi::start()?;
         let mut command = Command::new(program);
@@ -99,7 +99,7 @@ impl Function {
         Ok(Self { child, api, output, reader, started, invocations: 0, timeout: Duration::from_secs(60) })
     }
 
-    /// Tells the function of later invocations that they end after `timeout`. Nobody ends them then.
+    /// Sets the deadline of later invocations. It is only announced: nothing ends an invocation at its deadline.
     pub fn with_deadline(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -111,7 +111,7 @@ impl Function {
         Some(StartUp { to_first_poll: poll.saturating_duration_since(self.started) })
     }
 
-    /// Hands it an event and waits for the answer.
+    /// Invokes the function and waits for its response.
     ///
     /// # Errors
     /// [`InvocationError`].
@@ -119,7 +119,7 @@ impl Function {
         self.invoke_text(&event.to_string())
     }
 
-    /// The same with an event that need not be JSON.
+    /// Invokes the function with an event that need not be JSON.
     ///
     /// # Errors
     /// [`InvocationError`].
@@ -138,8 +138,8 @@ impl Function {
         answer.map_err(InvocationError::Answered)
     }
 
-    /// What the function has written to standard output so far, line by line. What it wrote before it answered may
-    /// arrive a moment after the answer, so `until` says when enough is there.
+    /// The lines on standard output so far. Lines may arrive shortly after the response, so it waits until they satisfy
+    /// `until`.
     pub fn output(&self, until: impl Fn(&[String]) -> bool) -> Vec<String> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -151,7 +151,7 @@ impl Function {
         }
     }
 
-    /// The most memory that the process has had so far, in bytes, where the system says (Linux).
+    /// The peak memory of the process so far, in bytes, if the system reports it (Linux).
     pub fn peak_memory(&self) -> Option<u64> {
         peak_memory(self.child.id())
     }
@@ -163,7 +163,7 @@ impl Function {
     pub fn exit(mut self) -> io::Result<Exit> {
         let status = self.child.wait()?;
         if let Some(reader) = self.reader.take() {
-            // It ends with the output.
+            // The thread ends with the output.
             let _ = reader.join();
         }
         let start_error = self.api.wait(Duration::ZERO, |state| state.start_error.take());
@@ -174,7 +174,7 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,4 @@
-//! As much of an HTTP/1.1 server as the AWS clients need. What stands in for a service of AWS is a function from
-//! [`Request`] to [`Response`].
+//! The parts of an HTTP/1.1 server that AWS clients need. A local AWS service is a function from [`Request`] to [`Response`].
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,52 +9,52 @@ use std::sync::Arc;
 pub struct Request {
     /// `GET`, `PUT` and so on.
     pub method: String,
-    /// Path and query as they were sent.
+    /// Path and query, as sent.
     pub target: String,
-    /// Names in lower case, and values.
+    /// Header names in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// The body, whole.
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The value of a header; its name is given in lower case.
+    /// The value of a header, whose name is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, Default)]
 pub struct Response {
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// Headers besides the body's length.
+    /// Headers, without `content-length`.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// Ends the connection after so many bytes of the body.
+    /// Ends the connection after this many bytes of the body.
     pub cut_after: Option<usize>,
 }
 
 impl Response {
-    /// An answer with a body.
+    /// A response with a body.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, body: body.into(), ..Self::default() }
     }
 
-    /// The same with a header more.
+    /// Adds a header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-/// Answers requests with `answer` on a free port of the loopback, each connection on a thread of its own, until the
-/// process ends. No answer ends the connection.
+/// Answers requests with `answer` on a free port of the loopback until the process ends. Each connection has its own thread.
+/// Without an answer, the connection breaks.
 ///
 /// # Errors
-/// There is no port.
+/// No port is free.
 pub fn serve(answer: impl Fn(Request) -> Option<Response> + Send + Sync + 'static) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -63,7 +62,7 @@ pub fn serve(answer: impl Fn(Request) -> Option<Response> + Send + Sync + 'stati
     std::thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
             let answer = Arc::clone(&answer);
-            // A connection ends as its client wants; there is nobody to tell.
+            // The client may end a connection at any time. Errors cannot be reported here.
             std::thread::spawn(move || drop(converse(&connection, answer.as_ref())));
         }
     });
@@ -91,7 +90,7 @@ fn converse(connection: &TcpStream, answer: &dyn Fn(Request) -> Option<Response>
     Ok(())
 }
 
-/// The next request; none once the client has closed.
+/// The next request; `None` if the client has closed the connection.
 fn receive(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {

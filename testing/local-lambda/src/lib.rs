@@ -1,9 +1,8 @@
-//! Runs a function's program as Lambda does: the real binary, its environment, events with a deadline through the
-//! [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), its answers and its output. For the
-//! functions that use S3 there are [`Buckets`], for those that publish [`Topics`]. [`http`] is for what stands in for
-//! other services.
+//! Runs a function's program as Lambda does: the real binary with its environment, events with a deadline through the
+//! [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), responses and output. [`Buckets`] is a
+//! local S3, [`Topics`] a local SNS, and [`http`] a base for other services.
 //!
-//! It needs nothing but this machine's loopback, and takes no time beyond what the program takes.
+//! It needs only the loopback, and takes no longer than the program itself.
 
 mod buckets;
 mod function;

@@ -1,4 +1,4 @@
-//! The Runtime API, as a program that polls it sees it.
+//! The Runtime API, as a polling program sees it.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::http::{Request, Response, serve};
 
-/// An event that waits for its function.
+/// An event that waits for the function.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) id: String,
@@ -18,7 +18,7 @@ pub(crate) struct Event {
     pub(crate) body: Vec<u8>,
 }
 
-/// The API of one execution environment. Clones are the same.
+/// The API of one execution environment. Clones share all state.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimeApi {
     pub(crate) address: SocketAddr,
@@ -28,9 +28,9 @@ pub(crate) struct RuntimeApi {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     waiting: VecDeque<Event>,
-    /// Response or error document by the event's id.
+    /// Responses and error documents, by the event's id.
     answers: HashMap<String, Result<Value, Value>>,
-    /// What the program says before it gives up.
+    /// The error that the program reports if it cannot start.
     pub(crate) start_error: Option<Value>,
     /// When the program first asked for an event.
     pub(crate) first_poll: Option<Instant>,
@@ -54,7 +54,7 @@ impl RuntimeApi {
         self.wait(within, |state| state.answers.remove(id))
     }
 
-    /// Waits until `look` sees something.
+    /// Waits until `look` returns a value.
     pub(crate) fn wait<T>(&self, within: Duration, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let end = Instant::now() + within;
         let mut state = locked(&self.shared.0);

@@ -1,14 +1,14 @@
-//! SNS topics.
+//! A local SNS.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::http::{Request, Response};
 
-/// Topics that keep what is published to them, behind SNS's own protocol. Every topic exists. Clones are the same.
+/// Topics that store published messages, behind SNS's protocol. Every topic exists. Clones share all state.
 ///
-/// As SNS, a FIFO topic (its name ends in `.fifo`) takes a message only with a group, and drops what it was given before
-/// under the same id of deduplication. Here that holds for ever and not for five minutes.
+/// As in SNS, a FIFO topic (its name ends in `.fifo`) requires a message group, and drops messages with a known deduplication
+/// id. Here an id is known for ever, not for five minutes.
 #[derive(Debug, Clone, Default)]
 pub struct Topics {
     published: Arc<Mutex<Vec<Published>>>,
@@ -17,22 +17,22 @@ pub struct Topics {
 /// A message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
-    /// ARN of its topic.
+    /// The topic's ARN.
     pub topic: String,
-    /// Its subject, for mail.
+    /// The subject of an email.
     pub subject: Option<String>,
-    /// Its body.
+    /// The body.
     pub message: String,
-    /// Values of its attributes by name.
+    /// Values of attributes, by name.
     pub attributes: BTreeMap<String, String>,
-    /// Its group, in a FIFO topic.
+    /// The message group, in a FIFO topic.
     pub group: Option<String>,
-    /// Its id of deduplication, in a FIFO topic.
+    /// The deduplication id, in a FIFO topic.
     pub deduplication: Option<String>,
 }
 
 impl Topics {
-    /// What subscribers got, in order.
+    /// All delivered messages, in order.
     pub fn published(&self) -> Vec<Published> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -75,7 +75,7 @@ impl Topics {
     }
 }
 
-/// What SNS refuses.
+/// An error of SNS.
 fn refused(published: &Published) -> Option<Response> {
     let fifo = published.topic.ends_with(".fifo");
     let size = published.message.len() + published.attributes.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>();
@@ -108,7 +108,7 @@ fn refusal(code: &str, message: &str) -> Response {
     )
 }
 
-/// A part of a form.
+/// A field of a form.
 fn decoded(text: &str) -> String {
     crate::buckets::decoded(&text.replace('+', "%20"))
 }

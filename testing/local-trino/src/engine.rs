@@ -1,5 +1,5 @@
-//! A schema on a server as a query engine, by Trino's client protocol: a statement is posted, and its answer followed
-//! from link to link.
+//! A schema on a Trino server as a query engine. It uses Trino's client protocol: it posts a statement, then follows links to
+//! the pages of the answer.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,10 +21,10 @@ use sql::types::ColumnType;
 
 use crate::{TrinoError, at, http};
 
-/// The catalog that [`crate::Server`] has.
+/// The catalog of [`crate::Server`].
 const CATALOG: &str = "lake";
 
-/// How long a server that has started may still be without a node that runs queries.
+/// How long a started server may have no node that runs queries.
 const NODES: Duration = Duration::from_secs(60);
 
 /// A schema on a Trino server.
@@ -35,16 +35,16 @@ pub struct Trino {
 }
 
 impl Trino {
-    /// A schema of this name on that server, which need not be there yet.
+    /// A schema of this name, which need not exist yet.
     pub fn new(address: SocketAddr, schema: &str) -> Self {
         Self { address, schema: schema.to_owned() }
     }
 
-    /// Makes the schema and a table for each custom source of a lake folder, as the embedded engine names them. Objects
-    /// that come later are found by [`Trino::find_partitions`].
+    /// Creates the schema, and a table for each custom source of a lake folder, with the names of the embedded engine.
+    /// [`Trino::find_partitions`] finds objects that are added later.
     ///
     /// # Errors
-    /// What cannot be read, and what Trino refuses.
+    /// The lake cannot be read, or Trino refuses a statement.
     pub fn register_lake(&self, lake: &Path) -> Result<(), TrinoError> {
         self.make_schema()?;
         let sources = lake.join("ext");
@@ -59,10 +59,10 @@ impl Trino {
         Ok(())
     }
 
-    /// Makes the schema and a table of these batches, which are written into a folder of its name below `folder`.
+    /// Creates the schema and a table with these batches. They are written to a folder of the table's name in `folder`.
     ///
     /// # Errors
-    /// What cannot be written, and what Trino refuses.
+    /// The batches cannot be written, or Trino refuses a statement.
     pub fn register_batches(&self, name: &str, batches: &[RecordBatch], folder: &Path) -> Result<(), TrinoError> {
         self.make_schema()?;
         let Some(first) = batches.first() else { return Ok(()) };
@@ -82,10 +82,10 @@ impl Trino {
         ))
     }
 
-    /// Makes the schema, and a table without rows in it.
+    /// Creates the schema, and an empty table in it.
     ///
     /// # Errors
-    /// What Trino refuses.
+    /// Trino refuses a statement.
     pub fn register_empty(&self, name: &str, columns: &[(String, ColumnType)]) -> Result<(), TrinoError> {
         self.make_schema()?;
         self.execute(sql!("CREATE TABLE {} ({})", Sql::path([CATALOG, &self.schema, name]), declared(columns)))
@@ -126,15 +126,15 @@ impl Trino {
         self.ask(statement.as_str()).map(drop).map_err(failed)
     }
 
-    /// Runs one statement, of any kind.
+    /// Runs one statement of any kind.
     ///
     /// # Errors
-    /// As an engine has them.
+    /// See [`QueryError`].
     pub fn ask(&self, statement: &str) -> Result<Answer, QueryError> {
         let begun = Instant::now();
         loop {
             match self.ask_once(statement) {
-                // It listens before it has found itself.
+                // The server listens before its own node is ready.
                 Err(QueryError::Failed(why)) if why.contains("NO_NODES_AVAILABLE") && begun.elapsed() < NODES => {
                     std::thread::sleep(Duration::from_millis(200));
                 }
@@ -182,7 +182,7 @@ impl Trino {
                 .map_err(|error| unavailable(error.to_string()))?;
             match status {
                 200 => return serde_json::from_slice(&answer).map_err(|error| unavailable(error.to_string())),
-                // The protocol's "try again soon".
+                // The protocol's request to retry soon.
                 502..=504 => std::thread::sleep(Duration::from_millis(100)),
                 _ => return Err(unavailable(format!("status {status}: {}", String::from_utf8_lossy(&answer)))),
             }
@@ -229,12 +229,12 @@ impl Engine for Trino {
     }
 }
 
-/// Columns as `CREATE TABLE` has them.
+/// Columns in the syntax of `CREATE TABLE`.
 fn declared(columns: &[(String, ColumnType)]) -> Sql {
     Sql::joined(", ", columns.iter().map(|(name, of)| sql!("{} {}", Sql::name(name), Sql::of_author(of.to_string()))))
 }
 
-/// The columns of all objects below a folder, each as the first object that has it.
+/// The columns of all objects in a folder. For each, the first object that has it counts.
 fn columns_below(folder: &Path) -> Result<Vec<(String, ColumnType)>, TrinoError> {
     let mut columns: Vec<(String, ColumnType)> = Vec::new();
     for path in objects_below(folder)? {
@@ -264,7 +264,7 @@ fn objects_below(folder: &Path) -> Result<Vec<PathBuf>, TrinoError> {
     Ok(objects)
 }
 
-/// One answer of the protocol, as far as it is read.
+/// The parts of a protocol response that are needed.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
@@ -298,7 +298,7 @@ struct PageError {
     message: String,
     error_name: String,
     error_type: String,
-    /// Where in the statement: a fault that was found before anything ran.
+    /// The place in the statement, for errors found before it ran.
     error_location: Option<Value>,
 }
 
@@ -314,17 +314,17 @@ impl From<PageError> for QueryError {
     }
 }
 
-/// A column of a type that tables do not have (NULL alone, an interval, an address) holds text.
+/// Columns of types that tables cannot have (NULL, intervals, addresses) become text.
 fn column(column: &PageColumn) -> Column {
     Column { name: column.name.clone(), column_type: column.of.parse().unwrap_or(ColumnType::Varchar) }
 }
 
-/// A value as answers have it: what is no scalar becomes text, as Athena prints it.
+/// A value in the form of an answer. Structured values become text, as Athena prints it.
 fn plain(value: Value, of: &ColumnType) -> Value {
     if of.is_complex() && !value.is_null() { Value::String(printed(&value, of)) } else { value }
 }
 
-/// `[a, b]`, `{key=value}`, and `null` inside of these.
+/// `[a, b]`, `{key=value}`, with `null` inside.
 fn printed(value: &Value, of: &ColumnType) -> String {
     match (value, of) {
         (Value::Array(values), ColumnType::Array(element)) => {
@@ -345,7 +345,7 @@ fn printed(value: &Value, of: &ColumnType) -> String {
     }
 }
 
-/// A number as Java's `Double.toString` writes it.
+/// A number in the format of Java's `Double.toString`.
 fn java(value: f64) -> String {
     if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
         return format!("{value:?}");

@@ -1,13 +1,13 @@
-//! As much of an HTTP/1.1 client as Trino's protocol needs on the loopback.
+//! The parts of an HTTP/1.1 client that Trino's protocol needs on the loopback.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than any statement of a test takes between two signs of life.
+/// Longer than any pause of the server while it runs a test's statement.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Sends a request on a connection of its own; the status and the body of the answer.
+/// Sends a request on a new connection. Returns status and body.
 pub(crate) fn send(
     address: SocketAddr,
     method: &str,

@@ -1,4 +1,4 @@
-//! The server as an artifact of Maven's central repository.
+//! Installs the Trino server from Maven's central repository.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,16 +8,16 @@ use std::process::{Command, Stdio};
 
 use crate::{TrinoError, at};
 
-/// The release of Trino, the newest that is served as one archive.
+/// The release of Trino: the newest one that is a single archive.
 pub const VERSION: &str = "476";
 
-/// The oldest Java that this release runs on.
+/// The oldest Java version for this release.
 const JAVA: u32 = 24;
 
-/// Written last, so that an installation that was cut short is begun anew.
+/// Written last, so that an interrupted installation is repeated.
 const STAMP: &str = "sluice-version.txt";
 
-/// A server that can be started.
+/// An installed server.
 #[derive(Debug, Clone)]
 pub struct Installation {
     pub(crate) folder: PathBuf,
@@ -25,11 +25,11 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The server in this folder; fetched by Maven and unpacked where it is not there yet, which takes about 0.8 GB of
-    /// network and 0.4 GB of disk beside Maven's own copy.
+    /// The server in this folder. If it is not installed yet, Maven downloads about 0.8 GB, which take 0.4 GB of disk besides
+    /// Maven's own copy.
     ///
     /// # Errors
-    /// No Java that is new enough, no Maven, or Maven cannot fetch it.
+    /// There is no Java that is new enough, no Maven, or the download failed.
     pub fn obtain(folder: &Path) -> Result<Self, TrinoError> {
         let folder = std::path::absolute(folder).map_err(at(folder))?;
         let installation = Self { java: java()?, folder };
@@ -46,7 +46,7 @@ impl Installation {
         Ok(installation)
     }
 
-    /// The Java that it will run on.
+    /// The Java that runs the server.
     pub fn java(&self) -> &Path {
         &self.java
     }
@@ -69,7 +69,7 @@ impl Installation {
             "tar",
             Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&self.folder).arg("--strip-components=1"),
         )?;
-        // Of some fifty plugins one reads lakes. They share files by hard links, so that tar cannot leave out the others.
+        // Only one of about fifty plugins is needed. Plugins share files by hard links, so tar cannot leave out the others.
         let plugins = self.folder.join("plugin");
         for entry in fs::read_dir(&plugins).map_err(at(&plugins))? {
             let plugin = entry.map_err(at(&plugins))?.path();
@@ -81,8 +81,8 @@ impl Installation {
     }
 }
 
-/// A Java that is new enough: `$SLUICE_TRINO_JAVA`, `$JAVA_HOME`, the one on the path, or one beside the others of this
-/// machine.
+/// A Java that is new enough: `$SLUICE_TRINO_JAVA`, `$JAVA_HOME`, the one on the path, or one next to the machine's other
+/// Javas.
 fn java() -> Result<PathBuf, TrinoError> {
     let home = |home: OsString| PathBuf::from(home).join("bin/java");
     let mut candidates: Vec<PathBuf> = env::var_os("SLUICE_TRINO_JAVA").map(PathBuf::from).into_iter().collect();

@@ -1,10 +1,9 @@
-//! A real Trino server over lake folders, so that what the embedded engine answers can be held against what Trino
-//! answers.
+//! A real Trino server over lake folders, to compare its answers with those of the embedded engine.
 //!
-//! [`Installation`] is the server as Maven has it, [`Server`] a process of it on the loopback, and `Trino` (feature
-//! `engine`) a schema on a server as a query engine: a lake folder's custom sources are its tables.
+//! [`Installation`] is the server as installed by Maven, and [`Server`] is a running process on the loopback. `Trino`
+//! (feature `engine`) is a schema as a query engine, whose tables are the custom sources of a lake folder.
 //!
-//! `cargo xtask trino` starts a server and runs the tests of `testing/same-rows` against it.
+//! `cargo xtask trino` starts a server, and runs the tests of `testing/same-rows` with it.
 
 #[cfg(feature = "engine")]
 mod engine;
@@ -17,48 +16,48 @@ pub use engine::Trino;
 pub use installation::{Installation, VERSION};
 pub use server::Server;
 
-/// Why there is no Trino to ask.
+/// Why Trino cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrinoError {
-    /// A program that is needed is missing, or too old.
+    /// A required program is missing or too old.
     #[error("{0}")]
     Missing(String),
-    /// A program that was run ended with an error.
+    /// A program ended with an error.
     #[error("{program} failed: {output}")]
     Program {
-        /// Its name.
+        /// The program.
         program: String,
-        /// What it said.
+        /// Its output.
         output: String,
     },
-    /// The server does not start or cannot be asked.
+    /// The server does not start or does not answer.
     #[error("the Trino server: {0}")]
     Server(String),
-    /// Trino refuses a statement that makes tables.
+    /// Trino refuses a statement that creates tables.
     #[cfg(feature = "engine")]
     #[error("{statement}: {error}")]
     Statement {
-        /// What was asked.
+        /// The statement.
         statement: String,
-        /// Trino's answer.
+        /// Trino's error.
         error: query::QueryError,
     },
     /// An object of the lake cannot be read.
     #[cfg(feature = "engine")]
     #[error("{object}: {error}")]
     Object {
-        /// Where it is.
+        /// The object.
         object: String,
-        /// What is wrong.
+        /// The error.
         error: parquet::errors::ParquetError,
     },
-    /// A file or folder.
+    /// A file or folder cannot be used.
     #[error("{path}: {error}")]
     File {
-        /// Where it is.
+        /// The path.
         path: String,
-        /// What is wrong.
+        /// The error.
         error: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! A process of the server.
+//! A running server.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::installation::Installation;
 use crate::{TrinoError, at, http};
 
-/// How long a server may take to start: seconds on a free machine, minutes on a busy one.
+/// The time limit for a start: it takes seconds on a free machine and minutes on a busy one.
 const START: Duration = Duration::from_secs(300);
 
-/// A server that runs; it ends with this value.
+/// A running server. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Server {
     process: Child,
@@ -24,11 +24,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server of one catalog, `lake`, whose tables may lie anywhere on this machine. `folder` takes its
-    /// configuration, its log and its metastore.
+    /// Starts a server with one catalog, `lake`, whose tables may be anywhere on this machine. `folder` gets its
+    /// configuration, log and metastore.
     ///
     /// # Errors
-    /// It does not start, or not in time.
+    /// It does not start in time.
     pub fn start(installation: &Installation, folder: &Path) -> Result<Self, TrinoError> {
         let folder = std::path::absolute(folder).map_err(at(folder))?;
         let catalogs = folder.join("etc/catalog");
@@ -64,7 +64,7 @@ impl Server {
         let errors = log_file.try_clone().map_err(at(&log))?;
         let process = Command::new(installation.java())
             .args(["-server", "-Xmx1500M", "-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=256M"])
-            // Statements are short: what the second compiler gains, it costs.
+            // Statements are short, so the second compiler costs more than it gains.
             .args(["-XX:TieredStopAtLevel=1", "--enable-native-access=ALL-UNNAMED", "-Duser.timezone=UTC"])
             .args(["-Dnode.environment=sluice", "-Dnode.id=sluice", "-Dnode.bind-ip=127.0.0.1"])
             .args(["-Dnode.internal-address=127.0.0.1".to_owned(), format!("-Dnode.data-dir={}", folder.display())])
@@ -81,7 +81,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Where it listens.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -110,7 +110,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It keeps nothing that would have to be put in order, and there is nobody to tell.
+        // It has no state to save, and errors cannot be reported here.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,10 +1,10 @@
-//! A second opinion for tests: the JSON Schema of an OCSF event class, made from the compiled schema in
-//! `../shared/data/ocsf` and from nothing that the program itself uses.
+//! An independent check for tests: the JSON Schema of an OCSF class. It is made only from the compiled schema in
+//! `../shared/data/ocsf`, not from anything that the program uses.
 //!
-//! The schema is the one that OCSF's server offers for a class and its profiles, made strict: no member that the class or
-//! object does not define, at any depth; constraints; lengths and ranges of the types; and integers no wider than the
-//! columns of Security Lake (`integer_t` 32 bits, `long_t` 64). JSON Schema cannot say how `type_uid` is computed, that a
-//! caption belongs to the value beside it, or what the profiles of an event are.
+//! The schema is the one that OCSF's server offers for a class and its profiles, but strict. It allows no undefined members
+//! at any depth, and checks constraints, and lengths and ranges of the types. Integers are no wider than Security Lake's
+//! columns (`integer_t` 32 bits, `long_t` 64). JSON Schema cannot express how `type_uid` is computed, that a caption belongs
+//! to the value next to it, or what the profiles of an event are.
 //!
 //! ```
 //! let Some(compiled) = ocsf_json_schema::compiled("1.1.0") else { return };
@@ -19,8 +19,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-/// The compiled schema of a version (`1.1.0`), as `ocsf-schema-compiler` prints it. `None`, and a word on standard
-/// output, where `../shared/data` is not there.
+/// The compiled schema of a version (`1.1.0`), as `ocsf-schema-compiler` prints it. `None`, with a message on standard
+/// output, if `../shared/data` is not there.
 pub fn compiled(version: &str) -> Option<Value> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/ocsf").join(format!("ocsf-{version}.json"));
@@ -31,14 +31,14 @@ pub fn compiled(version: &str) -> Option<Value> {
     serde_json::from_slice(&text?).ok()
 }
 
-/// The key of the class with that `class_uid`: `process_activity`, `win/registry_key_activity`.
+/// The key of the class with this `class_uid`: `process_activity`, `win/registry_key_activity`.
 pub fn class_with_uid(compiled: &Value, uid: u64) -> Option<&str> {
     let classes = compiled["classes"].as_object()?;
     classes.iter().find(|(_, class)| class["uid"] == uid).map(|(name, _)| name.as_str())
 }
 
-/// The JSON Schema (draft 7) of events of `class` that have `profiles`. `class` is a key of the compiled schema; for
-/// another text the result accepts nothing.
+/// The JSON Schema (draft 7) of events of `class` with these `profiles`. `class` is a key of the compiled schema; the schema
+/// for an unknown key accepts nothing.
 pub fn class_schema(compiled: &Value, class: &str, profiles: &[&str]) -> Value {
     let Some(item) = compiled["classes"].get(class) else {
         return json!(false);
@@ -58,7 +58,7 @@ pub fn class_schema(compiled: &Value, class: &str, profiles: &[&str]) -> Value {
     schema
 }
 
-/// A copy without the members that are `null`, which is how an absent value may be written; elements of arrays stay.
+/// A copy without members that are `null`, which means absent. Elements of arrays stay.
 pub fn without_null_members(value: &Value) -> Value {
     match value {
         Value::Object(members) => members
@@ -81,7 +81,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// The attributes of a class or object that exist with these profiles.
+    /// The attributes that a class or object has with these profiles.
     fn attributes(&self, item: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
         item["attributes"].as_object().into_iter().flatten().filter(|(_, attribute)| {
             match attribute["profiles"].as_array() {
@@ -163,7 +163,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The schema of objects in which a dotted path leads to something.
+/// The schema of objects in which a dotted path exists.
 fn demand(path: &str) -> Value {
     match path.split_once('.') {
         Some((name, rest)) => json!({"required": [name], "properties": {name: demand(rest)}}),

@@ -1,7 +1,7 @@
-//! Real logs through the real pipeline, for the tests of this package.
+//! Sends real logs through the pipeline, for the tests of this package.
 //!
-//! The logs are not part of the project (their licences differ); they stand in `../shared/data` where there are any, and
-//! tests say so where they are skipped.
+//! The logs are not part of the project, because their licences differ. They are in `../shared/data`, if anywhere. Without
+//! them, tests say that they are skipped.
 
 use std::error::Error;
 use std::io::Read;
@@ -12,18 +12,18 @@ use bytes::Bytes;
 use lake::quarantine::Origin;
 use ocsf::schema::Schema;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::{Bounds, Counts, Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use pipeline::{Bounds, Counts, MappedSource, Naming, Settings, Stores, shipped_mapping, transform_object};
 use serde_json::Value;
 use store::MemoryStore;
 
-/// Any error: these are tests.
+/// Any error, since this is test code.
 pub type Fallible<T> = Result<T, Box<dyn Error>>;
 
-/// The bytes of a log file, or of each file of a folder, compression undone; none, and a word about it, where the folder of
-/// logs is not there.
+/// The decompressed content of a log file, or of each file of a folder. `None`, with a message on standard output, if the
+/// logs are not there.
 ///
 /// # Errors
-/// A file that is there and cannot be read.
+/// A file exists but cannot be read.
 pub fn log_files(name: &str) -> Fallible<Option<Vec<Vec<u8>>>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     if !folder.is_dir() {
@@ -51,18 +51,18 @@ fn plain(bytes: Vec<u8>) -> Fallible<Vec<u8>> {
 /// The source of a shipped mapping config.
 ///
 /// # Errors
-/// A name that is not shipped, a config that does not compile.
-pub fn shipped_source(name: &str) -> Fallible<Source> {
+/// The name is not shipped, or the config has errors.
+pub fn shipped_source(name: &str) -> Fallible<MappedSource> {
     let text = shipped_mapping(name).ok_or("not shipped")?;
-    Ok(Source::new(name, text, &|_| None)?)
+    Ok(MappedSource::new(name, text, &|_| None)?)
 }
 
-/// What a run over an input left behind.
+/// The result of a run over an input.
 #[derive(Debug)]
 pub struct Run {
-    /// What became of its events.
+    /// The number of events by outcome.
     pub counts: Counts,
-    /// Objects by key, the lake's and quarantine's.
+    /// Objects of the lake and of quarantine, by key.
     pub objects: Vec<(String, Bytes)>,
 }
 
@@ -78,11 +78,11 @@ impl Naming for Named {
     }
 }
 
-/// Transforms an input into memory.
+/// Transforms an input into objects in memory.
 ///
 /// # Errors
-/// What the pipeline reports.
-pub fn transform(source: &Source, input: &[u8], memory: usize) -> Fallible<Run> {
+/// An error of the pipeline.
+pub fn transform(source: &MappedSource, input: &[u8], memory: usize) -> Fallible<Run> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let store = Arc::new(MemoryStore::default());
     let stores = Stores { lake: store.clone(), quarantine: store.clone() };
@@ -113,7 +113,7 @@ impl Run {
 /// The rows of an object as OCSF JSON.
 ///
 /// # Errors
-/// What is no Parquet file of OCSF.
+/// The bytes are not a Parquet file of OCSF events.
 pub fn rows(schema: &'static Schema, object: &Bytes) -> Fallible<Vec<Value>> {
     let mut rows = Vec::new();
     for batch in ParquetRecordBatchReaderBuilder::try_new(object.clone())?.build()? {

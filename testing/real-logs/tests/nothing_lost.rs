@@ -1,5 +1,5 @@
-//! Every record of the real logs is written or in quarantine, and what is written is valid OCSF by two judges: the strict
-//! validator, and JSON Schema made from the compiled schema.
+//! Every record of the real logs is written or in quarantine. What is written is valid OCSF according to the strict
+//! validator, and to a JSON Schema made from the compiled schema.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -10,13 +10,13 @@ use mapping::Unwrapped;
 use ocsf::schema::Schema;
 use ocsf::validate::{Severity, validate_event};
 use ocsf::{TableBuilder, rows_to_json};
-use pipeline::{ReadBuffer, Source};
+use pipeline::{MappedSource, ReadBuffer};
 use real_logs::{Run, log_files, rows, shipped_source, transform};
 use serde_json::{Value, json};
 
 const MEMORY: usize = 128 << 20;
 
-/// JSON Schema by class and profiles.
+/// JSON Schemas by class and profiles.
 struct Judge {
     compiled: Value,
     validators: HashMap<(u64, Vec<String>), Validator>,
@@ -45,7 +45,7 @@ fn errors(schema: &'static Schema, event: &Value) -> Vec<String> {
     violations.filter(|v| v.severity() == Severity::Error).map(|v| format!("{}: {}", v.path, v.message)).collect()
 }
 
-/// Runs a file, or every file of a folder, through a shipped mapping and judges every row.
+/// Runs a file, or every file of a folder, through a shipped mapping, and validates every row.
 fn judge_file(file: &str, mapping: &str, records: u64, quarantined_at_most: u64) {
     let (Some(inputs), Some(mut judge)) = (log_files(file).unwrap(), Judge::new()) else { return };
     let source = shipped_source(mapping).unwrap();
@@ -135,7 +135,7 @@ fn cloudtrail_made_up_for_detections() {
     judge_file("../vectors/synthetic-cloudtrail-events.json", "aws-cloudtrail", 343, 0);
 }
 
-/// The first written rows of each kind of event.
+/// The first written row of each kind of event.
 fn sample(file: &str, mapping: &str, each: usize) -> Option<(&'static Schema, Vec<Value>)> {
     let inputs = log_files(file).unwrap()?;
     let source = shipped_source(mapping).unwrap();
@@ -209,7 +209,7 @@ fn mutants(event: &Value) -> Vec<(String, Value)> {
     mutants
 }
 
-/// Raw fields that are in the output in another form than their text, and the attribute that holds them.
+/// Raw fields whose values are written in another form, and the attribute with them.
 const TRANSFORMED: [(&str, &str); 11] = [
     ("Description.Initiated", "connection_info.direction_id"),
     ("Description.Operation", "activity_id"),
@@ -266,7 +266,7 @@ fn no_field_disappears() {
     assert!(gone.is_empty(), "{gone:#?}");
 }
 
-/// The events of a file: its lines, or the records of the one object that a CloudTrail file is.
+/// The events of a file: its lines, or the records of a CloudTrail file.
 fn events_of(input: &[u8]) -> Vec<Vec<u8>> {
     match serde_json::from_slice::<Value>(input) {
         Ok(Value::Object(mut file)) if file.contains_key("Records") => {
@@ -276,8 +276,8 @@ fn events_of(input: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// A raw event as the mapping sees it, and what became of it.
-fn map_line(source: &Source, line: &[u8]) -> (Value, Value) {
+/// A raw event as the mapping reads it, and the result.
+fn map_line(source: &MappedSource, line: &[u8]) -> (Value, Value) {
     let bump = bumpalo::Bump::new();
     let document = sources::Document::parse(line, &bump).unwrap();
     let mut events = Vec::new();
@@ -291,7 +291,7 @@ fn map_line(source: &Source, line: &[u8]) -> (Value, Value) {
     (document.to_value(document.root()), row)
 }
 
-/// Every scalar with its dotted path.
+/// All scalars, with their dotted paths.
 fn leaves(value: &Value, path: String) -> Vec<(String, String)> {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
@@ -303,9 +303,9 @@ fn leaves(value: &Value, path: String) -> Vec<(String, String)> {
     }
 }
 
-/// The parts of a text that a mapping may take apart: a hash without its algorithm, a user without the domain. Quotes and
-/// backslashes are escaped in JSON, so they part the text as well. A hash of zeros stands for one that was not made, and
-/// `::ffff:` for an IPv4 address; neither is written.
+/// The parts into which a mapping may split a text: a hash without its algorithm, a user without the domain. Quotes and
+/// backslashes are escaped in JSON, so they also split the text. A hash of zeros means that there is none, and `::ffff:`
+/// marks an IPv4 address; neither is written.
 fn pieces(text: &str) -> impl Iterator<Item = String> {
     let lower = text.to_lowercase();
     let pieces: Vec<String> = lower
@@ -319,7 +319,7 @@ fn pieces(text: &str) -> impl Iterator<Item = String> {
     pieces.into_iter()
 }
 
-/// Whether a number in hexadecimal or with leading zeros stands in the output in decimal.
+/// Whether the output has a hexadecimal or zero-padded number in decimal.
 fn is_number_in(text: &str, output: &str) -> bool {
     let number = match text.strip_prefix("0x") {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),

@@ -1,6 +1,7 @@
-//! Statements on two engines at once: a real Trino server, and the embedded engine, over the same tables.
+//! Runs statements on two engines over the same tables: a real Trino server and the embedded engine.
 //!
-//! `cargo xtask trino` starts the server and names it in `SLUICE_TRINO`; tests that need it say so where there is none.
+//! `cargo xtask trino` starts the server and sets `SLUICE_TRINO`. Without it, tests that need the server say that they are
+//! skipped.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +14,7 @@ use arrow_array::RecordBatch;
 use embedded::{Embedded, Options};
 use lake::quarantine::Origin;
 use local_trino::Trino;
-use pipeline::{Naming, Settings, Source, Stores, shipped_mapping, transform_object};
+use pipeline::{MappedSource, Naming, Settings, Stores, shipped_mapping, transform_object};
 use query::{Answer, Engine as _, QueryError, Statement};
 use serde_json::Value;
 use sql::table::Table;
@@ -22,13 +23,13 @@ use store::FolderStore;
 use tempfile::TempDir;
 use translation::Translation;
 
-/// Any error: these are tests.
-pub type Fallible<T> = Result<T, Box<dyn Error>>;
+/// Any error, since this is test code.
+pub type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The server that `cargo xtask trino` started; none, and a word about it, in other runs.
+/// The server that `cargo xtask trino` started. Otherwise `None`, with a message on standard output.
 ///
 /// # Errors
-/// A value that is no address.
+/// The value is not an address.
 pub fn server() -> Fallible<Option<SocketAddr>> {
     match std::env::var("SLUICE_TRINO") {
         Ok(address) => Ok(Some(address.parse()?)),
@@ -39,7 +40,7 @@ pub fn server() -> Fallible<Option<SocketAddr>> {
     }
 }
 
-/// A lake in a folder of its own, filled through the pipeline.
+/// A lake in a temporary folder, filled through the pipeline.
 #[derive(Debug)]
 pub struct Lake {
     folder: TempDir,
@@ -49,22 +50,22 @@ impl Lake {
     /// An empty lake.
     ///
     /// # Errors
-    /// No folder.
+    /// No folder can be created.
     pub fn new() -> Fallible<Self> {
         Ok(Self { folder: tempfile::tempdir()? })
     }
 
-    /// Where it is.
+    /// The folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes an input through a shipped mapping; every record must be written. `name` tells inputs apart.
+    /// Writes an input through a shipped mapping. Every record must be mapped. `name` distinguishes inputs.
     ///
     /// # Errors
-    /// What the pipeline reports, and records in quarantine.
+    /// An error of the pipeline, or records in quarantine.
     pub fn add(&self, name: &str, mapping: &str, input: &[u8]) -> Fallible<()> {
-        let source = Source::new(mapping, shipped_mapping(mapping).ok_or("not shipped")?, &|_| None)?;
+        let source = MappedSource::new(mapping, shipped_mapping(mapping).ok_or("not shipped")?, &|_| None)?;
         let store = Arc::new(FolderStore::new(self.path()));
         let stores = Stores { lake: store.clone(), quarantine: store };
         let settings = Settings {
@@ -80,13 +81,11 @@ impl Lake {
             index: position.index,
             line: position.line,
         };
-        // The pipeline waits for its stores, which a thread that runs tests may not.
-        let transform = || -> Result<_, String> {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-            let runtime = runtime.map_err(|error| error.to_string())?;
+        // The pipeline blocks on its stores, which is not allowed in a thread of the test runtime.
+        let transform = || -> Fallible<_> {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
             let runtime = runtime.handle();
-            transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)
-                .map_err(|error| error.to_string())
+            Ok(transform_object(&source, &settings, &stores, runtime, input, &Named(name), origin, || true)?)
         };
         let outcome =
             std::thread::scope(|scope| scope.spawn(transform).join()).map_err(|_| "the pipeline panicked")??;
@@ -111,56 +110,56 @@ impl Naming for Named<'_> {
     }
 }
 
-/// Both engines over the same tables, in the database `sluice` or one of its own.
+/// Both engines over the same tables, in the database `sluice` or a new one.
 #[derive(Debug)]
 pub struct Both {
-    /// The database that the tables are in.
+    /// The database of the tables.
     pub database: String,
     trino: Trino,
     embedded: Embedded,
 }
 
-/// A name that no other run on this server has.
+/// A name that is unique on this server.
 fn new_database() -> String {
     static DATABASES: AtomicUsize = AtomicUsize::new(0);
     format!("sluice_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What the engines answer.
+/// The answers of both engines.
 #[derive(Debug)]
 pub struct Answers {
-    /// Trino's.
+    /// Trino's answer.
     pub trino: Result<Answer, QueryError>,
-    /// The embedded engine's.
+    /// The embedded engine's answer.
     pub embedded: Result<Answer, QueryError>,
 }
 
-/// The events that a pattern finds: those of the answer, settled by the binder where that is needed.
+/// The events that a pattern matches: those of the answer, settled by the binder if necessary.
 ///
 /// # Errors
-/// A failed query, and an answer that the binder cannot settle.
-pub fn events_found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Result<Vec<Value>, String> {
-    let answer = answer.as_ref().map_err(ToString::to_string)?;
-    let matches = translation.settle(&answer.rows).map_err(|error| error.to_string())?;
-    matches.rows.iter().map(|row| serde_json::from_str(&row.event).map_err(|error| error.to_string())).collect()
+/// The query failed, or the binder cannot settle the answer.
+pub fn events_found(translation: &Translation, answer: &Result<Answer, QueryError>) -> Fallible<Vec<Value>> {
+    let answer = answer.as_ref().map_err(Clone::clone)?;
+    let matches = translation.settle(&answer.rows)?;
+    matches.rows.iter().map(|row| Ok(serde_json::from_str(&row.event)?)).collect()
 }
 
-/// How two answers relate.
+/// The result of a comparison.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// Both have the same rows, or both refuse or fail.
     Same,
-    /// The embedded engine refuses by name what it cannot do exactly.
+    /// The embedded engine does not support this construct.
     Refused(String),
-    /// They differ, and in what.
+    /// They differ. The text says how.
     Differ(String),
 }
 
 impl Both {
-    /// Over a lake folder.
+    /// Both engines over a lake folder.
     ///
     /// # Errors
-    /// A lake that cannot be read.
+    /// The lake cannot be read.
     pub async fn over(server: SocketAddr, lake: &Path) -> Fallible<Self> {
         let database = new_database();
         let trino = Trino::new(server, &database);
@@ -171,10 +170,10 @@ impl Both {
         Ok(Self { database, trino, embedded })
     }
 
-    /// Over tables of these batches. Each is moved into the database of this value.
+    /// Both engines over tables with these batches, which are created in the database of this value.
     ///
     /// # Errors
-    /// Batches that cannot be written, or do not have the table's columns.
+    /// The batches cannot be written, or do not have the table's columns.
     pub fn of_tables(server: SocketAddr, tables: Vec<(Table, Vec<RecordBatch>)>, folder: &Path) -> Fallible<Self> {
         let database = new_database();
         let trino = Trino::new(server, &database);
@@ -187,27 +186,27 @@ impl Both {
         Ok(Self { database, trino, embedded })
     }
 
-    /// Runs a statement on both.
+    /// Runs a statement on both engines.
     pub async fn run(&self, statement: &Statement) -> Answers {
         Answers { trino: self.trino.run(statement).await, embedded: self.embedded.run(statement).await }
     }
 
-    /// Runs the text of a statement on both.
+    /// Runs the text of a statement on both engines.
     pub async fn run_text(&self, statement: &str) -> Answers {
         self.run(&Statement::new(Sql::of_author(statement))).await
     }
 
-    /// The tables, as the embedded engine describes them.
+    /// The tables of the embedded engine.
     ///
     /// # Errors
-    /// As [`Engine::tables`].
+    /// See [`Engine::tables`].
     pub async fn tables(&self) -> Result<Vec<Table>, QueryError> {
         self.embedded.tables().await
     }
 }
 
 impl Answers {
-    /// Compares; rows as a list where the statement orders them, else as a bag.
+    /// Compares the answers. Rows must be in the same order only if the statement orders them.
     pub fn verdict(&self, ordered: bool) -> Verdict {
         let differ = |what: String| Verdict::Differ(format!("{what}\n{self}"));
         match (&self.trino, &self.embedded) {
@@ -260,16 +259,16 @@ impl fmt::Display for Answers {
 /// Verdicts of many statements.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How many had the same rows.
+    /// The number of statements with the same rows.
     pub same: usize,
-    /// What the embedded engine refuses.
+    /// What the embedded engine refused.
     pub refused: Vec<String>,
-    /// What differs.
+    /// The differences.
     pub differences: Vec<String>,
 }
 
 impl Tally {
-    /// Counts a verdict.
+    /// Adds a verdict.
     pub fn count(&mut self, name: &str, verdict: Verdict) {
         match verdict {
             Verdict::Same => self.same += 1,

@@ -1,4 +1,4 @@
-//! Values that would be SQL if they were not quoted as they should be, and patterns that ask for them.
+//! Values that would become SQL without correct quoting, and patterns with them.
 
 use stix::pattern::{
     Comparison, ComparisonKind, Literal, ObjectPath, Observation, ObservationKind, Operator, Pattern, Step, Value,
@@ -13,12 +13,12 @@ pub fn pattern(object_type: &str, steps: &[Step], operator: Operator) -> Pattern
     Pattern { root, leaves: 1 }
 }
 
-/// A text as a constant.
+/// A text as a constant of STIX.
 pub fn text(value: &str) -> Literal {
     Literal { value: Value::Text(value.to_owned()), span: 0..0 }
 }
 
-/// Texts that would be SQL if they were not quoted as they should be.
+/// Texts that would become SQL without correct quoting.
 pub const HOSTILE: [&str; 8] = [
     "x' OR '1' = '1",
     "x')) OR 1=1 --",
@@ -30,7 +30,7 @@ pub const HOSTILE: [&str; 8] = [
     "O\u{2019}Brien",
 ];
 
-/// Quotes, backslashes, wildcards, comments, letters of every script: what hostile texts are made of.
+/// The parts of hostile texts: quotes, backslashes, wildcards, comments, letters of many scripts.
 pub const HOSTILE_PIECES: [&str; 40] = [
     "'",
     "''",
@@ -74,7 +74,7 @@ pub const HOSTILE_PIECES: [&str; 40] = [
     "Z",
 ];
 
-/// The value, and what a slip in quoting, escaping, folding or trimming would take it for.
+/// The value, and others that it would equal after a mistake in quoting, escaping, folding or trimming.
 pub fn near_misses(value: &str) -> Vec<String> {
     let mut all = vec![
         value.to_owned(),

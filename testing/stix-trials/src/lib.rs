@@ -1,5 +1,5 @@
-//! What SQL that is made of STIX patterns is asked with: the cases of the semantics vectors, random patterns with events, and
-//! hostile values.
+//! Test cases for SQL that is translated from STIX patterns: the semantics vectors, random patterns with events, and hostile
+//! values.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 

@@ -8,23 +8,23 @@ use stix::{Version, parse};
 
 use crate::trials::Event;
 
-/// A pattern, events, and the ids of the events that it means.
+/// A pattern, events, and the ids of the matching events.
 #[derive(Debug)]
 pub struct Case {
-    /// Its name in the vectors, and the pattern's text.
+    /// Its id in the vectors, and the text of the pattern.
     pub name: String,
     /// The pattern.
     pub pattern: Pattern,
-    /// What it is asked of.
+    /// The events.
     pub events: Vec<Event>,
-    /// The ids of the rows that it means.
+    /// The ids of the matching events.
     pub rows: BTreeSet<i64>,
 }
 
-/// All cases; none where the vectors are not here.
+/// All cases; none if the vectors are not there.
 ///
 /// # Panics
-/// Vectors of another form, or without cases.
+/// The vectors have another form, or no cases.
 pub fn cases() -> Option<Vec<Case>> {
     let vectors: Value = serde_json::from_slice(&vectors::stix_semantics()?).unwrap();
     let cases: Vec<Case> = vectors["cases"].as_array().unwrap().iter().map(case).collect();

@@ -1,4 +1,4 @@
-//! Random patterns, and events that they are asked of.
+//! Random patterns, with events to match.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use sql::types::ColumnType;
 use stix::pattern::Pattern;
 use translation::{Columns, DialectMap, DialectMaps, Options};
 
-/// An event: observations at a point in time, of which the vectors have flags only.
+/// An event: observations at one time. The vectors have only the flags.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Tells it from the others of its table.
+    /// The id within the table.
     pub id: i64,
-    /// Milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub time: i64,
-    /// How many observations it stands for.
+    /// The number of observations in it.
     pub count: i32,
     /// `p:a`, `p:b` and `p:c`
     pub flags: [i64; 3],
@@ -34,7 +34,7 @@ pub struct Event {
 /// 2024-01-01T00:00:00Z
 const START: i64 = 1_704_067_200_000;
 
-/// The dialect of tables of events.
+/// The dialect of tables with events.
 pub fn maps() -> DialectMaps {
     let map = r#"{
         "dialect": "trial",
@@ -99,7 +99,7 @@ pub fn batch(events: &[Event]) -> RecordBatch {
     .unwrap()
 }
 
-/// An hour more than the events take, on both sides; of a row its id.
+/// The options of a translation: a time range one hour longer than the events on both sides, and rows with their ids.
 pub fn options(events: &[Event]) -> Options {
     const HOUR: i64 = 3_600_000;
     let times = || events.iter().map(|event| event.time);
@@ -119,9 +119,9 @@ const ADDRESSES: [&str; 6] = ["10.0.0.1", "10.0.0.129", "10.1.0.1", "192.168.0.1
 const NETWORKS: [&str; 7] =
     ["10.0.0.0/24", "10.0.0.128/25", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.1/32", "fe80::/10", "fe80::1/128"];
 
-/// What a regular expression finds, said without one.
+/// A regular expression, and a function that matches the same.
 pub type Regex = (&'static str, fn(&str) -> bool);
-/// Expressions that patterns ask for.
+/// The regular expressions in patterns.
 pub const REGEXES: [Regex; 7] = [
     ("^a", |text| text.starts_with('a')),
     ("b$", |text| text.ends_with('b')),
@@ -136,7 +136,7 @@ fn written(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// Comparisons of every operator, with NOT, and AND and OR of them.
+/// Comparisons with every operator, with NOT, AND and OR.
 fn any_comparison() -> impl Strategy<Value = String> {
     use proptest::sample::select;
     let relation = || select(&["=", "!=", "<", "<=", ">", ">="][..]);
@@ -168,7 +168,7 @@ fn any_comparison() -> impl Strategy<Value = String> {
     })
 }
 
-/// Patterns; without START and STOP where they are `movable` in time.
+/// Patterns. A `movable` one has no START and STOP, so that events can be moved in time.
 fn any_pattern(movable: bool) -> impl Strategy<Value = String> {
     let flag = proptest::sample::select(&FLAGS[..]).prop_map(str::to_owned);
     let leaf = proptest::prop_oneof![flag, any_comparison()].prop_map(|leaf| format!("[{leaf}]"));
@@ -205,14 +205,14 @@ fn any_events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-/// A pattern with sets of events that it is asked of, one by one.
+/// A pattern with sets of events, each of which is matched separately.
 pub type Trial = (Pattern, Vec<Vec<Event>>);
 
-/// How far apart sets of events are that stand in one table.
+/// The distance in time of sets of events in one table.
 const APART: i64 = 60_000;
 
-/// Patterns with events, the same for the same seed. Where a pattern has several sets of events, no match reaches from one
-/// into the other: a set lasts 10 seconds, the sets are a minute apart, and the pattern is WITHIN 20 seconds.
+/// Patterns with events, the same for the same seed. If a pattern has several sets of events, no match spans two of them: a
+/// set lasts 10 seconds, sets are a minute apart, and the pattern is WITHIN 20 seconds.
 pub fn any_trials(seed: usize, sets: usize) -> impl Iterator<Item = Trial> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&(seed as u64).to_le_bytes());

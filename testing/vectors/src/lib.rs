@@ -1,4 +1,4 @@
-//! Vectors that tests are held against where they are at hand: files of `../shared/vectors`, beside the project. Their licences
+//! Test vectors of other projects, if they are at hand: files of `../shared/vectors`, next to the project. Their licences
 //! keep them out of it.
 
 #![expect(clippy::panic, reason = "a test fails by a panic, its helpers too")]
@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A file of vectors; none, and a word about it, where it is not here.
+/// A file of vectors. `None`, with a message on standard output, if it is not there.
 pub fn read(name: &str) -> Option<Vec<u8>> {
     let path = folder().join(name);
     let content = fs::read(&path).ok();
@@ -16,10 +16,10 @@ pub fn read(name: &str) -> Option<Vec<u8>> {
     content
 }
 
-/// The STIX semantics vectors, or another file of the same form that `SLUICE_STIX_SEMANTICS` names.
+/// The STIX semantics vectors, or the file of the same form in `SLUICE_STIX_SEMANTICS`.
 ///
 /// # Panics
-/// The file that is named cannot be read: what is asked for must be there.
+/// The file in `SLUICE_STIX_SEMANTICS` cannot be read.
 pub fn stix_semantics() -> Option<Vec<u8>> {
     let Some(path) = std::env::var_os("SLUICE_STIX_SEMANTICS").map(PathBuf::from) else {
         return read("stix-semantics-vectors.json");

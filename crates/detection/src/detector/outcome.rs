@@ -125,7 +125,7 @@ pub struct Due {
 #[non_exhaustive]
 pub enum DetectError {
     /// The state cannot be read or written.
-    #[error("the state of detections cannot be used")]
+    #[error("the state of detections cannot be read or written")]
     State(#[from] StateError),
     /// The engine cannot be used.
     #[error(transparent)]
@@ -134,7 +134,7 @@ pub enum DetectError {
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// The rule's statement cannot be built.
-    #[error("rule {rule}: no query can be made of it")]
+    #[error("rule {rule}: the query cannot be built")]
     Statement {
         /// The rule's title.
         rule: String,

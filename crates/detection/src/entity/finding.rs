@@ -1,10 +1,10 @@
-//! Which entity a finding belongs to.
+//! The entity of a finding.
 
 use std::fmt;
 
 use serde_json::Value as Json;
 
-/// What kind of thing an entity is.
+/// Kinds of entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EntityKind {
@@ -26,8 +26,8 @@ impl fmt::Display for EntityKind {
     }
 }
 
-/// Places of entities in the evidence of a finding. The whole rows of a rule are in `data`, the events of a pattern in
-/// `data.event`.
+/// JSON pointers to entities in the evidence of a finding. `data` has the whole row of a rule, `data.event` the event of a
+/// pattern.
 static PLACES: [(EntityKind, &[&str]); 3] = [
     (
         EntityKind::Actor,
@@ -56,12 +56,12 @@ static PLACES: [(EntityKind, &[&str]); 3] = [
     ),
 ];
 
-/// Types of observables that name an entity: a resource (of whose names only ARNs are taken), a user, an address, a host.
+/// Observable types that name an entity: a resource (only if its name is an ARN), a user, an address, a host.
 static OBSERVABLES: [(EntityKind, i64); 4] =
     [(EntityKind::Actor, 10), (EntityKind::Actor, 4), (EntityKind::Address, 2), (EntityKind::Host, 1)];
 
-/// The entity of a Detection Finding: its actor, else its source address, else its host. Evidence is read before
-/// observables, and the first row that names an entity of a kind decides.
+/// The entity of a Detection Finding: its actor, else its source address, else its host. Evidence takes precedence over
+/// observables. The first row that names an entity of a kind counts.
 ///
 /// ```
 /// use detection::entity::{EntityKind, of_finding};

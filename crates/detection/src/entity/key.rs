@@ -1,4 +1,4 @@
-//! Which entity an event belongs to: the first of several columns that has a value.
+//! The entity of an event: the first of several columns that has a value.
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -10,12 +10,12 @@ use sql::types::ColumnType;
 /// The shipped keys, by source.
 static KEYS: &str = include_str!("../../data/entities.json");
 
-/// How the entity of an event is found.
+/// How to find the entity of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityKey {
-    /// The first step that has a value.
+    /// The first of these columns that has a value.
     Steps(Vec<Step>),
-    /// An expression in SQL over the columns of the source.
+    /// A SQL expression over the columns of the source.
     Expression(String),
 }
 
@@ -23,15 +23,15 @@ pub enum EntityKey {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// The column, with dots before the fields of structs: `actor.user.uid`.
+    /// The column's path, such as `actor.user.uid`.
     column: String,
-    /// Values that do not start with this text are not used.
+    /// Only values that start with this text are used.
     #[serde(default)]
     starts_with: Option<String>,
-    /// Text to put before the value, as `source_ip:`, so that an address and a name cannot be taken for each other.
+    /// Text to put before the value, such as `source_ip:`, so that addresses and names cannot be confused.
     #[serde(default)]
     prefix: String,
-    /// Names that the columns of a rule's rows have for this value.
+    /// The columns that have this value in the rows of a rule.
     #[serde(default)]
     row: Vec<String>,
 }
@@ -39,13 +39,13 @@ pub struct Step {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SourceKey {
-    /// Names of sources, with `*` for any text.
+    /// Source names; `*` stands for any text.
     sources: Vec<String>,
     entity: Vec<Step>,
 }
 
 impl EntityKey {
-    /// The shipped key of a source: for CloudTrail the ARN of the caller, else `source_ip:` and the source address.
+    /// The shipped key of a source. For CloudTrail it is the ARN of the caller, else `source_ip:` and the source address.
     ///
     /// ```
     /// # use detection::entity::EntityKey;
@@ -57,7 +57,7 @@ impl EntityKey {
         Self::Steps(keys.into_iter().find(of_source).map(|key| key.entity).unwrap_or_default())
     }
 
-    /// A column (`device.hostname`), or else an expression in SQL.
+    /// Parses a column (`device.hostname`), or else a SQL expression.
     pub fn of_text(text: &str) -> Self {
         let text = text.trim();
         let is_name = |name: &str| {
@@ -86,7 +86,7 @@ impl EntityKey {
             .collect()
     }
 
-    /// The entity of a row of these tables, a `varchar` that is NULL where it has none.
+    /// SQL for the entity of a row of these tables: a `varchar`, NULL if there is none.
     pub(super) fn sql<'t>(&self, tables: impl Iterator<Item = &'t Table> + Clone) -> Sql {
         let steps = match self {
             Self::Expression(text) => return sql!("CAST(({}) AS varchar)", Sql::of_author(text.clone())),
@@ -106,7 +106,7 @@ impl EntityKey {
         }
     }
 
-    /// The entity of a row of a rule, or of the event in it.
+    /// The entity of a rule's row, or of the event in it.
     pub(super) fn of_row(&self, row: &Map<String, Json>) -> Option<String> {
         let Self::Steps(steps) = self else { return None };
         steps.iter().find_map(|step| {
@@ -132,7 +132,7 @@ impl Step {
         if self.prefix.is_empty() { value } else { sql!("({} || {})", Sql::text(&self.prefix), value) }
     }
 
-    /// [`Step::sql`] for one value.
+    /// [`Step::sql`] for a value in memory.
     fn value(&self, value: &Json) -> Option<String> {
         let text = match value {
             Json::Null => return None,
@@ -147,14 +147,14 @@ impl Step {
     }
 }
 
-/// The type of `actor.user.uid` in a table that has it.
+/// The type of a path such as `actor.user.uid` in the first table that has it.
 pub(super) fn field<'t>(table: &'t Table, path: &str) -> Option<&'t ColumnType> {
     let mut names = path.split('.');
     let column = table.column(names.next()?)?;
     names.try_fold(column, |parent, name| parent.field(name))
 }
 
-/// Whether a text is like a pattern with `*` for any text.
+/// Whether a text matches a pattern in which `*` stands for any text.
 fn is_like(text: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => text == pattern,

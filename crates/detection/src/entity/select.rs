@@ -1,4 +1,4 @@
-//! The SELECT of a rule with more columns, so that each of its rows tells its event or block.
+//! Adds columns to the SELECT of a rule, so that each row names its event or block.
 
 use std::ops::Range;
 
@@ -8,10 +8,10 @@ use crate::shape::AGGREGATES;
 use crate::template::tokens::{AFTER_FROM, Token, tokens};
 use crate::template::{Piece, Template};
 
-/// Where columns are added to the SELECT of a rule.
+/// The places in a rule's SELECT where columns are added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Select {
-    /// The table whose rows are the events: the first after FROM.
+    /// The table whose rows are the events: the first one after FROM.
     pub(super) table: usize,
     /// Before FROM.
     columns_end: usize,
@@ -20,11 +20,11 @@ pub(super) struct Select {
 }
 
 impl Select {
-    /// Finds the places; an error says why the rows of this SELECT do not tell their events.
+    /// Finds the places. The error says why the rows of this SELECT cannot be assigned to events.
     pub(super) fn of(sql: &str, template: &Template) -> Result<Self, &'static str> {
         let tokens = tokens(sql);
         let mut depth = 0_usize;
-        // The tokens outside of parentheses.
+        // The tokens outside parentheses.
         let outer: Vec<(usize, &Token, &Range<usize>)> = tokens
             .iter()
             .enumerate()
@@ -47,7 +47,7 @@ impl Select {
         if outer.iter().any(|(_, token, _)| ["limit", "offset", "fetch"].iter().any(|word| token.is_word(word))) {
             return Err("its SQL limits the number of rows");
         }
-        // `a IS DISTINCT FROM b` is no clause; `SELECT DISTINCT` has a column before FROM.
+        // `a IS DISTINCT FROM b` is not a clause. After `SELECT DISTINCT` a column comes before FROM.
         let from = outer
             .windows(2)
             .position(|pair| pair[1].1.is_word("from") && !pair[0].1.is_word("distinct"))
@@ -97,7 +97,7 @@ impl Select {
         self.group_end.is_some()
     }
 
-    /// The SQL with columns added, and grouped by more. `fill` gives what stands for a template.
+    /// The SQL with more columns, and grouped by more columns. `fill` returns the replacement of a template.
     pub(super) fn with(
         &self,
         sql: &str,
@@ -118,7 +118,7 @@ impl Select {
                 continue;
             };
             let mut at = range.start;
-            // A place at the end of a text belongs to it and not to the next one.
+            // A place at the end of a text belongs to that text, not to the next.
             while let Some((place, _)) = added.first().filter(|(place, _)| at <= *place && *place <= range.end) {
                 let place = *place;
                 whole.push(Sql::of_author(sql.get(at..place).unwrap_or_default()));
@@ -127,7 +127,7 @@ impl Select {
             }
             whole.push(Sql::of_author(sql.get(at..range.end).unwrap_or_default()));
         }
-        // A GROUP BY that ends with a parameter has no text after it.
+        // No text follows a GROUP BY that ends with a parameter.
         whole.extend(added.into_iter().map(|(_, sql)| sql));
         Sql::joined("", whole)
     }

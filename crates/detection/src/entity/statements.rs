@@ -1,4 +1,4 @@
-//! The statements of a hunt by entity: one for the blocks of a source, and one for several rules over them.
+//! The statements of an entity hunt: one for the blocks of a source, and one for several rules over them.
 
 use sql::sql;
 use sql::table::Table;
@@ -14,13 +14,13 @@ use crate::statement::{Relation, StatementError, Values, Wanted, bounds, paramet
 use crate::template::{Piece, TableReference, Template};
 use crate::window::Window;
 
-/// Columns of the events of a source: their entity, time, and id.
+/// Columns that are added to the events of a source: entity, time and id.
 const ENTITY: &str = "sluice_entity";
 const TIME: &str = "sluice_time";
 const UID: &str = "sluice_uid";
 const BLOCK: &str = "sluice_block";
 
-/// What the statements of one source share.
+/// What the statements of one source have in common.
 pub(super) struct Statements<'s, 'c> {
     pub(super) source: &'s Source<'c>,
     pub(super) key: &'s EntityKey,
@@ -29,7 +29,7 @@ pub(super) struct Statements<'s, 'c> {
 }
 
 impl Statements<'_, '_> {
-    /// The blocks, one row each: entity, block, number of events, first and last time.
+    /// The statement for blocks. Its columns are entity, block, number of events, first and last time.
     pub(super) fn blocks(&self) -> Result<Sql, StatementError> {
         let counted = Sql::code("count(*) AS \"events\", min(\"time\") AS \"first\", max(\"time\") AS \"last\"");
         Ok(match self.size {
@@ -54,8 +54,8 @@ impl Statements<'_, '_> {
         })
     }
 
-    /// The hits of rules by block, one row for each rule and block that it hits: the rule's place in `rules`, entity,
-    /// block, number of rows, and the times of the first and the last.
+    /// The statement for hits, with one row for each rule and block that it hits. Its columns are the rule's index in
+    /// `rules`, entity, block, number of rows, and the times of the first and the last.
     pub(super) fn hits(&self, rules: &[&BlockRule<'_>], catalog: &Catalog) -> Result<Sql, StatementError> {
         let (mut rows, mut groups) = (Vec::new(), Vec::new());
         for (index, rule) in rules.iter().enumerate() {
@@ -104,7 +104,7 @@ impl Statements<'_, '_> {
         Ok(Sql::joined(" UNION ALL ", groups))
     }
 
-    /// The number of the stretch of time that a time is in, counted from 1970.
+    /// The number of the time slot that contains a time, counted from 1970.
     fn slot(&self, time: Sql) -> Sql {
         match self.size {
             BlockSize::Time(length) => sql!("{} / {}", time, Sql::integer(length.get())),
@@ -112,7 +112,7 @@ impl Statements<'_, '_> {
         }
     }
 
-    /// Entity, time and id of every event, in parentheses.
+    /// A subquery with entity, time and id of every event.
     fn events(&self) -> Result<Sql, StatementError> {
         let mut branches = Vec::new();
         if let EntityKey::Expression(_) = self.key {
@@ -139,8 +139,8 @@ impl Statements<'_, '_> {
         Ok(sql!("({})", Sql::joined(" UNION ALL ", branches)))
     }
 
-    /// Events with their places among those of their entity. Events of one time follow the order of their ids, so that
-    /// every run and every engine numbers them alike.
+    /// Events with their positions among those of their entity. Events at the same time are ordered by id, so that every run
+    /// and every engine numbers them alike.
     fn positions(&self) -> Result<Sql, StatementError> {
         Ok(sql!(
             "(SELECT \"entity\", \"time\", \"uid\", row_number() OVER (PARTITION BY \"entity\" ORDER BY \"time\", \"uid\") \
@@ -149,7 +149,7 @@ impl Statements<'_, '_> {
         ))
     }
 
-    /// The block of every event. Events that nothing tells apart are in the first block that has one of them.
+    /// The block of every event. Indistinguishable events are in the first block that contains one of them.
     fn located(&self) -> Result<Sql, StatementError> {
         let BlockSize::Rows(rows) = self.size else { return self.events() };
         Ok(sql!(
@@ -160,7 +160,7 @@ impl Statements<'_, '_> {
         ))
     }
 
-    /// The tables of the source that are there.
+    /// The existing tables of the source.
     fn tables(&self) -> impl Iterator<Item = &Table> + Clone {
         self.source.catalog.resolve(self.source.name).into_iter().flat_map(|resolved| {
             let there: Vec<&Table> =
@@ -183,8 +183,8 @@ impl Statements<'_, '_> {
         Relation::of(&reference, &self.source.catalog, self.window, &wanted)
     }
 
-    /// A relation of events with their keys. A plain `"time" AS "sluice_time"` beside `time` is one column too many for
-    /// DataFusion, which merges both names when it pushes a filter down.
+    /// A relation of events with their keys. A plain `"time" AS "sluice_time"` next to `time` would break DataFusion, which
+    /// merges the two names when it pushes down a filter.
     fn keyed(&self, relation: Sql) -> Result<Sql, StatementError> {
         let block = match self.size {
             BlockSize::Time(_) => sql!(", {} AS \"sluice_block\"", self.slot(Sql::name("time"))),
@@ -215,7 +215,7 @@ impl Statements<'_, '_> {
         }
     }
 
-    /// The groups of a rule, those of each block apart: entity, block, and the times of the first and the last event.
+    /// The groups of a rule within each block: entity, block, and the times of the first and the last event.
     fn groups(&self, rule: &BlockRule<'_>, catalog: &Catalog) -> Result<Sql, StatementError> {
         let relation = |relation: Sql| self.blocked(relation);
         if rule.select.is_grouped() {
@@ -251,8 +251,7 @@ impl Statements<'_, '_> {
         ))
     }
 
-    /// The SQL of a rule whose first table is `relation` of what stands for it, with more columns. Other tables of the
-    /// rule are read whole.
+    /// The SQL of a rule with more columns, in which `relation` replaces the first table. Other tables are read whole.
     fn select(
         &self,
         rule: &BlockRule<'_>,
@@ -289,13 +288,13 @@ impl Statements<'_, '_> {
     }
 }
 
-/// Columns of a relation of events under names that `SELECT *` does not give.
+/// Columns that are added to events, under names that `SELECT *` does not return.
 fn told<const N: usize>(columns: [&str; N]) -> Sql {
     let told = |column| sql!("{} AS {}", Sql::name(column), Sql::name(&format!("told_{column}")));
     Sql::list(columns.into_iter().map(told))
 }
 
-/// A rule whose rows tell their events or blocks.
+/// A rule whose rows can be assigned to events or blocks.
 pub(super) struct BlockRule<'r> {
     pub(super) rule: &'r Rule,
     text: &'r str,
@@ -304,7 +303,7 @@ pub(super) struct BlockRule<'r> {
 }
 
 impl<'r> BlockRule<'r> {
-    /// An error says why the rows of this rule do not tell their events.
+    /// The error says why the rows of this rule cannot be assigned to events.
     pub(super) fn of(rule: &'r Rule) -> Result<Self, &'static str> {
         let Logic::Sql(RuleSql { text, template }) = &rule.logic else { return Err("it is a STIX pattern") };
         let template = template.as_ref().map_err(|_| "its SQL cannot be read")?;
@@ -315,12 +314,12 @@ impl<'r> BlockRule<'r> {
         Ok(Self { rule, text: &text.value, template, select })
     }
 
-    /// The logical table whose rows are the events.
+    /// The logical table of the events.
     pub(super) fn table(&self) -> &str {
         self.template.tables.get(self.select.table).map_or("", |table| table.name.as_str())
     }
 
-    /// Whether its rows are groups, whose statement finds the blocks of all events first.
+    /// Whether its rows are groups. Their statement determines the blocks of all events first.
     pub(super) fn is_grouped(&self) -> bool {
         self.select.is_grouped() || !self.rule.group_by.is_empty()
     }

@@ -1,8 +1,8 @@
-//! What an engine would say of a rule's SQL over the tables of a catalog, before it runs.
+//! Lint of a rule's SQL over the tables of a catalog, by planning it without running it.
 //!
-//! The templates are filled in with tables that have the columns of the real ones and no rows, the result is planned, and what
-//! the engine says is brought back to the place in the rule. A name that cannot be found is replaced by NULL and the rest
-//! planned again, so that the next one is found, too.
+//! The templates are replaced by empty tables with the real columns, and the result is planned. The engine's error is mapped
+//! back to its place in the rule. An unknown name is replaced by NULL and the statement planned again, so that further
+//! unknown names are found.
 
 use std::ops::Range;
 
@@ -28,16 +28,16 @@ use crate::yaml::Places;
 /// second one in characters. The embedded engine has a planner; the function that runs rules on Athena has none.
 pub type Planner = fn(&Sql, &[Table]) -> Result<Planned, QueryError>;
 
-/// So many names that cannot be found are told of.
+/// The most unknown names that are reported for one statement.
 const MOST_REPAIRS: usize = 20;
 
-/// The database of the stand-ins.
+/// The database of the empty tables.
 const DATABASE: &str = "sluice";
 
-/// Functions of Athena that the embedded engine does not have, one in a line.
+/// Functions of Athena that the embedded engine lacks, one per line.
 static ATHENA_FUNCTIONS: &str = include_str!("../../data/athena-functions.txt");
 
-/// The faults of a rule's SQL over the tables of a catalog, all of which must be there.
+/// The faults of a rule's SQL over the tables of a catalog. All of its tables must be known.
 pub(super) fn faults(rule: &Rule, sql: &RuleSql, catalog: &Catalog, planner: Planner) -> Vec<Diagnostic> {
     let RuleSql { text, template: Ok(template) } = sql else { return Vec::new() };
     let places = Places::new(&rule.text, text.span, &text.value);
@@ -65,7 +65,7 @@ impl Plan<'_> {
         });
     }
 
-    /// A stand-in for each logical table, named like it; `None` if some cannot be read, or nothing is known of it.
+    /// For each logical table an empty table of the same name. `None` if one cannot be read or has unknown columns.
     fn tables(&mut self, catalog: &Catalog) -> Option<Vec<Table>> {
         let mut tables: Vec<Table> = Vec::new();
         for reference in &self.template.tables {
@@ -77,16 +77,16 @@ impl Plan<'_> {
             for (entry, _) in &resolved.tables {
                 let table = &entry.table;
                 if table.columns.is_empty() {
-                    let message = format!("the columns of {}.{} are not known", table.database, table.name);
+                    let message = format!("the columns of {}.{} are unknown", table.database, table.name);
                     let help =
-                        "give `columns` in the catalog file, or name an engine: --lake FOLDER, or --engine athena";
+                        "add `columns` to the catalog file, or name an engine: --lake FOLDER, or --engine athena";
                     self.fault(Code::UnknownColumns, reference.span.clone(), message, Some(help.to_owned()));
                     return None;
                 }
                 for (name, column_type) in &table.columns {
                     match columns.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
                         None => columns.push((name.to_ascii_lowercase(), column_type.clone())),
-                        // One that does not fit is a fault only if the rule speaks of it.
+                        // A type conflict is a fault only if the rule names the column.
                         Some((_, merged)) => {
                             if let Some(both) = statement::merge(merged, column_type) {
                                 *merged = both;
@@ -105,7 +105,7 @@ impl Plan<'_> {
         }
         let window = Window { start: 0, end: 86_400_000 };
         match statement::build(self.rule, catalog, window, &ParameterValues::new(), 1) {
-            // These have their own diagnostics.
+            // The rule's own lint reports these.
             Ok(_)
             | Err(
                 StatementError::UnknownTable(_)
@@ -125,12 +125,12 @@ impl Plan<'_> {
         }
     }
 
-    /// Plans the statement, and examines the columns that it gives.
+    /// Plans the statement, and checks the columns that it returns.
     fn check(&mut self, planner: Planner, tables: &[Table]) {
         let mut filled = Expansion::new(self.text, self.template, tables, self.rule);
-        // A parameter in a place that is not its own has a diagnostic of its own, and NULL in its place leads to others.
+        // A misplaced parameter is reported elsewhere. The NULL in its place can cause more errors, which are not reported.
         let is_misplaced = filled.is_misplaced;
-        // Names that could not be found; a SELECT would have given them.
+        // The last parts of unknown names. The SELECT was meant to return them.
         let mut replaced: Vec<String> = Vec::new();
         let planned = loop {
             let error = match planner(&Sql::of_author(filled.sql.clone()), tables) {
@@ -139,7 +139,7 @@ impl Plan<'_> {
             };
             let refusal = Refusal::of(&error, &filled.sql);
             if !refusal.is_unknown_name && (is_misplaced || !replaced.is_empty()) {
-                // What NULL in a name's place led to is no fault of the rule.
+                // The NULL in place of a name caused it, not the rule.
                 return;
             }
             let Some(span) = refusal.span else {
@@ -166,7 +166,7 @@ impl Plan<'_> {
         self.columns(&planned.columns, &replaced);
     }
 
-    /// Whether the rule's rows have the columns that the rest of the rule speaks of.
+    /// Checks that the rule's rows have the columns that its other keys name.
     fn columns(&mut self, columns: &[Column], replaced: &[String]) {
         let rule = self.rule;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
@@ -178,14 +178,17 @@ impl Plan<'_> {
             if found == 0 && !replaced.contains(&column.value) {
                 self.faults.push(not_a_column(key, column, &names, select));
             } else if found > 1 {
-                let message = format!("`{key}` names {}, which the SELECT gives {found} times", quote(&column.value));
+                let message = format!(
+                    "`{key}` names {}, but the SELECT returns {found} columns of this name",
+                    quote(&column.value)
+                );
                 let fault = Diagnostic::new(Code::NotAColumn, column.span, message);
-                self.faults.push(fault.help("give the others another name with AS"));
+                self.faults.push(fault.help("rename the others with AS"));
             }
         }
         if let (Some(dedupe), true) = (&rule.dedupe, rule.group_by.is_empty()) {
             for column in &dedupe.key {
-                // A finding's row has its columns by the very name.
+                // Here the case of letters matters: rows of findings keep the names of columns.
                 if !names.contains(&column.value.as_str()) && !replaced.contains(&column.value) {
                     self.faults.push(not_a_column("dedupe", column, &names, select));
                 }
@@ -194,9 +197,9 @@ impl Plan<'_> {
         if rule.group_by.is_empty() {
             for (index, name) in names.iter().enumerate() {
                 if names[..index].iter().filter(|other| *other == name).count() == 1 {
-                    let message = format!("two columns of the SELECT have the name {}", quote(name));
+                    let message = format!("two columns of the SELECT are called {}", quote(name));
                     let fault = Diagnostic::new(Code::ColumnTwice, select, message);
-                    self.faults.push(fault.help("give one of them another name with AS"));
+                    self.faults.push(fault.help("rename one of them with AS"));
                 }
             }
         }
@@ -222,8 +225,8 @@ impl Plan<'_> {
                     | ColumnType::Varchar
             );
             if !is_time {
-                let message = format!("{} is {}, which is no time", quote(&column.name), column.column_type);
-                let help = "give milliseconds since 1970, as `time` of an event is, or a timestamp";
+                let message = format!("{} has type {}, which is not a time", quote(&column.name), column.column_type);
+                let help = "return milliseconds since 1970, like the `time` of an event, or a timestamp";
                 self.faults.push(Diagnostic::new(Code::NoTime, select, message).help(help));
             }
         }
@@ -233,46 +236,49 @@ impl Plan<'_> {
         let near = columns.iter().find(|column| column.name.eq_ignore_ascii_case("time"));
         let (message, help) = match (near, is_grouped) {
             (Some(column), _) => {
-                (format!("{} differs from `time` in case", quote(&column.name)), "write `AS time`, without quotes")
+                (format!("{} is not spelt `time`", quote(&column.name)), "write `AS time`, without quotes")
             }
             (None, true) => (
-                "the SELECT gives no column `time`, which `group_by` needs".to_owned(),
-                "select `time` of the event: findings are dated by it",
+                "the SELECT returns no column `time`, which `group_by` needs".to_owned(),
+                "select the event's `time`: it becomes the time of the finding",
             ),
             (None, false) => (
-                "the SELECT gives no column `time`".to_owned(),
-                "select `time` of the event, or `min(time) AS start_time, max(time) AS end_time` of several: findings are \
-                 dated by them",
+                "the SELECT returns no column `time`".to_owned(),
+                "select the event's `time`, or `min(time) AS start_time, max(time) AS end_time` of several events",
             ),
         };
         self.faults.push(Diagnostic::new(Code::NoTime, select, message).help(help));
     }
 }
 
-/// `key` names a column that is not among the rows'.
+/// The fault of a `key` that names a column that the SELECT does not return.
 fn not_a_column(key: &str, column: &Spanned<String>, names: &[&str], select: Span) -> Diagnostic {
-    let message = format!("`{key}` names {}, which the SELECT does not give", quote(&column.value));
-    let fault = Diagnostic::new(Code::NotAColumn, column.span, message).also(select, "gives the columns");
+    let message = format!("`{key}` names {}, which the SELECT does not return", quote(&column.value));
+    let fault = Diagnostic::new(Code::NotAColumn, column.span, message).also(select, "returns the columns");
     let same = names.iter().find(|name| name.eq_ignore_ascii_case(&column.value));
     match (same, nearest(&column.value, names.iter().copied())) {
-        (Some(name), _) => fault.help(format!("it gives {}: write `AS {}`, without quotes", quote(name), column.value)),
-        (None, Some(near)) => fault.help(format!("did you mean {}?", quote(near))),
-        (None, None) => {
-            fault.help(format!("it gives {}; select it, with `AS {}`", list(names.iter().copied()), column.value))
+        (Some(name), _) => {
+            fault.help(format!("it returns {}: write `AS {}`, without quotes", quote(name), column.value))
         }
+        (None, Some(near)) => fault.help(format!("did you mean {}?", quote(near))),
+        (None, None) => fault.help(format!(
+            "it returns {}; add the column, with `AS {}`",
+            list(names.iter().copied()),
+            column.value
+        )),
     }
 }
 
-/// What an engine said, and where.
+/// An engine's error, and its place.
 struct Refusal {
     code: Code,
-    /// The place in the statement that was planned.
+    /// The place in the planned statement.
     span: Option<Range<usize>>,
-    /// The part of the place that is at fault.
+    /// The part of the place to underline.
     shown: Option<Range<usize>>,
     message: String,
     help: Option<String>,
-    /// The place is a name that means nothing, and could be replaced.
+    /// Whether the place is an unknown name, which can be replaced by NULL to find further faults.
     is_unknown_name: bool,
 }
 
@@ -306,7 +312,7 @@ impl Refusal {
                 let name = function.unwrap_or(construct);
                 let span = words.find(name).or_else(|| words.find(function.unwrap_or(first_words)));
                 let (code, message) = match (is_of_athena, function) {
-                    (true, _) => (Code::NotInEmbedded, format!("the embedded engine has no {construct}")),
+                    (true, _) => (Code::NotInEmbedded, format!("the embedded engine does not support {construct}")),
                     (false, Some(name)) => (Code::BadStatement, format!("there is no function {}", quote(name))),
                     (false, None) => (Code::BadStatement, format!("there is no {construct}")),
                 };
@@ -324,13 +330,13 @@ impl Refusal {
     }
 }
 
-/// The text within single quotes.
+/// The text in single quotes, from the first quote to the last.
 fn quoted(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once('\'')?;
     rest.rsplit_once('\'').map(|(name, _)| name)
 }
 
-/// Where a name that cannot be found is to be found in these tables, or which columns they have.
+/// A help line for an unknown name: the paths in these tables that end in it, a similar column, or the list of columns.
 fn elsewhere(message: &str, path: &str, tables: &[Table]) -> Option<String> {
     let folded = |name: &str| name.trim_matches('"').replace('_', "").to_lowercase();
     let wanted = folded(quoted(message).unwrap_or(path).rsplit('.').next()?);
@@ -356,7 +362,7 @@ fn elsewhere(message: &str, path: &str, tables: &[Table]) -> Option<String> {
     message.starts_with("Column").then(|| format!("{} has {}", quote(&table.name), list(columns())))
 }
 
-/// The paths of a column and of the fields of rows in it.
+/// The paths of a column and of the fields in it, down to five levels.
 fn paths_of(path: &str, column_type: &ColumnType, depth: usize, paths: &mut Vec<String>) {
     const DEEPEST: usize = 5;
     paths.push(path.to_owned());
@@ -366,7 +372,7 @@ fn paths_of(path: &str, column_type: &ColumnType, depth: usize, paths: &mut Vec<
     }
 }
 
-/// The line and column that a message begins with, and the rest of it.
+/// Splits a message into its leading line and column, and the rest.
 fn placed(text: &str) -> (Option<(usize, usize)>, &str) {
     let parts = || {
         let (line, rest) = text.strip_prefix("line ")?.split_once(':')?;
@@ -379,7 +385,7 @@ fn placed(text: &str) -> (Option<(usize, usize)>, &str) {
     }
 }
 
-/// What is wrong, and the way out behind the last semicolon that stands within no quotes.
+/// Splits a message at its last semicolon outside quotes: what is wrong, and how to fix it.
 fn with_remedy(text: &str) -> (String, Option<String>) {
     let is_outside = |at: usize| text[..at].matches('\'').count().is_multiple_of(2);
     let at = text.rmatch_indices("; ").map(|(at, _)| at).find(|at| is_outside(*at));
@@ -389,7 +395,7 @@ fn with_remedy(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// The byte of a line and a column in characters, both from 1; the end of the text if they are beyond it.
+/// The byte offset of a line and a column (in characters), both counted from 1. The end of the text if they are beyond it.
 fn byte_at(text: &str, line: usize, column: usize) -> usize {
     let mut start = 0;
     for (number, whole) in text.split_inclusive('\n').enumerate() {
@@ -402,22 +408,22 @@ fn byte_at(text: &str, line: usize, column: usize) -> usize {
     text.len()
 }
 
-/// A rule's SQL with its templates filled in, that knows what stood in its place.
+/// A rule's SQL with its templates replaced, and the origin of every part.
 struct Expansion {
     sql: String,
     parts: Vec<Part>,
-    /// A parameter stands where it cannot.
+    /// Whether a list parameter is used outside IN, or another parameter after IN.
     is_misplaced: bool,
 }
 
 /// A part of an [`Expansion`].
 #[derive(Clone)]
 struct Part {
-    /// Where it begins.
+    /// The byte offset in the expanded SQL.
     start: usize,
-    /// What it is made of in the rule's SQL.
+    /// The range in the rule's SQL from which it was made.
     origin: Range<usize>,
-    /// It is that text itself.
+    /// Whether it is unchanged text of the rule.
     is_verbatim: bool,
 }
 
@@ -477,7 +483,7 @@ impl Expansion {
         self.sql.push_str(text);
     }
 
-    /// What a range was made of in the rule's SQL.
+    /// The range in the rule's SQL from which a range of the expanded SQL was made.
     fn origin(&self, span: &Range<usize>) -> Range<usize> {
         let at = |byte: usize, is_end: bool| {
             let part =
@@ -492,7 +498,7 @@ impl Expansion {
         start..at(span.end, true).max(start)
     }
 
-    /// Puts another text in a range's place.
+    /// Replaces a range by another text.
     fn replace(&mut self, span: &Range<usize>, text: &str) {
         let origin = self.origin(span);
         let mut parts: Vec<Part> = Vec::new();
@@ -522,7 +528,7 @@ impl Expansion {
     }
 }
 
-/// The template that begins at a byte.
+/// The template that starts at a byte.
 fn hole(text: &str, start: usize) -> Range<usize> {
     let length = text.get(start..).and_then(|rest| rest.find("}}")).map_or(0, |end| end + 2);
     start..start + length

@@ -1,6 +1,6 @@
-//! The way out of what an engine refuses, where the engine does not say it itself.
+//! Help lines for errors of an engine that have none.
 
-/// What to write instead, by an engine's message and the SQL that it is about.
+/// What to write instead, from the engine's message and the SQL at the place of the error.
 pub(super) fn remedy(message: &str, at: &str) -> Option<String> {
     if let Some(operands) = message.strip_prefix("Cannot apply operator: ") {
         return operands_of(operands).and_then(|(left, right)| of_types(&left, &right));
@@ -9,9 +9,11 @@ pub(super) fn remedy(message: &str, at: &str) -> Option<String> {
         let (column_type, field) = (rest, rest.rsplit('\'').nth(1)?);
         let base = at.rsplit_once('.').map_or("column", |(base, _)| base);
         return Some(match column_type.split(['(', ' ']).next()? {
-            "map" => format!("a map is read by its key: element_at({base}, '{field}')"),
-            "array" => format!("any_match({base}, x -> x.{field} = …) asks every element, UNNEST gives each a row"),
-            "varchar" | "json" => format!("JSON text is read by its path: json_extract_scalar({base}, '$.{field}')"),
+            "map" => format!("read a map by key: element_at({base}, '{field}')"),
+            "array" => format!(
+                "test the elements with any_match({base}, x -> x.{field} = …), or get a row for each with UNNEST"
+            ),
+            "varchar" | "json" => format!("read JSON text by path: json_extract_scalar({base}, '$.{field}')"),
             _ => return None,
         });
     }
@@ -24,24 +26,24 @@ pub(super) fn remedy(message: &str, at: &str) -> Option<String> {
         "==" => "write = for equality".to_owned(),
         "~" | "~*" => "write regexp_like(x, 'pattern')".to_owned(),
         "::" | ":" => "write CAST(x AS type)".to_owned(),
-        "`" => "names with special characters stand in double quotes".to_owned(),
+        "`" => "put names with special characters in double quotes".to_owned(),
         "=" if is_in("found '='") => "write one = for equality".to_owned(),
-        _ if is_in("is ambiguous") => "several tables have it: name one by its alias, as e.column".to_owned(),
-        _ if is_in("must be boolean") => "compare it with a value, as x = 1 or x IS NOT NULL".to_owned(),
+        _ if is_in("is ambiguous") => "several tables have it: add the alias of one, for example e.column".to_owned(),
+        _ if is_in("must be boolean") => "compare it with a value, for example x = 1 or x IS NOT NULL".to_owned(),
         _ if is_in("appear in GROUP BY") => {
-            "add it to GROUP BY, or aggregate it, as min(x), max(x) or arbitrary(x)".to_owned()
+            "add it to GROUP BY, or aggregate it: min(x), max(x) or arbitrary(x)".to_owned()
         }
         _ if is_in("values must be the same type") || is_in("Cannot cast") => {
-            "give values of one type, a text in single quotes, or convert them by CAST(x AS type)".to_owned()
+            "use values of one type, with texts in single quotes, or convert them with CAST(x AS type)".to_owned()
         }
         _ if is_in("Unexpected parameters") => {
-            "the function takes arguments of another number or other types; CAST(x AS type) converts".to_owned()
+            "the function has another number of arguments or other types; convert with CAST(x AS type)".to_owned()
         }
         _ => return None,
     })
 }
 
-/// The types around an operator: `varchar = integer`.
+/// The two types of `varchar = integer`, without precision.
 fn operands_of(text: &str) -> Option<(String, String)> {
     const OPERATORS: [&str; 12] =
         [" = ", " <> ", " != ", " <= ", " >= ", " < ", " > ", " + ", " - ", " * ", " / ", " % "];
@@ -63,20 +65,20 @@ fn of_types(left: &str, right: &str) -> Option<String> {
     Some(
         match () {
             () if either(&is("varchar"), &is_number) => {
-                "write a text in single quotes and a number without, or convert by CAST(x AS bigint) or CAST(x AS varchar)"
+                "write texts in single quotes and numbers without, or convert with CAST(x AS bigint) or CAST(x AS varchar)"
             }
             () if either(&is("varchar"), &is_time) => {
-                "write TIMESTAMP '2024-05-01 10:00:00', or from_iso8601_timestamp(x) of a text"
+                "write TIMESTAMP '2024-05-01 10:00:00', or convert a text with from_iso8601_timestamp(x)"
             }
             () if either(&is_number, &is_time) => {
                 "`time` is in milliseconds since 1970: its timestamp is from_unixtime(time / 1000.0)"
             }
             () if either(&is("varchar"), &is("boolean")) || either(&is_number, &is("boolean")) => {
-                "a boolean is compared with TRUE or FALSE, or stands alone"
+                "compare a boolean with TRUE or FALSE, or write it alone"
             }
             () if either(&is("varchar"), &is("array")) => "write contains(array, 'text')",
             () if either(&is("varchar"), &is("map")) => "write element_at(map, 'key') = 'text'",
-            () if either(&is("varchar"), &is("row")) => "name a field of the row, as column.field",
+            () if either(&is("varchar"), &is("row")) => "name a field of the row: column.field",
             () => return None,
         }
         .to_owned(),

@@ -1,31 +1,31 @@
-//! What the words of a rule's SQL say, whatever its tables are.
+//! Lint of a rule's SQL that needs only its words, not its tables.
 
 use std::ops::Range;
 
 use crate::template::tokens::{Token, tokens, unquoted};
 
-/// The words of a statement or of a STIX pattern, which has the same quotes and names.
+/// The words of a SQL statement, or of a STIX pattern, whose quotes and names look the same.
 pub(super) struct Words<'t> {
     text: &'t str,
     tokens: Vec<(Token, Range<usize>)>,
 }
 
-/// A LIMIT, an OFFSET or a FETCH FIRST that leaves rows out at random.
+/// A LIMIT, OFFSET or FETCH FIRST that drops rows at random.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     pub(super) span: Range<usize>,
-    /// `LIMIT`, as the message names it.
+    /// The keyword for the message, such as `LIMIT`.
     pub(super) word: String,
-    /// It bounds the rule's own rows, not those of a subquery.
+    /// Whether it limits the rule's own rows, not those of a subquery.
     pub(super) is_outermost: bool,
 }
 
-/// Where a parameter stands.
+/// Where a parameter is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
     /// `IN {{param:x}}`
     AfterIn,
-    /// `IN ({{param:x}})` or one of several: `IN ('a', {{param:x}})`
+    /// `IN ({{param:x}})`, or in a list: `IN ('a', {{param:x}})`
     WithinIn,
     Elsewhere,
 }
@@ -54,7 +54,7 @@ impl<'t> Words<'t> {
         self.tokens.get(index).and_then(|(_, span)| self.text.get(span.clone())).unwrap_or_default()
     }
 
-    /// The SELECT whose rows are the statement's.
+    /// The SELECT whose rows are the result of the statement.
     pub(super) fn main_select(&self) -> Range<usize> {
         let mut depth = 0_usize;
         let mut with = false;
@@ -63,7 +63,7 @@ impl<'t> Words<'t> {
                 Token::Open => depth += 1,
                 Token::Close => depth = depth.saturating_sub(1),
                 Token::Word(word) if word == "with" => with = true,
-                // Those within parentheses are definitions, unless the whole statement stands in them.
+                // Those in parentheses are definitions, unless the whole statement is in parentheses.
                 Token::Word(word) if word == "select" && (depth == 0 || !with) => return span.clone(),
                 _ => {}
             }
@@ -71,7 +71,7 @@ impl<'t> Words<'t> {
         0..0
     }
 
-    /// The token at a byte, and with it the whole path that it is a part of, as `api."response".error`.
+    /// The path that contains the token at a byte, such as `api."response".error`.
     pub(super) fn path_at(&self, byte: usize) -> Option<Range<usize>> {
         let at = self.tokens.iter().position(|(_, span)| span.contains(&byte))?;
         let is_name = |index: usize| matches!(self.token(index), Some(Token::Word(_)));
@@ -89,7 +89,7 @@ impl<'t> Words<'t> {
         Some(self.tokens.get(first)?.1.start..self.tokens.get(last)?.1.end)
     }
 
-    /// The name within a path, as `eror` within `api.response.eror`.
+    /// A name within a path, such as `eror` in `api.response.eror`.
     pub(super) fn name_within(&self, path: &Range<usize>, name: &str) -> Option<Range<usize>> {
         let is_it = |token: &Token| token.word().is_some_and(|word| unquoted(word).eq_ignore_ascii_case(name));
         let within = self.tokens.iter().filter(|(_, span)| path.start <= span.start && span.end <= path.end);
@@ -100,7 +100,7 @@ impl<'t> Words<'t> {
     pub(super) fn token_at(&self, byte: usize) -> Option<Range<usize>> {
         let at = self.tokens.iter().position(|(_, span)| span.contains(&byte))?;
         let span = self.tokens.get(at)?.1.clone();
-        // Numbers and operators are cut into characters.
+        // Numbers and operators are tokenized by character.
         let is_alike = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
         let rest = self.text.get(span.start..)?;
         let run = match rest.chars().next() {
@@ -110,7 +110,7 @@ impl<'t> Words<'t> {
         Some(span.start..span.end.max(span.start + run))
     }
 
-    /// The first place of a word or of words one after another, as `WITH RECURSIVE`.
+    /// The first place of one or more consecutive words, such as `WITH RECURSIVE`.
     pub(super) fn find(&self, words: &str) -> Option<Range<usize>> {
         let words: Vec<String> = words.split_whitespace().map(str::to_ascii_lowercase).collect();
         let is_here = |at: usize| words.iter().enumerate().all(|(next, word)| self.is_word(Some(at + next), word));
@@ -118,7 +118,7 @@ impl<'t> Words<'t> {
         Some(self.tokens[at].1.start..self.tokens.get(at + words.len() - 1)?.1.end)
     }
 
-    /// The places where rows are left out at random. A subquery may have a LIMIT beside an ORDER BY, and within EXISTS.
+    /// The limits that drop rows at random. A subquery may have a LIMIT with an ORDER BY, or in EXISTS.
     pub(super) fn limits(&self) -> Vec<Limit> {
         let mut found = Vec::new();
         let mut around: Vec<Level> = Vec::new();
@@ -170,7 +170,7 @@ impl<'t> Words<'t> {
         found
     }
 
-    /// Where the number of a LIMIT ends that stands at `index`; `None` where the word is a name.
+    /// The end of the number of the LIMIT at `index`; `None` if the word is a name.
     fn end_of_limit(&self, word: &str, index: usize) -> Option<usize> {
         let span = &self.tokens.get(index)?.1;
         match self.token(index)? {
@@ -183,14 +183,14 @@ impl<'t> Words<'t> {
         }
     }
 
-    /// Where the template at a place stands.
+    /// How the template at a place is used.
     pub(super) fn position(&self, span: &Range<usize>) -> Position {
         let Some(at) = self.tokens.iter().position(|(_, place)| place == span) else { return Position::Elsewhere };
         let mut before = at.checked_sub(1);
         if self.is_word(before, "in") {
             return Position::AfterIn;
         }
-        // Over the other members of a list.
+        // Skip the other members of a list.
         while let Some(index) = before {
             match &self.tokens[index].0 {
                 Token::Open if self.is_word(index.checked_sub(1), "in") => return Position::WithinIn,

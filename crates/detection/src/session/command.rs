@@ -1,4 +1,4 @@
-//! A text of SQL cut into statements, and what each asks for.
+//! Splits SQL text into statements, and classifies each.
 
 use std::ops::Range;
 
@@ -7,9 +7,10 @@ use crate::template::tokens::{Token, tokens, unquoted};
 /// A statement of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Anything that an engine runs. Blank lines and blanks stand before it, so that its places are those of the whole text.
+    /// Any other statement, for the engine. It is preceded by blank lines and spaces, so that its places are those of the
+    /// whole text.
     Query(String),
-    /// `EXPLAIN` of a query, which is all that the text is.
+    /// `EXPLAIN` of a query; the text is the query alone.
     Explain(String),
     /// `SHOW …`
     Show(Show),
@@ -21,7 +22,7 @@ pub enum Command {
     DropView {
         /// The view, in lower case.
         name: String,
-        /// It is fine if there is none.
+        /// Whether a missing view is no error.
         if_exists: bool,
     },
 }
@@ -29,11 +30,11 @@ pub enum Command {
 /// What `SHOW` lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Show {
-    /// Tables, logical tables and views whose names match a `LIKE` pattern; and of one database only.
+    /// Tables, logical tables and views, optionally of one database or with names that match a pattern.
     Tables {
-        /// The database.
+        /// The database; `None` for all.
         database: Option<String>,
-        /// `%` is any text, `_` any character; `*` is any text, too, as in Athena.
+        /// A `LIKE` pattern: `%` is any text, `_` any character. As in Athena, `*` is any text too.
         like: Option<String>,
     },
     /// Databases.
@@ -43,17 +44,17 @@ pub enum Show {
 /// A view of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
-    /// Its name, in lower case.
+    /// The name, in lower case.
     pub name: String,
-    /// The names of its columns between parentheses, with a blank before; empty where the query names them.
+    /// The column names in parentheses, after a space. Empty if the query names them.
     pub columns: String,
-    /// Its query.
+    /// The query.
     pub query: String,
-    /// Whether it takes the place of one of the same name.
+    /// Whether it was created with OR REPLACE.
     pub replaces: bool,
 }
 
-/// A statement that is none.
+/// Why a text is not a list of statements.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}:{column}: {message}")]
 pub struct CommandError {
@@ -62,10 +63,10 @@ pub struct CommandError {
     message: String,
 }
 
-/// The statements of a text, each with its first line, from 1.
+/// The statements of a text, each with its first line, counted from 1.
 ///
 /// # Errors
-/// One that begins as `SHOW`, `DESCRIBE`, `CREATE VIEW` or `DROP VIEW` and goes on as none of them does.
+/// A statement starts with `SHOW`, `DESCRIBE`, `CREATE VIEW` or `DROP VIEW`, but is not one of the supported forms.
 pub fn commands(text: &str) -> Result<Vec<(Command, usize)>, CommandError> {
     let tokens = tokens(text);
     let statements = tokens.split(|(token, _)| *token == Token::Semicolon).filter(|statement| !statement.is_empty());
@@ -103,12 +104,12 @@ impl Statement<'_> {
             }
             ("describe" | "desc", ..) => self.name(1).map(Command::Describe),
             ("explain", "analyze", ..) => {
-                self.wrong(0, "EXPLAIN ANALYZE is not supported; run the query, and its last line says what was read")
+                self.wrong(0, "EXPLAIN ANALYZE is not supported; run the query, whose last line shows the bytes read")
             }
             ("explain", ..) => Ok(Command::Explain(self.placed(self.after_options(1)))),
             ("create", "view", ..) => self.view(2, false),
             ("create", "or", "replace", "view") => self.view(4, true),
-            ("create", ..) => self.wrong(0, "of CREATE there is CREATE VIEW alone; `sluice ddl` prints CREATE TABLE"),
+            ("create", ..) => self.wrong(0, "only CREATE VIEW is supported; `sluice ddl` prints CREATE TABLE"),
             ("drop", "view", "if", "exists") => {
                 let name = self.name(4)?;
                 Ok(Command::DropView { name: folded(&name), if_exists: true })
@@ -121,7 +122,7 @@ impl Statement<'_> {
         }
     }
 
-    /// The text from a token on, behind as many lines and blanks as stand before it.
+    /// The text from a token on, preceded by as many lines and spaces as the original.
     fn placed(&self, from: usize) -> String {
         let Some((_, first)) = self.tokens.get(from) else { return String::new() };
         let end = self.tokens.last().map_or(first.end, |(_, span)| span.end);
@@ -134,7 +135,7 @@ impl Statement<'_> {
         format!("{}{}{}", "\n".repeat(lines), " ".repeat(blanks), self.text.get(first.start..end).unwrap_or_default())
     }
 
-    /// Behind `(TYPE LOGICAL, FORMAT TEXT)`, which is Athena's to know.
+    /// Skips options such as `(TYPE LOGICAL, FORMAT TEXT)`, which only Athena uses.
     fn after_options(&self, from: usize) -> usize {
         let is = |at: usize, wanted: &Token| self.tokens.get(at).is_some_and(|(token, _)| token == wanted);
         let has_options = is(from, &Token::Open)
@@ -146,7 +147,7 @@ impl Statement<'_> {
         }
     }
 
-    /// The name that the rest of the statement is: `t`, `database.t` or `{{t}}`.
+    /// Reads the rest of the statement as a name: `t`, `database.t` or `{{t}}`.
     fn name(&self, from: usize) -> Result<String, CommandError> {
         let rest = self.tokens.get(from..).unwrap_or_default();
         let is_path = rest.iter().enumerate().all(|(at, (token, _))| match token {
@@ -206,7 +207,7 @@ impl Statement<'_> {
             None => (String::new(), body),
         };
         let [(Token::Word(name), _)] = rest.get(..name_end).unwrap_or_default() else {
-            return self.wrong(from, "a view has one name, without a database: it lasts as long as the session");
+            return self.wrong(from, "the name of a view cannot have a database: views exist only in this session");
         };
         let query = rest.get(body + 1..).unwrap_or_default();
         let (Some((_, first)), Some((_, last))) = (query.first(), query.last()) else {
@@ -226,7 +227,7 @@ impl Statement<'_> {
 }
 
 impl Show {
-    /// Whether a name matches the pattern of `LIKE`, if there is one. Case makes no difference.
+    /// Whether a name matches the `LIKE` pattern, ignoring case. Without a pattern, every name matches.
     pub fn names(like: Option<&str>, name: &str) -> bool {
         fn matches(pattern: &[u8], name: &[u8]) -> bool {
             match (pattern.split_first(), name.split_first()) {
@@ -241,7 +242,7 @@ impl Show {
     }
 }
 
-/// A name as Trino compares it.
+/// A name in the form in which Trino compares names: unquoted, in lower case.
 fn folded(name: &str) -> String {
     unquoted(name).to_ascii_lowercase()
 }

@@ -1,59 +1,59 @@
-//! Why a rule has no statement.
+//! Why a rule's statement cannot be built.
 
 use sql::text::MAX_STATEMENT_BYTES;
 
 use crate::catalog::UnknownTable;
 
-/// Why no statement can be made of a rule here.
+/// Why a rule's statement cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatementError {
-    /// A logical table stands for nothing.
+    /// An unknown logical table.
     #[error(transparent)]
     UnknownTable(#[from] UnknownTable),
-    /// The SQL's templates cannot be read; lint says where.
-    #[error("the SQL of the rule is refused by lint: {0}")]
+    /// The SQL has invalid templates; lint shows them.
+    #[error("the rule's SQL has an error: {0}")]
     Template(String),
-    /// A parameter is used or set that the rule does not declare.
-    #[error("the rule declares no parameter `{0}`")]
+    /// An undeclared parameter is used or set.
+    #[error("the rule has no parameter `{0}`")]
     UnknownParameter(String),
-    /// A value that was set is not of the parameter's type.
-    #[error("the value of parameter `{name}` is not of type {wanted}")]
+    /// A set value does not have the parameter's type.
+    #[error("the value of parameter `{name}` does not have type {wanted}")]
     WrongParameter {
         /// The parameter.
         name: String,
         /// Its type.
         wanted: &'static str,
     },
-    /// Several tables can be read as one only if their columns are known.
-    #[error(
-        "the columns of {0} are not known, so it cannot be read together with other tables; give them in the catalog"
-    )]
+    /// The columns of tables must be known to read several as one.
+    #[error("the columns of {0} are unknown, so it cannot be combined with other tables; add them to the catalog file")]
     UnknownColumns(String),
-    /// A column has types that do not go together.
+    /// A column has incompatible types.
     #[error("column `{column}` is {one} in one table of `{table}` and {other} in another")]
     TypeConflict {
         /// The logical table.
         table: String,
         /// The column.
         column: String,
-        /// A type.
+        /// The type in one table.
         one: String,
-        /// Another.
+        /// The type in another.
         other: String,
     },
-    /// It is not known which column tells the time of an event.
-    #[error("the rows of {table} are of dialect `{dialect}`, of which no column is known to tell the time")]
+    /// No column of the table is known to be the time of the event.
+    #[error("the time column of {table} is unknown: its dialect is `{dialect}`")]
     NoTime {
         /// The table.
         table: String,
         /// Its dialect.
         dialect: String,
     },
-    /// Athena takes no statement of that length.
-    #[error("the statement has {0} bytes, and Athena takes {MAX_STATEMENT_BYTES}: shorten the lists of its parameters")]
+    /// Athena limits the length of statements.
+    #[error(
+        "the statement has {0} bytes, and Athena allows {MAX_STATEMENT_BYTES}: shorten the lists in its parameters"
+    )]
     TooLong(usize),
-    /// A pattern that cannot be carried out exactly.
-    #[error("the pattern cannot be carried out: {0}")]
+    /// A pattern that has no exact translation.
+    #[error("the pattern cannot be translated: {0}")]
     Pattern(String),
 }

@@ -1,4 +1,4 @@
-//! The statement of a STIX pattern over the tables of a catalog.
+//! Builds the statement of a STIX pattern over the tables of a catalog.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ fn maps() -> Result<&'static DialectMaps, StatementError> {
     MAPS.get_or_init(DialectMaps::embedded).as_ref().map_err(|error| StatementError::Pattern(error.to_string()))
 }
 
-/// The physical tables behind the logical ones of a rule: those that are there, and all.
+/// The physical tables of a rule's logical tables: the existing ones, and all.
 fn physical(names: &[&str], catalog: &Catalog) -> Result<(Vec<Table>, Vec<Table>), StatementError> {
     let (mut there, mut all) = (Vec::new(), Vec::new());
     for name in names {
@@ -38,8 +38,7 @@ fn physical(names: &[&str], catalog: &Catalog) -> Result<(Vec<Table>, Vec<Table>
     Ok((there, all))
 }
 
-/// What there is to say of a pattern over the tables that a catalog has: why it cannot be searched, and the constants that
-/// no value equals.
+/// The faults of a pattern over the tables of a catalog: why it cannot be translated, and constants that no value equals.
 pub(crate) fn faults(pattern: &Pattern, names: &[&str], catalog: &Catalog) -> Vec<translation::Diagnostic> {
     let window = Window { start: 0, end: 86_400_000 };
     let (Ok((_, all)), Ok(maps)) = (physical(names, catalog), maps()) else { return Vec::new() };
@@ -50,7 +49,7 @@ pub(crate) fn faults(pattern: &Pattern, names: &[&str], catalog: &Catalog) -> Ve
     let mut found: Vec<translation::Diagnostic> = Vec::new();
     for fault in said {
         let is_error = fault.severity == translation::Severity::Error;
-        // The same place is at fault once per table.
+        // The same place would be reported for each table.
         if (is_error || fault.is_of_value) && !found.iter().any(|other| other.span == fault.span) {
             found.push(fault);
         }
@@ -68,7 +67,7 @@ fn options(window: Window, max_rows: u64) -> Options {
     }
 }
 
-/// The statement of a pattern, and how its answer is read; `None` where no row of any table that is there can match.
+/// The statement of a pattern, and the translation that reads its answer; `None` if no row of an existing table can match.
 pub(crate) fn translated(
     text: &str,
     names: &[&str],
@@ -84,7 +83,7 @@ pub(crate) fn translated(
     let translate = |tables: &[Table]| translation::translate(&pattern, tables, maps, &options);
     let found = match (there.is_empty(), all.len() > there.len()) {
         (false, false) => translate(&there).map(Some),
-        // What the tables that are not there yet would have to match, nothing matches.
+        // Nothing can match the tables that do not exist yet.
         (false, true) => translate(&there).map(Some).or_else(|_| translate(&all).map(|_| None)),
         (true, _) => translate(&all).map(|_| None),
     };

@@ -211,7 +211,7 @@ fn a_token_depends_on_rule_version_window_and_attempt_and_on_nothing_else() {
 }
 
 proptest! {
-    /// A value of a parameter never becomes anything but a value: what stands between the quotes is it again.
+    /// No value of a parameter can become SQL: the text between the quotes is always the value.
     #[test]
     fn a_hostile_value_stays_a_value(value in "[ -~'\"\\\\{}%;\n\u{e4}\u{2028}-]{0,40}") {
         let catalog = catalog(&[("t", table("t", Layout::Plain, &[("time", "bigint")]), &[], true)]);

@@ -1,33 +1,33 @@
-//! What a query reads by a name: whatever is no template, and was not defined by the query itself.
+//! The relations that a query reads by name: neither templates nor defined by the query itself.
 
 use std::ops::Range;
 
 use super::tokens::{AFTER_FROM, Token, unquoted};
 
-/// Functions that give rows without reading a table that is not among their arguments.
+/// Table functions that read only their arguments.
 const TABLE_FUNCTIONS: &[&str] = &["unnest", "sequence", "exclude_columns", "json_table"];
 
-/// What stands between a pair of parentheses, or outside all of them.
+/// The state between one pair of parentheses, or outside all of them.
 #[derive(Debug, Default)]
 struct Level {
-    /// A SELECT began here, so that a FROM is its clause and not that of `extract(year FROM time)`.
+    /// Whether a SELECT began here. Otherwise a FROM belongs to a function such as `extract(year FROM time)`.
     is_query: bool,
-    /// Within FROM: a comma is followed by a relation.
+    /// Inside FROM, where a comma is followed by a relation.
     in_from: bool,
     /// The next token is a relation.
     relation_next: bool,
-    /// Within WITH, before the query that it belongs to.
+    /// Inside WITH, before its main query.
     with: Option<With>,
-    /// The names that WITH defined here so far.
+    /// The names that WITH has defined so far.
     defined: Vec<String>,
-    /// The body of a definition of the level around it.
+    /// Whether this is the body of a definition of the enclosing level.
     is_definition: bool,
 }
 
 #[derive(Debug, Default)]
 struct With {
     recursive: bool,
-    /// The name that is being defined; none yet behind WITH and behind a comma.
+    /// The name being defined; `None` after WITH and after a comma.
     name: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Level {
         with.name = Some(name);
     }
 
-    /// A definition can be read from its end on, a recursive one within it too.
+    /// A definition is visible after its end. A recursive one is visible inside its body too.
     fn end_definition(&mut self) {
         self.defined.extend(self.with.as_ref().and_then(|with| with.name.clone()));
     }
@@ -60,7 +60,7 @@ impl Level {
     }
 }
 
-/// The places where relations are read by name.
+/// The places of relations that are read by name.
 pub(crate) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut outer: Vec<Level> = Vec::new();
@@ -100,7 +100,7 @@ pub(crate) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
                     level.is_query = true;
                     level.leave_from();
                 }
-                // Not that of IS DISTINCT FROM.
+                // Not the FROM of IS DISTINCT FROM.
                 "from" if level.is_query && !before.is_some_and(|before| before.is_word("distinct")) => {
                     level.in_from = true;
                     level.relation_next = true;
@@ -122,7 +122,7 @@ pub(crate) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
                 }
                 _ => {}
             },
-            // A name that is not of ASCII letters; an engine may take it.
+            // A name with other than ASCII letters, which an engine may accept.
             Token::Other if level.relation_next => {
                 level.relation_next = false;
                 found.push(span.clone());
@@ -136,7 +136,7 @@ pub(crate) fn relations(tokens: &[(Token, Range<usize>)]) -> Vec<Range<usize>> {
 
 const BEGINS_QUERY: &[&str] = &["select", "with", "values", "table"];
 
-/// Where `database.table` ends that begins with the word at `index`.
+/// The end of `database.table`, which starts with the word at `index`.
 fn end_of_path(tokens: &[(Token, Range<usize>)], index: usize) -> usize {
     let parts = tokens[index + 1..].chunks_exact(2);
     let path = parts.take_while(|pair| matches!(pair, [(Token::Dot, _), (Token::Word(_), _)]));

@@ -1,11 +1,11 @@
-//! The words of a rule's SQL, as far as they matter for its templates.
+//! A tokenizer for SQL, as far as templates need it.
 
 use std::ops::Range;
 
-/// A word of SQL.
+/// A token of SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// A name or keyword, in lower case; quoted names with their quotes.
+    /// A name or keyword, in lower case. Quoted names keep their quotes.
     Word(String),
     /// `(` or `[`
     Open,
@@ -15,13 +15,13 @@ pub(crate) enum Token {
     Semicolon,
     /// `{{content}}`
     Hole(String),
-    /// `{{content}}` within quotes.
+    /// `{{content}}` inside quotes.
     QuotedHole,
     Other,
 }
 
 impl Token {
-    /// The name or keyword as it is written.
+    /// The name or keyword of a word.
     pub(crate) fn word(&self) -> Option<&str> {
         match self {
             Self::Word(word) => Some(word),
@@ -34,17 +34,17 @@ impl Token {
     }
 }
 
-/// Words with which what follows the FROM of a SELECT begins: its other clauses, and another SELECT.
+/// Words that end the FROM of a SELECT: its other clauses, or another SELECT.
 pub(crate) const AFTER_FROM: &[&str] =
     &["where", "group", "having", "order", "limit", "offset", "fetch", "window", "union", "intersect", "except"];
 
-/// Whether a clause of a SELECT, a join or another SELECT begins with this word.
+/// Whether a word starts a clause, a join or another SELECT.
 pub(crate) fn begins_part(word: &str) -> bool {
     const JOINS: &[&str] = &["join", "inner", "left", "right", "full", "cross", "natural"];
     AFTER_FROM.contains(&word) || JOINS.contains(&word)
 }
 
-/// A name without its quotes.
+/// Removes the quotes of a name.
 pub(crate) fn unquoted(word: &str) -> String {
     match word.strip_prefix('"') {
         Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted).replace("\"\"", "\""),
@@ -52,8 +52,8 @@ pub(crate) fn unquoted(word: &str) -> String {
     }
 }
 
-/// The tokens of a text, comments and white space apart. Whatever is no valid SQL comes out as [`Token::Other`]: the engine
-/// says so better.
+/// The tokens of a text, without comments and white space. Invalid SQL becomes [`Token::Other`], because the engine reports
+/// it better.
 pub(crate) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
     let bytes = sql.as_bytes();
     let mut tokens = Vec::new();
@@ -98,7 +98,7 @@ pub(crate) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
                 Token::Word(sql[start..at].to_ascii_lowercase())
             }
             _ => {
-                // By characters, so that slices stay within them.
+                // By characters, so that slices end at character boundaries.
                 at += sql[at..].chars().next().map_or(1, char::len_utf8);
                 match rest[0] {
                     b'(' | b'[' => Token::Open,
@@ -116,7 +116,7 @@ pub(crate) fn tokens(sql: &str) -> Vec<(Token, Range<usize>)> {
     tokens
 }
 
-/// Where a quoted text that begins at `start` ends; a doubled quote is part of it.
+/// The end of a quoted text that starts at `start`. A doubled quote is part of the text.
 fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
     let quote = bytes[start];
     let mut at = start + 1;

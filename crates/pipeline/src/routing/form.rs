@@ -1,9 +1,9 @@
-//! The keys of a sources file, once: what may stand where. The reader reads by these tables, the JSON Schema is made of them,
-//! and a test holds the reference page to the schema.
+//! The keys of a sources file, in one place. The reader follows these tables, the JSON Schema is generated from them, and a
+//! test compares the reference page with them.
 
 use diagnostics::form::{optional, required};
 
-/// What a value has to be.
+/// The kind of value that a key takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
     /// Text that is not empty.
@@ -14,7 +14,7 @@ pub(crate) enum Form {
     Flag,
     /// A pattern.
     Pattern,
-    /// A pattern, or a list of at least one.
+    /// A pattern, or a list of one or more.
     Patterns,
     /// A list of patterns.
     PatternList,
@@ -33,10 +33,14 @@ pub(crate) type ObjectForm = diagnostics::form::ObjectForm<Form>;
 pub(crate) static SOURCE_BUCKET: ObjectForm = ObjectForm {
     name: "source_buckets",
     keys: &[
-        required("bucket_name", Form::Pattern, "Pattern of the whole bucket name; `*` is any bucket."),
-        optional("prefix", Form::Pattern, "Pattern of the key's start. Default: any key."),
-        optional("suffix", Form::Patterns, "Pattern of the key's end, or a list of them, one of which must match."),
-        optional("exclude", Form::PatternList, "Patterns of whole keys that are left alone."),
+        required("bucket_name", Form::Pattern, "Pattern for the whole bucket name; `*` matches any bucket."),
+        optional("prefix", Form::Pattern, "Pattern for the start of the key. Default: any key."),
+        optional(
+            "suffix",
+            Form::Patterns,
+            "Pattern for the end of the key, or a list of patterns, one of which must match.",
+        ),
+        optional("exclude", Form::PatternList, "Patterns for whole keys to skip."),
     ],
 };
 
@@ -44,9 +48,9 @@ pub(crate) static SOURCE_BUCKET: ObjectForm = ObjectForm {
 pub(crate) static KINESIS: ObjectForm = ObjectForm {
     name: "kinesis",
     keys: &[
-        required("enabled", Form::Flag, "Whether the source takes stream records."),
-        optional("metadata_field", Form::Name, "Top-level field of a record that names its source."),
-        optional("stream", Form::Pattern, "Pattern of the stream's name, or of its ARN if it has a `:`."),
+        required("enabled", Form::Flag, "Whether the source reads stream records."),
+        optional("metadata_field", Form::Name, "Top-level field of the record that holds the source name."),
+        optional("stream", Form::Pattern, "Pattern for the stream name, or for its ARN if the pattern contains `:`."),
         optional("when", Form::Condition, "Condition on the record, as in mapping configs."),
     ],
 };
@@ -55,12 +59,8 @@ pub(crate) static KINESIS: ObjectForm = ObjectForm {
 pub(crate) static S3: ObjectForm = ObjectForm {
     name: "s3",
     keys: &[
-        required("enabled", Form::Flag, "Whether the source takes objects."),
-        required(
-            "source_buckets",
-            Form::List(&SOURCE_BUCKET),
-            "Rules, each over buckets and keys; one of them must match.",
-        ),
+        required("enabled", Form::Flag, "Whether the source reads objects."),
+        required("source_buckets", Form::List(&SOURCE_BUCKET), "Rules for buckets and keys. At least one must match."),
     ],
 };
 
@@ -77,14 +77,14 @@ pub(crate) static INPUT_PATHS: ObjectForm = ObjectForm {
 pub(crate) static SOURCE: ObjectForm = ObjectForm {
     name: "sources",
     keys: &[
-        required("name", Form::Name, "Name of the source, as records and quarantine have it."),
+        required("name", Form::Name, "Source name, as in records and in quarantine."),
         optional("mapping_file", Form::Name, "Mapping config: a file, or a shipped config. Default: `<name>.json`."),
         optional(
             "preprocessor_module",
             Form::Text,
             "A preprocessor of the AWS transformation library, for a mapping config without `decode`.",
         ),
-        required("input_paths", Form::Object(&INPUT_PATHS), "Where its records come from."),
+        required("input_paths", Form::Object(&INPUT_PATHS), "Where the source's records come from."),
     ],
 };
 

@@ -61,7 +61,7 @@ impl Reader {
                 continue;
             };
             if let Some((first, _)) = known.iter().find(|(other, _)| other.value == key.value) {
-                let message = format!("the key {} stands twice", quote(key));
+                let message = format!("duplicate key {}", quote(key));
                 let diagnostic = Diagnostic::new(Code::DuplicateKey, key.span, message);
                 self.report(diagnostic.also(first.span, "first here"));
                 continue;

@@ -7,21 +7,21 @@ use bumpalo::Bump;
 use mapping::{StepsBuffer, Unwrapped};
 use ocsf::validate::{Severity, validate_event};
 use ocsf::{TableBuilder, rows_to_json};
-use pipeline::{Source, shipped_mapping};
+use pipeline::{MappedSource, shipped_mapping};
 use serde_json::{Value, json};
 use sources::{Document, DocumentBuffer, Item, NodeId};
 
-pub(crate) fn shipped(name: &str) -> Source {
-    Source::new(name, shipped_mapping(name).unwrap(), &|_| None).unwrap()
+pub(crate) fn shipped(name: &str) -> MappedSource {
+    MappedSource::new(name, shipped_mapping(name).unwrap(), &|_| None).unwrap()
 }
 
 /// What becomes of each event: the OCSF event, or why there is none. Every event must be valid.
-pub(crate) fn mapped(source: &Source, input: &[u8]) -> Vec<Result<Value, String>> {
+pub(crate) fn mapped(source: &MappedSource, input: &[u8]) -> Vec<Result<Value, String>> {
     documents(source, input).into_iter().map(|(_, fate)| fate).collect()
 }
 
 /// The raw fields of each event, and what becomes of it.
-pub(crate) fn documents(source: &Source, input: &[u8]) -> Vec<(Value, Result<Value, String>)> {
+pub(crate) fn documents(source: &MappedSource, input: &[u8]) -> Vec<(Value, Result<Value, String>)> {
     let mut fates = Vec::new();
     let (mut buffer, mut memory) = (DocumentBuffer::default(), StepsBuffer::default());
     let mut records = source.decode().records_of_slice(input);
@@ -49,7 +49,7 @@ pub(crate) fn documents(source: &Source, input: &[u8]) -> Vec<(Value, Result<Val
     fates
 }
 
-fn ocsf_event(source: &Source, document: &Document<'_>) -> Result<Value, String> {
+fn ocsf_event(source: &MappedSource, document: &Document<'_>) -> Result<Value, String> {
     let (mapping, bump) = (source.mapping(), Bump::new());
     let mapped = mapping.apply(document, &bump).map_err(|refusal| refusal.to_string())?;
     let is_shipped =
@@ -69,7 +69,7 @@ fn version(name: &str) -> String {
 }
 
 /// Compares with `golden/<name>.json`, or rewrites it under `cargo xtask bless`; review the difference like code.
-pub(crate) fn check_golden(name: &str, source: &Source, log: &str) {
+pub(crate) fn check_golden(name: &str, source: &MappedSource, log: &str) {
     let shown: Vec<Value> = documents(source, log.as_bytes())
         .into_iter()
         .map(|(raw, fate)| match fate {

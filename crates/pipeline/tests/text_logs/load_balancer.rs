@@ -2,7 +2,7 @@
 //! AWS transformation library has one. There the lines are cut as that library's preprocessor cuts them, and every line
 //! becomes a valid row.
 
-use pipeline::{Source, Sources};
+use pipeline::{MappedSource, Sources};
 use serde_json::{Value, json};
 
 use crate::laboratory::{check_golden, check_page, mapped, shipped};
@@ -36,8 +36,8 @@ fn config(source_name: &str, events: &[&str]) -> String {
     .to_string()
 }
 
-fn source() -> Source {
-    Source::new("aws-alb", &config("aws-alb", &["http", "https", "h2"]), &|_| None).unwrap()
+fn source() -> MappedSource {
+    MappedSource::new("aws-alb", &config("aws-alb", &["http", "https", "h2"]), &|_| None).unwrap()
 }
 
 /// A line with these fields; the others are as of a request that was forwarded.
@@ -197,7 +197,7 @@ fn a_config_has_the_last_word() {
         let mut config: Value = serde_json::from_str(&config("aws-alb", &["http", "wss"])).unwrap();
         let members = config["custom_source_events"].as_object_mut().unwrap();
         members.extend(change.as_object().unwrap().clone());
-        Source::new("aws-alb", &config.to_string(), &|_| None).unwrap()
+        MappedSource::new("aws-alb", &config.to_string(), &|_| None).unwrap()
     };
     let wss = line(&[("type", "wss")]);
     assert!(mapped(&own(json!({})), wss.as_bytes())[0].is_ok());
@@ -230,7 +230,7 @@ fn the_config_of_the_aws_library_takes_every_type() {
         println!("skipped: ../shared/data is not here");
         return;
     };
-    let source = Source::new("aws-alb", &text, &|_| None).unwrap();
+    let source = MappedSource::new("aws-alb", &text, &|_| None).unwrap();
     let lines: String = ["http", "https", "h2", "grpcs", "ws", "wss"].map(|kind| line(&[("type", kind)])).concat();
     for event in mapped(&source, lines.as_bytes()) {
         assert_eq!(event.unwrap()["http_request"]["url"]["url_string"], "https://shop.example.com:443/cart?id=7");
@@ -255,7 +255,7 @@ fn the_stand_in_cuts_lines_as_the_shipped_config_does() {
     for (column, text) in
         [("client", "10.0.0.1:80"), ("target", "[::1]:1"), ("target_list", "::1:1"), ("request", "A b")]
     {
-        let fields = |source: &Source| format!("{:?}", source.decode().split_columns.fields(column, text));
+        let fields = |source: &MappedSource| format!("{:?}", source.decode().split_columns.fields(column, text));
         assert_eq!(fields(&stand_in), fields(&shipped));
     }
 }

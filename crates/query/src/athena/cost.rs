@@ -6,7 +6,7 @@ pub const US_DOLLARS_PER_TERABYTE: f64 = 5.0;
 const MEGABYTE: u64 = 1 << 20;
 const TERABYTE: f64 = (1_u64 << 40) as f64;
 
-/// The bytes that a query is charged for: whole megabytes, and at least ten. A statement that reads nothing is free.
+/// The bytes that Athena charges for a query: whole megabytes, at least ten. A query that reads nothing is free.
 pub fn charged_bytes(scanned: u64) -> u64 {
     match scanned {
         0 => 0,
@@ -14,7 +14,7 @@ pub fn charged_bytes(scanned: u64) -> u64 {
     }
 }
 
-/// What a query costs at a price by the terabyte.
+/// The cost of a query at a price per terabyte.
 pub fn us_dollars(scanned: u64, per_terabyte: f64) -> f64 {
     charged_bytes(scanned) as f64 / TERABYTE * per_terabyte
 }

@@ -1,4 +1,4 @@
-//! What Athena says went wrong, as this crate says it.
+//! Maps Athena's errors to [`QueryError`].
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use aws_sdk_athena::types::QueryExecutionStatus;
 
 use crate::QueryError;
 
-/// A request that Athena did not answer as it should.
+/// The error of a failed request.
 pub(super) fn of_request<E, R>(operation: &str, error: &SdkError<E, R>) -> QueryError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -16,9 +16,9 @@ where
     let Some(code) = error.code() else {
         return QueryError::Unavailable(format!("{operation}: {error}: {}", innermost(error)));
     };
-    let message = error.message().unwrap_or("Athena gives no reason");
+    let message = error.message().unwrap_or("Athena gave no reason");
     match code {
-        // Athena's message is all that helps, as "WorkGroup detections is not found".
+        // Athena's message is enough, such as "WorkGroup detections is not found".
         "InvalidRequestException" | "ValidationException" | "ResourceNotFoundException" | "MetadataException" => {
             QueryError::Invalid(message.to_owned())
         }
@@ -26,12 +26,12 @@ where
     }
 }
 
-/// An answer that lacks what it cannot be without.
+/// The error of a response without a required member.
 pub(super) fn incomplete(operation: &str, what: &str) -> QueryError {
     QueryError::Unavailable(format!("{operation}: the answer has no {what}"))
 }
 
-/// Why a query failed.
+/// The error of a failed query.
 pub(super) fn of_failed(status: Option<&QueryExecutionStatus>, scanned: u64) -> QueryError {
     let reason = reason(status);
     if is_over_budget(&reason) {
@@ -46,7 +46,7 @@ pub(super) fn of_failed(status: Option<&QueryExecutionStatus>, scanned: u64) -> 
     }
 }
 
-/// Why a query was cancelled: by somebody, or by its workgroup's limit on bytes.
+/// The error of a cancelled query: a person cancelled it, or it exceeded the scan limit of its workgroup.
 pub(super) fn of_cancelled(status: Option<&QueryExecutionStatus>, scanned: u64) -> QueryError {
     match reason(status) {
         reason if is_over_budget(&reason) => QueryError::OverBudget { scanned, limit: 0 },
@@ -57,15 +57,15 @@ pub(super) fn of_cancelled(status: Option<&QueryExecutionStatus>, scanned: u64) 
 fn reason(status: Option<&QueryExecutionStatus>) -> String {
     let of_error = || status?.athena_error()?.error_message();
     let reason = status.and_then(|status| status.state_change_reason()).or_else(of_error);
-    reason.unwrap_or("Athena gives no reason").to_owned()
+    reason.unwrap_or("Athena gave no reason").to_owned()
 }
 
 fn is_over_budget(reason: &str) -> bool {
     reason.contains("Bytes scanned limit was exceeded")
 }
 
-/// Whether a reason is about the statement's text and not about what happened while it ran. Trino puts the name of its
-/// error first, and the place in the text where it knows one: `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved`.
+/// Whether the statement's text caused the failure, and not the run. Trino's reason starts with the name of the error, and the
+/// place if it has one: `COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved`.
 fn is_of_the_statement(reason: &str) -> bool {
     const ERRORS: [&str; 14] = [
         "AMBIGUOUS_NAME",
@@ -136,6 +136,6 @@ mod tests {
         assert_eq!(of_cancelled(Some(&status), 7), QueryError::OverBudget { scanned: 7, limit: 0 });
         let status = QueryExecutionStatus::builder().state_change_reason("Query cancelled by user").build();
         assert_eq!(of_cancelled(Some(&status), 7), QueryError::Cancelled("Query cancelled by user".to_owned()));
-        assert_eq!(of_cancelled(None, 7), QueryError::Cancelled("Athena gives no reason".to_owned()));
+        assert_eq!(of_cancelled(None, 7), QueryError::Cancelled("Athena gave no reason".to_owned()));
     }
 }

@@ -1,7 +1,7 @@
-//! Athena as an engine.
+//! Amazon Athena as an engine.
 //!
-//! There are two levels. What cannot wait, as a function, [starts](Athena::start) a statement, and later asks for its
-//! [status](Athena::status) and its [answer](Athena::answer). What can wait [runs](Engine::run) it.
+//! A caller that can wait [runs](Engine::run) a statement. A caller that cannot, such as a Lambda function,
+//! [starts](Athena::start) it, and later asks for its [status](Athena::status) and its [answer](Athena::answer).
 
 mod cost;
 mod errors;
@@ -24,39 +24,39 @@ pub use results::Page;
 
 use crate::{Answer, BoxFuture, Engine, QueryError, Statement, Statistics};
 
-/// Athena, called with somebody's rights. Clones share their connections.
+/// A client of Athena. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Athena {
     client: Client,
     settings: AthenaSettings,
 }
 
-/// How statements are run.
+/// Where and how Athena runs statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AthenaSettings {
-    /// The workgroup; Athena's `primary` where there is none. Its own settings win where it enforces them.
+    /// The workgroup. Default: `primary`. A workgroup may enforce its own settings over these.
     pub workgroup: Option<String>,
-    /// Where results are written, `s3://bucket/prefix/`. A workgroup may have its own place.
+    /// The location of results, `s3://bucket/prefix/`. Default: that of the workgroup.
     pub output_location: Option<String>,
-    /// The data catalog; `AwsDataCatalog` where there is none.
+    /// The data catalog. Default: `AwsDataCatalog`.
     pub catalog: Option<String>,
-    /// The databases whose tables [`Engine::tables`] gives. The first is where a table without a database is looked for.
+    /// The databases whose tables [`Engine::tables`] returns. The first one is the default database of statements.
     pub databases: Vec<String>,
-    /// Take the result of the same statement if it is no older than this (whole minutes, at most seven days).
+    /// Reuse an earlier result of the same statement up to this age (whole minutes, at most seven days).
     pub reuse_results: Option<Duration>,
 }
 
-/// Athena's name of a query that was started.
+/// Athena's id of a query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueryId(String);
 
 impl QueryId {
-    /// An id that Athena gave.
+    /// An id from Athena.
     pub fn new(id: impl Into<String>) -> Self {
         Self(id.into())
     }
 
-    /// Its text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -68,57 +68,58 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// A query as it stands.
+/// The status of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Execution {
-    /// Its id.
+    /// The query's id.
     pub id: QueryId,
     /// The workgroup that it runs in.
     pub workgroup: Option<String>,
-    /// How far it came.
+    /// The state.
     pub state: State,
-    /// What it cost so far.
+    /// Cost and duration so far.
     pub statistics: Statistics,
-    /// Whether an earlier result was taken, for which Athena charges nothing.
+    /// Whether Athena reused an earlier result, which is free.
     pub reused: bool,
-    /// The object that holds the result, `s3://bucket/prefix/id.csv`.
+    /// The object with the result, `s3://bucket/prefix/id.csv`.
     pub output_location: Option<String>,
 }
 
-/// How far a query came.
+/// The state of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// It waits for its turn.
+    /// Waiting to run.
     Queued,
-    /// It runs.
+    /// Running.
     Running,
-    /// There is an answer.
+    /// Ended with an answer.
     Succeeded,
-    /// There will be none.
+    /// Ended without an answer.
     Ended(QueryError),
 }
 
 impl State {
-    /// Whether nothing more will happen.
+    /// Whether the query has ended.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Ended(_))
     }
 }
 
-/// How long to wait before the state of a query is asked for again. Most detections take seconds.
+/// The first pause between two requests for a query's state. Most detections take seconds.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest pause between two requests for a query's state.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl Athena {
-    /// Athena by a configuration of the SDK, which `store::aws` makes.
+    /// A client with the SDK configuration that `store::aws` builds.
     pub fn new(config: &SdkConfig, settings: AthenaSettings) -> Self {
         Self { client: Client::new(config), settings }
     }
 
-    /// Starts a statement, or finds the query that an earlier start of the same statement with the same token gave.
+    /// Starts a statement. If the same statement was started before with the same token, returns that query.
     ///
     /// # Errors
-    /// Athena does not take it. Statements that are not valid are mostly found later, by [`Athena::status`].
+    /// Athena refuses the request. Most invalid statements fail only later, in [`Athena::status`].
     pub async fn start(&self, statement: &Statement) -> Result<QueryId, QueryError> {
         let AthenaSettings { workgroup, output_location, catalog, databases, reuse_results } = &self.settings;
         let context = QueryExecutionContext::builder()
@@ -149,8 +150,8 @@ impl Athena {
         Ok(QueryId(id))
     }
 
-    /// The token that Athena knows a start by: 64 characters. Athena refuses a token that comes with other parameters than
-    /// before, so they are part of it.
+    /// The token for Athena, 64 characters. Athena refuses a known token with other parameters, so the parameters are part of
+    /// it.
     fn request_token(&self, statement: &Statement, token: &str) -> String {
         let AthenaSettings { workgroup, output_location, catalog, databases, .. } = &self.settings;
         let mut hasher = blake3::Hasher::new();
@@ -163,10 +164,10 @@ impl Athena {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// How far a query came.
+    /// The status of a query.
     ///
     /// # Errors
-    /// Athena does not say. That the query itself failed is no error here.
+    /// The request failed. A failed query is not an error here.
     pub async fn status(&self, id: &QueryId) -> Result<Execution, QueryError> {
         let request = self.client.get_query_execution().query_execution_id(id.as_str());
         let answer = request.send().await.map_err(|error| errors::of_request("GetQueryExecution", &error))?;
@@ -178,7 +179,7 @@ impl Athena {
         Ok(execution)
     }
 
-    /// The limit on bytes of a workgroup, as far as it can be learned.
+    /// The scan limit of a workgroup in bytes; `None` if it has none or may not be read.
     async fn cutoff(&self, workgroup: Option<&str>) -> Option<u64> {
         let request = self.client.get_work_group().work_group(workgroup.unwrap_or("primary"));
         let answer = request.send().await.inspect_err(|error| tracing::debug!(?error, "scan limit unknown")).ok()?;
@@ -186,10 +187,10 @@ impl Athena {
         u64::try_from(cutoff).ok()
     }
 
-    /// The answer of a query that succeeded, whole.
+    /// The whole answer of a query that succeeded.
     ///
     /// # Errors
-    /// Athena does not give it, or `execution` did not succeed.
+    /// A request failed, or `execution` did not succeed.
     pub async fn answer(&self, execution: &Execution) -> Result<Answer, QueryError> {
         match &execution.state {
             State::Succeeded => {}
@@ -214,20 +215,20 @@ impl Athena {
         })
     }
 
-    /// Stops a query. One that has ended stays as it is.
+    /// Cancels a query. Has no effect if the query has ended.
     ///
     /// # Errors
-    /// Athena does not take it.
+    /// The request failed.
     pub async fn cancel(&self, id: &QueryId) -> Result<(), QueryError> {
         let request = self.client.stop_query_execution().query_execution_id(id.as_str());
         request.send().await.map_err(|error| errors::of_request("StopQueryExecution", &error))?;
         Ok(())
     }
 
-    /// Whether Athena answers, and knows the workgroup.
+    /// Checks that Athena answers and that the workgroup exists.
     ///
     /// # Errors
-    /// It does not.
+    /// The request failed.
     pub async fn ping(&self) -> Result<(), QueryError> {
         let workgroup = self.settings.workgroup.as_deref().unwrap_or("primary");
         let request = self.client.get_work_group().work_group(workgroup);
@@ -235,8 +236,7 @@ impl Athena {
         Ok(())
     }
 
-    /// Waits for the end of a query, and stops it as soon as it has read more than `max_scanned_bytes`, or when it has not
-    /// ended after `timeout`.
+    /// Waits for the end of a query. Cancels it when it has read more than `max_scanned_bytes`, or after `timeout`.
     async fn wait(
         &self,
         id: &QueryId,
@@ -270,8 +270,8 @@ impl Athena {
 }
 
 impl Engine for Athena {
-    /// Starts the statement and waits for its end. A statement that ends before it was seen to read too much has its answer:
-    /// the bytes are paid for.
+    /// Starts the statement and waits for its end. A query may exceed its scan limit and end before the next status request.
+    /// Its answer is returned, because the bytes are paid for.
     fn run<'a>(&'a self, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, QueryError>> {
         Box::pin(async move {
             let id = self.start(statement).await?;
@@ -307,7 +307,7 @@ fn execution_of(id: &QueryId, execution: &QueryExecution) -> Result<Execution, Q
         Some(QueryExecutionState::Failed) => State::Ended(errors::of_failed(status, statistics.scanned_bytes)),
         Some(QueryExecutionState::Cancelled) => State::Ended(errors::of_cancelled(status, statistics.scanned_bytes)),
         Some(other) => {
-            return Err(QueryError::Unavailable(format!("Athena gives query {id} the unknown state {other}")));
+            return Err(QueryError::Unavailable(format!("query {id} has the unknown state {other}")));
         }
         None => return Err(errors::incomplete("GetQueryExecution", "state")),
     };

@@ -1,4 +1,4 @@
-//! Results, page by page, with their types.
+//! Reads results page by page, and converts values to the types of their columns.
 
 use aws_sdk_athena::types::{ColumnInfo, Row};
 use serde_json::{Number, Value};
@@ -7,25 +7,25 @@ use sql::types::ColumnType;
 use super::{Athena, QueryId, errors};
 use crate::{Column, QueryError};
 
-/// A part of a result.
+/// A page of a result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The columns in order.
     pub columns: Vec<Column>,
-    /// Rows, as many values as columns each: see [`crate::Answer::rows`].
+    /// The rows, see [`crate::Answer::rows`].
     pub rows: Vec<Vec<Value>>,
-    /// What the next page is asked for with; none after the last.
+    /// The token of the next page; `None` after the last one.
     pub next: Option<String>,
 }
 
-/// The most rows that Athena gives at once.
+/// Athena's maximum for one page.
 const ROWS_PER_PAGE: i32 = 1000;
 
 impl Athena {
-    /// A page of a result: the first, or what an earlier page names as the next.
+    /// A page of a result: the first one, or the one for the token in `next`.
     ///
     /// # Errors
-    /// Athena does not give it, as before the query's end.
+    /// The request failed, for example because the query has not ended.
     pub async fn page(&self, id: &QueryId, next: Option<&str>) -> Result<Page, QueryError> {
         let request = self.client.get_query_results().query_execution_id(id.as_str()).max_results(ROWS_PER_PAGE);
         let sent = request.set_next_token(next.map(str::to_owned)).send().await;
@@ -44,8 +44,8 @@ impl Athena {
         Ok(Page { columns, rows, next: answer.next_token })
     }
 
-    /// `length` rows of a result from the row `offset` on; fewer at its end. Athena knows no offsets, so that the pages
-    /// before are read, too.
+    /// `length` rows of a result from row `offset` on, or fewer at its end. Athena has no offsets, so the pages before them are
+    /// read too.
     ///
     /// # Errors
     /// As [`Athena::page`].
@@ -76,8 +76,8 @@ fn column(info: &ColumnInfo) -> Column {
     Column { name, column_type: column_type(info) }
 }
 
-/// The type of a column of a result. Athena names no types inside of arrays, maps and rows, and gives their values as
-/// text; so these columns are text, as those of other types that Sluice has no name for.
+/// The type of a result column. Arrays, maps and rows become text: Athena does not report the types inside them, and returns
+/// their values as text. So do types that Sluice does not know.
 fn column_type(info: &ColumnInfo) -> ColumnType {
     match info.r#type() {
         "boolean" => ColumnType::Boolean,
@@ -113,7 +113,7 @@ fn value(text: Option<&str>, column: &Column) -> Result<Value, QueryError> {
     let value = match column.column_type {
         ColumnType::Boolean => text.parse().ok().map(Value::Bool),
         ColumnType::Integer | ColumnType::Bigint => text.parse::<i64>().ok().map(Value::from),
-        // NaN and the infinities are texts, since JSON has no numbers for them.
+        // NaN and infinity become text, because JSON has no such numbers.
         ColumnType::Real | ColumnType::Double => {
             let number = |number: f64| Number::from_f64(number).map_or_else(|| Value::from(text), Value::Number);
             text.parse().ok().map(number)
@@ -121,7 +121,8 @@ fn value(text: Option<&str>, column: &Column) -> Result<Value, QueryError> {
         _ => Some(Value::from(text)),
     };
     value.ok_or_else(|| {
-        let reason = format!("GetQueryResults: `{text}` in column {} is no {:?}", column.name, column.column_type);
+        let reason =
+            format!("GetQueryResults: `{text}` in column {} is not of type {:?}", column.name, column.column_type);
         QueryError::Unavailable(reason)
     })
 }

@@ -1,4 +1,4 @@
-//! The tables of a database, as Athena knows them from its catalog (Glue, as a rule).
+//! The tables of a database in Athena's catalog (usually Glue).
 
 use aws_sdk_athena::types::TableMetadata;
 use sql::table::Table;
@@ -7,14 +7,14 @@ use sql::types::ColumnType;
 use super::{Athena, errors};
 use crate::QueryError;
 
-/// Athena's own catalog, which is Glue's.
+/// Athena's default catalog, which is AWS Glue.
 const CATALOG: &str = "AwsDataCatalog";
 
 impl Athena {
     /// All tables of a database.
     ///
     /// # Errors
-    /// Athena does not know the database, or does not answer.
+    /// The database does not exist, or a request failed.
     pub async fn tables_of(&self, database: &str) -> Result<Vec<Table>, QueryError> {
         let mut tables = Vec::new();
         let mut next = None;
@@ -33,7 +33,7 @@ impl Athena {
     /// One table of a database.
     ///
     /// # Errors
-    /// Athena does not know it, or does not answer.
+    /// The table does not exist, or the request failed.
     pub async fn table(&self, database: &str, name: &str) -> Result<Table, QueryError> {
         let request = self.client.get_table_metadata().catalog_name(self.catalog()).database_name(database);
         let sent = request.table_name(name).send().await;
@@ -50,7 +50,7 @@ impl Athena {
 fn table_of(database: &str, metadata: &TableMetadata) -> Table {
     let mut columns: Vec<(String, ColumnType)> = Vec::new();
     for column in metadata.columns().iter().chain(metadata.partition_keys()) {
-        // Views and tables of other engines have types that no rule can ask for; the others stay usable.
+        // Views and tables of other engines may have types that Sluice does not know. Their other columns stay usable.
         match column.r#type().unwrap_or("string").parse() {
             Ok(column_type) => columns.push((column.name().to_owned(), column_type)),
             Err(error) => {

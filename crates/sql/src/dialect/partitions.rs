@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::error::DialectError;
 use super::time::TimeSpan;
 use crate::table::{Layout, Table};
 use crate::text::{CivilDay, Sql};
@@ -53,12 +54,16 @@ pub(super) struct PartitionColumn {
 }
 
 impl Partitioning {
-    pub(super) fn check(&self) -> Result<(), String> {
-        let names = || self.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+    /// Checks that the order of partition values is the order of time.
+    pub(super) fn check(&self) -> Result<(), DialectError> {
+        let inconsistent = |fault: &str| {
+            let names = self.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+            DialectError::Inconsistent(format!("partitions by {names}: {fault}"))
+        };
         let mut order = String::new();
         for column in &self.columns {
             if self.columns.len() > 1 && column.formats.len() != 1 {
-                return Err(format!("partitions by {}: each of several columns needs one format", names()));
+                return Err(inconsistent("each of several columns needs one format"));
             }
             let Some(first) = column.formats.first() else { continue };
             let directives = |format: &str| -> String {
@@ -66,17 +71,13 @@ impl Partitioning {
             };
             order.push_str(&directives(first));
             if column.formats.iter().any(|format| directives(format) != directives(first)) {
-                return Err(format!(
-                    "partitions by {}: the formats of `{}` tell different things",
-                    names(),
-                    column.name
-                ));
+                return Err(inconsistent(&format!("the formats of `{}` tell different things", column.name)));
             }
         }
         let is_ordered = order.is_empty() && self.columns.len() == 1 || "Ymd".starts_with(&order) && !order.is_empty();
         if !is_ordered {
             let formats = "formats are of %Y, %m and %d, in this order, so that the order of values is that of time";
-            return Err(format!("partitions by {}: {formats}", names()));
+            return Err(inconsistent(formats));
         }
         Ok(())
     }

@@ -13,12 +13,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::candidate::Candidate;
+use super::limits::{BindError, Limits};
 use super::moments::{Moment, moments_of};
 use super::node::{Node, Window};
 use super::state::{Observed, State};
 use super::sweep::Sweep;
-use super::{BindError, Candidate, Limits, Timestamp};
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Timestamp};
 
 /// The rows of a match.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Candidate;
+use super::candidate::Candidate;
 use super::leaf_set::LeafSet;
 use crate::pattern::Timestamp;
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::limits::{BindError, Limits};
 use super::moments::Moment;
 use super::node::Node;
 use super::state::{Observed, State};
-use super::{BindError, Limits};
 
 pub(super) struct Sweep<'n> {
     pub(super) node: &'n Node,

@@ -6,8 +6,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
-use super::Row;
 use super::types::{self, ADDRESS, Kind, Specified};
+use super::values::{read_time, stamp};
+
+/// A row of a result by column. Columns with structure are JSON, or JSON as text.
+pub type Row = Map<String, Json>;
 
 /// Why a map cannot be used.
 #[derive(Debug, Error)]
@@ -362,7 +365,7 @@ impl Source {
             (Some(Conversion::Integer), Json::String(text)) => {
                 Some(text.parse::<i64>().map_or(found.clone(), Json::from))
             }
-            (Some(Conversion::Time), _) => Some(super::read_time(&found).map_or(found, |at| super::stamp(at).into())),
+            (Some(Conversion::Time), _) => Some(read_time(&found).map_or(found, |at| stamp(at).into())),
             (Some(Conversion::Lower), Json::String(text)) => Some(text.to_lowercase().into()),
             (Some(Conversion::Basename), Json::String(text)) => {
                 text.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).map(Json::from)

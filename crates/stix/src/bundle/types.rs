@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{as_integer, read_time};
+use super::values::{as_integer, read_time};
 use crate::time;
 
 /// In a map: `ipv4-addr` or `ipv6-addr`, by the value.

@@ -4,7 +4,7 @@
 //!
 //! Bindings are listed one by one, until every observation that satisfies a leaf is in one of them.
 
-use super::Observed;
+use super::observed::Observed;
 use crate::binder::{BindError, Bound, LeafSet, Limits};
 use crate::pattern::{Observation, ObservationKind, Pattern, QualifierKind, Timestamp};
 

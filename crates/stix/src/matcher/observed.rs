@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::MatchError;
-use crate::parser::Version;
+use super::error::MatchError;
 use crate::pattern::Timestamp;
 use crate::time;
+use crate::version::Version;
 
 /// An observation: what was seen, when, and how often.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value as Json};
 
-use super::{MatchError, Observed};
+use super::error::MatchError;
+use super::observed::Observed;
 use crate::network::Network;
 use crate::pattern::{ObjectPath, Step, Value};
 use crate::time;
@@ -133,7 +134,7 @@ impl Selected<'_> {
     /// The address or network that a text is.
     pub(super) fn network(&self) -> Option<Network> {
         match self {
-            Selected::Json(Json::String(text)) => Network::read(text),
+            Selected::Json(Json::String(text)) => Network::parse(text),
             _ => None,
         }
     }

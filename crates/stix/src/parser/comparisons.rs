@@ -1,8 +1,8 @@
 //! Comparison expressions: what stands between the brackets of an observation.
 
+use super::cursor::{Built, Parser, Read};
 use super::faults::NULL_HELP;
 use super::literals::unescape;
-use super::{Built, Parser, Read};
 use crate::diagnostic::{Code, found_at};
 use crate::lexer::{Keyword, Kind};
 use crate::pattern::{Comparison, ComparisonKind, Literal, ObjectPath, Operator, Span, Step, Value};

@@ -1,11 +1,35 @@
-//! Where the parser is in the text: the token that stands next, and the text around it.
+//! The parser's state, and its place in the text: the next token and the text around it.
 
-use super::Parser;
-use crate::diagnostic::quote;
-use crate::lexer::Kind;
+use crate::diagnostic::{Diagnostic, quote};
+use crate::lexer::{Kind, Token, tokens};
 use crate::pattern::Span;
+use crate::version::Version;
+
+/// A node with the levels of its tree.
+pub(super) struct Built<T> {
+    pub(super) node: T,
+    pub(super) levels: usize,
+}
+
+pub(super) struct Parser<'t> {
+    pub(super) text: &'t str,
+    pub(super) version: Version,
+    pub(super) tokens: Vec<Token>,
+    pub(super) at: usize,
+    pub(super) leaves: usize,
+    pub(super) parentheses: usize,
+    pub(super) found: Vec<Diagnostic>,
+}
+
+/// `None` is a fault that is in [`Parser::found`].
+pub(super) type Read<T> = Option<T>;
 
 impl<'t> Parser<'t> {
+    pub(super) fn new(text: &'t str, version: Version) -> Parser<'t> {
+        let tokens = tokens(text, version);
+        Parser { text, version, tokens, at: 0, leaves: 0, parentheses: 0, found: Vec::new() }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.tokens.get(self.at).map_or(Kind::End, |token| token.kind)
     }

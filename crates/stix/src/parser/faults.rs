@@ -1,10 +1,10 @@
 //! What is said of a text that is no pattern: the fault, its place and the remedy.
 
-use super::literals::bad_escape;
-use super::{Parser, Read, Version};
+use super::cursor::{Parser, Read};
 use crate::diagnostic::{Code, Diagnostic, found_at, nearest, quote};
 use crate::lexer::{KEYWORDS, Keyword, Kind};
 use crate::pattern::{ObjectPath, Observation, Span, Value};
+use crate::version::Version;
 
 impl<'t> Parser<'t> {
     pub(super) fn fail<T>(&mut self, fault: Diagnostic) -> Read<T> {
@@ -338,4 +338,18 @@ pub(super) const NULL_HELP: &str = "STIX has no null; ask NOT EXISTS before the 
 
 fn keyword_like(word: &str) -> Option<Keyword> {
     KEYWORDS.iter().find(|(text, _)| text.eq_ignore_ascii_case(word)).map(|(_, keyword)| *keyword)
+}
+
+/// The place of the first backslash in a text that escapes neither a quote nor a backslash.
+fn bad_escape(quoted: &str) -> Option<usize> {
+    let bytes = quoted.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match (byte, bytes.get(at + 1)) {
+            (b'\\', Some(b'\'' | b'\\')) => at += 2,
+            (b'\\', _) => return Some(at),
+            _ => at += 1,
+        }
+    }
+    None
 }

@@ -1,6 +1,6 @@
 //! Hash algorithms of the specification, and the form that a hash of each has.
 
-use super::Parser;
+use super::cursor::Parser;
 use crate::diagnostic::{Code, found_at, quote};
 use crate::pattern::{ObjectPath, Operator, Step, Value};
 

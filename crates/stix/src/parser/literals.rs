@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use super::cursor::{Parser, Read};
 use super::faults::TIMESTAMP_HELP;
-use super::{Parser, Read};
 use crate::diagnostic::{Code, found_at, quote};
 use crate::lexer::Kind;
 use crate::pattern::{Literal, Span, Value};
@@ -136,19 +136,6 @@ pub(super) fn unescape(quoted: &str) -> String {
         text.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
     }
     text
-}
-
-pub(super) fn bad_escape(quoted: &str) -> Option<usize> {
-    let bytes = quoted.as_bytes();
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match (byte, bytes.get(at + 1)) {
-            (b'\\', Some(b'\'' | b'\\')) => at += 2,
-            (b'\\', _) => return Some(at),
-            _ => at += 1,
-        }
-    }
-    None
 }
 
 fn hex_digit(digit: u8) -> u8 {

@@ -1,11 +1,12 @@
 //! Observation expressions and their qualifiers: FOLLOWEDBY binds loosest, AND tightest.
 
+use super::cursor::{Built, Parser, Read};
 use super::faults::TIMESTAMP_HELP;
-use super::{Built, Parser, Read, Version};
 use crate::diagnostic::{Code, found_at, quote};
 use crate::lexer::{Keyword, Kind};
 use crate::pattern::{Observation, ObservationKind, Qualifier, QualifierKind, Span};
 use crate::time;
+use crate::version::Version;
 
 fn joined(
     kind: fn(Box<Observation>, Box<Observation>) -> ObservationKind,

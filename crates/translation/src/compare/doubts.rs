@@ -1,11 +1,10 @@
 //! Constants that are of the right type, and that no value of the column is likely to equal.
 
-use stix::network::single_address;
+use stix::network::{Network, single_address};
 use stix::pattern::{Literal, Operator, Span, Value};
 
-use super::Typed;
-use super::networks::Network;
 use super::scale::{Scale, scale};
+use super::verdict::Typed;
 use crate::map::Kind;
 
 /// A constant with which no value of a column is likely to agree, although their types do.
@@ -82,7 +81,7 @@ pub(crate) fn doubts(
 
 /// Whether a text is a network of more than one address.
 pub(super) fn is_network(text: &str) -> bool {
-    Network::parse(text).is_some_and(|network| network.first != network.last)
+    Network::parse(text).is_some_and(|network| !network.is_single_address())
 }
 
 fn is_upper_case_hash(text: &str) -> bool {

@@ -9,7 +9,7 @@ use stix::network::Spellings;
 use stix::pattern::Literal;
 
 use super::scale::{Operand, Point, Scale, describe, double, fold, is_cased, operand, scale, unchanged};
-use super::{Predicate, Typed, Verdict, no_scale};
+use super::verdict::{Predicate, Typed, Verdict, no_scale};
 use crate::map::Kind;
 
 pub(super) fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Verdict {

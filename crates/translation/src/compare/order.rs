@@ -5,7 +5,7 @@ use sql::text::Sql;
 use stix::pattern::{Literal, Value};
 
 use super::scale::{Operand, Point, Scale, describe, double, fold, operand, scale};
-use super::{Typed, Verdict, no_scale};
+use super::verdict::{Typed, Verdict, no_scale};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {

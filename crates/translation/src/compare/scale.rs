@@ -5,7 +5,7 @@ use sql::text::Sql;
 use sql::types::ColumnType;
 use stix::pattern::{Literal, Value};
 
-use super::Typed;
+use super::verdict::{Typed, Verdict};
 use crate::map::Kind;
 use crate::protocols;
 
@@ -181,6 +181,17 @@ pub(super) fn operand(scale: &Scale, literal: &Literal) -> Result<Operand, Strin
 /// A decimal number as people write it: no `inf`, no `nan`.
 fn decimal(text: &str) -> Option<f64> {
     text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)).then(|| text.parse().ok()).flatten()
+}
+
+/// The text that `operator` compares with; a constant of another type is refused.
+pub(super) fn text_of<'l>(literal: &'l Literal, operator: &str) -> Result<&'l str, Verdict> {
+    match &literal.value {
+        Value::Text(text) => Ok(text),
+        other => Err(Verdict::Refused {
+            message: format!("{operator} takes a text, not {}", describe(other)),
+            help: "put the text in apostrophes".to_owned(),
+        }),
+    }
 }
 
 pub(super) fn describe(value: &Value) -> String {

@@ -4,8 +4,8 @@ use sql::sql;
 use sql::text::Sql;
 use stix::pattern::Literal;
 
-use super::scale::{Protocol, Scale, fold, is_cased, scale};
-use super::{Typed, Verdict, no_scale, text_of};
+use super::scale::{Protocol, Scale, fold, is_cased, scale, text_of};
+use super::verdict::{Typed, Verdict, no_scale};
 use crate::{protocols, regexes};
 
 pub(super) fn like(typed: &Typed, literal: &Literal, negated: bool) -> Verdict {

@@ -8,8 +8,8 @@ use sql::text::Sql;
 use sql::types::ColumnType;
 use stix::pattern::{Operator, Span};
 
-use super::Reader;
 use super::columns::Found;
+use super::reader::Reader;
 use super::spread::Part;
 use super::tree::{Alternative, Hop, Instance};
 use crate::compare::{Predicate, Typed, Verdict};

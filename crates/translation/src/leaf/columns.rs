@@ -7,7 +7,7 @@ use sql::text::Sql;
 use sql::types::ColumnType;
 use stix::pattern::{ObjectPath, Step};
 
-use super::Reader;
+use super::reader::Reader;
 use super::tree::{Hop, Instance};
 use crate::compare::{Predicate, Typed};
 use crate::diagnostic::Diagnostic;

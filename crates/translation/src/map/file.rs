@@ -9,7 +9,7 @@ use sql::dialect::Dialect;
 
 use super::check::{Attributes, Check};
 use super::{Constant, DialectMap, Family, Kind, MapError, Object, Observable, Placement, Reference, Source, kept};
-use crate::path::ColumnPath;
+use crate::path::{ColumnPath, PathError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,8 +154,19 @@ impl DialectMap {
     }
 }
 
+/// An entry under `objects` that cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum ObjectError {
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Type(#[from] sql::types::TypeError),
+    #[error("a source has neither `path` nor `first`")]
+    NoPath,
+}
+
 impl Object {
-    fn build(file: ObjectFile) -> Result<Self, String> {
+    fn build(file: ObjectFile) -> Result<Self, ObjectError> {
         let mut placements = file.placements;
         if !file.properties.is_empty() || !file.references.is_empty() {
             placements.push(PlacementFile { at: file.at, properties: file.properties, references: file.references });
@@ -170,7 +181,7 @@ impl Object {
 }
 
 impl Placement {
-    fn build(file: PlacementFile) -> Result<Self, String> {
+    fn build(file: PlacementFile) -> Result<Self, ObjectError> {
         let at = if file.at.is_empty() {
             vec![None]
         } else {
@@ -197,12 +208,12 @@ impl Placement {
     }
 }
 
-pub(super) fn place(text: &str) -> Result<Option<ColumnPath>, String> {
+pub(super) fn place(text: &str) -> Result<Option<ColumnPath>, PathError> {
     if text == "." { Ok(None) } else { ColumnPath::parse(text).map(Some) }
 }
 
 impl Source {
-    fn build(file: SourceFile) -> Result<Self, String> {
+    fn build(file: SourceFile) -> Result<Self, ObjectError> {
         let full = match file {
             SourceFile::Path(path) => {
                 return Ok(Self { paths: vec![ColumnPath::parse(&path)?], filter: Vec::new(), kind: None, cast: None });
@@ -212,9 +223,9 @@ impl Source {
         let paths: Vec<ColumnPath> =
             full.path.iter().chain(&full.first).map(|path| ColumnPath::parse(path)).collect::<Result<_, _>>()?;
         if paths.is_empty() {
-            return Err("a source has neither `path` nor `first`".to_owned());
+            return Err(ObjectError::NoPath);
         }
-        let cast = full.cast.map(|cast| cast.parse()).transpose().map_err(|e: sql::types::TypeError| e.to_string())?;
+        let cast = full.cast.map(|cast| cast.parse()).transpose()?;
         Ok(Self { paths, filter: full.filter.into_iter().collect(), kind: full.kind, cast })
     }
 }

@@ -1,6 +1,6 @@
-//! The conditions of known detections over CloudTrail's events, on both engines: they find what they are meant to find.
+//! The conditions of known detections over CloudTrail's events find the intended events on both engines.
 //!
-//! Conditions and events are not part of the project; they stand in `../shared/vectors` where there are any.
+//! Conditions and events are not part of the project. They are in `../shared/vectors`, if anywhere.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use sql::text::Sql;
 
 const TABLES: [&str; 3] = ["aws_cloudtrail_6003", "aws_cloudtrail_3001", "aws_cloudtrail_3002"];
 
-/// Columns that Security Lake's own table has, and all of ours have.
+/// Columns that Security Lake's own table and all of ours have.
 const SHARED: &str =
     "metadata, time, time_dt, cloud, api, actor, http_request, src_endpoint, class_uid, status, unmapped";
 
-/// A search in the text of the whole identity, of which OCSF keeps the parts.
+/// A text search over the whole identity, of which OCSF stores only parts.
 const NOT_EXPRESSIBLE: [&str; 1] = ["root-console-login-by-identity-text"];
 
 fn vectors(name: &str) -> Option<Value> {
     vectors::read(name).map(|text| serde_json::from_slice(&text).unwrap())
 }
 
-/// `:name` replaced by its value as SQL; none if one is not known.
+/// Replaces `:name` by its value in SQL; `None` if a value is unknown.
 fn bind(condition: &str, parameters: &Value) -> Option<String> {
     let mut bound = String::new();
     let mut rest = condition;
@@ -30,7 +30,7 @@ fn bind(condition: &str, parameters: &Value) -> Option<String> {
         let (name, after) = after.split_at(length);
         bound.push_str(before);
         if name.is_empty() || before.ends_with('%') {
-            // A colon of the text itself, as in '%:i-%'.
+            // A colon that is part of a text, as in '%:i-%'.
             bound.push(':');
             bound.push_str(name);
         } else {
@@ -71,14 +71,14 @@ async fn conditions_find_the_events_they_are_meant_to_find() {
         let condition = condition.filter(|_| !NOT_EXPRESSIBLE.contains(&id));
         let mut parameters = expected["parameter_bindings"].clone();
         if id == "console-login-unusual" {
-            // It asks for the night, and its hits are those of the night; the bindings are of the whole day.
+            // The condition asks for the night, but the bindings cover the whole day.
             parameters["end_time"] = "2024-03-01T05:00:00Z".into();
         }
         let Some(condition) = condition.and_then(|c| bind(c, &parameters)) else {
             left_out.push(id);
             continue;
         };
-        // On Trino a key that is not there is an error with `[…]`, NULL with element_at.
+        // In Trino a missing key is an error with `[…]`, and NULL with element_at.
         let condition = condition.replace("unmapped['", "element_at(unmapped, '").replace("']", "')");
         asked += 1;
         let arms: Vec<String> = TABLES

@@ -1,4 +1,4 @@
-//! A value that looks like SQL finds its own row alone, on both engines.
+//! A value that looks like SQL matches only its own row, on both engines.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ async fn a_value_finds_its_own_row_alone() {
     let mut maps = DialectMaps::empty();
     maps.insert(map);
 
-    // Each piece alone, and between two others.
+    // Each piece by itself, and between two others.
     let between = |(place, piece): (usize, &&str)| {
         let other = |step: usize| HOSTILE_PIECES[(place + step) % HOSTILE_PIECES.len()];
         format!("{}{piece}{}", other(5), other(11))
@@ -66,7 +66,7 @@ async fn a_value_finds_its_own_row_alone() {
                 let found = events_found(&translation, answer).map(|events| {
                     events.iter().map(|event| event["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
                 });
-                if found.as_deref() != Ok(std::slice::from_ref(value)) {
+                if !found.as_ref().is_ok_and(|found| found.as_slice() == std::slice::from_ref(value)) {
                     wrong.push(format!("{engine}: {value:?}: {found:?}\n  {}", translation.sql));
                 }
             }

@@ -1,4 +1,4 @@
-//! The same SQL on a real Trino server and on the embedded engine. One test binary, since each is large.
+//! The same SQL on a real Trino server and on the embedded engine. There is one test binary, because it is large.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 

@@ -1,4 +1,4 @@
-//! What stix-shifter's connector was asked, as SQL: Trino finds no fault in any of the statements, types included.
+//! Patterns from stix-shifter's connector, as SQL: Trino accepts every statement, including its types.
 
 use local_trino::Trino;
 use same_rows::server;

@@ -1,5 +1,5 @@
-//! The rules that ship, on both engines: each finds in its own tests what it is meant to find on Trino, too, and its
-//! statement has the same rows over the lake of all its tests' events and of the generated samples.
+//! The shipped rules on both engines. Their tests also pass on Trino. Their statements return the same rows over a lake with
+//! the events of all tests and the generated samples.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,7 +12,7 @@ use query::{Answer, BoxFuture, Engine, QueryError, Statement};
 use same_rows::{Both, Lake, Tally, server};
 use sql::table::Table;
 
-/// Both engines as one: what Trino answers, and a count of what is not the same.
+/// Both engines as one: Trino's answers, and a count of differences.
 #[derive(Debug)]
 struct Compared {
     both: Both,
@@ -87,7 +87,7 @@ async fn rules_find_the_same_rows_in_the_samples() {
     let both = Both::over(server, lake.path()).await.unwrap();
     let tables = both.tables().await.unwrap();
     let catalog = Catalog::of_tables(&tables, &shipped_sources().unwrap(), &both.database);
-    // Whatever the samples hold, it is of this century.
+    // All samples are of this century.
     let window = Window { start: 946_684_800_000, end: 4_102_444_800_000 };
     let (mut tally, mut found) = (Tally::default(), 0);
     for (name, rule) in rules() {

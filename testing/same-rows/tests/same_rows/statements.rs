@@ -1,7 +1,7 @@
 //! Statements of `statements/*.sql` over the lake of the generated samples, on both engines.
 //!
-//! A file holds statements that end with `;` at the end of a line; `--` begins a comment. `{database}` is the database
-//! of the run. A statement with ORDER BY is compared in order.
+//! Each statement ends with `;` at the end of a line; `--` starts a comment. `{database}` is the database of the run. Rows of
+//! a statement with ORDER BY are compared in order.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The statements that the embedded engine is tested with, on a real Trino: what stands under them is Trino's answer.
+//! The test statements of the embedded engine on a real Trino. Their expected results are Trino's answers.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ async fn what_is_expected_of_the_embedded_engine_is_what_trino_gives() {
             let expected = &block.expected[..];
             let fits = match (&answers.trino, expected) {
                 (Err(QueryError::Unavailable(_)), _) => false,
-                // Of a failure the words are each engine's own.
+                // Each engine has its own texts of failures.
                 (Err(_), [line]) => line.starts_with("error:") || line.starts_with("refused:"),
                 (Err(_), _) => false,
                 (Ok(_), [line]) if line.starts_with("refused:") => true,

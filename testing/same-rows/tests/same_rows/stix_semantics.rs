@@ -1,4 +1,4 @@
-//! The SQL that STIX patterns become finds the rows that the patterns mean, on both engines.
+//! The SQL of STIX patterns finds the intended rows, on both engines.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ async fn patterns_find_the_rows_they_mean() {
         let table = Table { database: both.database.clone(), ..named(number) };
         let translation = match translate(&case.pattern, &[table], &maps(), &options(&case.events)) {
             Ok(translation) => translation,
-            // A window without an instant: nothing can match.
+            // An empty time range: nothing can match.
             Err(diagnostics) => {
                 let is_empty = diagnostics.to_string().contains("its time is empty");
                 assert!(is_empty && case.rows.is_empty(), "{}: {diagnostics}", case.name);
@@ -46,7 +46,8 @@ async fn patterns_find_the_rows_they_mean() {
     assert!(wrong.is_empty() && tally.differences.is_empty(), "{} wrong\n{tally}", wrong.len());
 }
 
-/// The embedded engine is held against the matcher and against listing every binding elsewhere, with the same patterns.
+/// The same patterns as in tests elsewhere, which compare the embedded engine with the matcher and with a list of all
+/// bindings.
 #[tokio::test]
 async fn random_patterns_find_the_same_rows() {
     const PATTERNS: usize = 400;
