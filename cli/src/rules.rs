@@ -111,7 +111,7 @@ fn shipped((name, text): &(&str, &str)) -> RuleFile {
     RuleFile { name: (*name).to_owned(), folder: PathBuf::new(), text: (*text).to_owned(), checked: check(text) }
 }
 
-/// The shipped rules of a name: `aws-cloudtrail` is all rules of that folder, `aws-cloudtrail/trail-stopped` is one.
+/// The shipped rules of a name: `aws-cloudtrail` is all rules of that folder, `aws-cloudtrail/cloudtrail-disruption` is one.
 ///
 /// # Errors
 /// There is neither a file nor a shipped rule of that name.

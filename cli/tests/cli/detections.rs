@@ -55,12 +55,12 @@ fn a_list_says_which_rules_have_data_and_which_lack_a_table_that_is_expected() {
 #[test]
 fn shipped_rules_are_named_by_folder_or_one_by_one() {
     let listed = |place: &str| run(0, &["detect", "list", "--format", "json", place]).json().as_array().unwrap().len();
-    assert_eq!(listed("aws-cloudtrail/trail-stopped"), 1);
-    assert_eq!(listed("aws-cloudtrail/trail-stopped.yaml"), 1);
+    assert_eq!(listed("aws-cloudtrail/cloudtrail-disruption"), 1);
+    assert_eq!(listed("aws-cloudtrail/cloudtrail-disruption.yaml"), 1);
     assert!(listed("aws-cloudtrail") > 3);
     assert_eq!(listed("aws-cloudtrail"), listed("aws-cloudtrail/"));
     let unknown = run(3, &["detect", "list", "aws-cloudtrail/trail-stoped"]);
-    assert!(unknown.stderr.contains("did you mean `aws-cloudtrail/trail-stopped`?"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("did you mean `aws-cloudtrail/cloudtrail-disruption`?"), "{}", unknown.stderr);
     run(3, &["detect", "list", "no-such-rule.yaml"]);
 }
 

@@ -104,7 +104,7 @@ fn completions_know_the_commands() {
 fn completions_offer_shipped_mappings_and_rules_where_they_are_named() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run(0, &["completions", shell]).stdout;
-        for name in ["aws-cloudtrail", "windows-sysmon", "aws-cloudtrail/trail-stopped", "windows-sysmon/"] {
+        for name in ["aws-cloudtrail", "windows-sysmon", "aws-cloudtrail/cloudtrail-disruption", "windows-sysmon/"] {
             assert!(script.contains(name), "{shell}: {name}");
         }
     }
