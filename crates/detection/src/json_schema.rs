@@ -16,6 +16,14 @@ pub fn json_schema() -> Json {
         { "required": ["sql"], "not": { "anyOf": [{ "required": ["stix"] }, { "required": ["tables"] }] } },
     ]);
     schema.insert("oneOf".to_owned(), one_logic);
+    // A rule on demand has no scheduled windows.
+    let on_demand = json!({ "properties": { "schedule": { "const": "on demand" } }, "required": ["schedule"] });
+    schema.insert("if".to_owned(), on_demand);
+    schema.insert(
+        "then".to_owned(),
+        json!({ "not": { "anyOf": [{ "required": ["lookback"] }, { "required": ["ingest_delay"] }] } }),
+    );
+    schema.insert("else".to_owned(), json!({ "required": ["lookback", "ingest_delay"] }));
     Json::Object(schema)
 }
 

@@ -501,7 +501,7 @@ mod tests {
             ("rate(5 minute)", "write `rate(5 minutes)`"),
             ("rate(0 minutes)", "`0` is not a positive whole number"),
             ("rate(5 weeks)", "unknown unit `weeks`: write minute, minutes, hour, hours, day or days"),
-            ("every 5 minutes", "a schedule is `rate(5 minutes)` or `cron(0 8 ? * MON-FRI *)`"),
+            ("every 5 minutes", "a schedule is `rate(5 minutes)`, `cron(0 8 ? * MON-FRI *)` or `on demand`"),
             (
                 "cron(0 8 * * *)",
                 "a cron expression has six fields (minutes, hours, day of month, month, day of week, year), not 5",

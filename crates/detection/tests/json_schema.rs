@@ -96,6 +96,13 @@ fn schema_and_parser_agree_on_what_is_a_fault_of_form() {
         texts.push(format!("{}{sql}", fine.replace(line, &format!("{key}: {value}"))));
         texts.push(format!("{}{sql}", fine.replace(&format!("{line}\n"), "")));
     }
+    let on_demand = fine.replace("rate(5 minutes)", "on demand");
+    texts.push(format!("{on_demand}{sql}"));
+    let without = |text: &str, key: &str| -> String {
+        text.lines().filter(|line| !line.starts_with(key)).map(|line| format!("{line}\n")).collect()
+    };
+    texts.push(format!("{}{sql}", without(&without(&on_demand, "lookback"), "ingest_delay")));
+    texts.push(format!("{}{sql}", without(&on_demand, "lookback")));
     for text in texts {
         let json: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
         let faults = lint::check(&text).diagnostics;
