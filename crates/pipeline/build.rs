@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// The order in which programs name them; any other comes after these, by its name.
-const FIRST: [&str; 7] = [
+const FIRST: [&str; 8] = [
     "windows-sysmon",
     "windows-sysmon-precise",
     "aws-network-firewall",
@@ -12,6 +12,7 @@ const FIRST: [&str; 7] = [
     "aws-alb",
     "aws-vpc-flow",
     "sluice-findings",
+    "windows-security",
 ];
 
 /// The sources file, which is beside them.

@@ -189,7 +189,7 @@ mod tests {
             let transformer = load(Configuration { mappings, ..configuration(folder.path()) }).unwrap();
             transformer.sources.iter().map(|source| source.mapping().source_name().to_owned()).collect::<Vec<_>>()
         };
-        let others = ["aws-network-firewall", "aws-cloudtrail", "sluice-findings"];
+        let others = ["windows-security", "aws-network-firewall", "aws-cloudtrail", "sluice-findings"];
         assert_eq!(names(None), [&["windows-sysmon"], &others[..]].concat());
         assert_eq!(names(Some(folder.path())), [&["own-sysmon"], &others[..]].concat());
     }

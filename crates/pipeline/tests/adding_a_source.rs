@@ -55,7 +55,7 @@ fn a_config_in_the_folder_is_shipped_after_those_there_are() {
     expected.push("acme-door".to_owned());
     assert_eq!(names(&configs), expected);
     let code = build::code(&configs);
-    assert!(code.contains("[(&str, &str); 8]"), "{code}");
+    assert!(code.contains(&format!("[(&str, &str); {}]", configs.len())), "{code}");
     let line = format!("(\"acme-door\", include_str!({:?})),", folder.path().join("acme-door.json").to_str().unwrap());
     assert!(code.contains(&line), "{code}");
 }

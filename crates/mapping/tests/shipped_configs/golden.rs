@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use crate::harness::{Fate, Harness, shipped_text};
 
 /// A raw event and the name of its file.
-struct Case {
+pub(crate) struct Case {
     name: String,
     line: String,
 }
 
-fn case(name: impl Into<String>, line: String) -> Case {
+pub(crate) fn case(name: impl Into<String>, line: String) -> Case {
     Case { name: name.into(), line }
 }
 
@@ -57,7 +57,7 @@ fn without_timestamp(line: String) -> String {
 }
 
 /// Compares, or rewrites under `cargo xtask bless`; every event must be valid OCSF and without problems.
-fn check_golden(config: &str, cases: Vec<Case>) {
+pub(crate) fn check_golden(config: &str, cases: Vec<Case>) {
     let harness = Harness::shipped(config);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shipped_configs/golden_files").join(config);
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();

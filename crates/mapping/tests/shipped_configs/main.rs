@@ -7,3 +7,4 @@ mod golden;
 mod harness;
 mod odd_values;
 mod real_logs;
+mod windows_security;
