@@ -21,6 +21,8 @@ use tokio::runtime::Runtime;
 
 const ALB: &str = include_str!("text_logs/aws-alb.log");
 const FLOWS: &str = include_str!("text_logs/aws-vpc-flow.log");
+const GUARDDUTY: &str = include_str!("../../../examples/aws-guardduty.ndjson");
+const SECURITY_HUB: &str = include_str!("../../../examples/aws-security-hub.ndjson");
 
 struct Named;
 
@@ -116,7 +118,9 @@ fn log(mapping: &str, seed: u64, events: usize) -> Vec<String> {
         "windows-sysmon" | "windows-sysmon-precise" => samples::sysmon(seed).take(events).collect(),
         "aws-network-firewall" => samples::network_firewall(seed).take(events).collect(),
         "aws-cloudtrail" => samples::cloudtrail(seed).take(events).collect(),
-        "aws-alb" => ALB.lines().cycle().skip(seed as usize % 5).take(events).map(str::to_owned).collect(),
+        "aws-alb" => cycle(ALB, seed, events),
+        "aws-guardduty" => cycle(GUARDDUTY, seed, events),
+        "aws-security-hub" => cycle(SECURITY_HUB, seed, events),
         // The first line is the header.
         "aws-vpc-flow" => {
             let mut lines = FLOWS.lines();
@@ -129,8 +133,20 @@ fn log(mapping: &str, seed: u64, events: usize) -> Vec<String> {
     }
 }
 
-const MAPPINGS: [&str; 6] =
-    ["windows-sysmon", "windows-sysmon-precise", "aws-network-firewall", "aws-cloudtrail", "aws-alb", "aws-vpc-flow"];
+fn cycle(lines: &str, seed: u64, events: usize) -> Vec<String> {
+    lines.lines().cycle().skip(seed as usize % 5).take(events).map(str::to_owned).collect()
+}
+
+const MAPPINGS: [&str; 8] = [
+    "windows-sysmon",
+    "windows-sysmon-precise",
+    "aws-network-firewall",
+    "aws-cloudtrail",
+    "aws-alb",
+    "aws-vpc-flow",
+    "aws-guardduty",
+    "aws-security-hub",
+];
 
 /// How events come together.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use proptest::sample::Index;
 use samples::FirewallLog;
 use serde_json::{Map, Value, json};
 
+use crate::golden::golden_events;
 use crate::harness::{Fate, Harness};
 
 /// A shipped config with good events, and the fields without which one of its events cannot be written: nothing else says
@@ -52,7 +53,7 @@ const SYSMON_NEEDED: &[&[&str]] = &[
     &["/Description/UtcTime", "/TimeCreated"],
 ];
 
-const SOURCES: [Source; 5] = [
+const SOURCES: [Source; 7] = [
     Source { config: "windows-sysmon", events: sysmon_events, needed: SYSMON_NEEDED },
     Source { config: "windows-sysmon-precise", events: sysmon_events, needed: SYSMON_NEEDED },
     Source {
@@ -123,6 +124,56 @@ const SOURCES: [Source; 5] = [
             &["/Event/EventData/PrivilegeList"],
         ],
     },
+    Source {
+        config: "aws-guardduty",
+        events: || events_of("aws-guardduty"),
+        needed: &[
+            // The envelope
+            &["/detail-type"],
+            &["/source"],
+            &["/detail"],
+            // The kind of event
+            &["/type"],
+            &["/detail/type"],
+            &["/service", "/resource", "/severity"],
+            &["/detail/service", "/detail/resource", "/detail/severity"],
+            // `finding_info`
+            &["/arn", "/id"],
+            &["/detail/arn", "/detail/id"],
+            // `time`
+            &["/updatedAt", "/createdAt", "/service/eventLastSeen"],
+            &["/detail/updatedAt", "/detail/createdAt", "/detail/service/eventLastSeen", "/time"],
+        ],
+    },
+    Source {
+        config: "aws-security-hub",
+        events: || events_of("aws-security-hub"),
+        needed: &[
+            // The envelope
+            &["/detail-type"],
+            &["/source"],
+            &["/detail/findings"],
+            &["/detail/findings/0"],
+            // The kind of event
+            &["/ProductArn"],
+            &["/detail/findings/0/ProductArn"],
+            // `finding_info`
+            &["/Id"],
+            &["/detail/findings/0/Id"],
+            // `vulnerabilities`
+            &["/Vulnerabilities/0/Id"],
+            &["/detail/findings/0/Vulnerabilities/0/Id"],
+            // `time`
+            &["/UpdatedAt", "/LastObservedAt", "/CreatedAt", "/ProcessedAt"],
+            &[
+                "/detail/findings/0/UpdatedAt",
+                "/detail/findings/0/LastObservedAt",
+                "/detail/findings/0/CreatedAt",
+                "/detail/findings/0/ProcessedAt",
+                "/time",
+            ],
+        ],
+    },
 ];
 
 /// Events of the Windows Security log. The texts of some are not in their rows: codes of rights that are shown in words,
@@ -176,6 +227,10 @@ fn firewall_events() -> Vec<Value> {
 
 fn cloudtrail_events() -> Vec<Value> {
     samples::cloudtrail_kinds().map(|kind| parsed(&samples::cloudtrail_event(kind, 1).unwrap())).collect()
+}
+
+fn events_of(config: &str) -> Vec<Value> {
+    golden_events(config).into_iter().map(|(_, event)| event).collect()
 }
 
 /// An event with the row that it becomes.

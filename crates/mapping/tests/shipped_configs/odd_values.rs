@@ -213,3 +213,75 @@ fn an_alert_without_an_address_is_a_finding() {
         assert_eq!(line.event["finding_info"]["title"], record["event"]["alert"]["signature"]);
     }
 }
+
+#[test]
+fn a_guardduty_finding_with_odd_values_is_a_finding_and_keeps_them() {
+    let finding = json!({
+        "schemaVersion": 2, "accountId": 111_122_223_333_u64, "region": "eu-central-1", "partition": "aws",
+        "id": "f1", "arn": "arn:aws:guardduty:eu-central-1:111122223333:detector/d/finding/f1",
+        "type": "Recon:EC2/Portscan", "severity": 5, "createdAt": "yesterday", "updatedAt": "2026-03-02T08:15:04Z",
+        "title": "T", "description": ["a", "b"],
+        "resource": {
+            "resourceType": "S3Bucket",
+            "s3BucketDetails": {"arn": "arn:aws:s3:::example-logs", "name": "example-logs"},
+        },
+        "service": {
+            "count": 1_000_000_000_000_u64, "archived": "TRUE", "evidence": {},
+            "action": {"networkConnectionAction": {
+                "connectionDirection": "inbound",
+                "remoteIpDetails": {"ipAddressV4": "not an address"}, "remotePortDetails": {"port": 70_000},
+                "localIpDetails": {"ipAddressV6": "2001:db8::22"}, "localPortDetails": {"port": "22"},
+            }},
+        },
+    });
+    let line = mapped("aws-guardduty", &finding);
+    let event = &line.event;
+    assert_eq!((&event["activity_name"], &event["status"]), (&json!("Close"), &json!("Suppressed")));
+    assert_eq!(event["resources"][0]["uid"], "arn:aws:s3:::example-logs");
+    assert_eq!(event["resources"][0]["owner"]["account"]["uid"], "111122223333");
+    let [evidence] = event["evidences"].as_array().unwrap().as_slice() else { panic!("{event}") };
+    assert_eq!(evidence["connection_info"], json!({"direction": "Inbound", "direction_id": 1}));
+    assert_eq!(evidence["dst_endpoint"], json!({"ip": "2001:db8::22", "port": 22}));
+    assert_eq!(evidence.get("src_endpoint"), None);
+    let action = "service.action.networkConnectionAction";
+    for (key, value) in [
+        ("createdAt".to_owned(), "yesterday"),
+        ("description[]".to_owned(), "a,b"),
+        ("service.count".to_owned(), "1000000000000"),
+        (format!("{action}.remoteIpDetails.ipAddressV4"), "not an address"),
+        (format!("{action}.remotePortDetails.port"), "70000"),
+    ] {
+        assert_eq!(event["unmapped"][&key], value, "{key}");
+    }
+    assert_eq!(line.problems.len(), 5, "{:?}", line.problems);
+}
+
+#[test]
+fn a_security_hub_finding_with_single_values_for_lists_is_read_all_the_same() {
+    let finding = json!({
+        "ProductArn": "arn:aws:securityhub:eu-central-1::product/example/scanner", "Id": "f-1",
+        "AwsAccountId": "111122223333", "UpdatedAt": "2026-03-02T08:15:04Z", "Title": "T",
+        "Types": "Software and Configuration Checks", "Severity": {"Label": "HIGH"}, "Resources": [],
+        "Vulnerabilities": {
+            "Id": "CVE-2026-0001", "FixAvailable": "PARTIAL", "ExploitAvailable": "yes", "ReferenceUrls": [],
+            "VulnerablePackages": {"Name": "lib", "Version": 1, "Epoch": "none"},
+            "Cvss": {"Version": "3.1", "BaseScore": "high"},
+        },
+    });
+    let line = mapped("aws-security-hub", &finding);
+    let event = &line.event;
+    assert_eq!(event["finding_info"]["types"], json!(["Software and Configuration Checks"]));
+    let vulnerability = json!({
+        "cve": {"uid": "CVE-2026-0001"}, "is_exploit_available": true,
+        "affected_packages": [{"name": "lib", "version": "1"}],
+    });
+    assert_eq!(event["vulnerabilities"], json!([vulnerability]));
+    for (key, value) in [
+        ("Cvss.BaseScore", "high"),
+        ("Cvss.Version", "3.1"),
+        ("FixAvailable", "PARTIAL"),
+        ("VulnerablePackages.Epoch", "none"),
+    ] {
+        assert_eq!(event["unmapped"][format!("Vulnerabilities.{key}")], value, "{key}");
+    }
+}

@@ -118,6 +118,19 @@ fn the_shipped_file_takes_cloudtrails_logs_and_leaves_its_digests_alone() {
     }
 }
 
+#[test]
+fn the_shipped_file_takes_findings_where_guardduty_exports_them() {
+    let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+    for (key, expected) in [
+        ("AWSLogs/111122223333/GuardDuty/eu-central-1/2026/03/02/a.jsonl.gz", "aws-guardduty, account=111122223333"),
+        ("x/AWSLogs/111122223333/GuardDuty/eu-central-1/2026/03/02/a.jsonl.gz", "aws-guardduty, account=111122223333"),
+        ("aws-guardduty/2026/03/02/08/findings-1", "aws-guardduty"),
+        ("aws-security-hub/2026/03/02/08/findings-1", "aws-security-hub"),
+    ] {
+        assert_eq!(route(&sources, "staging", key), expected, "{key}");
+    }
+}
+
 /// Every record has the same day; the account of one is its own.
 const DOOR: &str = r#"{"custom_source_events": {
     "source_name": "door",
