@@ -246,6 +246,7 @@ fn the_config_of_the_aws_library_takes_every_type() {
 #[test]
 fn the_shipped_config_maps_every_kind_of_line_as_the_golden_file_says() {
     check_golden("aws-alb", &shipped("aws-alb"), include_str!("aws-alb.log"));
+    check_golden("aws-alb-more", &shipped("aws-alb"), include_str!("aws-alb-more.log"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic, its helpers too")]
 
+mod access_logs;
 mod flow_logs;
 mod laboratory;
 mod load_balancer;
