@@ -119,6 +119,7 @@ fn the_shipped_file_takes_cloudtrails_logs_and_leaves_its_digests_alone() {
 }
 
 #[test]
+<<<<<<< HEAD
 fn the_shipped_file_takes_findings_where_guardduty_exports_them() {
     let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
     for (key, expected) in [
@@ -128,6 +129,37 @@ fn the_shipped_file_takes_findings_where_guardduty_exports_them() {
         ("aws-security-hub/2026/03/02/08/findings-1", "aws-security-hub"),
     ] {
         assert_eq!(route(&sources, "staging", key), expected, "{key}");
+=======
+fn the_shipped_file_takes_logs_where_aws_writes_them() {
+    let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+    let balancer = "AWSLogs/111122223333/elasticloadbalancing/eu-central-1/2026/03/04";
+    let file = "111122223333_elasticloadbalancing_eu-central-1";
+    for (key, expected) in [
+        (
+            "logs/AWSLogs/111122223333/vpcflowlogs/eu-central-1/2026/03/04/a.log.gz".to_owned(),
+            "aws-vpc-flow, account=111122223333",
+        ),
+        (
+            "AWSLogs/aws-account-id=111122223333/aws-service=vpcflowlogs/aws-region=eu-central-1/year=2026/month=03/day=04/\
+             hour=05/a.log.parquet"
+                .to_owned(),
+            "aws-vpc-flow, account=111122223333",
+        ),
+        (
+            format!("{balancer}/{file}_app.shop.0123456789abcdef_20260304T0510Z_192.0.2.1_a.log.gz"),
+            "aws-alb, account=111122223333, region=eu-central-1",
+        ),
+        (format!("{balancer}/conn_log.{file}_app.shop.0123456789abcdef_a.log.gz"), "excluded by aws-alb"),
+        (format!("{balancer}/health_check_log.{file}_app.shop.0123456789abcdef_a.log.gz"), "excluded by aws-alb"),
+        (format!("{balancer}/{file}_net.shop.0123456789abcdef_a.log.gz"), "unclaimed"),
+        ("aws-s3-access/2026-03-04-05-06-07-0123456789ABCDEF".to_owned(), "aws-s3-access"),
+        (
+            "aws-s3-access/111122223333/eu-central-1/shop-data/2026/03/04/2026-03-04-05-06-07-0123".to_owned(),
+            "aws-s3-access, account=111122223333, region=eu-central-1, bucket=shop-data, year=2026, month=03, day=04",
+        ),
+    ] {
+        assert_eq!(route(&sources, "staging", &key), expected, "{key}");
+>>>>>>> map-net
     }
 }
 
