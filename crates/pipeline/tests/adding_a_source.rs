@@ -57,11 +57,7 @@ fn a_config_in_the_folder_is_shipped_after_those_with_a_fixed_place() {
     expected[fixed..].sort();
     assert_eq!(names(&configs), expected);
     let code = build::code(&configs);
-<<<<<<< HEAD
-    assert!(code.contains(&format!("[(&str, &str); {}]", configs.len())), "{code}");
-=======
     assert!(code.contains(&format!("[(&str, &str); {}]", expected.len())), "{code}");
->>>>>>> map-net
     let line = format!("(\"acme-door\", include_str!({:?})),", folder.path().join("acme-door.json").to_str().unwrap());
     assert!(code.contains(&line), "{code}");
 }

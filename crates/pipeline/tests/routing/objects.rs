@@ -119,7 +119,6 @@ fn the_shipped_file_takes_cloudtrails_logs_and_leaves_its_digests_alone() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn the_shipped_file_takes_findings_where_guardduty_exports_them() {
     let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
     for (key, expected) in [
@@ -129,7 +128,10 @@ fn the_shipped_file_takes_findings_where_guardduty_exports_them() {
         ("aws-security-hub/2026/03/02/08/findings-1", "aws-security-hub"),
     ] {
         assert_eq!(route(&sources, "staging", key), expected, "{key}");
-=======
+    }
+}
+
+#[test]
 fn the_shipped_file_takes_logs_where_aws_writes_them() {
     let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
     let balancer = "AWSLogs/111122223333/elasticloadbalancing/eu-central-1/2026/03/04";
@@ -159,7 +161,6 @@ fn the_shipped_file_takes_logs_where_aws_writes_them() {
         ),
     ] {
         assert_eq!(route(&sources, "staging", &key), expected, "{key}");
->>>>>>> map-net
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
-use pipeline::{Source, shipped_mapping};
+use pipeline::{MappedSource, shipped_mapping};
 use serde_json::{Value, json};
 
 use crate::laboratory::{check_golden, check_page, mapped, shipped};
@@ -53,7 +53,7 @@ fn a_config_of_ones_own_names_the_order_of_fields_of_a_log_without_header() {
         ] },
         "ocsf_mapping": {}
     } });
-    let source = Source::new("shop-flows", &config.to_string(), &|name| shipped_mapping(name).map(str::to_owned));
+    let source = MappedSource::new("shop-flows", &config.to_string(), &|name| shipped_mapping(name).map(str::to_owned));
     let line = "eni-0a 203.0.113.12 10.0.1.5 22 REJECT ingress 1772600767 1772600827 OK";
     let message = json!({
         "messageType": "DATA_MESSAGE", "owner": "111122223333", "logGroup": "/flows", "logStream": "eni-0a-all",
@@ -79,7 +79,7 @@ fn values_that_do_not_fit_and_unknown_words_are_kept() {
                5 unknown 10.0.1.9 192.0.2.9 70000 99999999999 999 99999999999999999999 9223372036854775807 1772600767 \
                1772600800 DROP sideways 12 99999999999\n";
     let text = shipped_mapping("aws-vpc-flow").unwrap();
-    let source = Source::new("flows", text, &|_| None).unwrap();
+    let source = MappedSource::new("flows", text, &|_| None).unwrap();
     let event = mapped(&source, log.as_bytes()).remove(0).unwrap();
     assert_eq!((&event["activity_id"], &event["activity_name"]), (&json!(99), &json!("DROP")));
     assert_eq!((&event["action_id"], &event["action"]), (&json!(99), &json!("DROP")));
