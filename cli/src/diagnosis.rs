@@ -90,7 +90,9 @@ pub(crate) fn explain<C>(output: &Output, number: &str, facts: &[Facts<C>], comm
         return Ok(Verdict::Fine);
     }
     let Some(facts) = facts.iter().find(|facts| facts.number.eq_ignore_ascii_case(number)) else {
-        return Err(Failure::usage(format_args!("there is no diagnostic `{number}`; `{command} --explain` lists all")));
+        return Err(Failure::usage(format_args!(
+            "unknown diagnostic `{number}`; `{command} --explain` lists all of them"
+        )));
     };
     let heading = format!("{} ({}): {}", facts.number, facts.severity, facts.summary);
     output.write(format_args!("{}\n\n{}\n", output.data.strong(heading), wrapped(facts.explanation, 90)))?;

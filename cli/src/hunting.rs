@@ -91,7 +91,7 @@ impl Hunting {
         rules.files.retain(|file| file.checked.rule.as_ref().is_some_and(Rule::is_active));
         if rules.files.len() < all {
             let left_out = counted((all - rules.files.len()) as u64, "rule");
-            output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, left out")));
+            output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, skipped")));
         }
         let runtime = runtime()?;
         let engine = runtime.block_on(engine.open())?;
@@ -172,7 +172,7 @@ impl Hunting {
         let ending = self.rules.ending(verdict)?;
         match unanswered {
             [] => Ok(ending),
-            _ => Err(Failure::usage("a rule could not be run; the findings are those of the others")),
+            _ => Err(Failure::usage("a rule could not be run; the findings are from the other rules")),
         }
     }
 
@@ -194,7 +194,7 @@ impl Hunting {
         if found.truncated {
             let limit = self.limit;
             notes.push(format!(
-                "`{title}` has more than {limit} rows, and the rest was not looked at; raise --limit for all findings"
+                "`{title}` has more than {limit} rows, and the rest was not read; raise --limit for all findings"
             ));
         }
         let null: BTreeSet<&str> =
@@ -209,7 +209,7 @@ impl Hunting {
         }
         for table in self.catalog.missing_tables_of(rule) {
             let name = &table.table.name;
-            notes.push(format!("`{title}` reads the table {name}, which the catalog expects and which cannot be seen"));
+            notes.push(format!("`{title}` reads the table {name}, which is in the catalog but not in the engine"));
         }
         notes
     }

@@ -94,7 +94,9 @@ impl Ingest {
             match runtime.block_on(Ledger::open(&stores, &source, &settings)) {
                 Ok(opened) if self.no_resume => ledger = Some(opened.forget()),
                 Ok(opened) => ledger = Some(opened),
-                Err(error) => output.say(format_args!("cannot tell what earlier runs finished, reading all: {error}")),
+                Err(error) => {
+                    output.say(format_args!("cannot tell which inputs earlier runs finished, so all are read: {error}"))
+                }
             }
         }
         let ingestion =
@@ -186,13 +188,13 @@ impl Ingestion<'_> {
                 && let Some(opened) = &mut ledger
                 && let Err(error) = self.note(opened, input, &taken)
             {
-                let said = format!("cannot note what is finished, so a repeated run will read it again: {error}");
+                let said = format!("cannot record finished inputs, so the next run will read them again: {error}");
                 progress.say(|| self.output.say(said));
                 ledger = None;
             }
             if let Some(first) = ingested.add(at, input, &taken) {
                 let first = inputs.get(first).map(|first| first.input.to_string()).unwrap_or_default();
-                progress.say(|| self.output.say(format_args!("{input}: skipped, its content is that of {first}")));
+                progress.say(|| self.output.say(format_args!("{input}: skipped, same content as {first}")));
             }
         }
         progress.end();
@@ -212,7 +214,8 @@ impl Ingestion<'_> {
         match self.runtime.block_on(ledger.finished(&objects)) {
             Ok(finished) => finished.into_iter().filter_map(|(at, fate)| Some((*positions.get(at)?, fate))).collect(),
             Err(error) => {
-                self.output.say(format_args!("cannot tell what earlier runs finished, reading all: {error}"));
+                self.output
+                    .say(format_args!("cannot tell which inputs earlier runs finished, so all are read: {error}"));
                 HashMap::new()
             }
         }
@@ -384,5 +387,5 @@ fn check(counts: &Counts) -> Result<(), Failure> {
         return Ok(());
     }
     let records = counts.records_in;
-    Err(Failure::usage(format_args!("{records} records came in, but only {safe} are accounted for")))
+    Err(Failure::usage(format_args!("internal error: {records} records were read, but only {safe} are accounted for")))
 }

@@ -83,7 +83,7 @@ fn memory(text: &str) -> Result<usize, String> {
 
 /// Bytes of a size with its unit: `64MB`, `2GiB`, `1000`.
 pub(crate) fn size_of(text: &str) -> Result<u64, String> {
-    let malformed = || "a size is a number and a unit, as 64MB".to_owned();
+    let malformed = || "a size is a number and a unit, such as 64MB".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => 1,

@@ -121,9 +121,9 @@ fn unknown(name: &str) -> String {
     let names = SHIPPED_MAPPINGS.map(|(shipped, _)| shipped).join(", ");
     match nearest {
         Some((distance, shipped)) if distance <= shipped.len() / 3 => {
-            format!("there is no mapping config `{name}`; did you mean `{shipped}`?")
+            format!("no mapping config `{name}`; did you mean `{shipped}`?")
         }
-        _ => format!("there is no mapping config `{name}`: give a file, or one of {names}"),
+        _ => format!("no mapping config `{name}`; give a file, or one of {names}"),
     }
 }
 

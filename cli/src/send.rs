@@ -216,7 +216,8 @@ struct Sender<'s> {
 impl Sender<'_> {
     fn refuse(&mut self, output: &Output, place: &str, length: u64) {
         self.summary.too_long += 1;
-        output.complain(format_args!("{place}: not sent, {} are more than a record holds", counted(length, "byte")));
+        output
+            .complain(format_args!("{place}: not sent, {} exceed the size limit of a record", counted(length, "byte")));
     }
 
     async fn push(&mut self, record: Record) -> Result<(), Failure> {
@@ -243,7 +244,7 @@ impl Sender<'_> {
             if tries == TRIES {
                 let reasons: Vec<String> = reasons.into_iter().map(|(code, text)| format!("{code}: {text}")).collect();
                 return Err(Failure::Other(anyhow!(
-                    "{} sent, then {} refused {TRIES} times, the first of them {} ({})",
+                    "{} sent, then {} rejected {TRIES} times, starting with {} ({})",
                     counted(self.summary.sent, "record"),
                     counted(waiting.len() as u64, "record"),
                     first.place,
@@ -275,7 +276,7 @@ impl Sender<'_> {
             anyhow!("cannot send to {} after {sent}: {}", self.stream, aws_error::describe(&error))
         })?;
         if response.records().len() != waiting.len() {
-            return Err(Failure::usage("the stream's answer does not say what became of each record"));
+            return Err(Failure::usage("the stream's response does not have a result for each record"));
         }
         let mut reasons = BTreeMap::new();
         let mut results = response.records().iter();

@@ -63,7 +63,7 @@ fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
 impl List {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         if self.catalog.catalog.is_some() && !self.tables.names_one() {
-            return Err(Failure::usage("--catalog tells which tables an engine should have: add --lake or --engine"));
+            return Err(Failure::usage("--catalog needs an engine to compare with; add --lake or --engine"));
         }
         let rules = Accepted::at(&self.rules, output)?;
         let catalog = match self.tables.names_one() {

@@ -70,7 +70,7 @@ impl fmt::Display for InputCounts {
         write!(f, "{}: {} read", counted(self.total, "input"), self.read)?;
         for (number, what) in [
             (self.finished_before, "finished by an earlier run"),
-            (self.repeated, "with the content of another"),
+            (self.repeated, "skipped as duplicates"),
             (self.failed, "failed"),
             (self.not_tried, "not tried"),
         ] {
@@ -126,10 +126,10 @@ impl Ingested {
             let (failed, total) = (self.failed.len(), counted(self.inputs.total, "input"));
             let stopped = match self.inputs.not_tried {
                 0 => String::new(),
-                more => format!(" and {more} not tried, since the store keeps failing"),
+                more => format!(" and {more} not tried, because the store keeps failing"),
             };
             return Err(Failure::usage(format_args!(
-                "{failed} of {total} failed{stopped}. Run the command again: objects that were written are overwritten"
+                "{failed} of {total} failed{stopped}. Run the command again; it overwrites the objects that were already written"
             )));
         }
         Ok(Verdict::of(is_all_refused || (fail_on_quarantine && quarantined > 0)))
@@ -158,16 +158,17 @@ impl Ingested {
         let mapping = shell_word(mapping);
         let mut advice = vec![
             format!("`sluice map --mapping {mapping} {input}` shows why records are refused"),
-            format!("is {mapping} the mapping for these logs? `sluice mappings` lists the shipped ones"),
+            format!("is {mapping} the right mapping for these logs? `sluice mappings` lists the shipped ones"),
         ];
         if has(&[Reason::Undecodable, Reason::Oversized]) {
-            advice.push("`decode` in the mapping says how the input is cut into records and read".to_owned());
+            advice.push("`decode` in the mapping defines how the input is split into records".to_owned());
         }
         if has(&[Reason::NoMapping]) {
-            advice.push("`matched_field` in the mapping chooses an entry of `ocsf_mapping` for each record".to_owned());
+            advice
+                .push("`matched_field` in the mapping selects the entry of `ocsf_mapping` for each record".to_owned());
         }
         if has(&[Reason::NoTime]) {
-            advice.push("`timestamp` in the mapping says which field is the time, and its format".to_owned());
+            advice.push("`timestamp` in the mapping names the time field and its format".to_owned());
         }
         let quarantine = stores.quarantine.describe();
         let quarantine = quarantine.trim_end_matches('/');

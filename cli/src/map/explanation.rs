@@ -142,7 +142,7 @@ impl Trouble {
         let scalar = schema.attribute_at(class, &problem.attribute).and_then(|attribute| attribute.scalar());
         let why = match (problem.kind, scalar) {
             (ProblemKind::Type, Some(scalar)) => format!("is not of type {}", scalar.name()),
-            (ProblemKind::Type, None) => "is of another type".to_owned(),
+            (ProblemKind::Type, None) => "has the wrong type".to_owned(),
             (ProblemKind::Incomplete, _) => {
                 let breach = problem.breach.as_ref().map(|breach| format!(": {breach}"));
                 format!("is left out{}", breach.unwrap_or_default())

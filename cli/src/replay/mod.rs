@@ -142,7 +142,7 @@ impl Replay {
             }
             ResultFormat::Table => {
                 let text = summary.text(output, &stores);
-                let dry = if self.dry_run { "dry run: nothing was changed; this would be\n" } else { "" };
+                let dry = if self.dry_run { "dry run: nothing was changed; a real run would report\n" } else { "" };
                 output.write(format_args!("{dry}{text}"))?;
                 if replayed.unreadable > 0 {
                     output.say(format_args!("{} cannot be read", counted(replayed.unreadable, "object")));
@@ -167,7 +167,7 @@ impl Aside {
             return Ok(Self::Objects(location.to_owned()));
         }
         let inputs = Input::all(&[PathBuf::from(location)], Some(mapping))?;
-        let input = inputs.into_iter().next().ok_or_else(|| Failure::usage("--on-failure names nothing"))?;
+        let input = inputs.into_iter().next().ok_or_else(|| Failure::usage("--on-failure names no file"))?;
         Ok(Self::Messages(input))
     }
 }

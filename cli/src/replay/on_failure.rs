@@ -45,7 +45,7 @@ impl Pipeline<'_> {
             let found = told.len();
             collect(&message, WRAPPINGS, &mut told).with_context(|| input.to_string())?;
             if told.len() == found {
-                self.output.say(format_args!("{input}: a document without KinesisBatchInfo is left out"));
+                self.output.say(format_args!("{input}: skipped a document without KinesisBatchInfo"));
             }
         }
         if told.is_empty() {
@@ -102,7 +102,7 @@ impl Pipeline<'_> {
             .and_then(|message| collect(&message, WRAPPINGS, &mut told));
         if read.is_err() || told.is_empty() || told.iter().any(|told| matches!(told, Told::Object { .. })) {
             let place = format!("{}/{key}", store.describe());
-            self.output.complain(format_args!("{place} has no KinesisBatchInfo; the object stays as it is"));
+            self.output.complain(format_args!("{place} has no KinesisBatchInfo; the object is left unchanged"));
             replayed.unreadable += 1;
             return Ok(false);
         }
@@ -168,7 +168,7 @@ impl Pipeline<'_> {
         if read.is_err() || told.is_empty() {
             let start: String = body.chars().take(100).collect();
             let start = crate::output::harmless(&start).into_owned();
-            self.output.complain(format_args!("a message without KinesisBatchInfo is left: {start}"));
+            self.output.complain(format_args!("a message without KinesisBatchInfo stays in the queue: {start}"));
             replayed.unreadable += 1;
             return Ok(false);
         }
@@ -190,7 +190,7 @@ impl Pipeline<'_> {
                     let missing = size.filter(|size| found < *size);
                     if let Some(size) = missing {
                         let found = counted(found, "record");
-                        self.output.complain(format_args!("a payload has {found}; KinesisBatchInfo names {size}"));
+                        self.output.complain(format_args!("a payload has {found}, but KinesisBatchInfo says {size}"));
                         replayed.unreadable += 1;
                     }
                     Ok(missing.is_none())
@@ -202,7 +202,7 @@ impl Pipeline<'_> {
                 }
             },
             Told::Unknown => {
-                self.output.complain(format_args!("an item of a list has no KinesisBatchInfo"));
+                self.output.complain(format_args!("a list item has no KinesisBatchInfo"));
                 replayed.unreadable += 1;
                 Ok(false)
             }

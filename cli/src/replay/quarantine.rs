@@ -64,7 +64,7 @@ pub(crate) async fn replay(
                 Err(ObjectFault::Unreadable(why)) => {
                     replayed.unreadable += 1;
                     let why = crate::output::harmless(&why).into_owned();
-                    output.complain(format_args!("{}: {why}; the object stays as it is", object.key));
+                    output.complain(format_args!("{}: {why}; the object is left unchanged", object.key));
                 }
                 Err(ObjectFault::Failed(failure)) => return Err(failure),
                 Ok(()) => {}
@@ -261,7 +261,7 @@ fn all_lines(object: &[u8]) -> Result<Vec<QuarantineLine>, ObjectFault> {
         let line = line.map_err(|error| ObjectFault::Unreadable(pipeline::error_chain(&error)))?;
         bytes += line.bytes();
         if bytes > OBJECT_BYTES {
-            return Err(ObjectFault::Unreadable(format!("its lines take more than {OBJECT_BYTES} bytes")));
+            return Err(ObjectFault::Unreadable(format!("its lines exceed {OBJECT_BYTES} bytes")));
         }
         lines.push(line);
     }

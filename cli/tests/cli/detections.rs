@@ -228,7 +228,7 @@ fn a_rule_that_is_refused_is_shown_with_its_place_and_the_others_run() {
     let page = folder.path("page.html");
     run(2, &[&["hunt", "--report", &page], &arguments[..]].concat());
     let page = std::fs::read_to_string(&page).unwrap();
-    assert!(page.contains("a.yaml was refused") && page.contains("`Unknown field` gave no answer"));
+    assert!(page.contains("a.yaml was refused") && page.contains("`Unknown field` could not be run"));
 
     let tested =
         run(2, &[&["detect", "backtest", "--format", "json", "--junit", &junit], &arguments[..]].concat()).json();

@@ -165,7 +165,7 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
 pub(crate) fn field_names(names: &TextFieldNames) -> Result<FieldNames, String> {
     match names {
         TextFieldNames::Shipped(list) => {
-            FieldNames::shipped(list).ok_or_else(|| format!("there is no shipped list of fields `{}`", list.value))
+            FieldNames::shipped(list).ok_or_else(|| format!("unknown shipped list of fields `{}`", list.value))
         }
         TextFieldNames::Inline(lists) => {
             let lists = lists

@@ -22,15 +22,15 @@ fn extend(mut file: Node, load: &dyn Fn(&str) -> Option<String>, above: &mut Vec
     let Some(base) = take_base(&mut file) else { return Ok(file) };
     let span = base.span;
     let Some(name) = base.as_str().map(str::to_owned) else {
-        return Err(Diagnostic::new(Code::WrongType, span, "`extends` must be the name of a config, as a text"));
+        return Err(Diagnostic::new(Code::WrongType, span, "`extends` must be the name of a config"));
     };
     if above.contains(&name) || above.len() == LEVELS {
-        let message = format!("{} extends itself, over {}", quote(&name), above.join(", "));
-        return Err(Diagnostic::new(Code::UnknownBase, span, message).help("end the circle"));
+        let message = format!("{} extends itself through {}", quote(&name), above.join(", "));
+        return Err(Diagnostic::new(Code::UnknownBase, span, message).help("break the cycle"));
     }
     let Some(text) = load(&name) else {
-        let message = format!("there is no config {} to extend", quote(&name));
-        let help = "name a shipped config, or a file beside this one";
+        let message = format!("unknown config {} in `extends`", quote(&name));
+        let help = "name a shipped config, or a file in the same folder";
         return Err(Diagnostic::new(Code::UnknownBase, span, message).help(help));
     };
     let base = parse_base(&text, &name, span)?;

@@ -19,7 +19,7 @@ fn definitions() -> Json {
     let not_an_operator = json!({ "not": { "pattern": r"^(\$.*|enum)$" } });
     json!({
         "value": {
-            "description": "An expression that gives one JSON value, or none.",
+            "description": "An expression that evaluates to one JSON value, or to none.",
             "anyOf": [
                 { "type": ["null", "boolean", "number", "string"] },
                 { "type": "array", "items": { "$ref": "#/$defs/value" } },
@@ -27,7 +27,7 @@ fn definitions() -> Json {
             ],
         },
         "assignment": {
-            "description": "What an attribute is assigned: an expression, an object of attributes, or an array of them.",
+            "description": "The value of an attribute: an expression, an object of attributes, or an array of them.",
             "anyOf": [
                 { "type": ["null", "boolean", "number", "string"] },
                 { "type": "array", "items": { "$ref": "#/$defs/assignment" } },
@@ -36,7 +36,7 @@ fn definitions() -> Json {
             ],
         },
         "attributes": {
-            "description": "OCSF attributes and what they are assigned.",
+            "description": "OCSF attributes and their values.",
             "type": "object",
             "propertyNames": not_an_operator,
             "additionalProperties": { "$ref": "#/$defs/assignment" },

@@ -187,15 +187,15 @@ fn check_segments(segments: &[Segment], base: Base) -> Result<(), PathFault> {
             return Err(PathFault::inexact(
                 "several selectors in one segment, after a segment that may select several nodes, would come in \
                  another order than RFC 9535 says",
-                "write one path for each selector, and put them into a list",
+                "write a list with one path for each selector",
             ));
         }
         for selector in selectors {
             if let Selector::Filter(filter) = selector {
                 if index == 0 && base == Base::Current {
                     return Err(PathFault::inexact(
-                        "a filter directly below `@` cannot be evaluated",
-                        "name the member whose children are filtered: `@.items[?…]`, or use `$each` with `where`",
+                        "a filter directly below `@` is not supported",
+                        "name the member to filter: `@.items[?…]`, or use `$each` with `where`",
                     ));
                 }
                 check_filter(filter)?;
@@ -231,7 +231,7 @@ fn check_test(test: &Test) -> Result<(), PathFault> {
             TestFunction::Match(..) | TestFunction::Search(..) => check_function(function),
             TestFunction::Custom(..) => Err(no_such_function()),
             TestFunction::Length(_) | TestFunction::Value(_) | TestFunction::Count(_) => Err(PathFault::inexact(
-                "the function gives a value, which is neither true nor false",
+                "the function returns a value, not true or false",
                 "compare it: `length(@.x) > 0`",
             )),
         },
@@ -261,7 +261,10 @@ fn check_literal(literal: &Literal) -> Result<(), PathFault> {
     if exact {
         return Ok(());
     }
-    Err(PathFault::inexact("numbers beyond ±2^53 are not compared exactly", "compare texts, with `$when` and `equals`"))
+    Err(PathFault::inexact(
+        "numbers beyond ±2^53 are not compared exactly",
+        "compare as text, with `$when` and `equals`",
+    ))
 }
 
 fn check_function(function: &TestFunction) -> Result<(), PathFault> {
@@ -277,8 +280,8 @@ fn check_function(function: &TestFunction) -> Result<(), PathFault> {
             FnArg::Literal(_) | FnArg::Filter(_) => Err(ill_typed("value", "a query")),
         },
         TestFunction::Count(_) => Err(PathFault::inexact(
-            "`count()` of a query that selects nothing would be nothing instead of 0",
-            "test whether there is any: `?@.x`, or use `length()` of an array",
+            "`count()` of a query that selects nothing would return nothing instead of 0",
+            "test for existence: `?@.x`, or use `length()` of an array",
         )),
         TestFunction::Custom(..) => Err(no_such_function()),
     }
@@ -292,7 +295,7 @@ fn check_pattern_function(name: &str, text: &FnArg, pattern: &FnArg) -> Result<(
     {
         return Err(PathFault::inexact(
             format!("the pattern of `{name}()` does not compile, so it would match nothing"),
-            "correct the regular expression",
+            "fix the regular expression",
         ));
     }
     Ok(())
@@ -315,14 +318,14 @@ fn check_value_argument(name: &str, argument: &FnArg) -> Result<(), PathFault> {
 fn ill_typed(function: &str, expected: &str) -> PathFault {
     PathFault::inexact(
         format!("an argument of `{function}()` is not {expected}"),
-        "RFC 9535 §2.4 says what each function takes",
+        "see RFC 9535 §2.4 for the arguments of each function",
     )
 }
 
 fn no_such_function() -> PathFault {
     PathFault::inexact(
         "RFC 9535 has no such function",
-        "functions are `length`, `match`, `search` and `value`; for a set of constants use `$each` with `where` and `in`",
+        "valid functions are `length`, `match`, `search` and `value`; to test for a set of constants, use `$each` with `where` and `in`",
     )
 }
 

@@ -120,15 +120,15 @@ impl Reader {
                 Diagnostic::new(Code::UnknownKey, key.span, format!("unknown key {} in {}", quote(key), form.name));
             let all = list(names.clone());
             diagnostic = match nearest(key, names) {
-                Some(name) => diagnostic.help(format!("did you mean {}? The keys here are {all}", quote(name))),
-                None => diagnostic.help(format!("the keys here are {all}")),
+                Some(name) => diagnostic.help(format!("did you mean {}? Valid keys are {all}", quote(name))),
+                None => diagnostic.help(format!("valid keys are {all}")),
             };
             self.report(diagnostic);
         }
         for key in form.keys.iter().filter(|key| key.required) {
             if !known.iter().any(|(name, _)| name.value == key.name) {
                 let open = Span::new(node.span.start, node.span.start + 1);
-                let message = format!("{} lacks the key {}", form.name, quote(key.name));
+                let message = format!("{} is missing the key {}", form.name, quote(key.name));
                 self.report(
                     Diagnostic::new(Code::MissingKey, open, message).help(format!("{}: {}", key.name, key.summary)),
                 );
@@ -148,10 +148,8 @@ impl Reader {
                     unique.push((key, value));
                 }
                 Some(first) => {
-                    let message = format!("the key {} stands twice in this object", quote(key));
-                    self.report(
-                        Diagnostic::new(Code::DuplicateKey, key.span, message).also(*first, "it is here already"),
-                    );
+                    let message = format!("duplicate key {} in this object", quote(key));
+                    self.report(Diagnostic::new(Code::DuplicateKey, key.span, message).also(*first, "first use"));
                 }
             }
         }

@@ -69,7 +69,7 @@ impl fmt::Display for Version {
 
 /// The text names no shipped OCSF version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("OCSF {0:?} is not known here; known are 1.1.0 and 1.3.0")]
+#[error("unsupported OCSF version {0:?}; supported versions are 1.1.0 and 1.3.0")]
 pub struct UnknownVersion(String);
 
 impl FromStr for Version {

@@ -54,11 +54,11 @@ struct At<'p> {
 }
 
 impl At<'_> {
-    /// What becomes of such an object that is incomplete.
-    fn consequence(&self, what: &str) -> String {
+    /// What happens to the object, or to the record, when the object is incomplete.
+    fn consequence(&self) -> &'static str {
         match self.optional {
-            true => "such an object is left out of the record".to_owned(),
-            false => format!("a record with this {what} is quarantined as `invalid`"),
+            true => "an incomplete object is left out of the record",
+            false => "an incomplete record is quarantined as `invalid`",
         }
     }
 }
@@ -125,7 +125,7 @@ impl<'c> Linter<'c> {
     ) {
         let prefix = path.strip_suffix(key.as_str()).unwrap_or_default();
         let version = self.schema.version();
-        let message = format!("no attribute {} in {} {version}", quote(path), event.class.name);
+        let message = format!("unknown attribute {} in {} {version}", quote(path), event.class.name);
         let names = || owner.attributes.iter().map(|attribute| attribute.name);
         let unset = names().filter(|name| tree.get(name).is_none());
         let near = nearest(key, unset).or_else(|| nearest(key, names()));
@@ -134,7 +134,7 @@ impl<'c> Linter<'c> {
         } else if let Some(operator) = OPERATORS.iter().find(|operator| operator.name.get(1..) == Some(key.as_str())) {
             format!("did you mean the operator {}?", quote(operator.name))
         } else if let Some((object, rest)) = key.split_once('.') {
-            format!("write objects inside one another: {object:?}: {{{rest:?}: …}}")
+            format!("nest the objects: {object:?}: {{{rest:?}: …}}")
         } else {
             let holders = owner.attributes.iter().filter(|attribute| match attribute.kind {
                 AttributeKind::Object(object) => self.schema.object_by_id(object).attribute(key).is_some(),
@@ -142,10 +142,8 @@ impl<'c> Linter<'c> {
             });
             let places: Vec<String> = holders.map(|holder| format!("{prefix}{}.{}", holder.name, key.value)).collect();
             match places.is_empty() {
-                false => format!("there is {}", list(places.iter().map(String::as_str))),
-                true => {
-                    "its value is kept in `unmapped`; write it there, under `unmapped`, if that is meant".to_owned()
-                }
+                false => format!("OCSF has {}", list(places.iter().map(String::as_str))),
+                true => "its value is kept in `unmapped`; if that is intended, assign it under `unmapped`".to_owned(),
             }
         };
         self.report(
@@ -227,7 +225,7 @@ impl<'c> Linter<'c> {
         if !self.schema.has_attribute(event.class, name, all) {
             let message = format!("{} is not the path of an attribute of {}", quote(name), event.class.name);
             let diagnostic = Diagnostic::new(Code::ObservableOfNothing, tree.span(), message);
-            self.report(diagnostic.help("as `file.name` or `unmapped`: where in the event the value stands"));
+            self.report(diagnostic.help("name the attribute that holds the value, such as `file.name` or `unmapped`"));
         }
     }
 
@@ -257,7 +255,7 @@ impl<'c> Linter<'c> {
                 let object = self.schema.object_by_id(object);
                 let message = format!("{} is an object of type {}, not a single value", quote(at.path), object.name);
                 let help = match name_of(object) {
-                    Some(_) => format!("it is taken as {}; write {{\"name\": …}}", quote(&format!("{}.name", at.path))),
+                    Some(_) => format!("it is read as {}; write {{\"name\": …}}", quote(&format!("{}.name", at.path))),
                     None => match self.needs(attribute) {
                         Some(needs) => format!("write {needs}"),
                         None => {
@@ -309,7 +307,7 @@ impl<'c> Linter<'c> {
 
     fn scalar(&mut self, attribute: &'static Attribute, value: &Spanned<Value>, at: At<'_>) {
         if is_list(value) && !attribute.is_array {
-            let message = format!("{} is a single value, and this gives a list", quote(at.path));
+            let message = format!("{} is a single value, but this returns a list", quote(at.path));
             self.report(
                 Diagnostic::new(Code::ListForSingle, value.span, message)
                     .help("choose one item: `take` of `$split`, `$first`, or an index: `$.items[0]`"),
@@ -365,15 +363,15 @@ impl<'c> Linter<'c> {
             "metadata.version" => Json::from(self.schema.version().as_str()),
             "type_uid" | "type_name" => return self.derived_type(event, path, tree),
             _ => {
-                let message = format!("{} is derived, what is written here is not used", quote(path));
+                let message = format!("{} is derived; this value is ignored", quote(path));
                 return self.report(Diagnostic::new(Code::DerivedContradicted, key, message).help("remove it"));
             }
         };
         if !literal_of(tree).is_some_and(|written| same_text(written, &expected)) {
-            let message = format!("{} is derived: it is {expected}", quote(path));
+            let message = format!("{} is derived; its value is {expected}", quote(path));
             self.report(
                 Diagnostic::new(Code::DerivedContradicted, tree.span(), message)
-                    .label("what is written here is not used")
+                    .label("this value is ignored")
                     .help("remove the line"),
             );
         }
@@ -404,11 +402,11 @@ impl<'c> Linter<'c> {
             return;
         }
         let message = match single {
-            Some(value) => format!("{} is derived: it is {value}", quote(path)),
-            None => format!("{} is derived: it follows from `activity_id`, {base} + activity_id", quote(path)),
+            Some(value) => format!("{} is derived; its value is {value}", quote(path)),
+            None => format!("{} is derived; its value is {base} + `activity_id`", quote(path)),
         };
         let mut diagnostic = Diagnostic::new(Code::DerivedContradicted, tree.span(), message)
-            .label("what is written here is not used")
+            .label("this value is ignored")
             .help("remove the line");
         if let Some(activity) = activity {
             diagnostic = diagnostic.also(activity.span(), "`activity_id`");
@@ -435,7 +433,7 @@ impl<'c> Linter<'c> {
             let message =
                 format!("{} is derived from {}: {value} is {caption:?}", quote(&sibling_path), quote(attribute.name));
             let diagnostic = Diagnostic::new(Code::DerivedContradicted, text.span(), message)
-                .label("what is written here is not used")
+                .label("this value is ignored")
                 .also(id.span(), quote(attribute.name));
             self.report(match written.as_str().and_then(|written| enumeration.value(written)) {
                 Some(meant) => diagnostic.help(format!("remove it, or write {meant} for {}", quote(attribute.name))),
@@ -462,7 +460,7 @@ impl<'c> Linter<'c> {
                 if attribute.sibling.is_none_or(|sibling| tree.get(sibling).is_none()) {
                     let message = format!("{} is never set, so it is always 0 Unknown", quote(&path));
                     let diagnostic = Diagnostic::new(Code::UnknownEnumId, at.span, message);
-                    self.report(diagnostic.help(format!("map {}, or write 0 if nothing can be known", quote(&path))));
+                    self.report(diagnostic.help(format!("map {}, or set it to 0 if it cannot be known", quote(&path))));
                 }
                 continue;
             }
@@ -472,13 +470,14 @@ impl<'c> Linter<'c> {
             }
             let (span, message) = match written {
                 None => (at.span, format!("{} requires {}, which is never set", owner.name, quote(&path))),
-                Some(tree) => {
-                    (tree.span(), format!("{} requires {}, and nothing written here fits it", owner.name, quote(&path)))
-                }
+                Some(tree) => (
+                    tree.span(),
+                    format!("{} requires {}, and no value assigned here fits it", owner.name, quote(&path)),
+                ),
             };
             let is_never_valid = written.is_none() && !at.optional && !at.conditional;
             let code = if is_never_valid { Code::RequiredNeverSet } else { Code::RequiredNotSet };
-            let diagnostic = Diagnostic::new(code, span, message).label(at.consequence(owner.what));
+            let diagnostic = Diagnostic::new(code, span, message).label(at.consequence());
             self.report(match self.needs(attribute) {
                 Some(needs) => diagnostic.help(format!("map {}, {needs}", quote(&path))),
                 None => diagnostic.help(format!("map {}", quote(&path))),
@@ -510,7 +509,7 @@ impl<'c> Linter<'c> {
         for constraint in &object.constraints {
             needs.push(match constraint {
                 Constraint::AtLeastOne(paths) => format!("at least one of {}", list(paths.iter().copied())),
-                Constraint::JustOne(paths) => format!("one of {}", list(paths.iter().copied())),
+                Constraint::JustOne(paths) => format!("exactly one of {}", list(paths.iter().copied())),
             });
         }
         if needs.is_empty() {
@@ -572,7 +571,7 @@ impl<'c> Linter<'c> {
         for constraint in owner.constraints {
             let (paths, demand) = match constraint {
                 Constraint::AtLeastOne(paths) => (paths, "at least one of"),
-                Constraint::JustOne(paths) => (paths, "just one of"),
+                Constraint::JustOne(paths) => (paths, "exactly one of"),
             };
             let set = paths.iter().filter(|path| self.is_set(owner.attributes, tree, path)).count();
             let always = paths.iter().filter(|path| is_always_set(tree, path)).count();
@@ -582,9 +581,9 @@ impl<'c> Linter<'c> {
             }
             let place = if at.path.is_empty() { event.class.name.to_owned() } else { quote(at.path) };
             let message = format!("{place} must have {demand} {}", list(paths.iter().copied()));
-            let consequence = at.consequence(owner.what);
+            let consequence = at.consequence();
             self.report(Diagnostic::new(Code::ConstraintNotMet, at.span, message).label(if too_many {
-                "more than one always has a value; only the first is kept".to_owned()
+                "more than one of them is always set; only the first is kept".to_owned()
             } else {
                 format!("none of them is ever set: {consequence}")
             }));
@@ -604,9 +603,9 @@ impl<'c> Linter<'c> {
             let path = join(at.path, attribute.name);
             let message = format!("{} requires {}, which can be absent", quote(at.path), quote(&path));
             let diagnostic = Diagnostic::new(Code::IncompleteObject, assigned.span(), message)
-                .label(at.consequence(owner.what))
-                .also(other.span, format!("while {} is there", quote(&join(at.path, other))))
-                .help("put the object under a `$when` that asks for the value, or add an alternative with `$first`");
+                .label(at.consequence())
+                .also(other.span, format!("while {} is present", quote(&join(at.path, other))))
+                .help("put the object under a `$when` that tests for the value, or add an alternative with `$first`");
             self.report(diagnostic);
         }
         for constraint in owner.constraints {
@@ -617,11 +616,11 @@ impl<'c> Linter<'c> {
             let first = |path: &&'static str| path.split('.').next().unwrap_or(path);
             let members: Vec<&str> = paths.iter().map(first).collect();
             let Some(other) = alone(tree, &members, at) else { continue };
-            let message = format!("{} can lack all of {}", quote(at.path), list(paths.iter().copied()));
+            let message = format!("{} can be without any of {}", quote(at.path), list(paths.iter().copied()));
             let diagnostic = Diagnostic::new(Code::IncompleteObject, at.span, message)
-                .label(at.consequence(owner.what))
-                .also(other.span, format!("while {} is there", quote(&join(at.path, other))))
-                .help("put the object under a `$when` that asks for one of them, or add an alternative with `$first`");
+                .label(at.consequence())
+                .also(other.span, format!("while {} is present", quote(&join(at.path, other))))
+                .help("put the object under a `$when` that tests for one of them, or add an alternative with `$first`");
             self.report(diagnostic);
         }
     }

@@ -65,10 +65,13 @@ fn misfit_of_one(
     Some(Misfit {
         code: Code::WrongLiteral,
         message: match too_long {
-            Some(max) => format!("{} takes at most {max} characters", quote(path)),
+            Some(max) => format!("{} can have at most {max} characters", quote(path)),
             None => format!("{shown} cannot be the value of {}, which is {}", quote(path), with_article(scalar)),
         },
-        help: facts.range.filter(|_| literal.is_number()).map(|(low, high)| format!("its values are {low} to {high}")),
+        help: facts
+            .range
+            .filter(|_| literal.is_number())
+            .map(|(low, high)| format!("valid values are {low} to {high}")),
     })
 }
 
@@ -120,7 +123,7 @@ fn values_of(enumeration: &Enumeration, literal: &Json) -> String {
         listed.push_str(&format!(", {more} more"));
     }
     match near {
-        Some(near) => format!("did you mean {near}? The values are {listed}"),
-        None => format!("the values are {listed}"),
+        Some(near) => format!("did you mean {near}? Valid values are {listed}"),
+        None => format!("valid values are {listed}"),
     }
 }

@@ -44,7 +44,7 @@ impl<'c> Linter<'c> {
         }
         for Lookup { name, .. } in &config.lookups {
             if !place.used_lookups.contains(&name.value) {
-                let message = format!("nothing looks up in {}", quote(name));
+                let message = format!("nothing uses the lookup table {}", quote(name));
                 self.report(Diagnostic::new(Code::UnusedLookup, name.span, message));
             }
         }
@@ -146,10 +146,10 @@ impl<'c> Linter<'c> {
     fn path(&mut self, path: &JsonPath, span: Span, place: &Place<'c>) {
         let Some(columns) = &place.columns else { return };
         let Some(name) = columns.lacks(path) else { return };
-        let message = format!("`decode` names no column {}", quote(name));
+        let message = format!("`decode` has no column {}", quote(name));
         let help = match nearest(name, columns.names()) {
             Some(near) => format!("did you mean {}?", quote(near)),
-            None => "name it in `columns`, or as a group of `split_columns`".to_owned(),
+            None => "add it to `columns`, or as a group to `split_columns`".to_owned(),
         };
         self.report(Diagnostic::new(Code::UnknownColumn, span, message).help(help));
     }
@@ -158,7 +158,7 @@ impl<'c> Linter<'c> {
         for (text, _) in &operator.values {
             if self.is_absent_text(text) {
                 let message = format!("the text {:?} means \"no value\", so this value can never apply", text.value);
-                let help = "take it out of `absent`, or put the result into `$first` after the `$enum`";
+                let help = "remove it from `absent`, or put the result into `$first` after the `$enum`";
                 self.report(Diagnostic::new(Code::Unreachable, text.span, message).help(help));
             }
         }
@@ -204,7 +204,7 @@ impl<'c> Linter<'c> {
             None => format!("the tables are {}", list(names)),
         };
         place.used_lookups.extend(near.map(str::to_owned));
-        let message = format!("there is no lookup table {}", quote(table));
+        let message = format!("unknown lookup table {}", quote(table));
         self.report(Diagnostic::new(Code::UnknownLookup, table.span, message).help(help));
     }
 
@@ -255,11 +255,11 @@ impl<'c> Linter<'c> {
         if !self.is_absent_text(text) {
             return;
         }
-        let message = format!("no value is ever equal to {text:?}, which `absent` says is no value");
+        let message = format!("no value ever equals {text:?}: `absent` lists it as \"no value\"");
         let diagnostic = Diagnostic::new(Code::Unreachable, span, message);
         self.report(match other.map(|value| &value.value) {
             Some(Value::Path(JsonPath { text, .. })) => {
-                diagnostic.help(format!("ask for the value itself: {{\"not\": {{\"exists\": {text:?}}}}}"))
+                diagnostic.help(format!("test for the value itself: {{\"not\": {{\"exists\": {text:?}}}}}"))
             }
             _ => diagnostic,
         });

@@ -48,10 +48,10 @@ impl Reader {
         let [name] = actions.as_slice() else {
             let all = list(STEP_ACTIONS.iter().copied());
             let (message, help) = match actions.as_slice() {
-                [] => ("a step says nothing that it does".to_owned(), format!("a step has one of {all}")),
+                [] => ("this step has no action".to_owned(), format!("add one of {all}")),
                 several => (
-                    format!("a step does one thing, and this one does {}", list(several.iter().copied())),
-                    "write one step for each".to_owned(),
+                    format!("a step has exactly one action; this one has {}", list(several.iter().copied())),
+                    "write a step for each action".to_owned(),
                 ),
             };
             let code = if actions.is_empty() { Code::MissingKey } else { Code::OperatorWithOtherKeys };
@@ -72,7 +72,7 @@ impl Reader {
                 let rule = self.name(argument, name)?;
                 if fields.get("when").is_none() {
                     let message = "this step discards every event";
-                    let help = "say which with \"when\": {…}";
+                    let help = "add a condition: \"when\": {…}";
                     self.report(Diagnostic::new(Code::MissingKey, fields.span, message).help(help));
                     return None;
                 }
@@ -108,8 +108,8 @@ impl Reader {
     fn grouped_pattern(&mut self, node: &Node) -> Option<Spanned<String>> {
         let (text, regex) = self.pattern(node, "pattern")?;
         if regex.capture_names().flatten().next().is_none() {
-            let message = "the pattern names no group, so that nothing would be extracted";
-            let help = "name what is wanted: `(?<port>[0-9]+)`";
+            let message = "the pattern has no named group, so nothing would be extracted";
+            let help = "name the groups to extract: `(?<port>[0-9]+)`";
             self.report(Diagnostic::new(Code::NoSuchGroup, node.span, message).help(help));
             return None;
         }
@@ -130,7 +130,7 @@ impl Reader {
     fn place(&mut self, node: &Node, what: &str) -> Option<Spanned<Vec<String>>> {
         let path = self.member_path(node, what)?;
         if path.is_empty() {
-            let message = format!("{} needs a place below the root", quote(what));
+            let message = format!("{} must be a path below the root", quote(what));
             self.report(Diagnostic::new(Code::InexactJsonPath, node.span, message).help("name a member: `$.a`"));
             return None;
         }
