@@ -26,7 +26,7 @@ pub(crate) enum EngineChoice {
     Athena,
 }
 
-/// The engine and what it needs to know.
+/// The engine and its settings.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArguments {
@@ -49,7 +49,7 @@ pub(crate) struct EngineArguments {
     pub(crate) athena: AthenaArguments,
 }
 
-/// A time longer than none: `90s`, `10m`, `2h`.
+/// Parses a positive duration: `90s`, `10m`, `2h`.
 fn timeout_of(text: &str) -> Result<Duration, String> {
     let span: SignedDuration =
         text.parse().map_err(|_| "a timeout is a number with a unit, such as 90s, 10m or 2h".to_owned())?;
@@ -138,7 +138,7 @@ impl EngineArguments {
     }
 }
 
-/// An engine whose tables are asked for, if one is named.
+/// The optional engine whose tables are used.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct TablesArguments {

@@ -1,4 +1,4 @@
-//! Rules over a lake: what the commands that run rules have in common.
+//! Shared parts of the commands that run rules over a lake.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ pub(crate) struct Hunting {
     limit: u64,
 }
 
-/// A rule that gave no answer.
+/// A rule that could not be run.
 pub(crate) struct Unanswered {
     pub(crate) id: String,
     pub(crate) title: String,
@@ -72,8 +72,8 @@ pub(crate) struct Unanswered {
 }
 
 impl Hunting {
-    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that lint refuses and
-    /// those that do not run any more are left out, and that is said.
+    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that lint refuses
+    /// and those that do not run any more are left out, and that is said.
     pub(crate) fn new(
         places: &[PathBuf],
         period: &Period,
@@ -112,8 +112,8 @@ impl Hunting {
         })
     }
 
-    /// Runs each rule as its schedule would have, and hands on what it found, with what the findings do not tell. A rule that
-    /// cannot be run is named, and holds up no other.
+    /// Runs each rule as its schedule would have, and passes on its findings and notes. A rule that cannot be run is
+    /// reported and does not stop the others.
     pub(crate) fn each_rule(
         &mut self,
         output: &Output,
@@ -164,7 +164,7 @@ impl Hunting {
         Ok(unanswered)
     }
 
-    /// How a command ends that has handed on what the rules found.
+    /// The outcome of a command that has passed on the findings.
     pub(crate) fn ending(&self, unanswered: &[Unanswered], verdict: Verdict) -> Outcome {
         if unanswered.iter().any(|rule| rule.is_refused) {
             return Err(Failure::Refused);
@@ -187,7 +187,7 @@ impl Hunting {
         hunt.rule(rule, self.window, Timestamp::now().as_millisecond(), progress).await
     }
 
-    /// What the findings do not tell.
+    /// Notes that the findings do not contain.
     fn notes(&self, rule: &Rule, found: &Found) -> Vec<String> {
         let title = harmless(&rule.title);
         let mut notes = Vec::new();

@@ -119,7 +119,7 @@ pub(crate) struct Ingestion<'i> {
     pub(crate) runtime: &'i Handle,
 }
 
-/// What became of one input.
+/// The outcome of one input.
 struct Taken {
     outcome: ObjectOutcome,
     digest: Digest,
@@ -142,8 +142,8 @@ const STORE_FAILURES: u32 = 3;
 const TRIES: u32 = 3;
 
 impl Ingestion<'_> {
-    /// Takes all inputs in turn. Those of folders and prefixes that the ledger says are finished are skipped; the failure
-    /// of one of several is noted, and the others go on.
+    /// Takes all inputs in turn. Those of folders and prefixes that the ledger says are finished are skipped; the
+    /// failure of one of several is noted, and the others go on.
     pub(crate) fn run(&self, inputs: &[Candidate], mut ledger: Option<Ledger<'_>>) -> Result<Ingested, Failure> {
         let began = Instant::now();
         let total = inputs.iter().map(|input| input.bytes).sum();
@@ -221,8 +221,8 @@ impl Ingestion<'_> {
         }
     }
 
-    /// The hash of a file that an earlier run finished, and what came of it. What cannot be read here will be an error when
-    /// it is taken.
+    /// The hash of a file that an earlier run finished, and what came of it. What cannot be read here will be an error
+    /// when it is taken.
     fn finished_file(
         &self,
         ledger: &mut Ledger<'_>,
@@ -380,7 +380,7 @@ impl Gathered {
     }
 }
 
-/// Holds the counts to the promise that nothing is lost.
+/// Checks that every record is accounted for.
 fn check(counts: &Counts) -> Result<(), Failure> {
     let safe = counts.total_written() + counts.total_quarantined() + counts.total_discarded();
     if safe == counts.records_in {

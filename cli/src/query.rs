@@ -88,7 +88,8 @@ impl Query {
                 let catalog = self.catalog.catalog(&tables)?;
                 (tables, catalog)
             }
-            // Who may query tables need not have the right to list them. The names of shipped sources would hide theirs.
+            // Who may query tables need not have the right to list them. The names of shipped sources would hide
+            // theirs.
             Err(error) if self.engine.engine == EngineChoice::Athena && !needs_tables(given.as_ref()) => {
                 output.say(format_args!("{} no logical tables: {error}", output.talk.warning("warning:")));
                 (Vec::new(), self.catalog.with_file(Catalog::default(), &[])?)

@@ -208,8 +208,8 @@ impl Shape {
     }
 }
 
-/// The attributes that events with the profiles `on` must have, below `path`. `open` are the objects around it: an object that
-/// requires itself ends there.
+/// The attributes that events with the profiles `on` must have, below `path`. `open` are the objects around it: an
+/// object that requires itself ends there.
 fn required(
     schema: &'static Schema,
     attributes: &'static [Attribute],

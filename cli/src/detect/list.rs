@@ -49,7 +49,8 @@ struct Entry<'r> {
     data: Option<&'static str>,
 }
 
-/// Whether a rule has tables to look at: one that is expected and missing is a fault, any other may come with its first event.
+/// Whether a rule has tables to look at: one that is expected and missing is a fault, any other may come with its first
+/// event.
 fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
     if !catalog.missing_tables_of(rule).is_empty() {
         "missing"

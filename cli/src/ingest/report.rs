@@ -1,4 +1,4 @@
-//! What `sluice ingest` says at its end.
+//! The final report of `sluice ingest`.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::input::Input;
 use crate::output::{Output, counted, harmless};
 use crate::summary::Summary;
 
-/// What became of all inputs.
+/// The outcome of all inputs.
 #[derive(Serialize)]
 pub(crate) struct Ingested {
     #[serde(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct Ingested {
     pub(super) first: Option<Input>,
 }
 
-/// What earlier runs made of inputs that were skipped.
+/// The outcome of skipped inputs in earlier runs.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     /// Inputs with records in the lake.
@@ -39,7 +39,7 @@ pub(super) struct Earlier {
     pub(super) refused: u64,
 }
 
-/// What became of inputs, in numbers.
+/// Counts of inputs by outcome.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct InputCounts {
     /// All of them.
@@ -58,7 +58,7 @@ pub(super) struct InputCounts {
     pub(super) not_tried: u64,
 }
 
-/// An input that is not safe.
+/// An input that failed: some of its records may not be in the lake or in quarantine.
 #[derive(Debug, Serialize)]
 pub(super) struct FailedInput {
     pub(super) input: String,
@@ -97,7 +97,7 @@ impl Ingested {
         text
     }
 
-    /// Says what deserves a look, and how the command ends.
+    /// Prints warnings and failures, and returns the outcome of the command.
     pub(super) fn conclude(
         &self,
         output: &Output,
@@ -129,7 +129,7 @@ impl Ingested {
                 more => format!(" and {more} not tried, because the store keeps failing"),
             };
             return Err(Failure::usage(format_args!(
-                "{failed} of {total} failed{stopped}. Run the command again; it overwrites the objects that were already written"
+                "{failed} of {total} failed{stopped}. Run it again; objects already written are overwritten"
             )));
         }
         Ok(Verdict::of(is_all_refused || (fail_on_quarantine && quarantined > 0)))

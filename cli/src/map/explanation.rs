@@ -1,4 +1,4 @@
-//! What became of one raw event, attribute by attribute.
+//! How one raw event is mapped, attribute by attribute.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -153,7 +153,7 @@ impl Trouble {
     }
 }
 
-/// What the evaluation wrote to each attribute, in order.
+/// The values written to each attribute, in order.
 struct Origins<'w>(HashMap<&'w str, VecDeque<&'w Written>>);
 
 impl<'w> Origins<'w> {

@@ -1,4 +1,4 @@
-//! `sluice replay`: records that could not be written, after what stood in their way has been repaired.
+//! `sluice replay`: retries records that could not be written, after the cause has been fixed.
 
 mod on_failure;
 pub(crate) mod quarantine;
@@ -79,7 +79,7 @@ pub(crate) struct Replay {
     format: ResultFormat,
 }
 
-/// What a replay did.
+/// The outcome of a replay.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
     pub(crate) counts: Counts,
@@ -153,11 +153,11 @@ impl Replay {
     }
 }
 
-/// Where Lambda's messages are.
+/// The location of Lambda's failure messages.
 enum Aside {
-    /// In a bucket or a folder, each an object.
+    /// A bucket or a folder with one object per message.
     Objects(String),
-    /// In a file.
+    /// A file.
     Messages(Input),
 }
 

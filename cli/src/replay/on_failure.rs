@@ -33,7 +33,7 @@ pub(super) struct Pipeline<'p> {
 }
 
 impl Pipeline<'_> {
-    /// Replays what messages in a file tell of.
+    /// Replays the batches that messages in a file describe.
     pub(super) async fn replay_file(&self, input: &Input) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
         let mut text = String::new();
@@ -57,8 +57,8 @@ impl Pipeline<'_> {
         Ok(replayed)
     }
 
-    /// Replays the batches that Lambda put into a bucket or folder, or the one object that `location` names. An object is
-    /// removed once all of its records are in the lake or in quarantine.
+    /// Replays the batches that Lambda put into a bucket or folder, or the one object that `location` names. An object
+    /// is removed once all of its records are in the lake or in quarantine.
     pub(super) async fn replay_objects(&self, location: &str) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
         let store = crate::aws_access::open_store(location).await?;
@@ -116,8 +116,8 @@ impl Pipeline<'_> {
         Ok(is_safe)
     }
 
-    /// Replays what the messages in a queue tell of, until it is empty. A message is deleted once all of its records are in
-    /// the lake or in quarantine.
+    /// Replays what the messages in a queue tell of, until it is empty. A message is deleted once all of its records
+    /// are in the lake or in quarantine.
     pub(super) async fn replay_queue(&self, url: &str) -> Result<Replayed, Failure> {
         let client = Client::new(&crate::aws_access::sdk_config().await?);
         let mut replayed = Replayed::default();
@@ -159,7 +159,7 @@ impl Pipeline<'_> {
         Ok(replayed)
     }
 
-    /// Replays what one message of a queue tells of; whether all of it is safe.
+    /// Replays the batches in one message of a queue. Returns whether all records are in the lake or in quarantine.
     async fn replay_message(&self, body: &str, replayed: &mut Replayed) -> Result<bool, Failure> {
         let mut told = Vec::new();
         let read = serde_json::from_str(body)
@@ -179,7 +179,7 @@ impl Pipeline<'_> {
         Ok(is_safe)
     }
 
-    /// Replays what a message tells of; whether all of it is safe.
+    /// Replays one batch or range. Returns whether all records are in the lake or in quarantine.
     async fn replay(&self, told: &Told, replayed: &mut Replayed) -> Result<bool, Failure> {
         match told {
             Told::Batch { event, size } => match KinesisEvent::parse(event) {
@@ -255,7 +255,7 @@ impl Pipeline<'_> {
     }
 }
 
-/// What a message tells of.
+/// The content of a message.
 enum Told {
     /// The batch itself: the event that the function was given, and how many records it has. Lambda writes it into a
     /// bucket, and nowhere else.
@@ -264,7 +264,7 @@ enum Told {
     Range(StreamRange),
     /// An object with the message, as S3 announces it.
     Object { bucket: String, key: String },
-    /// Nothing, but it stands beside something that does.
+    /// An item without KinesisBatchInfo in a list of messages.
     Unknown,
 }
 

@@ -80,7 +80,7 @@ pub(super) struct RangeReader<'r> {
 }
 
 impl<'r> RangeReader<'r> {
-    /// A reader that stands before the first record of the range that the stream still has.
+    /// A reader positioned at the first record of the range that the stream still has.
     pub(super) async fn open(range: &'r StreamRange) -> Result<Self, Failure> {
         let config = crate::aws_access::sdk_config().await?;
         // The message says where the stream is, whatever the environment's Region.
@@ -148,7 +148,8 @@ impl<'r> RangeReader<'r> {
         request.send().await.map_err(|error| failed(self.range, &error))
     }
 
-    /// What of the range the stream did not have. To be asked when [`RangeReader::next`] has given everything.
+    /// The part of the range that the stream no longer had. Call this after [`RangeReader::next`] has returned
+    /// everything.
     pub(super) fn lost(&self) -> Option<Lost> {
         let range = self.range;
         let missing = range.batch_size.map(|expected| expected.saturating_sub(self.read));
@@ -179,7 +180,7 @@ impl<'r> RangeReader<'r> {
 const THROTTLED: [&str; 3] =
     ["ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException"];
 
-/// An iterator at the beginning of the range, or why there is none and never will be.
+/// An iterator at the start of the range, or the permanent reason why there is none.
 async fn shard_iterator(client: &Client, range: &StreamRange) -> Result<Result<String, String>, Failure> {
     let request = client
         .get_shard_iterator()

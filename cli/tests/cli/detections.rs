@@ -337,7 +337,8 @@ tests:
 #[test]
 fn a_rule_finds_the_same_whichever_command_asks() {
     let folder = Folder::new();
-    // `fast` is refused often enough twice, hours apart, and once more within the hour after. `slow` never is, within a window.
+    // `fast` is refused often enough twice, hours apart, and once more within the hour after. `slow` never is, within a
+    // window.
     let fast = [0, 4, 9, 20, 24, 30, 150, 151, 152].map(|minute| denial(minute, "fast"));
     let slow = [0, 10, 20, 30, 40, 50, 60].map(|minute| denial(minute, "slow"));
     let events = folder.write("denials.ndjson", [&fast[..], &slow[..]].concat().join("\n"));

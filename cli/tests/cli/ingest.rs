@@ -279,7 +279,7 @@ fn the_failure_of_one_input_is_told_at_the_end_and_the_others_go_on() {
     assert!(said.starts_with(&format!("failed: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{said}");
     assert_eq!(
         error,
-        "error: 1 of 3 inputs failed. Run the command again; it overwrites the objects that were already written\n"
+        "error: 1 of 3 inputs failed. Run it again; objects already written are overwritten\n"
     );
     let summary = failed.json();
     assert_eq!((&summary["records_in"], &summary["inputs"]["read"]), (&2.into(), &2.into()));

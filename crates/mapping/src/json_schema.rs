@@ -1,4 +1,4 @@
-//! A JSON Schema (2020-12) of the config format, made from the tables that the parser reads by, for editors.
+//! A JSON Schema (2020-12) of the config format for editors, generated from the tables that the parser uses.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -6,7 +6,7 @@ use crate::operators::{CONDITIONS, CONFIG, FILE, Form, OPERATORS, ObjectForm};
 
 /// The JSON Schema of a mapping config.
 ///
-/// It knows the form only; `sluice lint` says the rest. Every config without a fault of form validates.
+/// It covers only the form; `sluice lint` checks the rest. Every well-formed config validates.
 pub fn json_schema() -> Json {
     let mut schema = object_schema(&FILE);
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -85,7 +85,7 @@ fn object_schema(form: &ObjectForm) -> Map<String, Json> {
     schema.insert("type".to_owned(), json!("object"));
     schema.insert("properties".to_owned(), Json::Object(properties));
     if std::ptr::eq(form, &CONFIG) {
-        // What is not written may come from the config that this one extends.
+        // Missing keys may come from the config that this one extends.
         schema.insert("if".to_owned(), json!({ "not": { "required": ["extends"] } }));
         schema.insert("then".to_owned(), json!({ "required": required }));
     } else {

@@ -1,10 +1,10 @@
-//! JSONPaths of a config: read, checked for well-typedness, and refused where the evaluator would be wrong.
+//! Parses the JSONPaths of a config, checks their types, and refuses those that the evaluator would get wrong.
 //!
 //! A path of names and indices becomes a list of steps and is never given to the general evaluator. Every other query
-//! goes to jsonpath-rust, which parses RFC 9535 but (in 1.0) does not check the types of function arguments
-//! (RFC 9535 §2.4.3), knows functions that the RFC does not have, and evaluates some forms otherwise than the RFC says:
-//! several selectors in one segment come selector by selector instead of node by node, a filter directly below `@`
-//! looks at the node instead of its children, and `count()` of nothing is nothing instead of 0. Those are refused here.
+//! goes to jsonpath-rust, which parses RFC 9535 but (in 1.0) does not check the types of function arguments (RFC 9535
+//! §2.4.3), has functions that the RFC does not have, and deviates from the RFC in three forms. Several selectors in
+//! one segment return results selector by selector instead of node by node. A filter directly below `@` tests the node
+//! instead of its children. `count()` of nothing is nothing instead of 0. All of these are refused here.
 
 use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model::{
@@ -15,13 +15,13 @@ use jsonpath_rust::parser::parse_json_path;
 use crate::config::{JsonPath, PathRoot, Step};
 use crate::diagnostic::{Code, quote};
 
-/// Why a text is no path that can be used.
+/// Why a text is not a usable path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathFault {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// Byte of the text where reading stopped, for a fault of grammar.
+    /// Byte of the text where parsing stopped, for a syntax error.
     pub(crate) offset: Option<usize>,
 }
 
@@ -31,7 +31,7 @@ impl PathFault {
     }
 }
 
-/// Whether a text is meant as a path rather than as a constant. `@` counts only inside `$each`.
+/// Whether a text is a path rather than a constant. `@` starts a path only inside `$each`.
 pub(crate) fn is_path(text: &str, inside_each: bool) -> bool {
     let rest = match text.strip_prefix('$') {
         Some(rest) => return rest.starts_with(['.', '[']),
@@ -40,7 +40,7 @@ pub(crate) fn is_path(text: &str, inside_each: bool) -> bool {
     inside_each && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Reads a path. The text starts with `$` or `@`.
+/// Parses a path. The text starts with `$` or `@`.
 pub(crate) fn parse_path(text: &str) -> Result<JsonPath, PathFault> {
     let root = if text.starts_with('@') { PathRoot::Element } else { PathRoot::Document };
     let path = |singular| JsonPath { text: text.to_owned(), root, singular };
@@ -145,7 +145,7 @@ fn blank_in_name(text: &str) -> Option<usize> {
     None
 }
 
-/// The path with every name that needs brackets in brackets, if that makes a path of it.
+/// The path with brackets around every name that needs them, if the result is a valid path.
 fn in_brackets(text: &str) -> Option<String> {
     if text.contains(['[', '\'', '"', '\\']) {
         return None;
@@ -167,7 +167,7 @@ fn in_brackets(text: &str) -> Option<String> {
     parse_json_path(&query).is_ok().then_some(better)
 }
 
-/// What a list of segments starts from.
+/// The start of a list of segments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Base {
     /// `$`.

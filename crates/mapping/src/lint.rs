@@ -1,8 +1,8 @@
-//! What is wrong with a config beyond its form: against the OCSF schema, against Security Lake's rules, and between far
-//! ends of the file.
+//! Checks a config beyond its form: against the OCSF schema, against the rules of Security Lake, and for consistency
+//! between distant parts of the file.
 //!
-//! Lint and compiler read the same AST and the same facts. What the compiler repairs (puts into `unmapped`, derives,
-//! leaves out) is a warning here; what it cannot carry out exactly is an error, and then it does not run.
+//! Lint and compiler read the same AST and the same facts. Where the compiler repairs (puts into `unmapped`, derives,
+//! leaves out), lint warns. What the compiler cannot execute exactly is an error, and then it does not run.
 
 mod attributes;
 mod columns;
@@ -22,24 +22,24 @@ use crate::config::{
 use crate::diagnostic::{self, Code, Diagnostic, list, nearest, quote};
 use crate::parse;
 
-/// A config with everything that is wrong with it.
+/// A config and its diagnostics.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Checked {
-    /// The config as far as it could be understood.
+    /// The config as far as it could be parsed.
     pub config: Option<Config>,
-    /// What is wrong, in the order of the file.
+    /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Checked {
-    /// The config, if nothing in it is refused.
+    /// The config, if it has no errors.
     pub fn accepted(&self) -> Option<&Config> {
         self.config.as_ref().filter(|_| !self.diagnostics.iter().any(Diagnostic::is_error))
     }
 }
 
-/// Reads a config and examines all of it. `load` gives the text of a config that this one extends, by its name.
+/// Parses and lints a config. `load` returns the text of a config that this one extends, by its name.
 ///
 /// ```
 /// use mapping::diagnostic::SourceText;
@@ -86,7 +86,7 @@ struct Linter<'c> {
     config: &'c Config,
     schema: &'static Schema,
     diagnostics: Vec<Diagnostic>,
-    /// What has been said where: what several events share is examined once for each.
+    /// Diagnostics reported so far. Attributes that events share are checked once per event, but reported once.
     said: HashSet<(Code, Span, String)>,
 }
 
@@ -94,7 +94,7 @@ type EventOfClass<'c> = (&'c EventMapping, &'static EventClass);
 
 impl<'c> Linter<'c> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        // What is inherited need not be used.
+        // Inherited parts may be unused.
         let unused = matches!(diagnostic.code, Code::UnusedFragment | Code::UnusedLookup | Code::UnusedSourceName);
         if unused && self.config.extends == Some(diagnostic.primary.span) {
             return;
@@ -390,7 +390,7 @@ impl<'c> Linter<'c> {
                 if class.profiles.contains(id) {
                     continue;
                 }
-                // What all events share need not fit every class, only one.
+                // Profiles of all events only need to fit one class.
                 let own = event.span.start <= profile.span.start && profile.span.end <= event.span.end;
                 let fits_another = classes.iter().any(|(other, class)| {
                     other.profiles.iter().any(|named| named.span == profile.span) && class.profiles.contains(id)
@@ -439,7 +439,7 @@ impl<'c> Linter<'c> {
     }
 }
 
-/// Whether a condition holds whatever the event is.
+/// Whether a condition holds for every event.
 fn always_holds(condition: &Condition) -> bool {
     match condition {
         Condition::All(conditions) => conditions.iter().all(|condition| always_holds(condition)),
@@ -450,7 +450,7 @@ fn always_holds(condition: &Condition) -> bool {
     }
 }
 
-/// Whether a condition fails whatever the event is.
+/// Whether a condition fails for every event.
 fn never_holds(condition: &Condition) -> bool {
     match condition {
         Condition::All(conditions) => conditions.iter().any(|condition| never_holds(condition)),

@@ -1,19 +1,18 @@
 //! The strict check of one OCSF event in JSON form.
 //!
-//! It is the last word on what this workspace writes: tests hold the mapped output and the compiled rules of a shape
-//! against it, and the command line offers it to users. What it checks and how severely follows OCSF's own server
-//! (`ocsf/ocsf-server`, `lib/schema/validator2.ex`), whose error names are kept in [`ViolationKind::code`]: a broken
-//! length or range is an error there, a text that does not match its type's pattern a warning. It differs where the
-//! server is lax or wrong:
+//! Tests compare the mapped output and the compiled rules of a shape with it, and the command line offers it to users.
+//! Its checks and severities follow OCSF's own server (`ocsf/ocsf-server`, `lib/schema/validator2.ex`), whose error
+//! names are in [`ViolationKind::code`]. For example, a violated length or range is an error, but text that does not
+//! match the pattern of its type is a warning. It differs where the server is lax or wrong:
 //!
 //! | here | OCSF's server |
 //! |---|---|
 //! | `integer_t` is 32 bits, `long_t` 64 bits, as the columns of Security Lake are | 64 and 128 bits |
-//! | the caption beside an enumeration's value must be its caption: error | warning; error only in arrays |
+//! | the text next to an enumeration value must be its caption: error | warning; error only in arrays |
 //! | `metadata.version` must be the schema's: error | warning if it is older |
 //! | a profile that the class does not have: error | not checked |
 //! | dotted constraint paths (`device.os.version`) are followed | looked up as one member name, so they always fail |
-//! | an integer is a good `float_t`, as JSON knows no difference | wrong type |
+//! | an integer is a valid `float_t`, because JSON does not distinguish them | wrong type |
 //! | an `ip_t` must be an address | its pattern takes any character for the dots of IPv4 |
 //! | a member that is `null` counts as absent, known or not | an unknown one is an error |
 //!
@@ -170,8 +169,8 @@ impl fmt::Display for ViolationKind {
     }
 }
 
-/// Returns every violation of `schema` by `event`; none if it is valid. `class_uid` of the event determines the class, and
-/// `metadata.profiles` the profiles.
+/// Returns every violation of `schema` by `event`; none if it is valid. `class_uid` of the event determines the class,
+/// and `metadata.profiles` the profiles.
 ///
 /// An event with an unknown class is not checked further. Costs a few microseconds for an event of usual size, and
 /// allocates nothing if there is nothing to say.

@@ -1,4 +1,4 @@
-//! The attributes of an event mapping against its class, at every depth.
+//! Checks the attributes of an event mapping against its class, at every depth.
 
 use ocsf::schema::{
     Attribute, AttributeKind, Constraint, Enumeration, EventClass, ObjectId, ProfileSet, Requirement, ScalarType,
@@ -23,7 +23,7 @@ struct Event<'c> {
     declared: ProfileSet,
 }
 
-/// A class or an object: what has attributes.
+/// A class or an object.
 #[derive(Clone, Copy)]
 struct Owner {
     name: &'static str,
@@ -38,18 +38,18 @@ impl Owner {
     }
 }
 
-/// Where the examined object stands.
+/// The object that is checked.
 #[derive(Clone, Copy)]
 struct At<'p> {
     /// Dotted path, empty for the event.
     path: &'p str,
-    /// Its key, or the name of the class.
+    /// Position of its key, or of the name of the class.
     span: Span,
     /// Whether it is assigned only under a condition.
     conditional: bool,
-    /// Whether a record can do without it: it, or an object around it, is not required.
+    /// Whether it is optional: it, or an object around it, is not required.
     optional: bool,
-    /// The raw fields that the conditions around it ask for.
+    /// The raw fields that the conditions around it test for.
     asked: &'p [&'p JsonPath],
 }
 
@@ -176,8 +176,8 @@ impl<'c> Linter<'c> {
         self.report(diagnostic.help(format!("add {first:?} to `profiles` of the event or of the config")));
     }
 
-    /// A diagnostic about one event at a place that is its own, or that it shares with others: then it is made once,
-    /// and shows one of the events. `message` takes "the event `1` does" or "some events do".
+    /// A diagnostic about an event. If its position is shared by several events, it is reported once and shows one of
+    /// them. `message` gets "the event `1` does" or "some events do".
     fn of_event(&self, event: Event<'c>, code: Code, span: Span, message: impl Fn(&str) -> String) -> Diagnostic {
         let own = event.mapping.span;
         if own.start <= span.start && span.end <= own.end {
@@ -186,7 +186,7 @@ impl<'c> Linter<'c> {
         Diagnostic::new(code, span, message("some events do")).also(event.mapping.key.span, "this event, for example")
     }
 
-    /// What an attribute is assigned.
+    /// Checks the value of an attribute.
     fn assigned(&mut self, event: Event<'c>, attribute: &'static Attribute, tree: &Tree, at: At<'_>) {
         if let Tree::When(when) = tree {
             let mut asked = at.asked.to_vec();
@@ -218,7 +218,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// A constant that names what is observed.
+    /// Checks a constant `name` of an observable.
     fn observable(&mut self, event: Event<'c>, tree: &Tree) {
         let Some(name) = literal_of(tree).and_then(Json::as_str) else { return };
         let all = self.schema.profiles().iter().map(|profile| profile.id).collect();
@@ -229,7 +229,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// One object, or the items of an array of objects.
+    /// Checks one object, or the items of an array of objects.
     fn objects(&mut self, event: Event<'c>, attribute: &'static Attribute, object: ObjectId, tree: &Tree, at: At<'_>) {
         match tree {
             Tree::Object(members) => self.object(event, members, self.owner(object), at),
@@ -324,7 +324,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// The constants that an expression can give.
+    /// Checks the constants that an expression can return.
     fn constants<'v>(&self, value: &'v Spanned<Value>, into: &mut Vec<(&'v Json, Span)>)
     where
         'c: 'v,
@@ -351,7 +351,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    // What is derived.
+    // Derived attributes.
 
     fn derived(&mut self, event: Event<'c>, path: &str, tree: &Tree, key: Span) {
         let class = event.class;
@@ -414,7 +414,7 @@ impl<'c> Linter<'c> {
         self.report(diagnostic);
     }
 
-    /// A caption beside an id that has another caption.
+    /// Checks a caption next to an id with a different caption.
     fn siblings(&mut self, tree: &ObjectTree, owner: Owner, path: &str) {
         for attribute in owner.attributes {
             let (Some(enumeration), Some(sibling)) = (attribute.enumeration, attribute.sibling) else { continue };
@@ -442,7 +442,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    // What must be there.
+    // Required attributes.
 
     fn required(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
         for attribute in owner.attributes {
@@ -500,7 +500,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// What an object has to have, for the help line.
+    /// The required attributes of an object, for the help line.
     fn needs(&self, attribute: &Attribute) -> Option<String> {
         let AttributeKind::Object(object) = attribute.kind else { return None };
         let object = self.schema.object_by_id(object);
@@ -518,7 +518,7 @@ impl<'c> Linter<'c> {
         Some(format!("an object with {}", needs.join(", ")))
     }
 
-    /// Whether anything of what an attribute is assigned can be written to it.
+    /// Whether any part of the assigned value can be written to the attribute.
     fn writes(&self, attribute: &Attribute, tree: &Tree) -> bool {
         if let Tree::When(when) = tree {
             let otherwise = when.otherwise.as_ref();
@@ -590,7 +590,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// What an object can lack while another of its attributes is there.
+    /// Checks whether required attributes of an object can be absent while another of its attributes is present.
     fn completeness(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
         for attribute in owner.attributes {
             let Some(assigned) = tree.get(attribute.name) else { continue };
@@ -626,8 +626,8 @@ impl<'c> Linter<'c> {
     }
 }
 
-/// An attribute of an object that can have a value while none of `members` has. An object among the members is taken to be
-/// there: what it can lack is said where it stands.
+/// An attribute of an object that can have a value while none of `members` has one. An object among the members is
+/// assumed to be present: its own check reports what it can lack.
 fn alone<'t>(tree: &'t ObjectTree, members: &[&str], at: At<'_>) -> Option<&'t Spanned<String>> {
     let assigned: Vec<&Tree> = members.iter().filter_map(|member| tree.get(member)).collect();
     if assigned.iter().any(|tree| matches!(tree, Tree::Object(_))) {
@@ -635,7 +635,7 @@ fn alone<'t>(tree: &'t ObjectTree, members: &[&str], at: At<'_>) -> Option<&'t S
     }
     let ways = assigned.iter().map(|tree| ways_of_tree(tree)).collect::<Option<Vec<_>>>()?.concat();
     let others = tree.members.iter().filter(|(name, _)| !members.contains(&name.as_str()));
-    // What is made in the same way is there whenever the other is.
+    // Two values that are made in the same way are present together.
     let mut others = others.filter(|(_, other)| !assigned.contains(&other));
     let can_be_alone = |given: &Vec<_>| !given.is_empty() && !comes_with(&ways, given, at.asked);
     others
@@ -655,7 +655,7 @@ fn literal_of(tree: &Tree) -> Option<&Json> {
     }
 }
 
-/// Whether two constants are the same, numbers written as texts included.
+/// Whether two constants are equal; a number equals its text.
 fn same_text(left: &Json, right: &Json) -> bool {
     let text = |json: &Json| match json {
         Json::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! Whether a constant fits its attribute, by the rules by which values are coerced at run time.
+//! Checks whether a constant fits its attribute, by the coercion rules of run time.
 
 use bumpalo::Bump;
 use ocsf::schema::{Attribute, AttributeKind, Enumeration, ScalarType, Schema};
@@ -16,7 +16,7 @@ pub(crate) struct Misfit {
     pub(crate) help: Option<String>,
 }
 
-/// Examines a constant, or each item of one that is an array for an array attribute.
+/// Checks a constant; for an array attribute, each item of a constant array.
 pub(crate) fn misfit(schema: &Schema, attribute: &'static Attribute, path: &str, literal: &Json) -> Option<Misfit> {
     let AttributeKind::Scalar(scalar) = attribute.kind else { return None };
     if scalar == ScalarType::Json {
@@ -75,7 +75,7 @@ fn misfit_of_one(
     })
 }
 
-/// Asks the coercion itself, so that it and lint cannot disagree.
+/// Runs the coercion itself, so that lint and run time cannot disagree.
 fn is_coercible(schema: &Schema, attribute: &'static Attribute, scalar: ScalarType, literal: &Json) -> bool {
     let bump = Bump::new();
     let Ok(nothing) = Document::parse(b"null", &bump) else { return true };

@@ -1,4 +1,4 @@
-//! Expressions and conditions, wherever they stand: what can never apply, and tables that are not there.
+//! Checks every expression and condition: parts that can never apply, and unknown lookup tables.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
 
-/// Where an expression stands.
+/// The context of an expression.
 struct Place<'c> {
     event: Option<&'c EventMapping>,
     used_lookups: HashSet<String>,
@@ -142,7 +142,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// A path into a line of columns, which has these columns only.
+    /// Checks a path into a line of columns, which has only these columns.
     fn path(&mut self, path: &JsonPath, span: Span, place: &Place<'c>) {
         let Some(columns) = &place.columns else { return };
         let Some(name) = columns.lacks(path) else { return };
@@ -208,7 +208,7 @@ impl<'c> Linter<'c> {
         self.report(Diagnostic::new(Code::UnknownLookup, table.span, message).help(help));
     }
 
-    /// The condition of a `$when`, which has two sides.
+    /// Checks the condition of a `$when`.
     fn branch_condition(&mut self, condition: &Spanned<Condition>, place: &mut Place<'c>) {
         if always_holds(condition) {
             let message = "this condition always holds, so `else` can never apply";
@@ -249,7 +249,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// A constant that a value is compared with: a text that means "no value" is never equal to one.
+    /// Checks a constant that a value is compared with: a text that means "no value" never equals a value.
     fn compared(&mut self, literal: &Json, span: Span, other: Option<&Spanned<Value>>) {
         let Json::String(text) = literal else { return };
         if !self.is_absent_text(text) {
@@ -266,7 +266,7 @@ impl<'c> Linter<'c> {
     }
 }
 
-/// Whether an expression has a value whatever the event is.
+/// Whether an expression has a value for every event.
 pub(super) fn is_never_absent(value: &Value) -> bool {
     match value {
         Value::Literal(_) => true,
@@ -279,7 +279,7 @@ pub(super) fn is_never_absent(value: &Value) -> bool {
     }
 }
 
-/// Whether an expression gives a list.
+/// Whether an expression returns a list.
 pub(super) fn is_list(value: &Value) -> bool {
     match value {
         Value::List(_) | Value::Each(_) => true,

@@ -1,4 +1,4 @@
-//! What stands in the place of an attribute: constants, paths, operators, objects of attributes.
+//! The values of attributes: constants, paths, operators, objects of attributes.
 
 use regex::Regex;
 use serde_json::Value as Json;
@@ -14,7 +14,7 @@ use crate::jsonpath::is_path;
 use crate::operators::{self, OPERATORS, Operator, OperatorKind};
 use crate::syntax::{Node, NodeKind};
 
-/// How an object in the place of a value is meant.
+/// How to read an object that is the value of an attribute.
 pub(super) enum Written<'n> {
     Attributes(&'n [(Spanned<String>, Node)]),
     Operator(&'static Operator, &'n Node),
@@ -68,7 +68,7 @@ impl Reader {
         Spanned::new(Value::Absent, span)
     }
 
-    /// What an attribute, an item or a branch is assigned.
+    /// Parses the value of an attribute, an item or a branch.
     pub(super) fn tree(&mut self, node: &Node) -> Tree {
         match &node.kind {
             NodeKind::Array(items) => {
@@ -214,7 +214,7 @@ impl Reader {
         }
     }
 
-    /// Every argument is read, so that every fault is reported, before any that is missing ends it.
+    /// Parses every argument before giving up on a missing one, so that every fault is reported.
     fn operator_value(&mut self, operator: &'static Operator, argument: &Node) -> Option<Value> {
         let name = operator.name;
         let kind = operator.kind;
@@ -387,7 +387,7 @@ impl Reader {
                 text.push(c);
                 at += 2;
             } else if c == '}' {
-                self.report(bad(node, at, at + 1, "this brace has no opening brace".to_owned()));
+                self.report(bad(node, at, at + 1, "this closing brace has no opening brace".to_owned()));
                 return None;
             } else if c == '{' {
                 let Some(length) = closing_brace(rest) else {
@@ -418,7 +418,7 @@ impl Reader {
     }
 }
 
-/// The byte of the `}` that closes the `{` at the start; braces in quotes do not count.
+/// The byte position of the `}` that closes the `{` at the start. Braces in quotes do not count.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;

@@ -79,7 +79,8 @@ impl Reader {
         decode
     }
 
-    /// `split_columns`: patterns that compile, each with named groups, none of which is called like another column or group.
+    /// Parses `split_columns`. Each pattern must have named groups, and each name must differ from all columns and
+    /// groups.
     fn split_columns(&mut self, node: &Node, columns: &[Spanned<String>]) -> Vec<(Spanned<String>, Spanned<String>)> {
         let members = self.map(node, "split_columns");
         if members.is_empty() && matches!(node.kind, NodeKind::Object(_)) {

@@ -1,4 +1,4 @@
-//! Event mappings: `common`, fragments, and what `ocsf_mapping` makes of them.
+//! Event mappings: `common`, fragments, and the entries of `ocsf_mapping` that are built on them.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::jsonpath::is_path;
 use crate::operators;
 use crate::syntax::{Node, NodeKind};
 
-/// `common` or a fragment: what an event mapping is made of.
+/// `common` or a fragment: a layer of an event mapping.
 #[derive(Clone, Default)]
 pub(super) struct Layer {
     profiles: Vec<Spanned<String>>,
@@ -19,7 +19,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// `own` over `self`, attribute by attribute.
+    /// Merges `own` over `self`, attribute by attribute; `own` wins.
     fn extended_by(mut self, own: Layer) -> Layer {
         for profile in own.profiles {
             if !self.profiles.contains(&profile) {
@@ -120,7 +120,7 @@ impl Reader {
         layer
     }
 
-    /// `metadata` with its `profiles`, which become declarations.
+    /// Parses `metadata`. Its `profiles` become profile declarations.
     fn metadata(
         &mut self,
         span: Span,
@@ -268,7 +268,7 @@ impl Reader {
         events
     }
 
-    /// Takes out attributes that are `null`: they have removed what was inherited and say nothing more.
+    /// Removes attributes that are `null`. Their only purpose was to remove inherited attributes.
     fn prune(&self, object: &mut ObjectTree) {
         object.members.retain(|(_, tree)| {
             !matches!(tree, Tree::Value(Spanned { value: Value::Absent, span }) if !self.failed.contains(span))

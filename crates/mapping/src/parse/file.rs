@@ -1,4 +1,4 @@
-//! The keys of the file and of `custom_source_events`, but for `decode` and what makes the events.
+//! The keys of the file and of `custom_source_events`, except `decode` and the event mappings.
 
 use ocsf::schema::Version;
 
@@ -89,7 +89,7 @@ impl Reader {
     }
 
     fn selector(&mut self, config: &Fields<'_>) -> Selector {
-        // A path that was reported stays as it is written, so that nobody misses it.
+        // A faulty path that was reported is kept as written, so that it does not also count as missing.
         let matched_field = config.get("matched_field").map(|node| {
             self.singular_path(node, "matched_field").unwrap_or_else(|| {
                 let text = node.as_str().unwrap_or_default().to_owned();
@@ -110,7 +110,7 @@ impl Reader {
         Selector { rules, matched_field }
     }
 
-    /// One that was reported stays without a value.
+    /// A faulty value that was reported becomes absent.
     fn timestamp(&mut self, node: &Node) -> TimestampSpec {
         let nothing = Spanned::new(Value::Absent, node.span);
         let any = |span| vec![Spanned::new(TimeFormat::Auto, span)];

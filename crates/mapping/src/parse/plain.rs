@@ -105,7 +105,8 @@ impl Reader {
         match crate::pattern::compiled(&text) {
             Ok(regex) => Some((text, regex)),
             Err(error) => {
-                // The last line of the error says why; those before it draw the pattern, which the caret does here.
+                // Only the last line of the error has the reason. The lines before it draw the pattern; the caret does
+                // that here.
                 let error = error.to_string();
                 let why = error.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
                 let message = format!("this regular expression does not compile: {why}");

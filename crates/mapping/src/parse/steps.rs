@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, list, quote};
 use crate::operators::{self, SHIPPED_STEPS, STEP_ACTIONS};
 use crate::syntax::{Node, NodeKind, parse_json};
 
-/// Lists of steps that come with Sluice, by name.
+/// The shipped lists of steps by name.
 const SHIPPED: &str = include_str!("../../data/decode-steps.json");
 
 /// A shipped list as JSON text.
@@ -37,7 +37,7 @@ impl Reader {
             self.unknown_choice(node, "steps", name, SHIPPED_STEPS);
             return Vec::new();
         };
-        // What a shipped list says is said here, where it is named.
+        // Faults of a shipped list are reported here, where it is named.
         self.steps(&crate::extend::placed_at(list, node.span))
     }
 
@@ -116,7 +116,7 @@ impl Reader {
         Some(text)
     }
 
-    /// Paths and where what is there goes.
+    /// Source paths and their target paths.
     fn places(&mut self, node: &Node, what: &str) -> Option<Places> {
         let mut places = Vec::new();
         for (from, to) in self.map(node, what) {
