@@ -98,7 +98,9 @@ fn prepare(dir: &Path) -> Result<(), Failure> {
     let is_used = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if is_used && !is_ours {
         let dir = dir.display();
-        return Err(Failure::usage(format_args!("{dir} is not empty and not of an earlier demo; give another --dir")));
+        return Err(Failure::usage(format_args!(
+            "{dir} is not empty and not from an earlier demo; give another --dir"
+        )));
     }
     for part in ["logs", "lake"] {
         match fs::remove_dir_all(dir.join(part)) {
@@ -159,7 +161,7 @@ impl Tour<'_> {
             let lines = counted(log.lines.len() as u64, "line");
             table.row([path.display().to_string(), lines, size(content.len() as u64), log.about.to_owned()]);
         }
-        self.heading(1, "Logs", "made up, a few records broken on purpose")?;
+        self.heading(1, "Logs", "generated, with a few records broken on purpose")?;
         self.table(&table)
     }
 
@@ -177,10 +179,13 @@ impl Tour<'_> {
                 0 => "no faults".to_owned(),
                 warnings => counted(warnings as u64, "warning"),
             };
-            table.row([log.mapping.to_owned(), format!("{events} of events to {classes} of OCSF {version}: {faults}")]);
+            table.row([
+                log.mapping.to_owned(),
+                format!("{events} of events mapped to {classes} of OCSF {version}: {faults}"),
+            ]);
             sources.push(source);
         }
-        self.heading(2, "Mappings", "JSON files that say what becomes of each field; `lint` checks them")?;
+        self.heading(2, "Mappings", "JSON files that map each field; `lint` checks them")?;
         self.table(&table)?;
         Ok(sources)
     }
@@ -259,7 +264,7 @@ impl Tour<'_> {
 
     fn quarantine(&self, stores: &Stores) -> Result<(), Failure> {
         let lines = self.quarantined(stores)?;
-        self.heading(5, "Quarantine", "nothing is dropped: what cannot be written is kept, with the reason")?;
+        self.heading(5, "Quarantine", "nothing is dropped: records that cannot be written are kept, with the reason")?;
         let mut table = Table::new([("", Align::Left); 3]);
         for line in &lines {
             let place = match line.origin() {
@@ -297,7 +302,7 @@ impl Tour<'_> {
         let source = MappingConfig::read(&file)?.source(self.output)?;
         let selection = Selection { source: source.mapping().source_name(), reason: None, dry_run: false };
         let replayed = self.runtime.block_on(replay(self.output, &source, &self.settings, stores, &selection))?;
-        self.heading(6, "Replay", &format!("{file} extends windows-sysmon by the event that it did not know"))?;
+        self.heading(6, "Replay", &format!("{file} extends windows-sysmon with the unknown event"))?;
         self.output.write(format_args!(
             "  {} left quarantine for {} more in the lake, {}\n",
             self.palette.good(counted(replayed.counts.total_written(), "record")),
@@ -321,7 +326,7 @@ impl Tour<'_> {
                 largest = Some(report);
             }
         }
-        self.heading(7, "Inspect", "the lake's rules, checked by a reader that knows nothing of the writer")?;
+        self.heading(7, "Inspect", "checks the lake against the rules of Security Lake, independently of the writer")?;
         let conforming = format!("{} of {} conform", count(conforming), counted(objects, "object"));
         self.output.write(format_args!(
             "  {} to the rules of Security Lake; {}. The largest:\n",
@@ -368,7 +373,7 @@ impl Tour<'_> {
         self.heading(
             8,
             "Detect",
-            &format!("{} over the lake: what they would have published", counted(rules, "rule")),
+            &format!("{} over the lake: the findings they would have published", counted(rules, "rule")),
         )?;
         self.table(&table)?;
         self.output.write(format_args!("  {} in all\n", self.palette.good(counted(findings, "finding"))))?;
@@ -382,12 +387,12 @@ impl Tour<'_> {
         let mut table = Table::new([("", Align::Left); 2]);
         let program = program();
         for (command, about) in [
-            (format!("map --mapping windows-sysmon --event 22 {log}"), "what becomes of DNS queries"),
+            (format!("map --mapping windows-sysmon --event 22 {log}"), "how DNS queries are mapped"),
             (format!("map --mapping windows-sysmon --summary {log}"), "how much of the log is covered"),
             (format!("inspect {lake}"), "every object of the lake"),
             (
                 format!("replay --quarantine {lake} --lake {lake} --mapping {repaired} --dry-run"),
-                "what is still in quarantine",
+                "records still in quarantine",
             ),
             (
                 format!("hunt --lake {lake} --since 2025-01-01 --report {}", self.place("report.html")),
@@ -401,8 +406,7 @@ impl Tour<'_> {
         self.table(&table)?;
         self.output.write(format_args!(
             "  {}\n",
-            self.palette
-                .faint("docs/mapping-reference.md says how mappings are written, docs/cli.md what each command does")
+            self.palette.faint("docs/mapping-reference.md describes mappings, docs/cli.md the commands")
         ))
     }
 }

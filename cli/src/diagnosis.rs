@@ -1,4 +1,4 @@
-//! What lint says of files, and how the check of them ends.
+//! Diagnostics of checked files, and the outcome of the check.
 
 use clap::Args;
 use diagnostics::{Diagnostic, DiagnosticReport, Facts, Kind, Severity, SourceText};
@@ -6,7 +6,7 @@ use diagnostics::{Diagnostic, DiagnosticReport, Facts, Kind, Severity, SourceTex
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::output::{Align, Format, Output, Table};
 
-/// What commands that check files are told beside the files.
+/// Arguments shared by the commands that check files.
 #[derive(Debug, Args)]
 pub(crate) struct LintArguments {
     /// Explain a diagnostic by its number, or list all numbers
@@ -23,7 +23,8 @@ pub(crate) struct LintArguments {
     format: Format,
 }
 
-/// What lint found, written in one format when all is known: errors first, then warnings, each in the order of the files.
+/// What lint found, written in one format when all is known: errors first, then warnings, each in the order of the
+/// files.
 pub(crate) struct Diagnosis<'o> {
     output: &'o Output,
     arguments: &'o LintArguments,
@@ -79,7 +80,7 @@ impl<'o> Diagnosis<'o> {
     }
 }
 
-/// What a number means, or all of them; `command` lists them.
+/// Explains one diagnostic, or lists all of them. `command` is the command that lists them.
 pub(crate) fn explain<C>(output: &Output, number: &str, facts: &[Facts<C>], command: &str) -> Outcome {
     if number == "all" {
         let mut table = Table::new([("NUMBER", Align::Left), ("SEVERITY", Align::Left), ("MEANING", Align::Left)]);
@@ -90,7 +91,9 @@ pub(crate) fn explain<C>(output: &Output, number: &str, facts: &[Facts<C>], comm
         return Ok(Verdict::Fine);
     }
     let Some(facts) = facts.iter().find(|facts| facts.number.eq_ignore_ascii_case(number)) else {
-        return Err(Failure::usage(format_args!("there is no diagnostic `{number}`; `{command} --explain` lists all")));
+        return Err(Failure::usage(format_args!(
+            "unknown diagnostic `{number}`; `{command} --explain` lists all of them"
+        )));
     };
     let heading = format!("{} ({}): {}", facts.number, facts.severity, facts.summary);
     output.write(format_args!("{}\n\n{}\n", output.data.strong(heading), wrapped(facts.explanation, 90)))?;

@@ -26,7 +26,7 @@ pub(crate) enum EngineChoice {
     Athena,
 }
 
-/// The engine and what it needs to know.
+/// The engine and its settings.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArguments {
@@ -49,14 +49,14 @@ pub(crate) struct EngineArguments {
     pub(crate) athena: AthenaArguments,
 }
 
-/// A time longer than none: `90s`, `10m`, `2h`.
+/// Parses a positive duration: `90s`, `10m`, `2h`.
 fn timeout_of(text: &str) -> Result<Duration, String> {
     let span: SignedDuration =
-        text.parse().map_err(|_| "a time is a number with its unit, as 90s, 10m or 2h".to_owned())?;
+        text.parse().map_err(|_| "a timeout is a number with a unit, such as 90s, 10m or 2h".to_owned())?;
     Duration::try_from(span)
         .ok()
         .filter(|timeout| !timeout.is_zero())
-        .ok_or_else(|| "a timeout is longer than no time".to_owned())
+        .ok_or_else(|| "a timeout must be greater than zero".to_owned())
 }
 
 /// Athena and the rights to use it.
@@ -138,7 +138,7 @@ impl EngineArguments {
     }
 }
 
-/// An engine whose tables are asked for, if one is named.
+/// The optional engine whose tables are used.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct TablesArguments {
@@ -175,7 +175,7 @@ impl TablesArguments {
                 Ok(runtime.block_on(engine.tables())?)
             }
             (Some(EngineChoice::Embedded), None) => {
-                Err(Failure::usage("the embedded engine has the tables of a lake folder: give --lake FOLDER"))
+                Err(Failure::usage("the embedded engine needs a lake folder: give --lake FOLDER"))
             }
             (None, None) => Ok(Vec::new()),
         }

@@ -28,11 +28,11 @@ pub(crate) enum Failure {
     Invalid(anyhow::Error),
     /// Arguments, configuration, or what they name: a file, a store, a stream.
     Other(anyhow::Error),
-    /// Whoever read standard output has stopped reading, which is no fault.
+    /// The reader of standard output has stopped reading. This is not an error.
     OutputClosed,
 }
 
-/// What every command gives back.
+/// The result of every command.
 pub(crate) type Outcome = Result<Verdict, Failure>;
 
 impl Failure {

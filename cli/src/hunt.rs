@@ -96,7 +96,7 @@ impl Hunt {
         }
         if let Some(path) = &self.report {
             let of_lint = hunting.rules.refused.iter().map(|file| format!("{file} was refused and did not run."));
-            let of_engine = unanswered.iter().map(|rule| format!("`{}` gave no answer: {}", rule.title, rule.reason));
+            let of_engine = unanswered.iter().map(|rule| format!("`{}` could not be run: {}", rule.title, rule.reason));
             notes.extend(of_lint.chain(of_engine));
             let Window { start, end } = hunting.window;
             report::write(path, &events, &Scope { lake: engine.place(), since: start, until: end, rules, notes })?;
@@ -108,7 +108,7 @@ impl Hunt {
     }
 
     fn by_entity(&self, hunting: &Hunting, output: &Output) -> Outcome {
-        let waiting = output.waiting("looking at blocks");
+        let waiting = output.waiting("reading blocks");
         let table = hunting.by_entity(self.blocks.size(), self.blocks.key());
         waiting.finish_and_clear();
         let table = table?;

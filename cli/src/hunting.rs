@@ -1,4 +1,4 @@
-//! Rules over a lake: what the commands that run rules have in common.
+//! Shared parts of the commands that run rules over a lake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -83,7 +83,7 @@ impl FromStr for Assignment {
     }
 }
 
-/// A rule that gave no answer.
+/// A rule that could not be run.
 pub(crate) struct Unanswered {
     pub(crate) id: String,
     pub(crate) title: String,
@@ -94,8 +94,8 @@ pub(crate) struct Unanswered {
 }
 
 impl Hunting {
-    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that lint refuses and
-    /// those that do not run any more are left out, and that is said.
+    /// The rules at these places, the shipped ones if there are none, over the engine's tables. Those that lint refuses
+    /// and those that do not run any more are left out, and that is said.
     pub(crate) fn new(
         places: &[PathBuf],
         period: &Period,
@@ -113,7 +113,7 @@ impl Hunting {
         rules.files.retain(|file| file.checked.rule.as_ref().is_some_and(Rule::is_active));
         if rules.files.len() < all {
             let left_out = counted((all - rules.files.len()) as u64, "rule");
-            output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, left out")));
+            output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, skipped")));
         }
         if places.is_empty() {
             rules.files.retain(|file| file.checked.rule.as_ref().is_some_and(Rule::is_scheduled));
@@ -175,8 +175,8 @@ impl Hunting {
         })
     }
 
-    /// Runs each rule as its schedule would have, and hands on what it found, with what the findings do not tell. A rule that
-    /// cannot be run is named, and holds up no other.
+    /// Runs each rule as its schedule would have, and passes on its findings and notes. A rule that cannot be run is
+    /// reported and does not stop the others.
     pub(crate) fn each_rule(
         &mut self,
         output: &Output,
@@ -228,7 +228,7 @@ impl Hunting {
         Ok(unanswered)
     }
 
-    /// How a command ends that has handed on what the rules found.
+    /// The outcome of a command that has passed on the findings.
     pub(crate) fn ending(&self, unanswered: &[Unanswered], verdict: Verdict) -> Outcome {
         if unanswered.iter().any(|rule| rule.is_refused) {
             return Err(Failure::Refused);
@@ -236,7 +236,7 @@ impl Hunting {
         let ending = self.rules.ending(verdict)?;
         match unanswered {
             [] => Ok(ending),
-            _ => Err(Failure::usage("a rule could not be run; the findings are those of the others")),
+            _ => Err(Failure::usage("a rule could not be run; the findings are from the other rules")),
         }
     }
 
@@ -263,7 +263,7 @@ impl Hunting {
         }
     }
 
-    /// What the findings do not tell.
+    /// Notes that the findings do not contain.
     fn notes(&self, rule: &Rule, found: &Found) -> Vec<String> {
         let title = harmless(&rule.title);
         let mut notes = Vec::new();
@@ -283,7 +283,7 @@ impl Hunting {
         if found.truncated {
             let limit = self.limit;
             notes.push(format!(
-                "`{title}` has more than {limit} rows, and the rest was not looked at; raise --limit for all findings"
+                "`{title}` has more than {limit} rows, and the rest was not read; raise --limit for all findings"
             ));
         }
         let null: BTreeSet<&str> =
@@ -298,7 +298,7 @@ impl Hunting {
         }
         for table in self.catalog.missing_tables_of(rule) {
             let name = &table.table.name;
-            notes.push(format!("`{title}` reads the table {name}, which the catalog expects and which cannot be seen"));
+            notes.push(format!("`{title}` reads the table {name}, which is in the catalog but not in the engine"));
         }
         notes
     }

@@ -94,7 +94,9 @@ impl Ingest {
             match runtime.block_on(Ledger::open(&stores, &source, &settings)) {
                 Ok(opened) if self.no_resume => ledger = Some(opened.forget()),
                 Ok(opened) => ledger = Some(opened),
-                Err(error) => output.say(format_args!("cannot tell what earlier runs finished, reading all: {error}")),
+                Err(error) => {
+                    output.say(format_args!("cannot tell which inputs earlier runs finished, so all are read: {error}"))
+                }
             }
         }
         let ingestion =
@@ -117,7 +119,7 @@ pub(crate) struct Ingestion<'i> {
     pub(crate) runtime: &'i Handle,
 }
 
-/// What became of one input.
+/// The outcome of one input.
 struct Taken {
     outcome: ObjectOutcome,
     digest: Digest,
@@ -140,8 +142,8 @@ const STORE_FAILURES: u32 = 3;
 const TRIES: u32 = 3;
 
 impl Ingestion<'_> {
-    /// Takes all inputs in turn. Those of folders and prefixes that the ledger says are finished are skipped; the failure
-    /// of one of several is noted, and the others go on.
+    /// Takes all inputs in turn. Those of folders and prefixes that the ledger says are finished are skipped; the
+    /// failure of one of several is noted, and the others go on.
     pub(crate) fn run(&self, inputs: &[Candidate], mut ledger: Option<Ledger<'_>>) -> Result<Ingested, Failure> {
         let began = Instant::now();
         let total = inputs.iter().map(|input| input.bytes).sum();
@@ -186,13 +188,13 @@ impl Ingestion<'_> {
                 && let Some(opened) = &mut ledger
                 && let Err(error) = self.note(opened, input, &taken)
             {
-                let said = format!("cannot note what is finished, so a repeated run will read it again: {error}");
+                let said = format!("cannot record finished inputs, so the next run will read them again: {error}");
                 progress.say(|| self.output.say(said));
                 ledger = None;
             }
             if let Some(first) = ingested.add(at, input, &taken) {
                 let first = inputs.get(first).map(|first| first.input.to_string()).unwrap_or_default();
-                progress.say(|| self.output.say(format_args!("{input}: skipped, its content is that of {first}")));
+                progress.say(|| self.output.say(format_args!("{input}: skipped, same content as {first}")));
             }
         }
         progress.end();
@@ -212,14 +214,15 @@ impl Ingestion<'_> {
         match self.runtime.block_on(ledger.finished(&objects)) {
             Ok(finished) => finished.into_iter().filter_map(|(at, fate)| Some((*positions.get(at)?, fate))).collect(),
             Err(error) => {
-                self.output.say(format_args!("cannot tell what earlier runs finished, reading all: {error}"));
+                self.output
+                    .say(format_args!("cannot tell which inputs earlier runs finished, so all are read: {error}"));
                 HashMap::new()
             }
         }
     }
 
-    /// The hash of a file that an earlier run finished, and what came of it. What cannot be read here will be an error when
-    /// it is taken.
+    /// The hash of a file that an earlier run finished, and what came of it. What cannot be read here will be an error
+    /// when it is taken.
     fn finished_file(
         &self,
         ledger: &mut Ledger<'_>,
@@ -377,12 +380,12 @@ impl Gathered {
     }
 }
 
-/// Holds the counts to the promise that nothing is lost.
+/// Checks that every record is accounted for.
 fn check(counts: &Counts) -> Result<(), Failure> {
     let safe = counts.total_written() + counts.total_quarantined() + counts.total_discarded();
     if safe == counts.records_in {
         return Ok(());
     }
     let records = counts.records_in;
-    Err(Failure::usage(format_args!("{records} records came in, but only {safe} are accounted for")))
+    Err(Failure::usage(format_args!("internal error: {records} records were read, but only {safe} are accounted for")))
 }

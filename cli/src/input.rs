@@ -1,7 +1,7 @@
 //! Inputs that the command line names: files, objects of buckets, and `-` for standard input.
 //!
-//! Each is opened once, when its turn comes: what a pipe has given cannot be had again. What is asked before that, such as
-//! whether a file is there, is asked of its name.
+//! Each is opened only once, just before it is read, because a pipe cannot be read twice. Earlier checks, such as
+//! whether a file exists, only use its name.
 
 mod search;
 
@@ -74,7 +74,7 @@ impl Input {
         if argument.as_os_str() == "-" { Self::Stdin } else { Self::File(argument.to_path_buf()) }
     }
 
-    /// What the file is, without opening it: opening a pipe and closing it again would take its writer's data away.
+    /// The kind of the file, without opening it: opening and closing a pipe would lose its writer's data.
     ///
     /// # Errors
     /// There is no such file, or it is a regular file that may not be read.
@@ -91,7 +91,7 @@ impl Input {
         Ok(FileKind::Regular(metadata.len()))
     }
 
-    /// Opens it for reading. To be done once.
+    /// Opens it for reading. Call this only once.
     ///
     /// # Errors
     /// A file or an object that cannot be opened.
@@ -160,7 +160,7 @@ impl fmt::Display for Input {
     }
 }
 
-/// A text that a person gives as an argument, in a file, or by `-` on standard input; and what to call it.
+/// A text from an argument, a file, or `-` for standard input, with its name for messages.
 ///
 /// # Errors
 /// It cannot be read, or is not UTF-8.

@@ -1,4 +1,4 @@
-//! What the commands that write to a lake have in common: where it is, and how its objects are made.
+//! Arguments shared by the commands that write to a lake: its location, and how objects are written.
 
 use clap::{Args, ValueHint};
 use lake::key::{AccountId, EventDay, Region};
@@ -53,7 +53,7 @@ impl LakeArguments {
         }
     }
 
-    /// The lake and the quarantine, which stands in the lake unless it has a place of its own.
+    /// The stores of the lake and of quarantine. Quarantine is in the lake unless it has its own location.
     pub(crate) async fn stores(&self, quarantine: Option<&str>) -> Result<Stores, Failure> {
         let lake = crate::aws_access::open_store(&self.lake).await?;
         let quarantine = match quarantine {
@@ -64,7 +64,7 @@ impl LakeArguments {
     }
 }
 
-/// The runtime on which puts and gets wait while this thread maps.
+/// The runtime for puts and gets, which run while this thread maps.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
@@ -83,7 +83,7 @@ fn memory(text: &str) -> Result<usize, String> {
 
 /// Bytes of a size with its unit: `64MB`, `2GiB`, `1000`.
 pub(crate) fn size_of(text: &str) -> Result<u64, String> {
-    let malformed = || "a size is a number and a unit, as 64MB".to_owned();
+    let malformed = || "a size is a number and a unit, such as 64MB".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => 1,

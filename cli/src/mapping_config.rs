@@ -14,7 +14,7 @@ use crate::output::{Output, counted};
 /// The text of a mapping config and where it is from.
 #[derive(Debug)]
 pub(crate) struct MappingConfig {
-    /// What people call it: the name or path given.
+    /// Its name for messages: the name or path given.
     pub(crate) name: String,
     /// The JSON text.
     pub(crate) text: String,
@@ -23,8 +23,8 @@ pub(crate) struct MappingConfig {
 }
 
 impl MappingConfig {
-    /// Reads the config that `named` says: the name of a shipped one, else a file, else `-` for standard input. To read
-    /// a file that is called like a shipped one, write `./<name>`.
+    /// Reads the config `named`: `-` for standard input, the name of a shipped config, or a file. For a file with the
+    /// same name as a shipped config, write `./<name>`.
     ///
     /// # Errors
     /// There is no such config, it cannot be read, or it is not UTF-8.
@@ -58,7 +58,7 @@ impl MappingConfig {
         Some(Self { name: path.display().to_string(), text, folder: folder.to_path_buf() })
     }
 
-    /// Everything that lint has to say.
+    /// The result of lint.
     pub(crate) fn check(&self) -> Checked {
         mapping::check(&self.text, &|base| self.base(base))
     }
@@ -115,15 +115,15 @@ impl MappingConfig {
     }
 }
 
-/// What to say about a name that is neither a shipped config nor a file.
+/// The message for a name that is neither a shipped config nor a file.
 fn unknown(name: &str) -> String {
     let nearest = SHIPPED_MAPPINGS.iter().map(|(shipped, _)| (distance(name, shipped), *shipped)).min();
     let names = SHIPPED_MAPPINGS.map(|(shipped, _)| shipped).join(", ");
     match nearest {
         Some((distance, shipped)) if distance <= shipped.len() / 3 => {
-            format!("there is no mapping config `{name}`; did you mean `{shipped}`?")
+            format!("no mapping config `{name}`; did you mean `{shipped}`?")
         }
-        _ => format!("there is no mapping config `{name}`: give a file, or one of {names}"),
+        _ => format!("no mapping config `{name}`; give a file, or one of {names}"),
     }
 }
 

@@ -54,7 +54,7 @@ impl Mappings {
                 if pipeline::shipped_mapping(&name).is_none() {
                     let names = SHIPPED_MAPPINGS.map(|(shipped, _)| shipped).join(", ");
                     return Err(Failure::usage(format_args!(
-                        "no mapping config `{name}` is shipped; there are {names}"
+                        "no shipped mapping config `{name}`; the shipped ones are {names}"
                     )));
                 }
                 output.write(MappingConfig::read(&name)?.text)?;

@@ -1,7 +1,7 @@
 //! Data to standard output, talk to standard error.
 //!
-//! Colours and progress bars only where a person looks; a reader that stops reading is no fault. Texts of logs and of keys
-//! are made [harmless] before a terminal sees them, since whoever writes a log writes them too.
+//! Colours and progress bars only where a person looks; a reader that stops reading is no fault. Texts of logs and of
+//! keys are made [harmless] before a terminal sees them, since whoever writes a log writes them too.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -52,7 +52,7 @@ pub(crate) enum ResultFormat {
     Json,
 }
 
-/// The two ways out of the program.
+/// Standard output and standard error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     /// Colours of standard output.
@@ -86,7 +86,7 @@ impl Output {
         self.quiet
     }
 
-    /// Writes data. What is written is complete when this returns.
+    /// Writes data. All of it is flushed when this returns.
     pub(crate) fn write(&self, text: impl Display) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         write!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(Self::failure)
@@ -104,26 +104,26 @@ impl Output {
         self.write(format_args!("{}\n", serde_json::to_string_pretty(value)?))
     }
 
-    /// Says something to the person at the terminal.
+    /// Prints a message on standard error, unless quiet.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.quiet {
             self.complain(text);
         }
     }
 
-    /// Says what is wrong, quiet or not.
+    /// Prints a problem on standard error, even if quiet.
     pub(crate) fn complain(&self, text: impl Display) {
         // If this fails, nobody listens.
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Says why the command failed.
+    /// Prints why the command failed.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         self.complain(format_args!("{} {}", self.talk.error("error:"), chain(error)));
     }
 
-    /// A bar that fills up with `total` bytes of what is called `name` (of a path, the last part is shown), or only turns
-    /// if the total is unknown. Nothing is drawn unless standard error is a terminal.
+    /// A progress bar for `total` bytes of the input `name` (for a path, its last part), or a spinner if the total is
+    /// unknown. Nothing is drawn unless standard error is a terminal.
     pub(crate) fn progress(&self, total: Option<u64>, name: &str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(total, target);
@@ -139,7 +139,7 @@ impl Output {
         bar
     }
 
-    /// A bar that fills up with `total` steps. Nothing is drawn unless standard error is a terminal.
+    /// A progress bar for `total` steps. Nothing is drawn unless standard error is a terminal.
     pub(crate) fn steps(&self, total: u64, what: &'static str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(Some(total), target);
@@ -152,7 +152,7 @@ impl Output {
         bar
     }
 
-    /// Something that turns while there is nothing to count. Nothing is drawn unless standard error is a terminal.
+    /// A spinner. Nothing is drawn unless standard error is a terminal.
     pub(crate) fn waiting(&self, message: &'static str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -173,9 +173,9 @@ impl Output {
     }
 }
 
-/// An error and its causes in one line, each said once, harmless to a terminal.
+/// An error and its causes in one line, without repetition, escaped for a terminal.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
-    // What is below the error of a store is that error in other words.
+    // The cause of a store error only repeats it in other words.
     let told = error.chain().position(|cause| cause.is::<store::StoreError>()).unwrap_or(usize::MAX);
     let causes = error.chain().take(told.saturating_add(1));
     let chain = causes.map(|cause| harmless_lines(&cause.to_string()).into_owned()).collect::<Vec<_>>();
@@ -211,7 +211,7 @@ impl DataWriter {
     }
 }
 
-/// The colours of one way out.
+/// The colours of one output stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Palette {
     /// Whether there are colours at all.
@@ -237,38 +237,38 @@ impl Palette {
         Painted { style: if self.on { style } else { Style::new() }, text }
     }
 
-    /// A heading, or what the eye should find first.
+    /// Style of headings and key facts.
     pub(crate) fn strong<T: Display>(self, text: T) -> Painted<T> {
         self.paint(Style::new().bold(), text)
     }
 
-    /// What is there for completeness.
+    /// Style of minor details.
     pub(crate) fn faint<T: Display>(self, text: T) -> Painted<T> {
         self.paint(Style::new().dimmed(), text)
     }
 
-    /// Names: attributes, keys, commands.
+    /// Style of names: attributes, keys, commands.
     pub(crate) fn name<T: Display>(self, text: T) -> Painted<T> {
         self.paint(AnsiColor::Cyan.on_default(), text)
     }
 
-    /// What is as it should be.
+    /// Style of good results.
     pub(crate) fn good<T: Display>(self, text: T) -> Painted<T> {
         self.paint(AnsiColor::Green.on_default(), text)
     }
 
-    /// What deserves a look.
+    /// Style of warnings.
     pub(crate) fn warning<T: Display>(self, text: T) -> Painted<T> {
         self.paint(AnsiColor::Yellow.on_default(), text)
     }
 
-    /// What is wrong.
+    /// Style of errors.
     pub(crate) fn error<T: Display>(self, text: T) -> Painted<T> {
         self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 }
 
-/// Which end of a column its texts keep to.
+/// Alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Texts.
@@ -277,7 +277,7 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Rows of texts in columns as wide as they need to be.
+/// A text table whose columns are as wide as their content.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<(Cow<'static, str>, Align)>,
@@ -285,7 +285,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table of columns with their titles; without any title there is no line of titles.
+    /// A table with column titles. If all titles are empty, there is no title line.
     pub(crate) fn new<T: Into<Cow<'static, str>>>(columns: impl IntoIterator<Item = (T, Align)>) -> Self {
         let columns = columns.into_iter().map(|(title, align)| (title.into(), align));
         Self { columns: columns.collect(), rows: Vec::new() }
@@ -301,11 +301,11 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Shortens cells, and titles if need be, until the table is at most `width` columns wide, and returns how many cells
-    /// were cut. The middle of a text is left out, at the place where texts that differ still look different.
+    /// Shortens cells, and titles if necessary, until the table is at most `width` columns wide. Returns the number of
+    /// shortened cells. Text is cut from the middle, so that different cells still look different.
     ///
-    /// `None`, and the table as it was, if that cannot be: different cells of a column would look the same, or have fewer
-    /// than eight characters.
+    /// Returns `None` and leaves the table unchanged if different cells of a column would look the same, or would have
+    /// fewer than eight characters.
     pub(crate) fn fit(&mut self, width: usize) -> Option<u64> {
         const NARROWEST: usize = 8;
         let natural: Vec<usize> = (0..self.columns.len()).map(|column| self.widest(column)).collect();
@@ -352,7 +352,7 @@ impl Table {
         cells.chain(self.columns.get(column).map(|(title, _)| title.width())).max().unwrap_or(0)
     }
 
-    /// The table as lines, each behind `indent`; the first column is painted as names.
+    /// The table as lines indented by `indent`. The first column has the style of names.
     pub(crate) fn render(&self, indent: &str, palette: Palette) -> String {
         let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.widest(column)).collect();
         let mut text = String::new();
@@ -386,7 +386,7 @@ impl Table {
     }
 }
 
-/// How many columns of the beginning to keep so that texts that differ still do within `width` columns, if that can be.
+/// The number of leading columns to keep so that different texts stay different within `width` columns, if possible.
 fn telling_cut(texts: &[&str], width: usize) -> Option<usize> {
     let mut distinct = texts.to_vec();
     distinct.sort_unstable();
@@ -424,13 +424,13 @@ pub(crate) fn cut_middle(text: &str, width: usize, head: usize) -> String {
     first.into_iter().chain(['…']).chain(last.into_iter().rev()).collect()
 }
 
-/// A text of unknown origin as one line that cannot drive a terminal: control characters and those that turn the
-/// direction of writing appear escaped.
+/// An untrusted text as one line that is safe for a terminal: control characters and characters that change the text
+/// direction are escaped.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     escape(text, &|_| false)
 }
 
-/// As [`harmless`], but lines stay lines.
+/// Like [`harmless`], but keeps line breaks.
 pub(crate) fn harmless_lines(text: &str) -> Cow<'_, str> {
     escape(text, &|c| c == '\n')
 }
@@ -453,7 +453,7 @@ fn escape<'t>(text: &'t str, keep: &dyn Fn(char) -> bool) -> Cow<'t, str> {
     Cow::Owned(escaped)
 }
 
-/// The text within `width` columns, with `…` for what does not fit.
+/// The text truncated to `width` columns, with `…` at the cut.
 pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return Cow::Borrowed(text);
@@ -469,7 +469,7 @@ pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(kept + "…")
 }
 
-/// A number with its thousands apart: `12,345`.
+/// A number with thousands separators: `12,345`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -40,7 +40,7 @@ impl FromArgMatches for Period {
             && until <= since
         {
             let order = if until == since { "the same time as" } else { "before" };
-            let message = format!("`--until` ({until}) is {order} `--since` ({since}); nothing lies between them\n");
+            let message = format!("`--until` ({until}) is {order} `--since` ({since}); the range is empty\n");
             return Err(Error::raw(ErrorKind::ValueValidation, message));
         }
         Ok(Self { since, until })
@@ -62,8 +62,7 @@ impl Period {
 /// A point in time of a person: a UTC day, a date and time, or so long before now.
 fn point_in_time(text: &str) -> Result<Timestamp, String> {
     before(text, Timestamp::now()).ok_or_else(|| {
-        "a time is a UTC day (2024-05-01), a date and time (2024-05-01T12:00:00Z), or so long ago (90m, 24h, 7d)"
-            .to_owned()
+        "a time is a UTC day (2024-05-01), a date and time (2024-05-01T12:00:00Z), or an age (90m, 24h, 7d)".to_owned()
     })
 }
 

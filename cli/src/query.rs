@@ -71,7 +71,7 @@ pub(crate) struct Query {
 /// SQL may begin with a comment (`-- why`), and so with a hyphen. One word with a hyphen is a mistyped option.
 fn no_unknown_option(text: &str) -> Result<String, String> {
     let is_option = text.len() > 1 && text.starts_with('-') && !text.contains(char::is_whitespace);
-    if is_option { Err("there is no such option; see `sluice query --help`".to_owned()) } else { Ok(text.to_owned()) }
+    if is_option { Err("unknown option; see `sluice query --help`".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 impl Query {
@@ -88,7 +88,8 @@ impl Query {
                 let catalog = self.catalog.catalog(&tables)?;
                 (tables, catalog)
             }
-            // Who may query tables need not have the right to list them. The names of shipped sources would hide theirs.
+            // Who may query tables need not have the right to list them. The names of shipped sources would hide
+            // theirs.
             Err(error) if self.engine.engine == EngineChoice::Athena && !needs_tables(given.as_ref()) => {
                 output.say(format_args!("{} no logical tables: {error}", output.talk.warning("warning:")));
                 (Vec::new(), self.catalog.with_file(Catalog::default(), &[])?)
@@ -124,12 +125,13 @@ impl Query {
         };
         let statements = commands(&text).map_err(|error| invalid(error, &name))?;
         if statements.is_empty() {
-            return Err(Failure::usage(format_args!("{name} holds no statement")));
+            return Err(Failure::usage(format_args!("{name} contains no statement")));
         }
         let results = statements.iter().filter(|(command, _)| has_rows(command)).count();
         if results > 1 && matches!(self.format, RowsFormat::Json | RowsFormat::Csv) {
-            let message =
-                format!("{results} statements have rows; --format json and csv take one. Use ndjson, or CREATE VIEW");
+            let message = format!(
+                "{results} statements return rows, but --format json and csv accept only one. Use ndjson, or CREATE VIEW"
+            );
             return Err(Failure::usage(message));
         }
         for (number, (command, _)) in statements.into_iter().enumerate() {
@@ -161,8 +163,9 @@ fn read_views(file: &std::path::Path) -> Result<(String, Vec<Command>), Failure>
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
     let commands = commands(&text).map_err(|error| invalid(error, &name))?;
     if let Some((_, line)) = commands.iter().find(|(command, _)| has_rows(command)) {
-        let message =
-            format!("{name}: line {line}: --init takes CREATE VIEW and DROP VIEW; run other statements with --file");
+        let message = format!(
+            "{name}: line {line}: --init accepts only CREATE VIEW and DROP VIEW; run other statements with --file"
+        );
         return Err(Failure::usage(message));
     }
     Ok((name, commands.into_iter().map(|(command, _)| command).collect()))

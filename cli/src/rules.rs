@@ -14,7 +14,7 @@ use sql::table::Table;
 use crate::exit::{Failure, Outcome, Verdict};
 use crate::output::{Output, counted};
 
-/// A rule file and what is said of it.
+/// A rule file and its diagnostics.
 #[derive(Debug)]
 pub(crate) struct RuleFile {
     /// Its path, or its name among the shipped ones.
@@ -23,12 +23,12 @@ pub(crate) struct RuleFile {
     pub(crate) folder: PathBuf,
     /// Its text.
     pub(crate) text: String,
-    /// What lint says.
+    /// The result of lint.
     pub(crate) checked: Checked,
 }
 
-/// The rule files at these places, in the order of their names; the shipped ones if there are none. A place that does not
-/// exist may be the name of shipped rules.
+/// The rule files at these places, in the order of their names; the shipped ones if there are none. A place that does
+/// not exist may be the name of shipped rules.
 ///
 /// # Errors
 /// A place that cannot be read, or holds no rule file.
@@ -77,8 +77,8 @@ pub(crate) fn rule_files(places: &[PathBuf]) -> Result<Vec<RuleFile>, Failure> {
 }
 
 impl RuleFile {
-    /// Plans the rule's statement over the tables of a catalog and of the mapping configs that its tests name, and adds what
-    /// is wrong with it.
+    /// Plans the rule's statement over the tables of a catalog and of the mapping configs that its tests name, and adds
+    /// what is wrong with it.
     pub(crate) fn plan(&mut self, catalog: &Catalog) {
         if let Some(rule) = &self.checked.rule {
             let catalog = with_tests(catalog, rule, &self.folder);
@@ -163,7 +163,7 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    /// The rules at these places, the shipped ones if there are none. What refuses a file is said.
+    /// The rules at these locations, or the shipped rules if there are none. Prints why files are refused.
     ///
     /// # Errors
     /// As [`rule_files`].
@@ -186,13 +186,13 @@ impl Accepted {
         self.files.iter().filter_map(|file| file.checked.rule.as_ref())
     }
 
-    /// How a command ends that has done its work for the rules that are not refused.
+    /// The outcome of a command that has processed the accepted rules.
     pub(crate) fn ending(&self, verdict: Verdict) -> Outcome {
         if self.refused.is_empty() { Ok(verdict) } else { Err(Failure::Refused) }
     }
 }
 
-/// Says each error of a file, and whether there was one.
+/// Prints each error of a file. Returns whether there was one.
 pub(crate) fn complain(file: &RuleFile, output: &Output) -> bool {
     let source = SourceText::new(&file.name, &file.text);
     let mut is_refused = false;

@@ -120,7 +120,10 @@ impl SchemaCommand {
             schema.profile_id(name).ok_or_else(|| {
                 let known: Vec<&str> = schema.profiles().iter().map(|profile| profile.name).collect();
                 let version = schema.version();
-                Failure::usage(format_args!("OCSF {version} has no profile `{name}`; there are {}", known.join(", ")))
+                Failure::usage(format_args!(
+                    "OCSF {version} has no profile `{name}`; the profiles are {}",
+                    known.join(", ")
+                ))
             })
         };
         self.profiles.iter().map(of_name).collect()
@@ -205,8 +208,8 @@ impl Shape {
     }
 }
 
-/// The attributes that events with the profiles `on` must have, below `path`. `open` are the objects around it: an object that
-/// requires itself ends there.
+/// The attributes that events with the profiles `on` must have, below `path`. `open` are the objects around it: an
+/// object that requires itself ends there.
 fn required(
     schema: &'static Schema,
     attributes: &'static [Attribute],

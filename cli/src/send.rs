@@ -19,15 +19,15 @@ use crate::lake_arguments::runtime;
 use crate::output::{Output, ResultFormat, count, counted, size};
 use crate::summary::seconds_since;
 
-/// Most records of a request.
+/// Maximum records per request.
 const BATCH_RECORDS: usize = 500;
-/// Most bytes of a request, partition keys included.
+/// Maximum bytes per request, including partition keys.
 const BATCH_BYTES: usize = 5_000_000;
-/// Most bytes of a record, its partition key included.
+/// Maximum bytes per record, including its partition key.
 const RECORD_BYTES: usize = 1 << 20;
-/// How often records that a shard has no room for are sent again, if none of them gets through.
+/// Number of attempts for records that a throttled shard refuses, if none of them gets through.
 const TRIES: u32 = 10;
-/// The pause before the first of these; it doubles up to the longest.
+/// The pause before the first retry. It doubles up to the maximum.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -68,7 +68,7 @@ fn partition_key(text: &str) -> Result<String, String> {
     }
 }
 
-/// What has been sent.
+/// Counts of the records sent.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     /// Lines read.
@@ -216,7 +216,8 @@ struct Sender<'s> {
 impl Sender<'_> {
     fn refuse(&mut self, output: &Output, place: &str, length: u64) {
         self.summary.too_long += 1;
-        output.complain(format_args!("{place}: not sent, {} are more than a record holds", counted(length, "byte")));
+        output
+            .complain(format_args!("{place}: not sent, {} exceed the size limit of a record", counted(length, "byte")));
     }
 
     async fn push(&mut self, record: Record) -> Result<(), Failure> {
@@ -228,7 +229,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends what waits, and again what did not get through, until all of it is in the stream.
+    /// Sends the waiting records, and retries rejected ones, until all are in the stream.
     async fn flush(&mut self) -> Result<(), Failure> {
         let mut waiting = std::mem::take(&mut self.batch).records;
         let (mut pause, mut tries) = (PAUSE, 0);
@@ -243,7 +244,7 @@ impl Sender<'_> {
             if tries == TRIES {
                 let reasons: Vec<String> = reasons.into_iter().map(|(code, text)| format!("{code}: {text}")).collect();
                 return Err(Failure::Other(anyhow!(
-                    "{} sent, then {} refused {TRIES} times, the first of them {} ({})",
+                    "{} sent, then {} rejected {TRIES} times, starting with {} ({})",
                     counted(self.summary.sent, "record"),
                     counted(waiting.len() as u64, "record"),
                     first.place,
@@ -257,7 +258,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// One request. What did not get through stays in `waiting`; gives the reasons.
+    /// Sends one request. Rejected records stay in `waiting`; returns the reasons.
     async fn put(&mut self, waiting: &mut Vec<Record>) -> Result<BTreeMap<String, String>, Failure> {
         let entries = waiting.iter().map(|record| {
             let data = Blob::new(record.data.clone());
@@ -275,7 +276,7 @@ impl Sender<'_> {
             anyhow!("cannot send to {} after {sent}: {}", self.stream, aws_error::describe(&error))
         })?;
         if response.records().len() != waiting.len() {
-            return Err(Failure::usage("the stream's answer does not say what became of each record"));
+            return Err(Failure::usage("the stream's response does not have a result for each record"));
         }
         let mut reasons = BTreeMap::new();
         let mut results = response.records().iter();

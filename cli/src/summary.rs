@@ -1,4 +1,4 @@
-//! What has become of records, in numbers.
+//! Counts of records by outcome.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::output::{Align, Output, Table, count, counted, cut, harmless, percent, size};
 
-/// What has become of records.
+/// Counts of records by outcome.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Summary {
     /// Records in the inputs.

@@ -49,7 +49,8 @@ struct Entry<'r> {
     data: Option<&'static str>,
 }
 
-/// Whether a rule has tables to look at: one that is expected and missing is a fault, any other may come with its first event.
+/// Whether a rule has tables to look at: one that is expected and missing is a fault, any other may come with its first
+/// event.
 fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
     if !catalog.missing_tables_of(rule).is_empty() {
         "missing"
@@ -63,7 +64,7 @@ fn data(rule: &Rule, catalog: &Catalog) -> &'static str {
 impl List {
     pub(crate) fn run(self, output: &Output) -> Outcome {
         if self.catalog.catalog.is_some() && !self.tables.names_one() {
-            return Err(Failure::usage("--catalog tells which tables an engine should have: add --lake or --engine"));
+            return Err(Failure::usage("--catalog needs an engine to compare with; add --lake or --engine"));
         }
         let rules = Accepted::at(&self.rules, output)?;
         let catalog = match self.tables.names_one() {

@@ -93,7 +93,8 @@ impl Run {
         // Another run did this one's work, which is no failure.
         let (overtaken, faults): (Vec<_>, Vec<_>) = faults.into_iter().partition(|(_, error)| error.is_conflict());
         for (rule, _) in &overtaken {
-            output.say(format_args!("rule `{}`: another run was first and goes on with it", harmless(title(*rule))));
+            output
+                .say(format_args!("rule `{}`: skipped, another run is already processing it", harmless(title(*rule))));
         }
         let refused = faults.len() as u64;
         for (rule, error) in faults {

@@ -69,7 +69,11 @@ impl Test {
                     rule: rule.title.clone(),
                     test: String::new(),
                     findings: 0,
-                    failure: Some(format!("it has {} of {}", rule.tests.len(), counted(self.minimum as u64, "test"))),
+                    failure: Some(format!(
+                        "the rule has {} of at least {}",
+                        rule.tests.len(),
+                        counted(self.minimum as u64, "test")
+                    )),
                 });
             }
         }

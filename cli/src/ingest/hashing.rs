@@ -1,4 +1,4 @@
-//! The names of objects out of the content of their input.
+//! Derives object names from the content of the input.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,8 @@ pub(super) type Digest = [u8; 32];
 
 /// Reads an input and hashes what has been read.
 ///
-/// Every read but the last fills its buffer completely. A pipe gives what its writer happened to have written; without
-/// this, how far an input has been read when a batch is full, and so the names of objects, would depend on that.
+/// Every read but the last fills its buffer completely. Otherwise, the chunks that a pipe's writer happens to write
+/// would affect how far the input has been read when a batch is full, and so the names of objects.
 pub(super) struct HashingReader<R> {
     input: R,
     hasher: Arc<Mutex<blake3::Hasher>>,
@@ -43,7 +43,7 @@ impl<R: Read> Read for HashingReader<R> {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The input as a whole has failed; what came before in this read no longer matters.
+                // The whole input has failed; the bytes of this read no longer matter.
                 Err(error) => return Err(error),
             }
         }
@@ -78,7 +78,7 @@ impl Naming for ContentNaming {
     }
 }
 
-/// The hash and the length of all that an input holds.
+/// The hash and the length of the whole input.
 ///
 /// # Errors
 /// It cannot be read.

@@ -1,10 +1,11 @@
-//! Which inputs earlier runs have finished, so that a run that is repeated goes on where the last one ended.
+//! Records which inputs are finished, so that a repeated run continues where the last one ended.
 //!
-//! For each input of a folder or prefix that is wholly in the lake or in quarantine, the quarantine's store gets a small
-//! object, `ingested/<length>-<hash>.json`. The hash is of what the input held: of a file, all its bytes; of an object,
-//! its bucket, key and ETag. So a changed input has no such object, whatever its name and time say. In it are the
-//! settings that decide what comes of the input, and the keys and lengths of all objects that came of it. An input is
-//! skipped only if the settings are the same and each of these objects is still there with that length.
+//! When all records of an input from a folder or prefix are in the lake or in quarantine, a small object,
+//! `ingested/<length>-<hash>.json`, is written to the store of quarantine. The hash covers the content: all bytes of a
+//! file, or bucket, key and ETag of an object. So a changed input has no such object, regardless of its name and time.
+//! The object contains the settings that affect the result, and the keys and lengths of all objects written for the
+//! input. An input is skipped only if the settings are the same and each of these objects still exists with that
+//! length.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub(crate) const LEDGER_FOLDER: &str = "ingested";
 /// Gets in flight at once.
 const CONCURRENCY: usize = 16;
 
-/// What an input held.
+/// The identity of an input's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Identity<'i> {
     /// A file of this length and hash.
@@ -33,7 +34,7 @@ pub(super) enum Identity<'i> {
     Object { bucket: &'i str, key: &'i str, bytes: u64, etag: &'i str },
 }
 
-/// What has come of an input.
+/// The outcome of an input.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     settings: String,
@@ -99,7 +100,7 @@ impl<'l> Ledger<'l> {
         })
     }
 
-    /// A ledger that knows of nothing finished, for what is finished from now on.
+    /// An empty ledger, which only records inputs finished from now on.
     pub(super) fn forget(self) -> Self {
         Self { known: HashSet::new(), lengths: HashSet::new(), ..self }
     }
@@ -109,7 +110,7 @@ impl<'l> Ledger<'l> {
         self.lengths.contains(&bytes)
     }
 
-    /// Which of these inputs are finished, by position, and what came of each.
+    /// The finished inputs among these, by position, with their outcome.
     ///
     /// # Errors
     /// A store cannot be read or listed.
@@ -131,7 +132,7 @@ impl<'l> Ledger<'l> {
                 Ok((at, record)) => (at, record?),
                 Err(panic) => std::panic::resume_unwind(panic.into_panic()),
             };
-            // What is no record says nothing.
+            // Malformed records are ignored.
             if let Ok(record) = serde_json::from_slice::<Record>(&record)
                 && self.is_safe(&record).await?
             {
@@ -140,7 +141,7 @@ impl<'l> Ledger<'l> {
         }
     }
 
-    /// Notes that an input is finished.
+    /// Records that an input is finished.
     ///
     /// # Errors
     /// The quarantine's store cannot be written.
@@ -198,7 +199,7 @@ impl<'l> Ledger<'l> {
         Ok(true)
     }
 
-    /// The objects of a folder. Each is listed once: a partition is what many inputs have in common.
+    /// The objects of a folder. Each folder is listed only once, because many inputs share a partition.
     async fn folder(&mut self, is_lake: bool, folder: &str) -> Result<&HashMap<String, u64>, StoreError> {
         let id = (is_lake, folder.to_owned());
         if !self.folders.contains_key(&id) {

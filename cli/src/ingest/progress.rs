@@ -24,7 +24,7 @@ pub(super) struct Put {
     pub(super) bytes: u64,
 }
 
-/// The bar over all inputs. It moves with what is read; while objects are written it says so, and counts them.
+/// The progress bar over all inputs. It advances as inputs are read, and shows when objects are being written.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -34,9 +34,9 @@ pub(super) struct Progress {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the bar says while an input is read.
+    /// The text of the bar while an input is read.
     reading: String,
-    /// Whether the bar says something else now.
+    /// Whether the bar shows another text now.
     is_writing: bool,
     /// What the input has put, and how much of it since the last read.
     puts: Vec<Put>,
@@ -75,21 +75,21 @@ impl Progress {
         }
     }
 
-    /// Says that an input is held against what earlier runs have left.
+    /// Shows that an input is being compared with earlier runs.
     pub(super) fn check(&self) {
         let mut state = self.state();
         state.is_writing = true;
         self.bar.set_message(format!("{}, comparing", state.reading));
     }
 
-    /// Says that what was read is being written.
+    /// Shows that objects are being written.
     pub(super) fn write(&self) {
         let mut state = self.state();
         state.is_writing = true;
         self.bar.set_message(format!("{}, writing", state.reading));
     }
 
-    /// What the input has put so far.
+    /// The objects that the input has written so far.
     pub(super) fn take_puts(&self) -> Vec<Put> {
         std::mem::take(&mut self.state().puts)
     }
@@ -104,7 +104,7 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    /// The same stores; what is put into them is noted here.
+    /// The same stores, with their puts recorded here.
     pub(super) fn watch(&self, stores: &Stores) -> Stores {
         let watched = |store: &Arc<dyn Store>, place| {
             Arc::new(Watched { store: Arc::clone(store), place, progress: self.clone() }) as Arc<dyn Store>
@@ -126,7 +126,7 @@ impl Progress {
     }
 }
 
-/// A store whose puts are noted.
+/// A store whose puts are recorded.
 #[derive(Debug)]
 struct Watched {
     store: Arc<dyn Store>,

@@ -1,4 +1,4 @@
-//! What `sluice ingest` says at its end.
+//! The final report of `sluice ingest`.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::input::Input;
 use crate::output::{Output, counted, harmless};
 use crate::summary::Summary;
 
-/// What became of all inputs.
+/// The outcome of all inputs.
 #[derive(Serialize)]
 pub(crate) struct Ingested {
     #[serde(flatten)]
@@ -30,7 +30,7 @@ pub(crate) struct Ingested {
     pub(super) first: Option<Input>,
 }
 
-/// What earlier runs made of inputs that were skipped.
+/// The outcome of skipped inputs in earlier runs.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     /// Inputs with records in the lake.
@@ -39,7 +39,7 @@ pub(super) struct Earlier {
     pub(super) refused: u64,
 }
 
-/// What became of inputs, in numbers.
+/// Counts of inputs by outcome.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct InputCounts {
     /// All of them.
@@ -58,7 +58,7 @@ pub(super) struct InputCounts {
     pub(super) not_tried: u64,
 }
 
-/// An input that is not safe.
+/// An input that failed: some of its records may not be in the lake or in quarantine.
 #[derive(Debug, Serialize)]
 pub(super) struct FailedInput {
     pub(super) input: String,
@@ -70,7 +70,7 @@ impl fmt::Display for InputCounts {
         write!(f, "{}: {} read", counted(self.total, "input"), self.read)?;
         for (number, what) in [
             (self.finished_before, "finished by an earlier run"),
-            (self.repeated, "with the content of another"),
+            (self.repeated, "skipped as duplicates"),
             (self.failed, "failed"),
             (self.not_tried, "not tried"),
         ] {
@@ -97,7 +97,7 @@ impl Ingested {
         text
     }
 
-    /// Says what deserves a look, and how the command ends.
+    /// Prints warnings and failures, and returns the outcome of the command.
     pub(super) fn conclude(
         &self,
         output: &Output,
@@ -126,10 +126,10 @@ impl Ingested {
             let (failed, total) = (self.failed.len(), counted(self.inputs.total, "input"));
             let stopped = match self.inputs.not_tried {
                 0 => String::new(),
-                more => format!(" and {more} not tried, since the store keeps failing"),
+                more => format!(" and {more} not tried, because the store keeps failing"),
             };
             return Err(Failure::usage(format_args!(
-                "{failed} of {total} failed{stopped}. Run the command again: objects that were written are overwritten"
+                "{failed} of {total} failed{stopped}. Run it again; objects already written are overwritten"
             )));
         }
         Ok(Verdict::of(is_all_refused || (fail_on_quarantine && quarantined > 0)))
@@ -158,16 +158,17 @@ impl Ingested {
         let mapping = shell_word(mapping);
         let mut advice = vec![
             format!("`sluice map --mapping {mapping} {input}` shows why records are refused"),
-            format!("is {mapping} the mapping for these logs? `sluice mappings` lists the shipped ones"),
+            format!("is {mapping} the right mapping for these logs? `sluice mappings` lists the shipped ones"),
         ];
         if has(&[Reason::Undecodable, Reason::Oversized]) {
-            advice.push("`decode` in the mapping says how the input is cut into records and read".to_owned());
+            advice.push("`decode` in the mapping defines how the input is split into records".to_owned());
         }
         if has(&[Reason::NoMapping]) {
-            advice.push("`matched_field` in the mapping chooses an entry of `ocsf_mapping` for each record".to_owned());
+            advice
+                .push("`matched_field` in the mapping selects the entry of `ocsf_mapping` for each record".to_owned());
         }
         if has(&[Reason::NoTime]) {
-            advice.push("`timestamp` in the mapping says which field is the time, and its format".to_owned());
+            advice.push("`timestamp` in the mapping names the time field and its format".to_owned());
         }
         let quarantine = stores.quarantine.describe();
         let quarantine = quarantine.trim_end_matches('/');

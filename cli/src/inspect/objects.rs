@@ -95,7 +95,10 @@ async fn below(store: Arc<dyn Store>, prefix: &str) -> Result<Vec<Object>, Failu
         objects.extend(keys.map(|key| Object { store: Arc::clone(&store), key, content: None }));
         if objects.len() > MOST {
             let most = counted(MOST as u64, "object");
-            return Err(Failure::usage(format_args!("{} has more than {most}; name a part of it", store.describe())));
+            return Err(Failure::usage(format_args!(
+                "{} has more than {most}; give a more specific prefix",
+                store.describe()
+            )));
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Coverage {
     mapped: BTreeMap<String, PerEvent>,
     /// The others, by reason.
     refused: BTreeMap<String, u64>,
-    /// What the mapping says is no event, by the name of the step.
+    /// Discarded records, by the name of the step.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     discarded: BTreeMap<String, u64>,
     /// Raw fields that made a value of an event, or decided something: its time, its account, a condition.

@@ -1,4 +1,4 @@
-//! What became of one raw event, attribute by attribute.
+//! How one raw event is mapped, attribute by attribute.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -142,7 +142,7 @@ impl Trouble {
         let scalar = schema.attribute_at(class, &problem.attribute).and_then(|attribute| attribute.scalar());
         let why = match (problem.kind, scalar) {
             (ProblemKind::Type, Some(scalar)) => format!("is not of type {}", scalar.name()),
-            (ProblemKind::Type, None) => "is of another type".to_owned(),
+            (ProblemKind::Type, None) => "has the wrong type".to_owned(),
             (ProblemKind::Incomplete, _) => {
                 let breach = problem.breach.as_ref().map(|breach| format!(": {breach}"));
                 format!("is left out{}", breach.unwrap_or_default())
@@ -153,7 +153,7 @@ impl Trouble {
     }
 }
 
-/// What the evaluation wrote to each attribute, in order.
+/// The values written to each attribute, in order.
 struct Origins<'w>(HashMap<&'w str, VecDeque<&'w Written>>);
 
 impl<'w> Origins<'w> {

@@ -1,4 +1,4 @@
-//! `sluice map`: what becomes of a log, field by field, without writing anything.
+//! `sluice map`: shows how a log is mapped, field by field, without writing anything.
 
 mod coverage;
 pub(crate) mod explanation;
@@ -59,7 +59,7 @@ pub(crate) struct Map {
     inputs: Vec<PathBuf>,
 }
 
-/// What became of a raw event.
+/// The outcome of a raw event.
 #[derive(Serialize)]
 struct Fate {
     /// The file.
@@ -80,7 +80,7 @@ enum EventOutcome {
         reason: Reason,
         message: String,
     },
-    /// The mapping says that it is no event.
+    /// Discarded by a step of the mapping.
     Discarded {
         rule: String,
     },
@@ -103,7 +103,7 @@ impl Map {
         let mut kept = Vec::new();
         output.stream(|data| {
             for candidate in &inputs {
-                // What comes after is not even opened.
+                // Later inputs are not opened.
                 if self.is_done(&coverage) {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! `sluice replay`: records that could not be written, after what stood in their way has been repaired.
+//! `sluice replay`: retries records that could not be written, after the cause has been fixed.
 
 mod on_failure;
 pub(crate) mod quarantine;
@@ -79,7 +79,7 @@ pub(crate) struct Replay {
     format: ResultFormat,
 }
 
-/// What a replay did.
+/// The outcome of a replay.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
     pub(crate) counts: Counts,
@@ -142,7 +142,7 @@ impl Replay {
             }
             ResultFormat::Table => {
                 let text = summary.text(output, &stores);
-                let dry = if self.dry_run { "dry run: nothing was changed; this would be\n" } else { "" };
+                let dry = if self.dry_run { "dry run: nothing was changed; a real run would report\n" } else { "" };
                 output.write(format_args!("{dry}{text}"))?;
                 if replayed.unreadable > 0 {
                     output.say(format_args!("{} cannot be read", counted(replayed.unreadable, "object")));
@@ -153,11 +153,11 @@ impl Replay {
     }
 }
 
-/// Where Lambda's messages are.
+/// The location of Lambda's failure messages.
 enum Aside {
-    /// In a bucket or a folder, each an object.
+    /// A bucket or a folder with one object per message.
     Objects(String),
-    /// In a file.
+    /// A file.
     Messages(Input),
 }
 
@@ -167,7 +167,7 @@ impl Aside {
             return Ok(Self::Objects(location.to_owned()));
         }
         let inputs = Input::all(&[PathBuf::from(location)], Some(mapping))?;
-        let input = inputs.into_iter().next().ok_or_else(|| Failure::usage("--on-failure names nothing"))?;
+        let input = inputs.into_iter().next().ok_or_else(|| Failure::usage("--on-failure names no file"))?;
         Ok(Self::Messages(input))
     }
 }

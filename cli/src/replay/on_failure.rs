@@ -33,7 +33,7 @@ pub(super) struct Pipeline<'p> {
 }
 
 impl Pipeline<'_> {
-    /// Replays what messages in a file tell of.
+    /// Replays the batches that messages in a file describe.
     pub(super) async fn replay_file(&self, input: &Input) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
         let mut text = String::new();
@@ -45,7 +45,7 @@ impl Pipeline<'_> {
             let found = told.len();
             collect(&message, WRAPPINGS, &mut told).with_context(|| input.to_string())?;
             if told.len() == found {
-                self.output.say(format_args!("{input}: a document without KinesisBatchInfo is left out"));
+                self.output.say(format_args!("{input}: skipped a document without KinesisBatchInfo"));
             }
         }
         if told.is_empty() {
@@ -57,8 +57,8 @@ impl Pipeline<'_> {
         Ok(replayed)
     }
 
-    /// Replays the batches that Lambda put into a bucket or folder, or the one object that `location` names. An object is
-    /// removed once all of its records are in the lake or in quarantine.
+    /// Replays the batches that Lambda put into a bucket or folder, or the one object that `location` names. An object
+    /// is removed once all of its records are in the lake or in quarantine.
     pub(super) async fn replay_objects(&self, location: &str) -> Result<Replayed, Failure> {
         let mut replayed = Replayed::default();
         let store = crate::aws_access::open_store(location).await?;
@@ -102,7 +102,7 @@ impl Pipeline<'_> {
             .and_then(|message| collect(&message, WRAPPINGS, &mut told));
         if read.is_err() || told.is_empty() || told.iter().any(|told| matches!(told, Told::Object { .. })) {
             let place = format!("{}/{key}", store.describe());
-            self.output.complain(format_args!("{place} has no KinesisBatchInfo; the object stays as it is"));
+            self.output.complain(format_args!("{place} has no KinesisBatchInfo; the object is left unchanged"));
             replayed.unreadable += 1;
             return Ok(false);
         }
@@ -116,8 +116,8 @@ impl Pipeline<'_> {
         Ok(is_safe)
     }
 
-    /// Replays what the messages in a queue tell of, until it is empty. A message is deleted once all of its records are in
-    /// the lake or in quarantine.
+    /// Replays what the messages in a queue tell of, until it is empty. A message is deleted once all of its records
+    /// are in the lake or in quarantine.
     pub(super) async fn replay_queue(&self, url: &str) -> Result<Replayed, Failure> {
         let client = Client::new(&crate::aws_access::sdk_config().await?);
         let mut replayed = Replayed::default();
@@ -159,7 +159,7 @@ impl Pipeline<'_> {
         Ok(replayed)
     }
 
-    /// Replays what one message of a queue tells of; whether all of it is safe.
+    /// Replays the batches in one message of a queue. Returns whether all records are in the lake or in quarantine.
     async fn replay_message(&self, body: &str, replayed: &mut Replayed) -> Result<bool, Failure> {
         let mut told = Vec::new();
         let read = serde_json::from_str(body)
@@ -168,7 +168,7 @@ impl Pipeline<'_> {
         if read.is_err() || told.is_empty() {
             let start: String = body.chars().take(100).collect();
             let start = crate::output::harmless(&start).into_owned();
-            self.output.complain(format_args!("a message without KinesisBatchInfo is left: {start}"));
+            self.output.complain(format_args!("a message without KinesisBatchInfo stays in the queue: {start}"));
             replayed.unreadable += 1;
             return Ok(false);
         }
@@ -179,7 +179,7 @@ impl Pipeline<'_> {
         Ok(is_safe)
     }
 
-    /// Replays what a message tells of; whether all of it is safe.
+    /// Replays one batch or range. Returns whether all records are in the lake or in quarantine.
     async fn replay(&self, told: &Told, replayed: &mut Replayed) -> Result<bool, Failure> {
         match told {
             Told::Batch { event, size } => match KinesisEvent::parse(event) {
@@ -190,7 +190,7 @@ impl Pipeline<'_> {
                     let missing = size.filter(|size| found < *size);
                     if let Some(size) = missing {
                         let found = counted(found, "record");
-                        self.output.complain(format_args!("a payload has {found}; KinesisBatchInfo names {size}"));
+                        self.output.complain(format_args!("a payload has {found}, but KinesisBatchInfo says {size}"));
                         replayed.unreadable += 1;
                     }
                     Ok(missing.is_none())
@@ -202,7 +202,7 @@ impl Pipeline<'_> {
                 }
             },
             Told::Unknown => {
-                self.output.complain(format_args!("an item of a list has no KinesisBatchInfo"));
+                self.output.complain(format_args!("a list item has no KinesisBatchInfo"));
                 replayed.unreadable += 1;
                 Ok(false)
             }
@@ -255,7 +255,7 @@ impl Pipeline<'_> {
     }
 }
 
-/// What a message tells of.
+/// The content of a message.
 enum Told {
     /// The batch itself: the event that the function was given, and how many records it has. Lambda writes it into a
     /// bucket, and nowhere else.
@@ -264,7 +264,7 @@ enum Told {
     Range(StreamRange),
     /// An object with the message, as S3 announces it.
     Object { bucket: String, key: String },
-    /// Nothing, but it stands beside something that does.
+    /// An item without KinesisBatchInfo in a list of messages.
     Unknown,
 }
 

@@ -1,11 +1,11 @@
-//! Records in quarantine, mapped once more.
+//! Maps records in quarantine again.
 //!
-//! A line leaves quarantine when all that its bytes hold is in the lake or in quarantine elsewhere:
+//! A line leaves quarantine when all events in its bytes are in the lake or in other lines of quarantine:
 //!
-//! - One event: when it is in the lake.
-//! - A whole record or input: when it can be read to its end and some event of it can be written. Its other events then get
-//!   lines of their own, which are put before the line is removed.
-//! - A part of something longer stays: by itself it means nothing.
+//! - A single event: when it is in the lake.
+//! - A whole record or input: when it can be read to its end and at least one event can be written. The other events
+//!   then get their own lines, which are written before the old line is removed.
+//! - A part of something longer stays, because it cannot be read on its own.
 
 use std::collections::BTreeSet;
 
@@ -27,13 +27,13 @@ pub(crate) struct Selection<'s> {
     pub(crate) dry_run: bool,
 }
 
-/// Most memory that the lines of one object may take, in bytes. An object is sealed long before it has so many.
+/// Memory limit for the lines of one object, in bytes. Objects are sealed long before they reach it.
 const OBJECT_BYTES: usize = 1 << 30;
 
 /// Replays the objects of a quarantine one by one.
 ///
-/// What an object's records become follows from the object alone, down to the names. If this is interrupted after records
-/// were put and before the object was changed, the next replay puts the same objects over themselves.
+/// The result for an object depends only on the object, including object names. If a replay is interrupted after
+/// writing records and before changing the object, the next replay overwrites the same objects.
 pub(crate) async fn replay(
     output: &Output,
     source: &MappedSource,
@@ -49,7 +49,7 @@ pub(crate) async fn replay(
     let bar = output.progress(None, "quarantine");
     let mut replayed = Replayed::default();
     let mut after = String::new();
-    // Objects of this replay, which it must not replay in turn.
+    // Objects that this replay wrote. It must not replay them again.
     let mut made = BTreeSet::new();
     loop {
         let page = stores.quarantine.list(&prefix, &after).await?;
@@ -64,7 +64,7 @@ pub(crate) async fn replay(
                 Err(ObjectFault::Unreadable(why)) => {
                     replayed.unreadable += 1;
                     let why = crate::output::harmless(&why).into_owned();
-                    output.complain(format_args!("{}: {why}; the object stays as it is", object.key));
+                    output.complain(format_args!("{}: {why}; the object is left unchanged", object.key));
                 }
                 Err(ObjectFault::Failed(failure)) => return Err(failure),
                 Ok(()) => {}
@@ -86,7 +86,7 @@ fn decode(source: &MappedSource) -> Decode {
 
 /// Why an object was not replayed.
 enum ObjectFault {
-    /// It cannot be read completely. Changing it would lose what cannot be read.
+    /// It cannot be read completely. Changing it would lose the unreadable part.
     Unreadable(String),
     /// A store failed, or the pipeline.
     Failed(Failure),
@@ -162,7 +162,7 @@ impl Replayer<'_> {
         self.deliver([rest], replayed).await
     }
 
-    /// Puts the lake objects of a batch; gives the lines that stay in quarantine.
+    /// Writes the lake objects of a batch. Returns the lines that stay in quarantine.
     async fn write(&self, sealing: Sealing<'_>, replayed: &mut Replayed) -> Result<Vec<u32>, ObjectFault> {
         let (mut stays, mut error) = (Vec::new(), None);
         let parcels = sealing.map_while(|parcel| parcel.map_err(|found| error = Some(found)).ok());
@@ -186,8 +186,8 @@ impl Replayer<'_> {
         }
     }
 
-    /// What would become of the events of a whole record or input. None if it cannot be read to its end, or nothing of it
-    /// can be written: then it stays as it is.
+    /// What would become of the events of a whole record or input. None if it cannot be read to its end, or nothing of
+    /// it can be written: then it stays as it is.
     fn try_whole(&self, line: &QuarantineLine) -> Result<Option<Counts>, BatchError> {
         if !is_whole(line) {
             return Ok(None);
@@ -204,7 +204,8 @@ impl Replayer<'_> {
         Ok((unpacked == Unpacked::Done && counts.total_written() > 0).then_some(counts))
     }
 
-    /// The objects with all events of a whole record or input: those of the lake, and of quarantine what cannot be mapped.
+    /// The objects with all events of a whole record or input: those of the lake, and of quarantine what cannot be
+    /// mapped.
     fn unpack<'b>(
         &'b self,
         batch: &mut Batch<'b>,
@@ -243,7 +244,7 @@ impl Replayer<'_> {
     }
 }
 
-/// A line that stays as it is. Of the parts of one thing only the first counts.
+/// A line that stays unchanged. Of several parts of one record, only the first is counted.
 fn counts_of(line: &QuarantineLine) -> Counts {
     let mut counts = Counts::default();
     if line.part().is_none_or(|part| part.number == 1) {
@@ -261,7 +262,7 @@ fn all_lines(object: &[u8]) -> Result<Vec<QuarantineLine>, ObjectFault> {
         let line = line.map_err(|error| ObjectFault::Unreadable(pipeline::error_chain(&error)))?;
         bytes += line.bytes();
         if bytes > OBJECT_BYTES {
-            return Err(ObjectFault::Unreadable(format!("its lines take more than {OBJECT_BYTES} bytes")));
+            return Err(ObjectFault::Unreadable(format!("its lines exceed {OBJECT_BYTES} bytes")));
         }
         lines.push(line);
     }

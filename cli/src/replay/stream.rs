@@ -80,7 +80,7 @@ pub(super) struct RangeReader<'r> {
 }
 
 impl<'r> RangeReader<'r> {
-    /// A reader that stands before the first record of the range that the stream still has.
+    /// A reader positioned at the first record of the range that the stream still has.
     pub(super) async fn open(range: &'r StreamRange) -> Result<Self, Failure> {
         let config = crate::aws_access::sdk_config().await?;
         // The message says where the stream is, whatever the environment's Region.
@@ -119,7 +119,7 @@ impl<'r> RangeReader<'r> {
             }
             match page.next_shard_iterator {
                 _ if self.reached_end => {}
-                None => self.ended = Some("the shard is closed and ends before".to_owned()),
+                None => self.ended = Some("the shard is closed and ends before the range does".to_owned()),
                 Some(_) if is_at_tip => self.ended = Some("the shard has no later records".to_owned()),
                 Some(next) => {
                     self.iterator = Some(next);
@@ -148,7 +148,8 @@ impl<'r> RangeReader<'r> {
         request.send().await.map_err(|error| failed(self.range, &error))
     }
 
-    /// What of the range the stream did not have. To be asked when [`RangeReader::next`] has given everything.
+    /// The part of the range that the stream no longer had. Call this after [`RangeReader::next`] has returned
+    /// everything.
     pub(super) fn lost(&self) -> Option<Lost> {
         let range = self.range;
         let missing = range.batch_size.map(|expected| expected.saturating_sub(self.read));
@@ -159,7 +160,7 @@ impl<'r> RangeReader<'r> {
             (Some(_), _) if from_start => "the stream no longer has them".to_owned(),
             (Some(_), Some(why)) if !self.reached_end => why.clone(),
             (Some(_), _) if missing.is_some_and(|missing| missing > 0) => {
-                "the range has fewer records than the message says".to_owned()
+                "the stream has fewer records in the range than the message says".to_owned()
             }
             (Some(_), _) => return None,
         };
@@ -179,7 +180,7 @@ impl<'r> RangeReader<'r> {
 const THROTTLED: [&str; 3] =
     ["ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException"];
 
-/// An iterator at the beginning of the range, or why there is none and never will be.
+/// An iterator at the start of the range, or the permanent reason why there is none.
 async fn shard_iterator(client: &Client, range: &StreamRange) -> Result<Result<String, String>, Failure> {
     let request = client
         .get_shard_iterator()
@@ -188,12 +189,12 @@ async fn shard_iterator(client: &Client, range: &StreamRange) -> Result<Result<S
         .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
         .starting_sequence_number(&range.start_sequence_number);
     let error = match request.send().await {
-        Ok(found) => return Ok(found.shard_iterator.ok_or_else(|| "the stream gives no iterator".to_owned())),
+        Ok(found) => return Ok(found.shard_iterator.ok_or_else(|| "the stream returned no iterator".to_owned())),
         Err(error) => error,
     };
     match error.code() {
         Some("InvalidArgumentException") => {
-            Ok(Err(format!("the stream refuses the sequence number: {}", error.message().unwrap_or_default())))
+            Ok(Err(format!("the stream rejected the sequence number: {}", error.message().unwrap_or_default())))
         }
         // Either the whole stream, which is a mistake to be told of, or a shard that was split or merged long ago.
         Some("ResourceNotFoundException") => {

@@ -34,7 +34,7 @@ fn the_tour_shows_every_step_and_can_be_repeated() {
         let (count, _) = text.split_once(before).unwrap();
         count.rsplit(|c: char| !c.is_ascii_digit() && c != ',').next().unwrap().replace(',', "").parse().unwrap()
     };
-    assert_eq!(objects("in the lake: ", " objects") + 1, objects("nothing of the writer", " of "));
+    assert_eq!(objects("in the lake: ", " objects") + 1, objects("independently of the writer", " of "));
     let lake = format!("{dir}/lake");
     let hunt = run(1, &["hunt", "--lake", &lake, "--since", "2000-01-01", "--format", "ndjson"]);
     assert_eq!(hunt.lines().len() as u64, objects("8 Detect", " findings in all"));
@@ -64,6 +64,9 @@ fn a_folder_of_somebody_else_is_left_alone() {
     folder.write("mine/lake/precious", "x");
     let mine = folder.path("mine");
     let refused = run(3, &["demo", "--dir", &mine]);
-    assert_eq!(refused.stderr, format!("error: {mine} is not empty and not of an earlier demo; give another --dir\n"));
+    assert_eq!(
+        refused.stderr,
+        format!("error: {mine} is not empty and not from an earlier demo; give another --dir\n")
+    );
     assert_eq!(folder.files("mine").len(), 1);
 }

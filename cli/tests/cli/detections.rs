@@ -228,7 +228,7 @@ fn a_rule_that_is_refused_is_shown_with_its_place_and_the_others_run() {
     let page = folder.path("page.html");
     run(2, &[&["hunt", "--report", &page], &arguments[..]].concat());
     let page = std::fs::read_to_string(&page).unwrap();
-    assert!(page.contains("a.yaml was refused") && page.contains("`Unknown field` gave no answer"));
+    assert!(page.contains("a.yaml was refused") && page.contains("`Unknown field` could not be run"));
 
     let tested =
         run(2, &[&["detect", "backtest", "--format", "json", "--junit", &junit], &arguments[..]].concat()).json();
@@ -337,7 +337,8 @@ tests:
 #[test]
 fn a_rule_finds_the_same_whichever_command_asks() {
     let folder = Folder::new();
-    // `fast` is refused often enough twice, hours apart, and once more within the hour after. `slow` never is, within a window.
+    // `fast` is refused often enough twice, hours apart, and once more within the hour after. `slow` never is, within a
+    // window.
     let fast = [0, 4, 9, 20, 24, 30, 150, 151, 152].map(|minute| denial(minute, "fast"));
     let slow = [0, 10, 20, 30, 40, 50, 60].map(|minute| denial(minute, "slow"));
     let events = folder.write("denials.ndjson", [&fast[..], &slow[..]].concat().join("\n"));

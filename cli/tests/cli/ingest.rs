@@ -192,7 +192,7 @@ fn a_second_file_with_the_same_content_is_skipped_and_said_to_be() {
     let folder = Folder::new();
     let (one, two) = (folder.write("one", sysmon(3)), folder.write("two", sysmon(3)));
     let done = run(0, &ingest(&folder.path("lake"), &["--format", "json", &one, &two]));
-    assert_eq!(done.stderr, format!("{two}: skipped, its content is that of {one}\n"));
+    assert_eq!(done.stderr, format!("{two}: skipped, same content as {one}\n"));
     assert_eq!(done.json()["records_in"], 3);
     assert_eq!(run(0, &ingest(&folder.path("lake"), &["--quiet", &one, &two])).stderr, "");
 }
@@ -279,7 +279,7 @@ fn the_failure_of_one_input_is_told_at_the_end_and_the_others_go_on() {
     assert!(said.starts_with(&format!("failed: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{said}");
     assert_eq!(
         error,
-        "error: 1 of 3 inputs failed. Run the command again: objects that were written are overwritten\n"
+        "error: 1 of 3 inputs failed. Run it again; objects already written are overwritten\n"
     );
     let summary = failed.json();
     assert_eq!((&summary["records_in"], &summary["inputs"]["read"]), (&2.into(), &2.into()));
@@ -295,7 +295,7 @@ fn a_store_that_keeps_failing_is_not_tried_for_every_input() {
     let occupied = folder.write("lake", "");
     let failed = run(3, &ingest(&occupied, &inputs));
     assert!(
-        failed.stderr.contains("3 of 7 inputs failed and 4 not tried, since the store keeps failing."),
+        failed.stderr.contains("3 of 7 inputs failed and 4 not tried, because the store keeps failing."),
         "{failed:?}"
     );
 }

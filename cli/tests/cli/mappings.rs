@@ -18,7 +18,7 @@ fn shipped_configs_are_listed_and_printed_as_they_are() {
     let table = run(0, &["mappings"]).stdout;
     assert!(table.starts_with("NAME  ") && table.contains("\nwindows-sysmon  "), "{table}");
     let missing = run(3, &["mappings", "show", "x"]);
-    assert!(missing.stderr.starts_with("error: no mapping config `x` is shipped; there are windows-sysmon, "));
+    assert!(missing.stderr.starts_with("error: no shipped mapping config `x`; the shipped ones are windows-sysmon, "));
 }
 
 #[test]

@@ -188,9 +188,9 @@ fn views_of_a_session_file_are_read_by_the_statements_after_them() {
     let two = with_views(0, "SELECT 1 AS a; SELECT name FROM names LIMIT 1").lines();
     assert_eq!((two.len(), &two[0]["a"]), (2, &json!(1)));
     let both = run(3, &["query", "--lake", &lake, "--format", "json", "SELECT 1; SELECT 2"]);
-    assert!(both.stderr.contains("2 statements have rows"), "{}", both.stderr);
+    assert!(both.stderr.contains("2 statements return rows"), "{}", both.stderr);
     let no_view = run(3, &["query", "--lake", &lake, "--init", &session, "SELECT 1"]);
-    assert!(no_view.stderr.contains("line 4: --init takes CREATE VIEW"), "{}", no_view.stderr);
+    assert!(no_view.stderr.contains("line 4: --init accepts only CREATE VIEW"), "{}", no_view.stderr);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_query_that_begins_with_a_comment_is_a_query_wherever_it_comes_from() {
         assert_eq!(crate::support::Run::of(command).ends_with(0).stdout, "one\n1\n");
     }
     let mistyped = run(3, &["query", "--lake", &lake, "--formt"]);
-    assert!(mistyped.stderr.contains("no such option"), "{}", mistyped.stderr);
+    assert!(mistyped.stderr.contains("unknown option"), "{}", mistyped.stderr);
 }
 
 #[test]

@@ -149,8 +149,8 @@ fn an_object_that_holds_more_or_fewer_than_its_message_says_is_left() {
         message
     };
     for (object, complaint) in [
-        (fewer, "a payload has 3 records; KinesisBatchInfo names 4"),
-        (json!([message_with_payload(1, 3), { "not": "ours" }]), "an item of a list has no KinesisBatchInfo"),
+        (fewer, "a payload has 3 records, but KinesisBatchInfo says 4"),
+        (json!([message_with_payload(1, 3), { "not": "ours" }]), "a list item has no KinesisBatchInfo"),
     ] {
         let folder = Folder::new();
         folder.write("aside/batch", object.to_string());
@@ -340,7 +340,7 @@ fn a_message_of_the_queue_is_deleted_once_its_records_are_safe() {
     let replayed = replay(&folder, &service, 1, &["--on-failure-queue", QUEUE]);
     let (report, stderr) = (replayed.json(), replayed.stderr);
     assert_eq!((&report["records_in"], &report["unreadable"]), (&5.into(), &1.into()));
-    assert!(stderr.contains("a message without KinesisBatchInfo is left: hello\n"), "{stderr}");
+    assert!(stderr.contains("a message without KinesisBatchInfo stays in the queue: hello\n"), "{stderr}");
     assert!(stderr.contains(&format!("2 messages left in {QUEUE}\n")), "{stderr}");
     let of = |wanted: &str| -> Vec<Value> {
         let requests = service.requests().into_iter().filter(|(operation, _)| operation == wanted);

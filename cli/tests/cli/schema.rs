@@ -39,6 +39,6 @@ fn a_name_that_is_not_there_is_refused_with_one_that_is() {
     let unknown = run(3, &["schema", "http_activty"]).stderr;
     assert!(unknown.contains("no class or object `http_activty`; did you mean `http_activity`?"), "{unknown}");
     let profile = run(3, &["schema", "http_activity", "--profile", "clod"]).stderr;
-    assert!(profile.contains("has no profile `clod`; there are ") && profile.contains("cloud"), "{profile}");
+    assert!(profile.contains("has no profile `clod`; the profiles are ") && profile.contains("cloud"), "{profile}");
     run(3, &["schema", "--required"]);
 }

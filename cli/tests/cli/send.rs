@@ -99,7 +99,7 @@ fn a_line_longer_than_a_record_is_named_and_the_others_are_sent() {
     let file = folder.write("log", format!("a\n{}\nb\n", "x".repeat(1_100_000)));
     let kinesis = Service::start(|_, body| take_all(body));
     let sent = kinesis.run(1, &["send", "--stream", "logs", "--format", "json", &file]);
-    assert_eq!(sent.stderr, format!("{file}:2: not sent, 1,100,000 bytes are more than a record holds\n"));
+    assert_eq!(sent.stderr, format!("{file}:2: not sent, 1,100,000 bytes exceed the size limit of a record\n"));
     assert_eq!((&sent.json()["sent"], &sent.json()["too_long"]), (&2.into(), &1.into()));
 }
 

@@ -1,11 +1,11 @@
-//! The keys that the objects of a file may have, as data: a parser reads by such tables, and a JSON Schema is made of them.
+//! The keys of the objects in a file, as tables. Parsers use the tables, and JSON Schemas are generated from them.
 //!
-//! What a value has to be differs from one kind of file to the next, so that it is a parameter.
+//! The type that describes values is a parameter, because it differs between kinds of files.
 
 /// An object with fixed keys.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectForm<F: 'static> {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: &'static str,
     /// Its keys, in the order of the reference page.
     pub keys: &'static [Key<F>],
@@ -23,11 +23,11 @@ impl<F> ObjectForm<F> {
 pub struct Key<F> {
     /// The key.
     pub name: &'static str,
-    /// What its value has to be.
+    /// The type of its value.
     pub form: F,
     /// Whether the object must have it.
     pub required: bool,
-    /// What it is for, in one line.
+    /// Its purpose, in one line.
     pub summary: &'static str,
 }
 

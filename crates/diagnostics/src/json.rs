@@ -19,7 +19,7 @@ pub struct Node {
     pub kind: NodeKind,
 }
 
-/// What a [`Node`] is.
+/// The value of a [`Node`].
 #[derive(Clone, Debug)]
 pub enum NodeKind {
     /// `null`.
@@ -46,13 +46,13 @@ pub enum NodeKind {
 pub struct NotJson {
     /// The byte at which it stops being JSON.
     pub span: Span,
-    /// What is wrong there.
+    /// The error.
     pub message: String,
     /// Which common mistake it is, if it is one.
     pub mistake: Option<Mistake>,
 }
 
-/// What people write that JSON does not have.
+/// Common syntax that JSON does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mistake {
@@ -92,7 +92,7 @@ impl Node {
         }
     }
 
-    /// What kind of JSON value it is, with an article, for messages.
+    /// The JSON type with an article, for messages.
     pub fn describe(&self) -> &'static str {
         match &self.kind {
             NodeKind::Null => "null",
@@ -133,7 +133,7 @@ pub fn parse(text: &str) -> Result<Node, NotJson> {
     let parsed = jsonc_parser::parse_to_ast(body, &Default::default(), &Default::default());
     match parsed.ok().and_then(|result| result.value) {
         Some(value) => Ok(convert(body, skipped, value)),
-        None => Err(not_json(text, skipped, "the places of this text cannot be found")),
+        None => Err(not_json(text, skipped, "the positions in this text cannot be determined")),
     }
 }
 

@@ -1,9 +1,9 @@
-//! What is wrong with a file that a person wrote, told to that person: number, place, words, remedy.
+//! Diagnostics for files that people write: number, position, message and fix.
 //!
-//! Mapping configs and detection rules are checked by their own crates; how a fault looks, in text and as data, is here, so
-//! that all of them look alike. Numbers are stable: a number once given keeps its meaning, and a fault that is no longer
-//! reported leaves its number unused. `E…` means that the file is refused, since it cannot be carried out exactly; `W…`
-//! means that it is carried out, with the loss or repair that the text describes.
+//! Each kind of file (mapping configs, detection rules) is checked by its own crate. This crate formats the
+//! diagnostics, as text and as data, so that all of them look alike. Numbers are stable: each keeps its meaning, and
+//! the number of a removed diagnostic is never reused. `E…` means that the file is refused, because it cannot be
+//! executed exactly. `W…` means that it is executed, with the loss or repair that the text describes.
 
 pub mod form;
 pub mod json;
@@ -97,7 +97,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A kind of fault: what the enumeration that [`diagnostics!`] makes is.
+/// A kind of diagnostic. [`diagnostics!`] defines an enumeration that implements it.
 pub trait Kind: Copy {
     /// `E101`.
     fn number(self) -> &'static str;
@@ -106,19 +106,19 @@ pub trait Kind: Copy {
     fn severity(self) -> Severity;
 }
 
-/// What there is to know of a kind of fault.
+/// The description of a kind of diagnostic.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Facts<C> {
     /// `E101`.
     pub number: &'static str,
-    /// Which it is.
+    /// The kind.
     pub code: C,
     /// Whether it refuses the file.
     pub severity: Severity,
     /// What is wrong, in one line.
     pub summary: &'static str,
-    /// What it means and what to do.
+    /// The effect and the fix.
     pub explanation: &'static str,
 }
 
@@ -141,7 +141,8 @@ impl<C> Facts<C> {
     }
 }
 
-/// Makes the enumeration `Code` of a crate's kinds of faults and the list `DIAGNOSTICS` of their facts, ordered by number.
+/// Makes the enumeration `Code` of a crate's kinds of faults and the list `DIAGNOSTICS` of their facts, ordered by
+/// number.
 ///
 /// ```
 /// diagnostics::diagnostics! {
@@ -227,7 +228,7 @@ macro_rules! diagnostics {
     };
 }
 
-/// A place and what there is to say about it.
+/// A position with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// Where.
@@ -241,7 +242,7 @@ pub struct Label {
 pub struct Diagnostic<C> {
     /// Which kind.
     pub code: C,
-    /// What is wrong, with the names involved.
+    /// The error or warning, with the names involved.
     pub message: String,
     /// Where it is wrong.
     pub primary: Label,
@@ -297,7 +298,8 @@ impl<C: Kind> Diagnostic<C> {
         drawing.render(source, coloured)
     }
 
-    /// The fault in one line, as editors read it: `rule.yaml:3:7: error[E203]: …; help: …`. `coloured` adds ANSI colours.
+    /// The fault in one line, as editors read it: `rule.yaml:3:7: error[E203]: …; help: …`. `coloured` adds ANSI
+    /// colours.
     pub fn line(&self, source: &SourceText<'_>, coloured: bool) -> String {
         let Position { line, column } = source.position(self.primary.span.start);
         let severity = format!("{}[{}]", self.code.severity(), self.code.number());
@@ -338,7 +340,7 @@ impl<C: Kind> Diagnostic<C> {
     }
 }
 
-/// What compilers print of a fault, also of one that has no number or concerns no place.
+/// A diagnostic in the style of compilers. It can have no number or no position.
 #[derive(Clone, Copy, Debug)]
 pub struct Drawing<'d> {
     /// How bad it is.
@@ -434,7 +436,7 @@ pub struct Position {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct DiagnosticReport {
-    /// The file, as it was named.
+    /// The file, as named on the command line.
     pub file: String,
     /// Line of the first character, from 1.
     pub line: usize,
@@ -469,7 +471,7 @@ pub struct RelatedPlace {
     pub line: usize,
     /// Column, from 1, in characters.
     pub column: usize,
-    /// What it has to do with it.
+    /// How the position is related.
     pub message: String,
 }
 

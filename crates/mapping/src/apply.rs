@@ -1,4 +1,4 @@
-//! A compiled mapping, applied: one raw event in, one checked OCSF record out, or the reason why not.
+//! Applies a compiled mapping: one raw event in, one checked OCSF record out, or the reason for refusing it.
 
 use std::cell::RefCell;
 
@@ -17,7 +17,7 @@ use crate::steps::{Part, Run, StepsBuffer, Unwrapped};
 use crate::unmapped::raw_path;
 use crate::values::{AbsentTexts, Values};
 
-/// Key of `unmapped` for the names of a rendered message that also stand in lines that are part of a value; see
+/// Key of `unmapped` for names of a rendered message that also occur in continuation lines of a value; see
 /// [`Document::repeated_names`]. An event without such lines has no such key.
 pub const REPEATED_FIELDS: &str = "sluice.repeated_fields";
 
@@ -47,12 +47,12 @@ pub struct Mapped<'a> {
     pub time: i64,
     /// The account that the record itself names.
     pub account: Option<&'a str>,
-    /// Values that could not be written as the mapping wants; they are in `unmapped`.
+    /// Values that could not be written where the mapping assigns them; they are in `unmapped`.
     pub problems: Vec<Problem>,
     /// Every value written, in order; empty unless [`Mapping::explain`] made it.
     pub written: Vec<Written>,
-    /// Flattened raw paths of the fields that decided something: the event mapping, a condition, the time, the account. They
-    /// are in `unmapped` too, unless an attribute takes them. Empty unless [`Mapping::explain`] made it.
+    /// Flattened raw paths of the fields that decided something: the event mapping, a condition, the time, the account.
+    /// They are also in `unmapped`, unless an attribute uses them. Empty unless made by [`Mapping::explain`].
     pub looked_at: Vec<String>,
 }
 
@@ -83,23 +83,23 @@ impl Refusal {
 }
 
 impl MappingBuffer {
-    /// Takes the memory of a mapped event back for the next one.
+    /// Returns the memory of a mapped event for the next one.
     pub fn recycle(&mut self, mapped: Mapped<'_>) {
         self.record.recycle(mapped.record);
     }
 }
 
 impl Mapping {
-    /// Reads, lints and compiles a config. `load` gives the text of a config that this one extends.
+    /// Parses, lints and compiles a config. `load` returns the text of a config that this one extends.
     ///
     /// # Errors
-    /// All diagnostics, if one of them is an error; [`lint`](crate::lint) gives the warnings of a config that works.
+    /// All diagnostics, if one of them is an error. [`lint`](crate::lint) returns the warnings of a valid config.
     pub fn from_text(text: &str, load: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<Diagnostic>> {
         Self::with_preprocessor(text, load, None)
     }
 
     /// [`Mapping::from_text`] for a source whose sources file names a `preprocessor_module` of the AWS transformation
-    /// library. A config without `decode` is read as that preprocessor makes its events, if Sluice knows it.
+    /// library. For a config without `decode`, Sluice emulates that preprocessor if it knows it.
     ///
     /// # Errors
     /// As [`Mapping::from_text`].
@@ -165,10 +165,10 @@ impl Mapping {
         self.plan.paths.reads_below(member)
     }
 
-    /// Applies the `steps` of `decode` to a raw event: gives `take` the events it holds, each as the mapping expects it,
-    /// or what else it is. Where it holds several, `take` also gets the [`Part`] of the raw event that an event is.
+    /// Applies the `steps` of `decode` to a raw event. Calls `take` with each event in it, as the mapping expects it,
+    /// or with another outcome. If the raw event contains several events, `take` also gets the [`Part`] of each.
     ///
-    /// `decode` is how texts within the event are read.
+    /// `decode` parses texts within the event.
     pub fn unwrap<'a>(
         &'a self,
         document: Document<'a>,
@@ -193,7 +193,7 @@ impl Mapping {
         self.apply_in(&mut MappingBuffer::default(), document, bump)
     }
 
-    /// [`Mapping::apply`] in the memory of `buffer`, which has it back with [`MappingBuffer::recycle`].
+    /// [`Mapping::apply`] with the memory of `buffer`. Return it with [`MappingBuffer::recycle`].
     ///
     /// # Errors
     /// [`Refusal`], if the event belongs in quarantine.
@@ -206,7 +206,7 @@ impl Mapping {
         self.evaluate(buffer, document, bump, false)
     }
 
-    /// Maps one raw event and tells where each value came from.
+    /// Maps one raw event and records the source of each value.
     ///
     /// # Errors
     /// [`Refusal`], if the event belongs in quarantine.
@@ -223,13 +223,13 @@ impl Mapping {
     ) -> Result<Mapped<'a>, Refusal> {
         let mut mapped = self.attempt(buffer, document, bump, explain, false);
         if let Err(Refusal::Invalid(_)) = mapped {
-            // Once more, with an account of what was written where: so that only such a record pays for it.
+            // Map again and record what is written where. Only invalid records pay for this.
             mapped = self.attempt(buffer, document, bump, explain, true);
         }
         mapped
     }
 
-    /// Maps one raw event; with `repair`, without what is optional and breaks the schema.
+    /// Maps one raw event. With `repair`, removes optional parts that break the schema.
     fn attempt<'a>(
         &'a self,
         buffer: &mut MappingBuffer,
@@ -265,7 +265,7 @@ impl Mapping {
             evaluation.collect_unmapped();
         }
         evaluation.join_unmapped();
-        // After the raw fields: of equal keys the last counts, and the sender may have one that is called so.
+        // After the raw fields: of equal keys the last wins, and the log may have a field of this name.
         let repeated = document.repeated_names();
         if !repeated.is_empty() {
             evaluation.record.add_unmapped(REPEATED_FIELDS, bump.alloc_str(&repeated.join(",")));
@@ -282,7 +282,7 @@ impl Mapping {
         Ok(Mapped { record, table: event.table, event: &event.key, time, account, problems, written, looked_at })
     }
 
-    /// The event mapping that takes a raw event.
+    /// Selects the event mapping of a raw event.
     fn select<'a>(&'a self, values: &mut Values<'_, 'a>) -> Result<&'a EventPlan, Refusal> {
         let plan = &self.plan;
         let by_rule = plan.rules.iter().find(|(condition, _)| values.holds(condition)).map(|(_, event)| *event);
@@ -300,7 +300,7 @@ impl Mapping {
         })
     }
 
-    /// The time of the event: its `time` attribute, else `timestamp` of the config.
+    /// The time of the event: its `time` attribute, otherwise `timestamp` of the config.
     fn time<'a>(&'a self, evaluation: &mut Evaluation<'_, 'a>, event: &EventPlan) -> Result<i64, Refusal> {
         if let Cell::Integer(time) = evaluation.record.get(Scope::EVENT, event.time) {
             return Ok(time);

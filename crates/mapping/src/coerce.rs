@@ -1,7 +1,7 @@
-//! Raw values into OCSF types.
+//! Coerces raw values to OCSF types.
 //!
-//! Logs write numbers as text, ids as captions, instants as anything; OCSF wants one type. What cannot be made that type
-//! without a guess is not written: the caller puts the raw value into `unmapped` and counts it.
+//! Logs write numbers as text, ids as captions and times in many forms; OCSF requires one type. A value that cannot be
+//! coerced without guessing is not written: the caller puts the raw value into `unmapped` and counts it.
 
 use std::net::IpAddr;
 
@@ -77,7 +77,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Makes a scalar the type of its target; none where that would need a guess.
+/// Coerces a scalar to the type of its target; `None` where that would need guessing.
 pub(crate) fn coerce<'a>(raw: Raw<'a>, target: &Target, document: &Document<'a>, bump: &'a Bump) -> Option<Cell<'a>> {
     match target.scalar {
         ScalarType::Boolean => match raw {

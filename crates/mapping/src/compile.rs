@@ -1,7 +1,8 @@
 //! Config to plan: every name resolved, every pattern compiled, the columns of each table fixed.
 //!
-//! Attributes that OCSF does not have, or that cannot hold what they are given, become [`PlanStep::Misplaced`]: lint has
-//! said so, and at run time the value lands in `unmapped`. Attributes that OCSF derives are left to [`ocsf::Shape`].
+//! Attributes that OCSF does not have, or that cannot hold the assigned value, become [`PlanStep::Misplaced`]: lint has
+//! warned about them, and at run time the value goes to `unmapped`. [`ocsf::Shape`] handles attributes that OCSF
+//! derives.
 
 mod tables;
 
@@ -33,10 +34,10 @@ use crate::time::TimeReader;
 
 use tables::{Draft, lay_out_tables};
 
-/// Custom source names in Security Lake have at most so many characters.
+/// Maximum length of a custom source name in Security Lake, in characters.
 pub(crate) const SOURCE_NAME_LIMIT: usize = 20;
 
-/// A config that cannot be carried out; lint reports each of these before.
+/// A config that cannot be compiled. Lint reports each of these first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) span: Span,
@@ -58,7 +59,7 @@ pub(crate) struct Plan {
     pub(crate) steps: StepsPlan,
 }
 
-/// Attributes that follow from the class and from other attributes, whatever a config says.
+/// Attributes that are derived from the class and from other attributes, regardless of the config.
 const DERIVED: [&str; 8] = [
     "category_name",
     "category_uid",
@@ -128,7 +129,7 @@ pub(crate) fn compile(config: &Config, schema: &'static Schema) -> Result<Plan, 
     Ok(Plan { paths, events, event_of_key, rules, matched_field, other, time, account, tables, steps })
 }
 
-/// Steps have paths of their own: they read other documents than the mapping.
+/// Compiles the steps with their own path tree: they read different documents from the mapping.
 fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) -> Result<StepsPlan, Fault> {
     let mut paths = PathTree::default();
     let mut steps = Vec::new();
@@ -161,11 +162,11 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
     Ok(StepsPlan::new(paths, steps))
 }
 
-/// The lists of field names that a config gives or names.
+/// The lists of field names that a config contains or names.
 pub(crate) fn field_names(names: &TextFieldNames) -> Result<FieldNames, String> {
     match names {
         TextFieldNames::Shipped(list) => {
-            FieldNames::shipped(list).ok_or_else(|| format!("there is no shipped list of fields `{}`", list.value))
+            FieldNames::shipped(list).ok_or_else(|| format!("unknown shipped list of fields `{}`", list.value))
         }
         TextFieldNames::Inline(lists) => {
             let lists = lists
@@ -240,7 +241,7 @@ impl<'c> Compiler<'c> {
         NodeId(at as u32)
     }
 
-    /// Captions come last, so that the id they belong to is known.
+    /// Captions come after the ids that they belong to.
     fn object(
         &mut self,
         object: &ObjectTree,
@@ -300,7 +301,7 @@ impl<'c> Compiler<'c> {
                 }
                 let mut inner = Vec::new();
                 self.one_object(object, path, tree, &mut inner)?;
-                // What OCSF requires is not left out for want of raw values: the check says what is missing.
+                // A required object is kept even without raw values, so that the check reports what is missing.
                 if attribute.requirement != Requirement::Required && inner.iter().any(reads_raw) {
                     let node = self.target(path);
                     steps.push(PlanStep::Object { node, steps: inner });
@@ -446,7 +447,7 @@ impl<'c> Compiler<'c> {
         Ok(())
     }
 
-    /// A tree in a scalar's place.
+    /// An object assigned to a scalar attribute.
     fn tree_value(&mut self, tree: &Tree) -> Result<Expression, Fault> {
         Ok(match tree {
             Tree::Value(value) => self.value(value)?,
@@ -611,7 +612,7 @@ impl<'c> Compiler<'c> {
     }
 }
 
-/// The time that a value says; of several alternatives, the first that can be read.
+/// The time in a value; of several alternatives, the first that can be parsed.
 fn time_of(value: Expression, reader: &TimeReader) -> Expression {
     match value {
         Expression::First(alternatives) => {
@@ -626,7 +627,7 @@ fn time_of(value: Expression, reader: &TimeReader) -> Expression {
     }
 }
 
-/// A literal as the type of its target, where it is a scalar that can be made that type.
+/// A literal coerced to the type of its target, if it is a scalar that can be coerced.
 fn constant(value: &Expression, target: &Target) -> Option<Constant> {
     let raw = match value {
         Expression::Text(text) => Raw::Text(text),
@@ -667,7 +668,7 @@ fn literal(json: &Json) -> Expression {
     }
 }
 
-/// The attribute `name` of an object that is valid with nothing but a name: a text in the object's place means that.
+/// The attribute `name` of an object that is valid with only a name. Text assigned to such an object becomes its name.
 pub(crate) fn name_of(object: &'static Object) -> Option<(&'static Attribute, ScalarType)> {
     let name = object.attribute("name")?;
     let AttributeKind::Scalar(scalar) = name.kind else {

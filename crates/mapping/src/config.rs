@@ -1,8 +1,8 @@
-//! A mapping config as typed data: what the parser makes of the JSON text, what lint examines and what the
-//! compiler turns into a plan. Everything a diagnostic may point at keeps the bytes of the file it was written at.
+//! A mapping config as typed data: the parser's output, and the input of lint and compiler. Everything that a
+//! diagnostic may point at keeps its byte range in the file.
 //!
-//! The parser has already resolved what is only a way of writing: `common` and `extends` are merged into each
-//! event attribute by attribute, `null` attributes are gone, `metadata.profiles` has become
+//! The parser has already resolved all shorthand: `common` and `extends` are merged into each event attribute by
+//! attribute, `null` attributes are gone, `metadata.profiles` has become
 //! [`EventMapping::profiles`] and `unmapped` has become [`EventMapping::unmapped`].
 
 use ocsf::schema::Version;
@@ -15,12 +15,12 @@ pub use diagnostics::{Span, Spanned};
 pub struct Config {
     /// The whole `custom_source_events` object.
     pub span: Span,
-    /// Where the file says which config it extends. What comes from there has this place.
+    /// Position of the `extends` key. Everything inherited from the extended config has this position.
     pub extends: Option<Span>,
-    /// The preprocessor of the AWS transformation library that this file counts on, and which Sluice stands in for. What
-    /// comes from there has this place.
+    /// The preprocessor of the AWS transformation library that this file relies on and that Sluice emulates. Everything
+    /// inherited from its stand-in has this position.
     pub stand_in: Option<Spanned<&'static str>>,
-    /// `source_name`: not empty; its length is lint's business, since the default name of a class's source adds to it.
+    /// `source_name`: not empty. Lint checks its length, because the default source names of classes append to it.
     pub source_name: Spanned<String>,
     /// `description`, free text.
     pub description: Option<Spanned<String>>,
@@ -30,7 +30,7 @@ pub struct Config {
     pub decode: DecodeSpec,
     /// `absent`: texts that mean "no value". Default: the empty text.
     pub absent: Vec<Spanned<String>>,
-    /// `matched_field` and `select`: which event mapping a raw event takes.
+    /// `matched_field` and `select`: the event mapping of a raw event.
     pub selector: Selector,
     /// `timestamp`: the time of the event. `None`: the `time` attribute of the event mapping is the only source.
     pub timestamp: Option<TimestampSpec>,
@@ -44,9 +44,9 @@ pub struct Config {
     pub fragments: Vec<Spanned<String>>,
     /// `ocsf_mapping`, in the order of the file. Keys are unique.
     pub events: Vec<EventMapping>,
-    /// `other`: what becomes of a raw event that no event mapping takes.
+    /// `other`: what happens to a raw event that no event mapping matches.
     pub other: Spanned<Other>,
-    /// `unmapped`: what becomes of raw fields that no assignment read.
+    /// `unmapped`: what happens to raw fields that no assignment read.
     pub unmapped: Spanned<UnmappedMode>,
 }
 
@@ -151,7 +151,7 @@ pub struct NestSpec {
     pub names: TextFieldNames,
 }
 
-/// How the input is cut into raw events.
+/// How the input is split into raw events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON value per line.
@@ -162,7 +162,7 @@ pub enum Format {
     JsonArray,
     /// Lines of columns.
     Delimited,
-    /// Found out from the first bytes.
+    /// Detected from the first bytes.
     Auto,
 }
 
@@ -188,7 +188,7 @@ pub enum TextFieldNames {
     Inline(Vec<(Spanned<String>, Vec<Spanned<String>>)>),
 }
 
-/// Which event mapping a raw event takes: the first rule that holds, else the text of `matched_field`.
+/// Selects the event mapping of a raw event: by the first rule that holds, otherwise by the text of `matched_field`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     /// `select`, in order.
@@ -224,9 +224,9 @@ pub enum TimeFormat {
     Strptime(String),
     /// A number since 1970-01-01T00:00:00Z, in that unit.
     Epoch(EpochUnit),
-    /// RFC 3339 and the ISO 8601 forms beside it.
+    /// RFC 3339 and related ISO 8601 forms.
     Iso8601,
-    /// Whatever of the above forms the text has; a bare number is told apart by its size.
+    /// Any of the above forms. The size of a bare number determines its unit.
     Auto,
 }
 
@@ -270,21 +270,21 @@ pub struct Lookup {
     pub entries: Vec<(Spanned<String>, Spanned<Json>)>,
 }
 
-/// What becomes of a raw event that no event mapping takes.
+/// What happens to a raw event that no event mapping matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Other {
     /// It goes to quarantine.
     Quarantine,
-    /// It takes the event mapping of this key.
+    /// It uses the event mapping with this key.
     Event(String),
 }
 
-/// What becomes of raw fields that no successful assignment read.
+/// What happens to raw fields that no successful assignment read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnmappedMode {
-    /// They land in `unmapped` under their raw path.
+    /// They go to `unmapped` under their raw path.
     Auto,
-    /// Only what `schema_mapping.unmapped` names lands there.
+    /// Only values that `schema_mapping.unmapped` names go there.
     Explicit,
 }
 
@@ -308,7 +308,7 @@ pub struct EventMapping {
     pub unmapped: Vec<(Spanned<String>, Spanned<Value>)>,
 }
 
-/// What an attribute is assigned.
+/// The value assigned to an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tree {
     /// An object of attributes.
@@ -346,7 +346,7 @@ pub struct ObjectTree {
 }
 
 impl ObjectTree {
-    /// What the attribute of that name is assigned.
+    /// The value assigned to the attribute of that name.
     pub fn get(&self, name: &str) -> Option<&Tree> {
         self.members.iter().find(|(key, _)| key.value == name).map(|(_, tree)| tree)
     }
@@ -387,7 +387,7 @@ pub struct EachTree {
     pub body: Tree,
 }
 
-/// An expression that gives one JSON value, or none.
+/// An expression that evaluates to one JSON value, or to none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `null`: no value.
@@ -418,9 +418,9 @@ pub enum Value {
     When(Box<WhenOperator>),
     /// `$json`: the subtree as JSON text.
     Json(Box<Spanned<Value>>),
-    /// `$basename`: what follows the last `/` or `\`.
+    /// `$basename`: the part after the last `/` or `\`.
     Basename(Box<Spanned<Value>>),
-    /// `$dirname`: what precedes the last `/` or `\`.
+    /// `$dirname`: the part before the last `/` or `\`.
     Dirname(Box<Spanned<Value>>),
     /// `$lower`.
     Lower(Box<Spanned<Value>>),
@@ -489,7 +489,7 @@ pub struct SplitOperator {
     pub take: Option<Spanned<i64>>,
     /// `min_parts`: absent if there are fewer.
     pub min_parts: Option<Spanned<usize>>,
-    /// `limit`: at most so many parts, the last one keeps the rest; at least 1.
+    /// `limit`: maximum number of parts, at least 1; the last part keeps the rest.
     pub limit: Option<Spanned<usize>>,
 }
 
@@ -505,7 +505,7 @@ pub enum TemplatePart {
 /// `$lookup {table, key, default}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LookupOperator {
-    /// `table`: a name of `lookups`; that it exists is lint's business.
+    /// `table`: a name of `lookups`. Lint checks that it exists.
     pub table: Spanned<String>,
     /// `key`: its text is looked up.
     pub key: Spanned<Value>,
@@ -564,7 +564,7 @@ pub struct StripPrefixOperator {
     pub prefix: Spanned<String>,
 }
 
-/// `$duration {from, to}`: the milliseconds between two instants; absent if one is, or if they are the wrong way round.
+/// `$duration {from, to}`: the milliseconds between two instants; absent if either is absent or `to` is before `from`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DurationOperator {
     /// `from`.
@@ -598,7 +598,7 @@ pub enum Condition {
     Not(Box<Spanned<Condition>>),
 }
 
-/// A JSONPath (RFC 9535), checked: it parses, and it is none of the forms that cannot be carried out exactly.
+/// A checked JSONPath (RFC 9535): it parses, and it can be evaluated exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPath {
     /// As written, with `$` or `@`.

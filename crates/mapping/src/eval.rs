@@ -1,7 +1,7 @@
-//! The plan applied to one raw event: values out of the document, typed, into the cells of a record.
+//! Applies the plan to one raw event: reads values from the document, coerces them, and writes them to a record.
 //!
-//! What was read is tracked node by node. A node counts as mapped once a value made from it has been written; all others
-//! end in `unmapped`, so that nothing in the log is thrown away.
+//! Reads are tracked per node. A node counts as mapped once a value made from it has been written. All other nodes end
+//! up in `unmapped`, so that nothing in the log is lost.
 
 use bumpalo::collections::Vec as BumpVec;
 use ocsf::schema::Enumeration;
@@ -18,13 +18,13 @@ use crate::values::{Element, Values};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// Dotted path of the attribute that was meant.
+    /// Dotted path of the intended attribute.
     pub attribute: String,
     /// The value, as text or JSON.
     pub value: String,
     /// Why it was not written.
     pub kind: ProblemKind,
-    /// What OCSF demands that the value does not meet, if the kind is [`ProblemKind::Incomplete`].
+    /// The OCSF rule that the value breaks, if the kind is [`ProblemKind::Incomplete`].
     pub breach: Option<Breach>,
 }
 
@@ -32,11 +32,11 @@ pub struct Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// It cannot be made the attribute's type without a guess.
+    /// It cannot be coerced to the attribute's type without guessing.
     Type,
-    /// OCSF has no such attribute, or it cannot hold such a value.
+    /// OCSF has no such attribute, or the attribute cannot hold such a value.
     NoPlace,
-    /// It is of an optional object that is incomplete, or of an attribute that this event must not have.
+    /// It belongs to an incomplete optional object, or to an attribute that this event must not have.
     Incomplete,
 }
 
@@ -48,7 +48,7 @@ pub struct Written {
     pub attribute: String,
     /// Flattened raw paths that the value was made from; none for a literal.
     pub from: Vec<String>,
-    /// The value before it was given the attribute's type.
+    /// The value before coercion to the attribute's type.
     pub value: String,
 }
 
@@ -68,12 +68,12 @@ pub(crate) struct Evaluation<'m, 'a> {
     pub(crate) record: Record<'a>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) written: Option<Vec<Written>>,
-    /// Whether raw fields that nothing consumed go to `unmapped` by themselves.
+    /// Whether raw fields that nothing consumed go to `unmapped` automatically.
     pub(crate) automatic_unmapped: bool,
-    /// What the text was read from that the current element is a part of; filled only for `written` and `ledger`.
+    /// The nodes of the text that the current element was split from; filled only for `written` and `ledger`.
     split_from: &'a [NodeId],
     consumed: &'m mut Vec<bool>,
-    /// What each value was made from; kept only to repair a record.
+    /// The source nodes of each value; kept only to repair a record.
     ledger: Option<Vec<LedgerEntry<'a>>>,
 }
 
@@ -86,11 +86,11 @@ struct LedgerEntry<'a> {
     from: &'a [NodeId],
 }
 
-/// One element of an array of objects that is about to be made.
+/// One element of an array of objects, before it is built.
 struct Body<'a> {
     plan: &'a ElementPlan,
     element: Option<Element<'a>>,
-    /// Of the last element of a group that was split from one text: what that was read from.
+    /// For the last element of a group that was split from one text: the nodes of that text.
     held: Option<&'a [NodeId]>,
 }
 
@@ -116,15 +116,15 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Notes from here on what is written where, which [`Evaluation::leave_out`] needs.
+    /// Starts to record which value is written where; [`Evaluation::leave_out`] needs this.
     pub(crate) fn keep_ledger(&mut self) {
         self.ledger = Some(Vec::new());
     }
 
-    /// Leaves out of the record what is optional and breaks the schema. What was read for it counts as not mapped again.
+    /// Removes optional parts of the record that break the schema. Their source nodes count as unmapped again.
     ///
     /// # Errors
-    /// What is wrong if that does not help.
+    /// The breach, if the record is still invalid.
     #[cold]
     pub(crate) fn leave_out(&mut self) -> Result<(), Breach> {
         let ledger = self.ledger.take().unwrap_or_default();
@@ -173,7 +173,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         Ok(())
     }
 
-    /// Runs steps on a scope; whether any of them wrote a value of the raw event.
+    /// Runs steps on a scope. Returns whether any of them wrote a value of the raw event.
     pub(crate) fn run(&mut self, steps: &'a [PlanStep], scope: Scope) -> bool {
         let mut wrote = false;
         for step in steps {
@@ -235,7 +235,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Inlined, as [`Evaluation::assign_one`] is: both are done for every attribute of every event.
+    /// Inlined like [`Evaluation::assign_one`]: both run for every attribute of every event.
     #[inline(always)]
     fn wrote(&mut self, assignment: &'a Assignment, scope: Scope, raw: Raw<'a>, before: usize) {
         if self.written.is_some() {
@@ -247,7 +247,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         self.consume(before);
     }
 
-    /// The alternatives of a `$first` that is the whole value of an attribute, perhaps in a branch of `$when`.
+    /// The alternatives of a `$first` that is the whole value of an attribute, directly or in a branch of `$when`.
     fn alternatives(&mut self, value: &'a Expression) -> Option<&'a [Expression]> {
         match value {
             Expression::First(alternatives) => Some(alternatives),
@@ -259,7 +259,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Writes the first alternative that fits the attribute; those before it are problems.
+    /// Writes the first alternative that fits the attribute. Earlier ones count as problems.
     #[cold]
     fn assign_first_that_fits(
         &mut self,
@@ -276,7 +276,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             }
             let before = self.values.reads.len();
             let raw = self.values.value(alternative);
-            // It was noted when all alternatives were tried at once.
+            // Already recorded when all alternatives were tried at once.
             self.values.unreadable.clear();
             if raw.is_absent() {
                 self.values.reads.truncate(before);
@@ -299,7 +299,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             && let (Cell::Integer(id), Cell::Text(text)) = (self.record.get(scope, id), cell)
             && id != Enumeration::OTHER
         {
-            // The caption follows from the id; another text for it stays with the raw fields.
+            // The caption is derived from the id. A different text stays in the raw fields.
             let caption = self.shape.node(assignment.node).attribute.and_then(|_| self.caption(assignment, id));
             return caption.is_some_and(|caption| caption.eq_ignore_ascii_case(text));
         }
@@ -356,7 +356,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
             self.split_from = outer;
             len += u32::from(wrote);
             group_failed |= !wrote;
-            // A text that was split is mapped once every part of it is.
+            // A split text counts as mapped once all its parts are.
             if let Some(held) = body.held {
                 if !group_failed {
                     held.iter().for_each(|node| self.consume_node(*node));
@@ -418,7 +418,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// A keyed value of `unmapped` that the config names.
+    /// Writes a value of `unmapped` for a key that the config names.
     pub(crate) fn keep(&mut self, key: &'a str, value: &'a Expression) {
         let before = self.values.reads.len();
         let raw = self.values.value(value);
@@ -433,13 +433,13 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Whether there was a time on the way to a value that could not be read.
+    /// Whether evaluating a value met a time that could not be parsed.
     #[inline]
     fn is_unreadable(&self) -> bool {
         !self.values.unreadable.is_empty()
     }
 
-    /// Counts the times that could not be read on the way to a value. Those of raw fields are still to be mapped.
+    /// Counts times that could not be parsed while evaluating a value. Those of raw fields are still unmapped.
     #[cold]
     fn note_unreadable(&mut self, attribute: &str) {
         for (raw, is_field) in std::mem::take(&mut self.values.unreadable) {
@@ -486,7 +486,8 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Notes a value that found no place. Without automatic `unmapped` it is kept under the attribute that was meant.
+    /// Records a value that could not be written. Without automatic `unmapped`, it is kept under the intended
+    /// attribute.
     fn note_problem(&mut self, attribute: String, raw: Raw<'a>, kind: ProblemKind, before: usize) {
         let is_raw = self.values.reads.len() > before;
         self.values.reads.truncate(before);
@@ -517,7 +518,7 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         self.mark(node, true);
     }
 
-    /// Marks a node and all below it as mapped, or as not mapped.
+    /// Marks a node and everything below it as mapped or unmapped.
     fn mark(&mut self, node: NodeId, is_mapped: bool) {
         let subtree = self.values.document.subtree(node);
         if let Some(consumed) = self.consumed.get_mut(subtree.start as usize..subtree.end as usize) {
@@ -525,13 +526,13 @@ impl<'m, 'a> Evaluation<'m, 'a> {
         }
     }
 
-    /// Puts every raw value that nothing consumed under its flattened path.
+    /// Writes every raw value that nothing consumed under its flattened path.
     pub(crate) fn collect_unmapped(&mut self) {
         let Values { document, bump, absent, .. } = self.values;
         unmapped::collect(document, bump, absent, self.consumed, |path, text| self.record.add_unmapped(path, text));
     }
 
-    /// Makes one text of the values that are unmapped under one key.
+    /// Joins the values of one `unmapped` key into one text.
     pub(crate) fn join_unmapped(&mut self) {
         self.record.join_unmapped(|values| unmapped::joined(values.iter().map(|(_, value)| *value), self.values.bump));
     }

@@ -1,4 +1,4 @@
-//! A condition on a raw event outside of a mapping config: which source a stream record belongs to.
+//! Conditions on raw events outside of mapping configs. They decide which source a stream record belongs to.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::paths::{PathTree, Slots};
 use crate::plan::Condition;
 use crate::values::{AbsentTexts, Values};
 
-/// A condition of the mapping language, ready to be asked of raw events. Only `null` and the empty text count as absent.
+/// A compiled condition of the mapping language. Only `null` and the empty text count as absent.
 ///
 /// ```
 /// use bumpalo::Bump;
@@ -36,10 +36,10 @@ pub struct EventCondition {
 }
 
 impl EventCondition {
-    /// Reads the condition that stands at `place` (in bytes) of a JSON file.
+    /// Parses the condition at the byte range `place` of a JSON file.
     ///
     /// # Errors
-    /// What is wrong with it, with places in the file.
+    /// Diagnostics, with positions in the file.
     pub fn parse(file: &str, place: Range<usize>) -> Result<Self, Vec<Diagnostic>> {
         let condition = parse::condition_at(file, place)?;
         let (mut paths, lookups) = (PathTree::default(), BTreeMap::new());
@@ -49,7 +49,7 @@ impl EventCondition {
         Ok(Self { condition: compiled, paths, absent: AbsentTexts::new(vec![String::new()]) })
     }
 
-    /// Whether it holds for a raw event.
+    /// Whether the condition holds for a raw event.
     #[must_use]
     pub fn holds(&self, document: &Document<'_>) -> bool {
         let (bump, mut slots, mut reads) = (Bump::new(), Slots::default(), Vec::new());

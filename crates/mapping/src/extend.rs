@@ -1,19 +1,19 @@
 //! One config on top of another: `"extends": "windows-sysmon"`.
 //!
-//! The two are merged as JSON, before anything is read: key by key, the extending file's value wins. What comes from the
-//! base has the place of the `extends` key, since that is where this file says it.
+//! The two are merged as JSON before parsing. The extending file's value of each key wins. Values from the base get the
+//! position of the `extends` key, so that diagnostics point into the extending file.
 
 use crate::config::{Span, Spanned};
 use crate::diagnostic::{Code, Diagnostic, quote};
 use crate::syntax::{Node, NodeKind, parse_json};
 
-/// Bases of bases, at most.
+/// Longest chain of bases.
 const LEVELS: usize = 8;
 
 /// The key that names the base.
 const EXTENDS: &str = "extends";
 
-/// Replaces a config that extends another by the two merged. `load` gives the text of a shipped config or of a file.
+/// Merges a config with the one that it extends. `load` returns the text of a shipped config or of a file.
 pub(crate) fn with_bases(file: Node, load: &dyn Fn(&str) -> Option<String>) -> Result<Node, Diagnostic> {
     extend(file, load, &mut Vec::new())
 }
@@ -22,15 +22,15 @@ fn extend(mut file: Node, load: &dyn Fn(&str) -> Option<String>, above: &mut Vec
     let Some(base) = take_base(&mut file) else { return Ok(file) };
     let span = base.span;
     let Some(name) = base.as_str().map(str::to_owned) else {
-        return Err(Diagnostic::new(Code::WrongType, span, "`extends` must be the name of a config, as a text"));
+        return Err(Diagnostic::new(Code::WrongType, span, "`extends` must be the name of a config"));
     };
     if above.contains(&name) || above.len() == LEVELS {
-        let message = format!("{} extends itself, over {}", quote(&name), above.join(", "));
-        return Err(Diagnostic::new(Code::UnknownBase, span, message).help("end the circle"));
+        let message = format!("{} extends itself through {}", quote(&name), above.join(", "));
+        return Err(Diagnostic::new(Code::UnknownBase, span, message).help("break the cycle"));
     }
     let Some(text) = load(&name) else {
-        let message = format!("there is no config {} to extend", quote(&name));
-        let help = "name a shipped config, or a file beside this one";
+        let message = format!("unknown config {} in `extends`", quote(&name));
+        let help = "name a shipped config, or a file in the same folder";
         return Err(Diagnostic::new(Code::UnknownBase, span, message).help(help));
     };
     let base = parse_base(&text, &name, span)?;
@@ -39,7 +39,7 @@ fn extend(mut file: Node, load: &dyn Fn(&str) -> Option<String>, above: &mut Vec
     Ok(merge_file(base, file))
 }
 
-/// The JSON of a config that is extended at `span`.
+/// Parses the config that is extended at `span`.
 pub(crate) fn parse_base(text: &str, name: &str, span: Span) -> Result<Node, Diagnostic> {
     parse_json(text).map_err(|fault| {
         let message = format!("{} cannot be read: {}", quote(name), fault.message);
@@ -47,7 +47,7 @@ pub(crate) fn parse_base(text: &str, name: &str, span: Span) -> Result<Node, Dia
     })
 }
 
-/// Where a config says which one it extends.
+/// The position of the `extends` key.
 pub(crate) fn extends_of(file: &Node) -> Option<Span> {
     let config = member(file, "custom_source_events")?;
     member(config, EXTENDS).map(|base| base.span)
@@ -61,7 +61,7 @@ pub(crate) fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
     }
 }
 
-/// Takes the `extends` key out of `custom_source_events`.
+/// Removes the `extends` key from `custom_source_events`.
 fn take_base(file: &mut Node) -> Option<Node> {
     let config = member_mut(file, "custom_source_events")?;
     let NodeKind::Object(members) = &mut config.kind else { return None };
@@ -77,7 +77,7 @@ pub(crate) fn member_mut<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut N
     }
 }
 
-/// The same value, all of it written at `span`.
+/// The same value with every position replaced by `span`.
 pub(crate) fn placed_at(node: Node, span: Span) -> Node {
     let kind = match node.kind {
         NodeKind::String { text, .. } => NodeKind::String { text, plain: false },
@@ -93,7 +93,7 @@ pub(crate) fn placed_at(node: Node, span: Span) -> Node {
     Node { span, kind }
 }
 
-/// How the members of two objects come together.
+/// How the members of two objects are merged.
 #[derive(Clone, Copy, PartialEq)]
 enum Level {
     File,
@@ -104,7 +104,7 @@ enum Level {
     Below,
 }
 
-/// The file `own` over the file `base`.
+/// Merges the file `own` over the file `base`; `own` wins.
 pub(crate) fn merge_file(base: Node, own: Node) -> Node {
     merge(base, own, Level::File)
 }
@@ -122,7 +122,7 @@ fn merge(base: Node, own: Node, level: Level) -> Node {
     let inherited_keys = merged.len();
     let mut replaced = Vec::new();
     for (key, value) in own_members {
-        // A key that stands twice in this file stays so, for the reader to report.
+        // A duplicate key in this file is kept, so that the parser reports it.
         match merged[..inherited_keys].iter_mut().find(|(other, _)| other.value == key.value) {
             None => merged.push((key, value)),
             Some(_) if replaced.contains(&key.value) => merged.push((key, value)),
@@ -142,10 +142,10 @@ fn merge_member(base: Node, own: Node, key: &str, level: Level) -> Node {
         (Level::File, "custom_source_events") => merge(base, own, Level::Config),
         (Level::Config, "ocsf_mapping") => merge(base, own, Level::Events),
         (Level::Config, "decode") => merge(base, own, Level::Decode),
-        // The own rules and steps come first.
+        // Rules and steps of this file run before those of the base.
         (Level::Config, "select") | (Level::Decode, "steps") => concatenate(own, base),
         (Level::Config | Level::Event, "profiles") | (Level::Event, EXTENDS) => concatenate(base, own),
-        // Of another class nothing can be inherited.
+        // An event mapping of another class inherits nothing.
         (Level::Events, _) if class_of(&own).is_some_and(|class| class_of(&base) != Some(class)) => own,
         (Level::Events, _) => merge(base, own, Level::Event),
         _ => merge(base, own, Level::Below),
@@ -172,7 +172,7 @@ fn concatenate(first: Node, second: Node) -> Node {
             }
             Node { span: second.span, kind: NodeKind::Array(items) }
         }
-        // A fault of form: the reader will say so.
+        // Malformed; the parser reports it.
         (_, kind) => Node { span: second.span, kind },
     }
 }

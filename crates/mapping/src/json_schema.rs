@@ -1,4 +1,4 @@
-//! A JSON Schema (2020-12) of the config format, made from the tables that the parser reads by, for editors.
+//! A JSON Schema (2020-12) of the config format for editors, generated from the tables that the parser uses.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -6,7 +6,7 @@ use crate::operators::{CONDITIONS, CONFIG, FILE, Form, OPERATORS, ObjectForm};
 
 /// The JSON Schema of a mapping config.
 ///
-/// It knows the form only; `sluice lint` says the rest. Every config without a fault of form validates.
+/// It covers only the form; `sluice lint` checks the rest. Every well-formed config validates.
 pub fn json_schema() -> Json {
     let mut schema = object_schema(&FILE);
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -19,7 +19,7 @@ fn definitions() -> Json {
     let not_an_operator = json!({ "not": { "pattern": r"^(\$.*|enum)$" } });
     json!({
         "value": {
-            "description": "An expression that gives one JSON value, or none.",
+            "description": "An expression that evaluates to one JSON value, or to none.",
             "anyOf": [
                 { "type": ["null", "boolean", "number", "string"] },
                 { "type": "array", "items": { "$ref": "#/$defs/value" } },
@@ -27,7 +27,7 @@ fn definitions() -> Json {
             ],
         },
         "assignment": {
-            "description": "What an attribute is assigned: an expression, an object of attributes, or an array of them.",
+            "description": "The value of an attribute: an expression, an object of attributes, or an array of them.",
             "anyOf": [
                 { "type": ["null", "boolean", "number", "string"] },
                 { "type": "array", "items": { "$ref": "#/$defs/assignment" } },
@@ -36,7 +36,7 @@ fn definitions() -> Json {
             ],
         },
         "attributes": {
-            "description": "OCSF attributes and what they are assigned.",
+            "description": "OCSF attributes and their values.",
             "type": "object",
             "propertyNames": not_an_operator,
             "additionalProperties": { "$ref": "#/$defs/assignment" },
@@ -85,7 +85,7 @@ fn object_schema(form: &ObjectForm) -> Map<String, Json> {
     schema.insert("type".to_owned(), json!("object"));
     schema.insert("properties".to_owned(), Json::Object(properties));
     if std::ptr::eq(form, &CONFIG) {
-        // What is not written may come from the config that this one extends.
+        // Missing keys may come from the config that this one extends.
         schema.insert("if".to_owned(), json!({ "not": { "required": ["extends"] } }));
         schema.insert("then".to_owned(), json!({ "required": required }));
     } else {

@@ -1,10 +1,10 @@
-//! JSONPaths of a config: read, checked for well-typedness, and refused where the evaluator would be wrong.
+//! Parses the JSONPaths of a config, checks their types, and refuses those that the evaluator would get wrong.
 //!
 //! A path of names and indices becomes a list of steps and is never given to the general evaluator. Every other query
-//! goes to jsonpath-rust, which parses RFC 9535 but (in 1.0) does not check the types of function arguments
-//! (RFC 9535 §2.4.3), knows functions that the RFC does not have, and evaluates some forms otherwise than the RFC says:
-//! several selectors in one segment come selector by selector instead of node by node, a filter directly below `@`
-//! looks at the node instead of its children, and `count()` of nothing is nothing instead of 0. Those are refused here.
+//! goes to jsonpath-rust, which parses RFC 9535 but (in 1.0) does not check the types of function arguments (RFC 9535
+//! §2.4.3), has functions that the RFC does not have, and deviates from the RFC in three forms. Several selectors in
+//! one segment return results selector by selector instead of node by node. A filter directly below `@` tests the node
+//! instead of its children. `count()` of nothing is nothing instead of 0. All of these are refused here.
 
 use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model::{
@@ -15,13 +15,13 @@ use jsonpath_rust::parser::parse_json_path;
 use crate::config::{JsonPath, PathRoot, Step};
 use crate::diagnostic::{Code, quote};
 
-/// Why a text is no path that can be used.
+/// Why a text is not a usable path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathFault {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
-    /// Byte of the text where reading stopped, for a fault of grammar.
+    /// Byte of the text where parsing stopped, for a syntax error.
     pub(crate) offset: Option<usize>,
 }
 
@@ -31,7 +31,7 @@ impl PathFault {
     }
 }
 
-/// Whether a text is meant as a path rather than as a constant. `@` counts only inside `$each`.
+/// Whether a text is a path rather than a constant. `@` starts a path only inside `$each`.
 pub(crate) fn is_path(text: &str, inside_each: bool) -> bool {
     let rest = match text.strip_prefix('$') {
         Some(rest) => return rest.starts_with(['.', '[']),
@@ -40,7 +40,7 @@ pub(crate) fn is_path(text: &str, inside_each: bool) -> bool {
     inside_each && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Reads a path. The text starts with `$` or `@`.
+/// Parses a path. The text starts with `$` or `@`.
 pub(crate) fn parse_path(text: &str) -> Result<JsonPath, PathFault> {
     let root = if text.starts_with('@') { PathRoot::Element } else { PathRoot::Document };
     let path = |singular| JsonPath { text: text.to_owned(), root, singular };
@@ -145,7 +145,7 @@ fn blank_in_name(text: &str) -> Option<usize> {
     None
 }
 
-/// The path with every name that needs brackets in brackets, if that makes a path of it.
+/// The path with brackets around every name that needs them, if the result is a valid path.
 fn in_brackets(text: &str) -> Option<String> {
     if text.contains(['[', '\'', '"', '\\']) {
         return None;
@@ -167,7 +167,7 @@ fn in_brackets(text: &str) -> Option<String> {
     parse_json_path(&query).is_ok().then_some(better)
 }
 
-/// What a list of segments starts from.
+/// The start of a list of segments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Base {
     /// `$`.
@@ -187,15 +187,15 @@ fn check_segments(segments: &[Segment], base: Base) -> Result<(), PathFault> {
             return Err(PathFault::inexact(
                 "several selectors in one segment, after a segment that may select several nodes, would come in \
                  another order than RFC 9535 says",
-                "write one path for each selector, and put them into a list",
+                "write a list with one path for each selector",
             ));
         }
         for selector in selectors {
             if let Selector::Filter(filter) = selector {
                 if index == 0 && base == Base::Current {
                     return Err(PathFault::inexact(
-                        "a filter directly below `@` cannot be evaluated",
-                        "name the member whose children are filtered: `@.items[?…]`, or use `$each` with `where`",
+                        "a filter directly below `@` is not supported",
+                        "name the member to filter: `@.items[?…]`, or use `$each` with `where`",
                     ));
                 }
                 check_filter(filter)?;
@@ -231,7 +231,7 @@ fn check_test(test: &Test) -> Result<(), PathFault> {
             TestFunction::Match(..) | TestFunction::Search(..) => check_function(function),
             TestFunction::Custom(..) => Err(no_such_function()),
             TestFunction::Length(_) | TestFunction::Value(_) | TestFunction::Count(_) => Err(PathFault::inexact(
-                "the function gives a value, which is neither true nor false",
+                "the function returns a value, not true or false",
                 "compare it: `length(@.x) > 0`",
             )),
         },
@@ -261,7 +261,10 @@ fn check_literal(literal: &Literal) -> Result<(), PathFault> {
     if exact {
         return Ok(());
     }
-    Err(PathFault::inexact("numbers beyond ±2^53 are not compared exactly", "compare texts, with `$when` and `equals`"))
+    Err(PathFault::inexact(
+        "numbers beyond ±2^53 are not compared exactly",
+        "compare as text, with `$when` and `equals`",
+    ))
 }
 
 fn check_function(function: &TestFunction) -> Result<(), PathFault> {
@@ -277,8 +280,8 @@ fn check_function(function: &TestFunction) -> Result<(), PathFault> {
             FnArg::Literal(_) | FnArg::Filter(_) => Err(ill_typed("value", "a query")),
         },
         TestFunction::Count(_) => Err(PathFault::inexact(
-            "`count()` of a query that selects nothing would be nothing instead of 0",
-            "test whether there is any: `?@.x`, or use `length()` of an array",
+            "`count()` of a query that selects nothing would return nothing instead of 0",
+            "test for existence: `?@.x`, or use `length()` of an array",
         )),
         TestFunction::Custom(..) => Err(no_such_function()),
     }
@@ -292,7 +295,7 @@ fn check_pattern_function(name: &str, text: &FnArg, pattern: &FnArg) -> Result<(
     {
         return Err(PathFault::inexact(
             format!("the pattern of `{name}()` does not compile, so it would match nothing"),
-            "correct the regular expression",
+            "fix the regular expression",
         ));
     }
     Ok(())
@@ -315,14 +318,14 @@ fn check_value_argument(name: &str, argument: &FnArg) -> Result<(), PathFault> {
 fn ill_typed(function: &str, expected: &str) -> PathFault {
     PathFault::inexact(
         format!("an argument of `{function}()` is not {expected}"),
-        "RFC 9535 §2.4 says what each function takes",
+        "see RFC 9535 §2.4 for the arguments of each function",
     )
 }
 
 fn no_such_function() -> PathFault {
     PathFault::inexact(
         "RFC 9535 has no such function",
-        "functions are `length`, `match`, `search` and `value`; for a set of constants use `$each` with `where` and `in`",
+        "valid functions are `length`, `match`, `search` and `value`; to test for a set of constants, use `$each` with `where` and `in`",
     )
 }
 

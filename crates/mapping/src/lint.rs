@@ -1,8 +1,8 @@
-//! What is wrong with a config beyond its form: against the OCSF schema, against Security Lake's rules, and between far
-//! ends of the file.
+//! Checks a config beyond its form: against the OCSF schema, against the rules of Security Lake, and for consistency
+//! between distant parts of the file.
 //!
-//! Lint and compiler read the same AST and the same facts. What the compiler repairs (puts into `unmapped`, derives,
-//! leaves out) is a warning here; what it cannot carry out exactly is an error, and then it does not run.
+//! Lint and compiler read the same AST and the same facts. Where the compiler repairs (puts into `unmapped`, derives,
+//! leaves out), lint warns. What the compiler cannot execute exactly is an error, and then it does not run.
 
 mod attributes;
 mod columns;
@@ -22,24 +22,24 @@ use crate::config::{
 use crate::diagnostic::{self, Code, Diagnostic, list, nearest, quote};
 use crate::parse;
 
-/// A config with everything that is wrong with it.
+/// A config and its diagnostics.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Checked {
-    /// The config as far as it could be understood.
+    /// The config as far as it could be parsed.
     pub config: Option<Config>,
-    /// What is wrong, in the order of the file.
+    /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Checked {
-    /// The config, if nothing in it is refused.
+    /// The config, if it has no errors.
     pub fn accepted(&self) -> Option<&Config> {
         self.config.as_ref().filter(|_| !self.diagnostics.iter().any(Diagnostic::is_error))
     }
 }
 
-/// Reads a config and examines all of it. `load` gives the text of a config that this one extends, by its name.
+/// Parses and lints a config. `load` returns the text of a config that this one extends, by its name.
 ///
 /// ```
 /// use mapping::diagnostic::SourceText;
@@ -86,7 +86,7 @@ struct Linter<'c> {
     config: &'c Config,
     schema: &'static Schema,
     diagnostics: Vec<Diagnostic>,
-    /// What has been said where: what several events share is examined once for each.
+    /// Diagnostics reported so far. Attributes that events share are checked once per event, but reported once.
     said: HashSet<(Code, Span, String)>,
 }
 
@@ -94,7 +94,7 @@ type EventOfClass<'c> = (&'c EventMapping, &'static EventClass);
 
 impl<'c> Linter<'c> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        // What is inherited need not be used.
+        // Inherited parts may be unused.
         let unused = matches!(diagnostic.code, Code::UnusedFragment | Code::UnusedLookup | Code::UnusedSourceName);
         if unused && self.config.extends == Some(diagnostic.primary.span) {
             return;
@@ -109,18 +109,18 @@ impl<'c> Linter<'c> {
         let DecodeSpec { format, text_fields, .. } = &self.config.decode;
         let does = match text_fields {
             _ if format.value == Format::Delimited => {
-                "lines are split into its columns, and `-` is no value".to_owned()
+                "lines are split into its columns, and `-` means \"no value\"".to_owned()
             }
             Some(fields) => format!("the text at `$.{}` is split into fields", fields.at.value.join(".")),
-            None => "its fields are assumed".to_owned(),
+            None => "its fields are available".to_owned(),
         };
-        let mut message = format!("without `decode`, this is read as {} makes it: {does}", quote(module.value));
+        let mut message = format!("the config has no `decode`, so Sluice emulates {}: {does}", quote(module.value));
         if let Other::Event(event) = &self.config.other.value
             && self.config.other.span == module.span
         {
-            message.push_str(&format!("; a type that is no key takes the event mapping {}", quote(event)));
+            message.push_str(&format!("; an event type without a mapping uses the event mapping {}", quote(event)));
         }
-        let help = "to read the source otherwise, write a `decode`";
+        let help = "to read the source differently, add `decode`";
         self.report(Diagnostic::new(Code::StandIn, module.span, message).help(help));
     }
 
@@ -141,7 +141,7 @@ impl<'c> Linter<'c> {
             TextFieldNames::Shipped(name) if FieldNames::shipped(name).is_some() => return,
             TextFieldNames::Shipped(name) => {
                 let help = format!("the shipped lists are {}", list(FieldNames::SHIPPED));
-                let message = format!("there is no shipped list of fields {}", quote(name));
+                let message = format!("unknown shipped list of fields {}", quote(name));
                 return self.report(Diagnostic::new(Code::UnknownTextFields, name.span, message).help(help));
             }
             TextFieldNames::Inline(lists) => {
@@ -175,9 +175,9 @@ impl<'c> Linter<'c> {
             if selector.rules.is_empty() && catch_all.is_none() && !events.is_empty() {
                 let start = Span::new(self.config.span.start, self.config.span.start + 1);
                 self.report(
-                    Diagnostic::new(Code::NoSelector, start, "nothing says which event mapping a raw event takes")
+                    Diagnostic::new(Code::NoSelector, start, "nothing selects the event mapping of a raw event")
                         .help(
-                            "add \"matched_field\": \"$.…\", whose text is a key of `ocsf_mapping`, or `select` rules",
+                            "add \"matched_field\": \"$.…\", the field with the key of the event mapping, or `select` rules",
                         ),
                 );
                 return;
@@ -185,8 +185,8 @@ impl<'c> Linter<'c> {
             for event in events {
                 let named = selector.rules.iter().any(|rule| rule.event == event.key);
                 if !named && catch_all != Some(event.key.as_str()) {
-                    let message = format!("no raw event can take the event mapping {}", quote(&event.key));
-                    let help = "name it in a `select` rule, or give `matched_field`";
+                    let message = format!("no raw event can select the event mapping {}", quote(&event.key));
+                    let help = "name it in a `select` rule, or add `matched_field`";
                     self.report(Diagnostic::new(Code::Unreachable, event.key.span, message).help(help));
                 }
             }
@@ -196,7 +196,7 @@ impl<'c> Linter<'c> {
                 if self.is_absent_text(&event.key) && !named && catch_all != Some(event.key.as_str()) {
                     let message =
                         format!("the text {:?} means \"no value\", so nothing selects this event", event.key.value);
-                    let help = "take it out of `absent`, or choose the event with a `select` rule";
+                    let help = "remove it from `absent`, or select the event with a `select` rule";
                     self.report(Diagnostic::new(Code::Unreachable, event.key.span, message).help(help));
                 }
             }
@@ -213,14 +213,14 @@ impl<'c> Linter<'c> {
                 let diagnostic = Diagnostic::new(Code::Unreachable, rule.condition.span, message);
                 self.report(diagnostic.also(same.condition.span, "this one always applies first"));
             } else if let Some(all) = earlier.iter().find(|other| always_holds(&other.condition)) {
-                let message = "this rule can never apply: an earlier one always does";
+                let message = "this rule can never apply: an earlier one always applies";
                 let diagnostic = Diagnostic::new(Code::Unreachable, rule.condition.span, message);
                 self.report(diagnostic.also(all.condition.span, "this condition always holds"));
             }
         }
         let all = selector.rules.iter().find(|rule| always_holds(&rule.condition));
         if let (Some(all), Some(field)) = (all, &selector.matched_field) {
-            let message = "`matched_field` is never looked at: a `select` rule always applies";
+            let message = "`matched_field` is never read: a `select` rule always applies";
             let diagnostic = Diagnostic::new(Code::Unreachable, field.span, message);
             self.report(diagnostic.also(all.condition.span, "this condition always holds"));
         }
@@ -233,9 +233,9 @@ impl<'c> Linter<'c> {
         let keys = self.config.events.iter().map(|event| event.key.as_str());
         let help = match nearest(event, keys.clone()) {
             Some(near) => format!("did you mean {}?", quote(near)),
-            None => format!("the events are {}", list(keys)),
+            None => format!("valid event mappings are {}", list(keys)),
         };
-        let message = format!("there is no event mapping {}", quote(event));
+        let message = format!("unknown event mapping {}", quote(event));
         self.report(Diagnostic::new(Code::UnknownEvent, span, message).help(help));
     }
 
@@ -256,7 +256,8 @@ impl<'c> Linter<'c> {
             found.push((event, class));
             if class.uid == 0 {
                 let message = format!("{} has class_uid 0 and cannot be a Security Lake source", quote(class.name));
-                let help = "map the event to a class that says what happened, or leave it to quarantine";
+                let help =
+                    "map the event to a more specific class, or remove its mapping so that it goes to quarantine";
                 self.report(Diagnostic::new(Code::ClassNotRegistrable, event.schema.span, message).help(help));
             }
             if class.deprecated {
@@ -279,7 +280,7 @@ impl<'c> Linter<'c> {
         let by_caption = classes.iter().find(|class| class.caption.to_lowercase().replace([' ', '-'], "_") == folded);
         let names = classes.iter().map(|class| class.name);
         let near = by_caption.map(|class| class.name).or_else(|| nearest(name, names));
-        let message = format!("no class {} in OCSF {}", quote(name), self.schema.version());
+        let message = format!("unknown class {} in OCSF {}", quote(name), self.schema.version());
         let diagnostic = Diagnostic::new(Code::UnknownClass, name.span, message);
         let other_version = ocsf::schema::Version::ALL
             .into_iter()
@@ -287,9 +288,7 @@ impl<'c> Linter<'c> {
         self.report(match (other_version, near) {
             (Some(version), _) => diagnostic.help(format!("OCSF {version} has it: \"ocsf_version\": \"{version}\"")),
             (None, Some(near)) => diagnostic.help(format!("did you mean {}?", quote(near))),
-            (None, None) => {
-                diagnostic.help("the classes are named as in https://schema.ocsf.io/, such as `file_activity`")
-            }
+            (None, None) => diagnostic.help("use a class name from https://schema.ocsf.io/, such as `file_activity`"),
         });
     }
 
@@ -307,7 +306,7 @@ impl<'c> Linter<'c> {
             let is_used =
                 classes.iter().any(|(_, used)| used.name == class.value || used.qualified_name == class.value);
             if !is_used {
-                let message = format!("no event has the class {}", quote(class));
+                let message = format!("no event uses the class {}", quote(class));
                 let diagnostic = Diagnostic::new(Code::UnusedSourceName, class.span, message);
                 self.report(match nearest(class, classes.iter().map(|(_, class)| class.name)) {
                     Some(near) => diagnostic.help(format!("did you mean {}?", quote(near))),
@@ -330,18 +329,18 @@ impl<'c> Linter<'c> {
                 let suffix = format!("-{}", class.uid);
                 let kept: String = name.chars().take(SOURCE_NAME_LIMIT - suffix.len()).collect();
                 let message = format!(
-                    "the custom source of {} would be {}, {length} characters of at most {SOURCE_NAME_LIMIT}",
+                    "the custom source of {} would be {}: {length} characters, but the limit is {SOURCE_NAME_LIMIT}",
                     quote(class.name),
                     quote(&source)
                 );
                 let better = format!("{}{suffix}", kept.trim_end_matches(['-', '_', '.', ':']));
                 let help = format!(
-                    "name it: \"destination\": {{\"sources\": {{\"{}\": \"{better}\"}}}}, or shorten `source_name`",
+                    "name the source: \"destination\": {{\"sources\": {{\"{}\": \"{better}\"}}}}, or shorten `source_name`",
                     class.name
                 );
                 self.report(
                     Diagnostic::new(Code::BadSourceName, event.schema.span, message)
-                        .also(name.span, "its name starts with this")
+                        .also(name.span, "the name starts with this")
                         .help(help),
                 );
             }
@@ -365,14 +364,16 @@ impl<'c> Linter<'c> {
     fn source_name_is_valid(&mut self, name: &Spanned<String>) {
         let length = name.chars().count();
         if length > SOURCE_NAME_LIMIT {
-            let message =
-                format!("{} has {length} characters; a custom source has at most {SOURCE_NAME_LIMIT}", quote(name));
+            let message = format!(
+                "{} has {length} characters; the limit for a custom source is {SOURCE_NAME_LIMIT}",
+                quote(name)
+            );
             self.report(Diagnostic::new(Code::BadSourceName, name.span, message));
         }
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':' | '.');
         if let Some(bad) = name.chars().find(|c| !is_allowed(*c)) {
-            let message = format!("{} has the character {bad:?}", quote(name));
-            let help = "names of custom sources are made of letters, digits, `_`, `-`, `:` and `.`";
+            let message = format!("{} contains the invalid character {bad:?}", quote(name));
+            let help = "use only letters, digits, `_`, `-`, `:` and `.` in the name of a custom source";
             self.report(Diagnostic::new(Code::BadSourceName, name.span, message).help(help));
         }
     }
@@ -389,15 +390,15 @@ impl<'c> Linter<'c> {
                 if class.profiles.contains(id) {
                     continue;
                 }
-                // What all events share need not fit every class, only one.
+                // Profiles of all events only need to fit one class.
                 let own = event.span.start <= profile.span.start && profile.span.end <= event.span.end;
                 let fits_another = classes.iter().any(|(other, class)| {
                     other.profiles.iter().any(|named| named.span == profile.span) && class.profiles.contains(id)
                 });
                 if own || !fits_another {
                     let message =
-                        format!("the class {} does not take the profile {}", quote(class.name), quote(profile));
-                    let help = format!("it takes {}", list(class.profiles.names(self.schema)));
+                        format!("the class {} does not support the profile {}", quote(class.name), quote(profile));
+                    let help = format!("the class supports {}", list(class.profiles.names(self.schema)));
                     self.report(Diagnostic::new(Code::ProfileNotApplicable, profile.span, message).help(help));
                 }
             }
@@ -411,10 +412,10 @@ impl<'c> Linter<'c> {
             "proxy" => Some("network_proxy"),
             _ => nearest(name, names.clone()),
         };
-        let message = format!("no profile {} in OCSF {}", quote(name), self.schema.version());
+        let message = format!("unknown profile {} in OCSF {}", quote(name), self.schema.version());
         let help = match known_as {
             Some(near) => format!("did you mean {}?", quote(near)),
-            None => format!("the profiles are {}", list(names)),
+            None => format!("valid profiles are {}", list(names)),
         };
         self.report(Diagnostic::new(Code::UnknownProfile, name.span, message).help(help));
     }
@@ -438,7 +439,7 @@ impl<'c> Linter<'c> {
     }
 }
 
-/// Whether a condition holds whatever the event is.
+/// Whether a condition holds for every event.
 fn always_holds(condition: &Condition) -> bool {
     match condition {
         Condition::All(conditions) => conditions.iter().all(|condition| always_holds(condition)),
@@ -449,7 +450,7 @@ fn always_holds(condition: &Condition) -> bool {
     }
 }
 
-/// Whether a condition fails whatever the event is.
+/// Whether a condition fails for every event.
 fn never_holds(condition: &Condition) -> bool {
     match condition {
         Condition::All(conditions) => conditions.iter().any(|condition| never_holds(condition)),

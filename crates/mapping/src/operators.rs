@@ -1,11 +1,11 @@
-//! The words of the mapping language, once: every operator, condition and key with its arguments.
+//! The grammar of the mapping language as tables: every operator, condition and key with its arguments.
 //!
-//! The parser takes from here what may stand where and what to suggest for a misspelt word, the JSON Schema is made
-//! from it, and a test holds the reference page to it.
+//! The parser checks configs and suggests corrections with these tables. The JSON Schema is generated from them, and a
+//! test compares them with the tables of docs/mapping-reference.md.
 
 use diagnostics::form::{optional, required};
 
-/// What a key, an argument or an item has to be.
+/// The type of a key's value, an argument or an item.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Form {
@@ -13,22 +13,22 @@ pub enum Form {
     Text,
     /// Text that is not empty.
     Name,
-    /// Any JSON value, taken as it is.
+    /// Any JSON value, not evaluated.
     Literal,
-    /// A text of exactly one ASCII character.
+    /// Exactly one ASCII character.
     Character,
     /// A regular expression.
     Pattern,
-    /// An integer not below the bound.
+    /// An integer, with an optional lower bound.
     Integer {
-        /// The smallest that is allowed, if there is a smallest.
+        /// Smallest allowed value.
         at_least: Option<i64>,
     },
     /// One of these texts.
     Choice(&'static [&'static str]),
     /// A JSONPath that selects at most one value.
     Path,
-    /// A VALUE: an expression that gives one JSON value or none.
+    /// A VALUE: an expression that evaluates to one JSON value or to none.
     Value,
     /// A VALUE, or an object of attributes.
     Assignment,
@@ -38,11 +38,11 @@ pub enum Form {
     Condition,
     /// A time format, or a list of them.
     TimeFormats,
-    /// Name or number of a capture group.
+    /// The name or number of a capture group.
     Group,
     /// `10`, `16` or `"auto"`.
     Base,
-    /// Text with paths in braces.
+    /// Text with paths in braces: `{$.name}`.
     Template,
     /// The name of a shipped list of fields, or lists of names by event id.
     TextFieldNames,
@@ -56,7 +56,7 @@ pub enum Form {
     Tuple(&'static [Form]),
     /// An object whose keys are free and whose values are this.
     Map(&'static Form),
-    /// The same with at least one key.
+    /// A [`Form::Map`] with at least one key.
     NonEmptyMap(&'static Form),
     /// Either of these.
     Either(&'static Form, &'static Form),
@@ -68,7 +68,7 @@ pub type ObjectForm = diagnostics::form::ObjectForm<Form>;
 /// Names an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each variant is an operator of that name; what they do is in OPERATORS")]
+#[expect(missing_docs, reason = "each variant is the operator of that name; OPERATORS describes them")]
 pub enum OperatorKind {
     First,
     Enum,
@@ -85,7 +85,6 @@ pub enum OperatorKind {
     Basename,
     Dirname,
     StripPrefix,
-    /// `$duration`.
     Duration,
     Trim,
     Lower,
@@ -97,13 +96,13 @@ pub enum OperatorKind {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Operator {
-    /// Which it is.
+    /// The operator.
     pub kind: OperatorKind,
-    /// With the `$`.
+    /// Its key, with the `$`.
     pub name: &'static str,
-    /// What its argument has to be.
+    /// The type of its argument.
     pub argument: Form,
-    /// What it gives.
+    /// The result as a noun phrase, for the reference page.
     pub summary: &'static str,
 }
 
@@ -121,12 +120,12 @@ pub static OPERATORS: &[Operator] = &[
         argument: Form::Object(&ObjectForm {
             name: "$enum",
             keys: &[
-                required("evaluate", Form::Value, "the value whose text is looked up"),
-                required("values", Form::Map(&Form::Value), "text and result"),
-                optional("other", Form::Value, "the result for any other text; absent stays absent"),
+                required("evaluate", Form::Value, "the value to look up, compared as text"),
+                required("values", Form::Map(&Form::Value), "the result for each text"),
+                optional("other", Form::Value, "the result for any other text; an absent value stays absent"),
             ],
         }),
-        summary: "the result listed under a value's text",
+        summary: "the result that `values` lists for a value",
     },
     Operator {
         kind: OperatorKind::Lookup,
@@ -135,11 +134,11 @@ pub static OPERATORS: &[Operator] = &[
             name: "$lookup",
             keys: &[
                 required("table", Form::Name, "a key of `lookups`"),
-                required("key", Form::Value, "the value whose text is looked up"),
-                optional("default", Form::Value, "the result for any other text; absent stays absent"),
+                required("key", Form::Value, "the value to look up, compared as text"),
+                optional("default", Form::Value, "the result for any other text; an absent value stays absent"),
             ],
         }),
-        summary: "the entry of a table of the config",
+        summary: "the entry for a key in a lookup table of the config",
     },
     Operator {
         kind: OperatorKind::When,
@@ -148,11 +147,11 @@ pub static OPERATORS: &[Operator] = &[
             name: "$when",
             keys: &[
                 required("if", Form::Condition, "the condition"),
-                required("then", Form::Assignment, "what is assigned if it holds"),
-                optional("else", Form::Assignment, "what is assigned if it does not; default: nothing"),
+                required("then", Form::Assignment, "the result if the condition holds"),
+                optional("else", Form::Assignment, "the result otherwise; default: absent"),
             ],
         }),
-        summary: "a choice; in an attribute's place it may guard a whole object",
+        summary: "one of two results, depending on a condition; each can be a whole object of attributes",
     },
     Operator {
         kind: OperatorKind::Each,
@@ -161,8 +160,8 @@ pub static OPERATORS: &[Operator] = &[
             name: "$each",
             keys: &[
                 required("in", Form::Value, "the array"),
-                optional("where", Form::Condition, "elements for which it fails are left out"),
-                required("as", Form::Assignment, "what an element becomes; `@` is the element"),
+                optional("where", Form::Condition, "keeps only elements for which this holds"),
+                required("as", Form::Assignment, "the item for an element; `@` is the element"),
             ],
         }),
         summary: "one item for each element of an array",
@@ -171,7 +170,7 @@ pub static OPERATORS: &[Operator] = &[
         kind: OperatorKind::Template,
         name: "$template",
         argument: Form::Template,
-        summary: "text with values in it; absent if one of them is",
+        summary: "text with values inserted; absent if any of them is absent",
     },
     Operator {
         kind: OperatorKind::Regex,
@@ -184,7 +183,7 @@ pub static OPERATORS: &[Operator] = &[
                 optional("group", Form::Group, "default: group 1 if there is one, else the whole match"),
             ],
         }),
-        summary: "a group of the first match; absent without a match",
+        summary: "a capture group of the first match; absent if nothing matches",
     },
     Operator {
         kind: OperatorKind::Split,
@@ -193,21 +192,21 @@ pub static OPERATORS: &[Operator] = &[
             name: "$split",
             keys: &[
                 required("value", Form::Value, "the text"),
-                required("on", Form::Name, "what stands between the parts"),
+                required("on", Form::Name, "the separator"),
                 optional(
                     "take",
                     Form::Integer { at_least: None },
-                    "which part, from 0, or from -1 at the end; default: all, as a list",
+                    "index of the part, from 0, or from -1 for the last; default: all parts, as a list",
                 ),
                 optional("min_parts", Form::Integer { at_least: Some(1) }, "absent if there are fewer parts"),
                 optional(
                     "limit",
                     Form::Integer { at_least: Some(1) },
-                    "at most so many parts; the last keeps the rest",
+                    "maximum number of parts; the last keeps the rest",
                 ),
             ],
         }),
-        summary: "a part of a text, or the list of its parts",
+        summary: "one part of a text split at a separator, or the list of parts",
     },
     Operator {
         kind: OperatorKind::Timestamp,
@@ -215,11 +214,11 @@ pub static OPERATORS: &[Operator] = &[
         argument: Form::Object(&ObjectForm {
             name: "$timestamp",
             keys: &[
-                required("value", Form::Value, "the time as it is written"),
+                required("value", Form::Value, "the time in the raw event"),
                 optional("format", Form::TimeFormats, "tried in order; default `auto`"),
             ],
         }),
-        summary: "a time, in milliseconds since 1970",
+        summary: "a time in milliseconds since 1970-01-01T00:00:00Z",
     },
     Operator {
         kind: OperatorKind::Int,
@@ -228,38 +227,38 @@ pub static OPERATORS: &[Operator] = &[
             name: "$int",
             keys: &[
                 required("value", Form::Value, "the number as text"),
-                optional("base", Form::Base, "default `auto`: hexadecimal after `0x`, else decimal"),
+                optional("base", Form::Base, "default `auto`: hexadecimal after `0x`, otherwise decimal"),
             ],
         }),
-        summary: "an integer",
+        summary: "an integer parsed from text",
     },
     Operator {
         kind: OperatorKind::IpVersion,
         name: "$ip_version",
         argument: Form::Value,
-        summary: "4 or 6; absent if the text is no IP address",
+        summary: "4 or 6; absent if the value is not an IP address",
     },
     Operator { kind: OperatorKind::Json, name: "$json", argument: Form::Value, summary: "the value as JSON text" },
     Operator {
         kind: OperatorKind::Basename,
         name: "$basename",
         argument: Form::Value,
-        summary: "what follows the last `/` or `\\`",
+        summary: "the part after the last `/` or `\\`",
     },
     Operator {
         kind: OperatorKind::Dirname,
         name: "$dirname",
         argument: Form::Value,
-        summary: "what precedes the last `/` or `\\`; absent if there is none",
+        summary: "the part before the last `/` or `\\`; absent if there is none",
     },
     Operator {
         kind: OperatorKind::StripPrefix,
         name: "$strip_prefix",
         argument: Form::Object(&ObjectForm {
             name: "$strip_prefix",
-            keys: &[required("value", Form::Value, "the text"), required("prefix", Form::Name, "what is taken off")],
+            keys: &[required("value", Form::Value, "the text"), required("prefix", Form::Name, "the prefix to remove")],
         }),
-        summary: "the text without a prefix, if it has it",
+        summary: "the text without a prefix; unchanged if the prefix is missing",
     },
     Operator {
         kind: OperatorKind::Duration,
@@ -274,7 +273,7 @@ pub static OPERATORS: &[Operator] = &[
         kind: OperatorKind::Trim,
         name: "$trim",
         argument: Form::Value,
-        summary: "the text without white space at its ends",
+        summary: "the text without leading and trailing white space",
     },
     Operator { kind: OperatorKind::Lower, name: "$lower", argument: Form::Value, summary: "the text in lower case" },
     Operator { kind: OperatorKind::Upper, name: "$upper", argument: Form::Value, summary: "the text in upper case" },
@@ -282,7 +281,7 @@ pub static OPERATORS: &[Operator] = &[
         kind: OperatorKind::Literal,
         name: "$literal",
         argument: Form::Literal,
-        summary: "a constant as it is: text that starts with `$.`, an array, an object",
+        summary: "a constant, not evaluated: text that starts with `$.`, an array, an object",
     },
 ];
 
@@ -294,7 +293,7 @@ pub fn operator(name: &str) -> Option<&'static Operator> {
 /// Names a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each variant is a condition of that name; when they hold is in CONDITIONS")]
+#[expect(missing_docs, reason = "each variant is the condition of that name; CONDITIONS describes them")]
 pub enum ConditionKind {
     Exists,
     Equals,
@@ -312,68 +311,78 @@ pub enum ConditionKind {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ConditionForm {
-    /// Which it is.
+    /// The condition.
     pub kind: ConditionKind,
-    /// The key.
+    /// Its key.
     pub name: &'static str,
-    /// What its argument has to be.
+    /// The type of its argument.
     pub argument: Form,
-    /// When it holds.
+    /// When the condition holds, for the reference page.
     pub summary: &'static str,
 }
 
 /// Every condition, in the order of the reference page.
 pub static CONDITIONS: &[ConditionForm] = &[
-    ConditionForm { kind: ConditionKind::Exists, name: "exists", argument: Form::Value, summary: "it has a value" },
+    ConditionForm {
+        kind: ConditionKind::Exists,
+        name: "exists",
+        argument: Form::Value,
+        summary: "the value is present",
+    },
     ConditionForm {
         kind: ConditionKind::Equals,
         name: "equals",
         argument: Form::Tuple(&[Form::Value, Form::Value]),
-        summary: "both have a value and their texts are the same",
+        summary: "both values are present and equal as text",
     },
     ConditionForm {
         kind: ConditionKind::In,
         name: "in",
         argument: Form::Tuple(&[Form::Value, Form::List(&Form::Literal)]),
-        summary: "its text is that of one of the constants",
+        summary: "the value equals one of the constants as text",
     },
     ConditionForm {
         kind: ConditionKind::Matches,
         name: "matches",
         argument: Form::Tuple(&[Form::Value, Form::Pattern]),
-        summary: "the pattern is found in its text",
+        summary: "the pattern matches anywhere in the text of the value",
     },
     ConditionForm {
         kind: ConditionKind::StartsWith,
         name: "starts_with",
         argument: Form::Tuple(&[Form::Value, Form::Text]),
-        summary: "its text starts with this",
+        summary: "the text of the value starts with this",
     },
     ConditionForm {
         kind: ConditionKind::EndsWith,
         name: "ends_with",
         argument: Form::Tuple(&[Form::Value, Form::Text]),
-        summary: "its text ends with this",
+        summary: "the text of the value ends with this",
     },
     ConditionForm {
         kind: ConditionKind::Contains,
         name: "contains",
         argument: Form::Tuple(&[Form::Value, Form::Text]),
-        summary: "its text contains this",
+        summary: "the text of the value contains this",
     },
     ConditionForm {
         kind: ConditionKind::All,
         name: "all",
         argument: Form::List(&Form::Condition),
-        summary: "every one holds",
+        summary: "every condition in the list holds",
     },
     ConditionForm {
         kind: ConditionKind::Any,
         name: "any",
         argument: Form::List(&Form::Condition),
-        summary: "at least one holds",
+        summary: "at least one condition in the list holds",
     },
-    ConditionForm { kind: ConditionKind::Not, name: "not", argument: Form::Condition, summary: "it does not hold" },
+    ConditionForm {
+        kind: ConditionKind::Not,
+        name: "not",
+        argument: Form::Condition,
+        summary: "the condition does not hold",
+    },
 ];
 
 /// The condition of that name.
@@ -394,7 +403,7 @@ pub(crate) const UNMAPPED_MODES: &[&str] = &["auto", "explicit"];
 pub static FILE: ObjectForm = ObjectForm {
     name: "the file",
     keys: &[
-        optional("$schema", Form::Text, "for editors; not read"),
+        optional("$schema", Form::Text, "for editors; Sluice does not read it"),
         required("custom_source_events", Form::Object(&CONFIG), "the mapping config"),
     ],
 };
@@ -404,29 +413,33 @@ pub static CONFIG: ObjectForm = ObjectForm {
     name: "custom_source_events",
     keys: &[
         required("source_name", Form::Name, "name of the custom source, at most 20 characters"),
-        optional("extends", Form::Name, "a shipped config, or a file beside this one, that this one builds on"),
-        optional("description", Form::Text, "words for readers"),
+        optional("extends", Form::Name, "a shipped config, or a file in the same folder, to build on"),
+        optional("description", Form::Text, "a description for readers"),
         optional("ocsf_version", Form::Choice(&["1.1.0", "1.3.0"]), "default 1.1.0"),
-        optional("decode", Form::Object(&DECODE), "how the input is cut into raw events"),
+        optional("decode", Form::Object(&DECODE), "how the input is split into raw events"),
         optional("absent", Form::List(&Form::Text), "texts that mean \"no value\"; default [\"\"]"),
-        optional("matched_field", Form::Path, "its text is the key of the event mapping"),
+        optional("matched_field", Form::Path, "the field whose value is the key of the event mapping"),
         optional("select", Form::List(&Form::Object(&SELECT)), "rules tried before `matched_field`"),
         optional("timestamp", Form::Object(&TIMESTAMP), "the time of the event"),
         optional("account", Form::Value, "the accountId partition of the record"),
         optional("destination", Form::Object(&DESTINATION), "custom sources and layout in the lake"),
         optional("lookups", Form::Map(&Form::Map(&Form::Literal)), "tables for `$lookup`"),
         optional("profiles", Form::List(&Form::Name), "OCSF profiles of every event"),
-        optional("common", Form::Object(&FRAGMENT), "what every event shares"),
-        optional("fragments", Form::Map(&Form::Object(&FRAGMENT)), "what events share by `extends`"),
+        optional("common", Form::Object(&FRAGMENT), "attributes and profiles of every event"),
+        optional(
+            "fragments",
+            Form::Map(&Form::Object(&FRAGMENT)),
+            "attributes and profiles that events include with `extends`",
+        ),
         optional(
             "unmapped",
             Form::Choice(UNMAPPED_MODES),
-            "whether raw fields that nothing read are kept; default `auto`",
+            "whether raw fields that no mapping reads are kept; default `auto`",
         ),
         optional(
             "other",
             Form::Either(&Form::Choice(&["quarantine"]), &Form::Object(&OTHER)),
-            "what becomes of an event that no mapping takes; default `quarantine`",
+            "what happens to an event that no mapping matches; default `quarantine`",
         ),
         required("ocsf_mapping", Form::NonEmptyMap(&Form::Object(&EVENT)), "the event mappings"),
     ],
@@ -437,32 +450,32 @@ pub static DECODE: ObjectForm = ObjectForm {
     name: "decode",
     keys: &[
         optional("format", Form::Choice(FORMATS), "default `auto`"),
-        optional("at", Form::Path, "json-array: where the array of events is"),
+        optional("at", Form::Path, "json-array: path of the array of events"),
+        optional("columns", Form::NonEmptyList(&Form::Name), "delimited: column names; default: the first line"),
+        optional("separator", Form::Character, "delimited: the column separator; default: a space"),
         optional(
-            "columns",
-            Form::NonEmptyList(&Form::Name),
-            "delimited: names of the columns; default: the first line",
+            "quote",
+            Form::Character,
+            "delimited: the quote character around columns that may contain the separator",
         ),
-        optional("separator", Form::Character, "delimited: what stands between columns; default one space"),
-        optional("quote", Form::Character, "delimited: stands around a column that may contain the separator"),
         optional(
             "split_columns",
             Form::NonEmptyMap(&Form::Pattern),
-            "delimited: column and the pattern whose named groups replace it",
+            "delimited: a pattern for each column to split; its named groups replace the column",
         ),
-        optional("line_prefix", Form::Pattern, "text before the event on its line; named groups go to `_envelope`"),
+        optional("line_prefix", Form::Pattern, "text before the event on each line; named groups go to `_envelope`"),
         optional("steps", Form::List(&Form::Either(&Form::Choice(SHIPPED_STEPS), &Form::Object(&STEP))), STEPS_SUMMARY),
-        optional("text_fields", Form::Object(&TEXT_FIELDS), "a rendered message that becomes an object"),
+        optional("text_fields", Form::Object(&TEXT_FIELDS), "splits a rendered message into an object of fields"),
     ],
 };
 
-const STEPS_SUMMARY: &str = "what is done to an event before it is mapped: steps, and names of shipped lists of steps";
+const STEPS_SUMMARY: &str = "steps that prepare an event for mapping, and names of shipped lists of steps";
 
-/// Lists of steps that can be named in `decode.steps`.
+/// Names of shipped lists of steps, for `decode.steps`.
 pub(crate) const SHIPPED_STEPS: &[&str] =
     &["sns", "cloudwatch-logs", "eventbridge", "cloudtrail-lookup", "json-message", "windows-event"];
 
-/// The keys of [`STEP`] of which a step has one.
+/// The keys of [`STEP`] that are actions: a step has exactly one.
 pub(crate) const STEP_ACTIONS: &[&str] =
     &["discard", "each", "root", "parse", "move", "copy", "nest", "extract", "windows_values"];
 
@@ -471,15 +484,23 @@ pub static STEP: ObjectForm = ObjectForm {
     name: "a step",
     keys: &[
         optional("when", Form::Condition, "the step applies if this holds; default: always"),
-        optional("discard", Form::Name, "it is no event; counted under this name"),
-        optional("each", Form::Path, "each element of the array is an event; what is around it goes to `_envelope`"),
-        optional("root", Form::Path, "the object is the event; what is around it goes to `_envelope`"),
-        optional("parse", Form::Path, "the text is replaced by the JSON or XML that it holds"),
-        optional("move", Form::Map(&Form::Path), "fields that get another place: from and to"),
-        optional("copy", Form::Map(&Form::Path), "fields that get a further place: from and to"),
-        optional("nest", Form::Object(&NEST), "members of the root that are fields of the event go into an object"),
-        optional("extract", Form::Object(&EXTRACT), "parts of a text become fields"),
-        optional("windows_values", Form::Path, "GUIDs and hexadecimal numbers of the object as Windows renders them"),
+        optional("discard", Form::Name, "drops the event and counts it under this name"),
+        optional(
+            "each",
+            Form::Path,
+            "makes each element of the array an event; the surrounding fields go to `_envelope`",
+        ),
+        optional("root", Form::Path, "makes the object the event; the surrounding fields go to `_envelope`"),
+        optional("parse", Form::Path, "replaces the text with the JSON or XML that it contains"),
+        optional("move", Form::Map(&Form::Path), "moves fields: source and target path"),
+        optional("copy", Form::Map(&Form::Path), "copies fields: source and target path"),
+        optional("nest", Form::Object(&NEST), "moves the event's fields from the root into an object"),
+        optional("extract", Form::Object(&EXTRACT), "extracts parts of a text into fields"),
+        optional(
+            "windows_values",
+            Form::Path,
+            "writes GUIDs and hexadecimal numbers of the object as Windows renders them",
+        ),
     ],
 };
 
@@ -487,9 +508,9 @@ pub static STEP: ObjectForm = ObjectForm {
 pub static EXTRACT: ObjectForm = ObjectForm {
     name: "extract",
     keys: &[
-        required("from", Form::Path, "where the text is"),
+        required("from", Form::Path, "path of the text"),
         required("pattern", Form::Pattern, "each named group of the first match becomes a field"),
-        optional("into", Form::Path, "the object that gets the fields; default: the root"),
+        optional("into", Form::Path, "the object to add the fields to; default: the root"),
     ],
 };
 
@@ -497,8 +518,8 @@ pub static EXTRACT: ObjectForm = ObjectForm {
 pub static NEST: ObjectForm = ObjectForm {
     name: "nest",
     keys: &[
-        required("into", Form::Path, "where the object is made"),
-        required("event_id", Form::Path, "where the id is that says which fields the event has"),
+        required("into", Form::Path, "path of the object"),
+        required("event_id", Form::Path, "path of the event id, which determines the fields of the event"),
         required("names", Form::TextFieldNames, "a shipped list, or field names by event id"),
     ],
 };
@@ -507,8 +528,8 @@ pub static NEST: ObjectForm = ObjectForm {
 pub static TEXT_FIELDS: ObjectForm = ObjectForm {
     name: "text_fields",
     keys: &[
-        required("at", Form::Path, "where the text is"),
-        required("event_id", Form::Path, "where the id is that says which fields the text has"),
+        required("at", Form::Path, "path of the text"),
+        required("event_id", Form::Path, "path of the event id, which determines the fields in the text"),
         required("names", Form::TextFieldNames, "a shipped list, or field names by event id"),
     ],
 };
@@ -526,7 +547,7 @@ pub static SELECT: ObjectForm = ObjectForm {
 pub static TIMESTAMP: ObjectForm = ObjectForm {
     name: "timestamp",
     keys: &[
-        required("field", Form::Value, "the time as it is written"),
+        required("field", Form::Value, "the time in the raw event"),
         optional("format", Form::TimeFormats, "tried in order; default `auto`"),
     ],
 };
@@ -536,11 +557,7 @@ pub static DESTINATION: ObjectForm = ObjectForm {
     name: "destination",
     keys: &[
         optional("layout", Form::Choice(LAYOUTS), "default `source-per-class`"),
-        optional(
-            "sources",
-            Form::Map(&Form::Name),
-            "class and name of its custom source; default `<source_name>-<class_uid>`",
-        ),
+        optional("sources", Form::Map(&Form::Name), "custom source of each class; default `<source_name>-<class_uid>`"),
     ],
 };
 
@@ -563,8 +580,12 @@ pub static EVENT: ObjectForm = ObjectForm {
     keys: &[
         required("schema", Form::Name, "the OCSF class"),
         optional("extends", Form::List(&Form::Name), "fragments, applied in order after `common`"),
-        optional("profiles", Form::List(&Form::Name), "OCSF profiles, beside those of the config and of its fragments"),
-        required("schema_mapping", Form::Attributes, "attributes; they win over those it extends"),
+        optional(
+            "profiles",
+            Form::List(&Form::Name),
+            "OCSF profiles, in addition to those of the config and the fragments",
+        ),
+        required("schema_mapping", Form::Attributes, "attributes; these override those of the fragments"),
     ],
 };
 

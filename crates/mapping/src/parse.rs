@@ -1,6 +1,6 @@
-//! JSON text to [`Config`]: the form of a config is checked here, all of it, and every fault is reported.
+//! Parses JSON text into a [`Config`]. It checks the form of a config completely and reports every fault.
 //!
-//! What needs the OCSF schema, or two far ends of the file, is [`crate::lint`]'s.
+//! Checks that need the OCSF schema, or that compare distant parts of the file, are in [`crate::lint`].
 
 mod assignments;
 mod conditions;
@@ -20,18 +20,17 @@ use crate::operators::ObjectForm;
 use crate::stand_in::with_stand_in;
 use crate::syntax::{Node, NodeKind, parse_json};
 
-/// What became of a text.
+/// The result of parsing a text.
 #[derive(Clone, Debug)]
 pub(crate) struct Parsed {
-    /// The config as far as it could be understood; only without errors in `diagnostics` does it keep all the promises
-    /// of [`Config`].
+    /// The config as far as it could be parsed. The guarantees of [`Config`] hold only if `diagnostics` has no errors.
     pub(crate) config: Option<Config>,
     /// Every fault of form.
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a config; `load` gives the text of one that it extends, and `preprocessor` is the module of the AWS library that
-/// its events go through.
+/// Parses a config. `load` returns the text of a config that it extends; `preprocessor` is the module of the AWS
+/// library that processes its events.
 pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>, preprocessor: Option<&str>) -> Parsed {
     let mut reader = Reader::default();
     let file = parse_json(text).and_then(|file| {
@@ -50,9 +49,9 @@ pub(crate) fn parse(text: &str, load: &dyn Fn(&str) -> Option<String>, preproces
     Parsed { config, diagnostics: reader.diagnostics }
 }
 
-/// Reads a condition that stands at `place` of a JSON file.
+/// Parses the condition at the byte range `place` of a JSON file.
 pub(crate) fn condition_at(file: &str, place: Range<usize>) -> Result<Spanned<Condition>, Vec<Diagnostic>> {
-    // What is before it becomes white space, so that places are those of the file.
+    // The text before it becomes white space, so that positions are those of the file.
     let before = " ".repeat(place.start);
     let text = before + file.get(place).unwrap_or_default();
     let mut reader = Reader::default();
@@ -66,15 +65,15 @@ pub(crate) fn condition_at(file: &str, place: Range<usize>) -> Result<Spanned<Co
 #[derive(Default)]
 struct Reader {
     diagnostics: Vec<Diagnostic>,
-    /// Values that were reported and stand as [`Value::Absent`]; unlike `null` they count as written.
+    /// Faulty values that were reported and became [`Value::Absent`]. Unlike `null`, they count as set.
     failed: HashSet<Span>,
     /// Whether `@` means the element of a `$each`.
     inside_each: bool,
-    /// The names of the columns of a line.
+    /// The column names of a delimited log.
     columns: Vec<Spanned<String>>,
     /// Where the file says which config it extends.
     extends: Option<Span>,
-    /// The preprocessor that Sluice stands in for.
+    /// The preprocessor that Sluice emulates.
     stand_in: Option<Spanned<&'static str>>,
 }
 
@@ -120,15 +119,15 @@ impl Reader {
                 Diagnostic::new(Code::UnknownKey, key.span, format!("unknown key {} in {}", quote(key), form.name));
             let all = list(names.clone());
             diagnostic = match nearest(key, names) {
-                Some(name) => diagnostic.help(format!("did you mean {}? The keys here are {all}", quote(name))),
-                None => diagnostic.help(format!("the keys here are {all}")),
+                Some(name) => diagnostic.help(format!("did you mean {}? Valid keys are {all}", quote(name))),
+                None => diagnostic.help(format!("valid keys are {all}")),
             };
             self.report(diagnostic);
         }
         for key in form.keys.iter().filter(|key| key.required) {
             if !known.iter().any(|(name, _)| name.value == key.name) {
                 let open = Span::new(node.span.start, node.span.start + 1);
-                let message = format!("{} lacks the key {}", form.name, quote(key.name));
+                let message = format!("{} is missing the key {}", form.name, quote(key.name));
                 self.report(
                     Diagnostic::new(Code::MissingKey, open, message).help(format!("{}: {}", key.name, key.summary)),
                 );
@@ -137,7 +136,7 @@ impl Reader {
         Some(Fields { span: node.span, members: known })
     }
 
-    /// The members with keys that are unique; a second one is reported and left out.
+    /// The members of an object. Duplicate keys are reported and dropped.
     fn unique<'n>(&mut self, members: &'n [(Spanned<String>, Node)]) -> Vec<(&'n Spanned<String>, &'n Node)> {
         let mut seen = HashMap::with_capacity(members.len());
         let mut unique = Vec::with_capacity(members.len());
@@ -148,10 +147,8 @@ impl Reader {
                     unique.push((key, value));
                 }
                 Some(first) => {
-                    let message = format!("the key {} stands twice in this object", quote(key));
-                    self.report(
-                        Diagnostic::new(Code::DuplicateKey, key.span, message).also(*first, "it is here already"),
-                    );
+                    let message = format!("duplicate key {} in this object", quote(key));
+                    self.report(Diagnostic::new(Code::DuplicateKey, key.span, message).also(*first, "first use"));
                 }
             }
         }

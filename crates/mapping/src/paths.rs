@@ -1,4 +1,4 @@
-//! The raw paths that a mapping reads, looked up all at once.
+//! Looks up all raw paths of a mapping at once.
 //!
 //! Every singular JSONPath of a config is a slot. One walk over a document, guided by a tree of the paths, fills the
 //! slots with the nodes that they select; a field that no path names costs one hash lookup. Other queries go through
@@ -42,8 +42,8 @@ struct Branch {
     items: Vec<(i64, Branch)>,
 }
 
-/// Branches by name. Looking a name up is all that an unread field of an event costs, so it must be cheap: the hash takes
-/// a name's length and its ends, which is enough for the few names that one object has in a mapping.
+/// Branches by name. A lookup is the whole cost of an unread field, so it must be cheap. The hash uses the length and
+/// the ends of a name, which is enough for the few names that a mapping has per object.
 #[derive(Debug, Default)]
 struct Names {
     branches: Vec<(Box<str>, Branch)>,
@@ -130,13 +130,13 @@ impl PathTree {
         })
     }
 
-    /// Whether any path goes on below a member of the root.
+    /// Whether any path continues below a member of the root.
     pub(crate) fn reads_below(&self, member: &str) -> bool {
         self.root.names.get(member).is_some_and(Branch::goes_on)
     }
 
-    /// The member of the root that the path of a slot begins with, and whether the path goes on below it. None, if it does
-    /// not begin with a name.
+    /// The member of the root that a slot's path starts with, and whether the path continues below it. `None` if the
+    /// path does not start with a name.
     pub(crate) fn root_member(&self, slot: Slot) -> Option<(&str, bool)> {
         let (name, branch) = self.root.names.branches.iter().find(|(_, branch)| branch.leads_to(slot))?;
         Some((name, branch.slot != Some(slot)))
@@ -151,7 +151,7 @@ impl PathTree {
 }
 
 impl Branch {
-    /// Whether any path goes on below this branch.
+    /// Whether any path continues below this branch.
     #[inline]
     fn goes_on(&self) -> bool {
         !self.names.is_empty() || !self.items.is_empty()
@@ -174,7 +174,7 @@ impl Branch {
         }
     }
 
-    /// Never inlined: the compiler would make one function of the two, which calls itself for every branch.
+    /// Never inlined: otherwise the compiler merges the two functions into one that calls itself for every branch.
     #[inline(never)]
     fn fill_below(&self, document: &Document<'_>, node: NodeId, slots: &mut Slots) {
         match document.value(node) {
@@ -235,7 +235,7 @@ impl Query {
     }
 }
 
-/// A document as a JSON value, made when the first query needs it.
+/// A document as a JSON value, created when the first query needs it.
 #[derive(Debug, Default)]
 pub(crate) struct JsonTree(OnceCell<JsonCopy>);
 
@@ -278,7 +278,7 @@ impl JsonCopy {
     }
 }
 
-/// Notes which node each value was made from: the two trees have the same order.
+/// Records the source node of each value: the two trees have the same order.
 fn pair(
     document: &Document<'_>,
     node: NodeId,

@@ -1,17 +1,18 @@
 //! Regular expressions, each compiled once.
 //!
-//! Compiling takes up to a millisecond, the parser and the compiler both need it, and what a config says in `common` is
-//! part of every event: without this, the start of a function would mostly be regular expressions.
+//! Compiling takes up to a millisecond. The parser and the compiler both need each pattern, and patterns in `common`
+//! are part of every event. Without this cache, the start of a function would mostly be spent on regular expressions.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use regex::Regex;
 
-/// More than any set of configs has. Whoever compiles config after config does not keep them all.
+/// Size limit of the cache, more than any set of configs needs. It bounds the memory of a process that compiles many
+/// configs.
 const KEPT: usize = 1_000;
 
-/// The regular expression of a text.
+/// Compiles a regular expression, or returns the cached one.
 ///
 /// # Errors
 /// As [`Regex::new`].

@@ -1,4 +1,4 @@
-//! A mapping config compiled: what is left to do for each event, with every name resolved.
+//! A compiled mapping config: the work per event, with every name resolved.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::config::{IntBase, Step as PathStep};
 use crate::paths::{Query, Slot};
 use crate::time::TimeReader;
 
-/// The objects that one (custom source, class) gets.
+/// The table of one (custom source, class).
 #[derive(Debug)]
 pub struct Table {
     /// Name of the custom source in Security Lake, at most 20 characters.
@@ -29,7 +29,7 @@ impl Table {
     }
 }
 
-/// What one entry of `ocsf_mapping` does.
+/// The plan of one entry of `ocsf_mapping`.
 #[derive(Debug)]
 pub(crate) struct EventPlan {
     pub(crate) key: String,
@@ -46,7 +46,8 @@ pub(crate) struct EventPlan {
 pub(crate) enum PlanStep {
     Assign(Assignment),
     Objects(ObjectList),
-    /// An object that is only there if a value of it comes from the raw event: constants alone do not make it.
+    /// An object that is written only if at least one of its values comes from the raw event: constants alone do not
+    /// make it.
     Object {
         node: NodeId,
         steps: Vec<PlanStep>,
@@ -56,7 +57,7 @@ pub(crate) enum PlanStep {
         then: Vec<PlanStep>,
         otherwise: Vec<PlanStep>,
     },
-    /// What has no place in OCSF goes to `unmapped` under the attribute path that was meant.
+    /// A value without a place in OCSF. It goes to `unmapped` under the intended attribute path.
     Misplaced {
         path: String,
         value: Expression,
@@ -68,7 +69,7 @@ pub(crate) struct Assignment {
     pub(crate) node: NodeId,
     pub(crate) target: Target,
     pub(crate) value: Expression,
-    /// The id that this text is the caption of (`activity_id` of `activity_name`); it is assigned before.
+    /// The id that this text is the caption of (`activity_id` for `activity_name`); it is assigned first.
     pub(crate) caption_of: Option<NodeId>,
     /// Whether the value comes from the raw event.
     pub(crate) is_raw: bool,
@@ -96,7 +97,7 @@ impl Constant {
     }
 }
 
-/// What a value must become.
+/// The target type of a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) attribute: &'static Attribute,
@@ -118,11 +119,11 @@ pub(crate) enum ObjectItem {
     Each { input: Expression, filter: Option<Condition>, body: ElementPlan },
 }
 
-/// What makes one element of a list of objects.
+/// The plan of one element of a list of objects.
 #[derive(Debug)]
 pub(crate) struct ElementPlan {
     pub(crate) steps: Vec<PlanStep>,
-    /// It is there even if no value of it comes from the raw event, because none can.
+    /// The element is written even without values from the raw event, because all its values are constants.
     pub(crate) is_constant: bool,
 }
 
@@ -150,10 +151,10 @@ pub(crate) enum Expression {
     Integer(i64),
     Float(f64),
     Boolean(bool),
-    /// An array or object that the config spells out, as JSON text.
+    /// A literal array or object of the config, as JSON text.
     JsonText(String),
     Slot(Slot),
-    /// The slots of one field that can stand in several places; the first that is there.
+    /// The slots of one field that can be in several places; the first present one counts.
     Slots(Vec<Slot>),
     Query(Box<Query>),
     Element(Vec<PathStep>),

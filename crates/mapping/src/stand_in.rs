@@ -1,23 +1,24 @@
 //! Stand-ins for the preprocessors of the AWS transformation library.
 //!
-//! A config of that library has no `decode`: Python code that its sources file names (`preprocessor_module`) cuts the
-//! events into fields before the mapping reads them. What that code does is data here, a config of its own, and a file
-//! that counts on it extends it without saying so.
+//! A config of that library has no `decode`. Instead, its sources file names Python code (`preprocessor_module`) that
+//! splits events into fields before mapping. Sluice emulates that code with a config, which such a file extends
+//! implicitly.
 
 use crate::config::Spanned;
 use crate::diagnostic::Diagnostic;
 use crate::extend::{member, member_mut, merge_file, parse_base, placed_at};
 use crate::syntax::{Node, NodeKind};
 
-/// What stands in for one preprocessor.
+/// The emulation of one preprocessor.
 struct StandIn {
     /// `preprocessor_module` of a sources file.
     module: &'static str,
     /// `source_name` of the library's mapping.
     source_name: &'static str,
-    /// Beginnings of paths that only this preprocessor makes. A mapping that reads none of them does not need it.
+    /// Prefixes of paths to fields that only this preprocessor creates. A mapping that reads none of them does not need
+    /// it.
     reads: &'static [&'static str],
-    /// What a config without `decode` extends.
+    /// The config that a config without `decode` extends.
     config: &'static str,
 }
 
@@ -36,8 +37,8 @@ static STAND_INS: [StandIn; 2] = [
     },
 ];
 
-/// Lays a config without `decode` over the stand-in of its preprocessor: the one that `module` names, else the one of its
-/// `source_name`. Gives the name of that module, at the place of `source_name`.
+/// Merges a config without `decode` over the stand-in of its preprocessor: the one that `module` names, otherwise the
+/// one of its `source_name`. Also returns the name of that module, at the position of `source_name`.
 pub(crate) fn with_stand_in(
     file: Node,
     module: Option<&str>,
@@ -56,7 +57,7 @@ pub(crate) fn with_stand_in(
     Ok((merge_file(base, file), Some(Spanned::new(stand_in.module, span))))
 }
 
-/// Whether a text in it starts like one of the paths, alone or in a template.
+/// Whether any text in the node starts with one of the paths, by itself or in a template.
 fn reads(node: &Node, paths: &[&str]) -> bool {
     match &node.kind {
         NodeKind::String { text, .. } => {
@@ -68,7 +69,8 @@ fn reads(node: &Node, paths: &[&str]) -> bool {
     }
 }
 
-/// The event mapping for all other types is one of the library's file; another file may not have it.
+/// Removes the stand-in's `other` if the config does not have that event mapping, as in files that are not the
+/// library's.
 fn drop_other_event(base: &mut Node, config: &Node) {
     let events = member(config, "ocsf_mapping");
     let Some(base) = member_mut(base, "custom_source_events") else { return };

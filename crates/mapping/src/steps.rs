@@ -1,8 +1,8 @@
-//! The decode steps of a config, applied: one raw event in, the events it holds out, each as the mapping expects it.
+//! Applies the decode steps of a config: one raw event in, the events it contains out, each as the mapping expects it.
 //!
-//! A step changes the document (takes the event out of its envelope, reads JSON out of a text, brings fields to other
-//! names), divides it, or says that it is no event. Steps run in order, each on what the one before made. An event that
-//! no step applies to costs one look at the names of its members and is not copied.
+//! A step changes the document (unwraps the event from its envelope, parses JSON in a text, renames fields), splits it,
+//! or discards it. Steps run in order, each on the result of the previous one. An event that no step applies to costs
+//! one check of its member names and is not copied.
 
 use bumpalo::Bump;
 use regex::Regex;
@@ -12,14 +12,14 @@ use crate::paths::{PathTree, Slot, Slots};
 use crate::plan::{Condition, Expression};
 use crate::values::{AbsentTexts, Values};
 
-/// How often the text of an envelope may be repeated for the events in it, in bytes for one byte of the raw event. Every
-/// event carries what was around it, so that many small events in a large envelope would grow without bound.
+/// Limit on repeated envelope text, in bytes per byte of the raw event. Every event carries its envelope, so many small
+/// events in a large envelope would otherwise grow without bound.
 const ENVELOPE_GROWTH: usize = 8;
 
-/// Bytes of repeated envelopes that are allowed in any case.
+/// Bytes of repeated envelopes that are always allowed.
 const ENVELOPE_BYTES: usize = 64 << 10;
 
-/// The rule under which an envelope without any event in it is counted as discarded.
+/// The rule name for envelopes without events, which count as discarded.
 pub const EMPTY_ENVELOPE: &str = "empty-envelope";
 
 /// The compiled steps of a config.
@@ -27,7 +27,7 @@ pub const EMPTY_ENVELOPE: &str = "empty-envelope";
 pub(crate) struct StepsPlan {
     paths: PathTree,
     steps: Vec<StepPlan>,
-    /// None, if a step has no sign.
+    /// `None` if a step has no sign.
     signs: Option<Signs>,
 }
 
@@ -37,14 +37,14 @@ impl StepsPlan {
         Self { paths, steps, signs }
     }
 
-    /// False, if no step does anything to a document; true, if one may. Much cheaper than to find what the steps read.
+    /// Whether any step may change a document; `false` is certain. Much cheaper than looking up the paths of the steps.
     #[inline]
     pub(crate) fn may_apply(&self, document: &Document<'_>) -> bool {
         self.signs.as_ref().is_none_or(|signs| signs.are_in(document))
     }
 }
 
-/// A member of the root without which a step does nothing.
+/// A member of the root that a step needs; without it, the step does nothing.
 #[derive(Debug)]
 struct Sign {
     name: String,
@@ -86,7 +86,7 @@ impl Signs {
         self.signs.iter().any(|sign| (is_container || !sign.is_container) && sign.name == name)
     }
 
-    /// One of 64 bits, by which most names are told from those of signs without a comparison.
+    /// One of 64 bits, which distinguishes most names from those of signs without a comparison.
     #[inline]
     fn bit(name: &str) -> u64 {
         match name.as_bytes() {
@@ -100,7 +100,7 @@ impl Signs {
 pub(crate) struct StepPlan {
     when: Option<Condition>,
     action: Action,
-    /// Slots without which the step does nothing, so that most steps are passed over without a look at their condition.
+    /// Slots that the step needs. Most steps are skipped by these, without evaluating their condition.
     needs: Vec<Slot>,
 }
 
@@ -165,15 +165,15 @@ pub(crate) enum Action {
     WindowsValues(Slot),
 }
 
-/// What a raw event turned out to be.
+/// The result of the steps for a raw event.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unwrapped<'a> {
     /// An event.
     Event(Document<'a>),
-    /// No event, as the step of this name says.
+    /// Discarded by the `discard` step of this name.
     Discarded(&'a str),
-    /// Events that cannot be had, for this reason.
+    /// The events cannot be extracted, for this reason.
     Refused(String),
 }
 
@@ -186,14 +186,14 @@ pub struct Part<'p, 'a> {
 }
 
 impl Part<'_, '_> {
-    /// The raw event with this one event only, as JSON: mapped again, it gives this event.
+    /// The raw event with only this event, as JSON: mapping it again yields this event.
     #[must_use]
     pub fn to_json(&self) -> String {
         self.document.with_one_element(self.array, self.element).to_json(NodeId::ROOT)
     }
 }
 
-/// The memory that steps take, kept between events.
+/// The memory of the steps, reused between events.
 #[derive(Debug, Default)]
 pub struct StepsBuffer {
     slots: Slots,
@@ -276,8 +276,8 @@ impl<'a> Run<'_, 'a> {
         Values::new(document, self.bump, self.absent, slots, reads).holds(when)
     }
 
-    /// The object or array of a slot; where it is a text that holds one, also the document with it in the place of the
-    /// text. None, if it is neither.
+    /// The object or array of a slot. If the slot is a text that contains one, also the document with the text replaced
+    /// by it. `None` if it is neither.
     fn readable(&mut self, slot: Slot, document: &Document<'a>) -> Option<(NodeId, Option<Document<'a>>)> {
         let node = self.memory.slots.get(slot)?;
         match document.value(node) {
@@ -292,7 +292,7 @@ impl<'a> Run<'_, 'a> {
 
     fn each(&mut self, at: usize, document: &Document<'a>, array: NodeId) {
         if document.value(array) != NodeValue::Array {
-            // One event where several could be.
+            // A single event in place of an array.
             return self.from(at, document.unwrapped(array, array), None);
         }
         let events = document.children(array).count();
@@ -311,7 +311,7 @@ impl<'a> Run<'_, 'a> {
         }
     }
 
-    /// Moves the members of the root that are fields of the event into an object.
+    /// Moves the event's fields from the root into an object.
     fn nested(
         &self,
         document: &Document<'a>,
@@ -334,7 +334,7 @@ fn with_any_moves<'a>(document: &Document<'a>, moves: Vec<Move<'a>>) -> Option<D
     (!moves.is_empty()).then(|| document.with_moves(&moves))
 }
 
-/// The document with the named groups of the first match in a text as further members.
+/// The document with the named groups of the first match in a text as additional members.
 fn with_groups<'a>(
     document: &Document<'a>,
     text: &'a str,
@@ -355,8 +355,8 @@ fn text_bytes(document: &Document<'_>, node: NodeId) -> usize {
     nodes.map(|node| 4 + document.key(node).map_or(0, str::len) + document.value(node).text().map_or(0, str::len)).sum()
 }
 
-/// A value of a Windows event as the event's rendered message has it: GUIDs in braces and lower case, the digits of
-/// hexadecimal numbers in upper case. None, if it is written so already or is neither.
+/// A value of a Windows event in the form of rendered messages: GUIDs in braces and lower case, hexadecimal digits in
+/// upper case. `None` if it already has that form or is neither.
 fn as_rendered<'a>(name: &str, text: &'a str, bump: &'a Bump) -> Option<&'a str> {
     if name.ends_with("Guid") || name.ends_with("GUID") {
         let digits = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);

@@ -1,4 +1,4 @@
-//! Instants as logs write them, in milliseconds since the epoch.
+//! Parses times as logs write them, to milliseconds since the epoch.
 
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::fmt::temporal::DateTimeParser;
@@ -10,14 +10,14 @@ use crate::config::{EpochUnit, TimeFormat};
 /// is the year 5138 in its unit, so no plausible event time is taken for another unit.
 const SECONDS_BELOW: f64 = 1e11;
 
-/// Whether an instant lies in the years 0 to 9999: those that RFC 3339, and so the lake, can write.
+/// Whether an instant is in the years 0 to 9999, the range of RFC 3339 and so of the lake.
 pub(crate) fn has_date(instant: i64) -> bool {
     (-62_167_219_200_000..253_402_300_800_000).contains(&instant)
 }
 
 static ISO_8601: DateTimeParser = DateTimeParser::new();
 
-/// Reads an instant in the first of several formats that fits.
+/// Parses a time with the first format that fits.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeReader(Vec<Format>);
 
@@ -59,8 +59,8 @@ impl TimeReader {
     }
 }
 
-/// A pattern for texts in the plain form: `2020-10-05 20:43:58.350`, with whatever stands between date and time, perhaps
-/// without a fraction, perhaps with a `Z`.
+/// A pattern for texts in the plain form: `2020-10-05 20:43:58.350`, with whatever stands between date and time,
+/// perhaps without a fraction, perhaps with a `Z`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PlainPattern {
     between: u8,
@@ -86,16 +86,16 @@ impl PlainPattern {
     }
 }
 
-/// A time from 1970 on, written in full: the form of nearly every time in a log. Reading it here takes a tenth of what a
-/// parser takes that knows all forms; whatever is not in this form is left to that.
+/// A complete date and time from 1970 on, the form of nearly every time in a log. Parsing it here takes a tenth of the
+/// time of the general parser, which handles all other forms.
 #[derive(Debug)]
 struct PlainTime<'a> {
     /// Since 1970, taken as UTC.
     milliseconds: i64,
-    /// What stands between date and time.
+    /// The separator between date and time.
     between: u8,
     fraction_digits: usize,
-    /// What stands after the time.
+    /// The text after the time.
     zone: &'a [u8],
 }
 

@@ -1,13 +1,14 @@
-//! Whether a strptime pattern can read times at all, found out by writing a time with it and reading it back.
+//! Checks a strptime pattern: formats a sample time with it and parses the result.
 
 use jiff::Timestamp;
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::TimeZone;
 
-/// 2021-11-12T23:58:59.123456Z: an hour that needs 24-hour clock or AM/PM, a day that is no month.
+/// 2021-11-12T23:58:59.123456Z: the hour needs a 24-hour clock or AM/PM. Hour 23 detects `%I` without `%p`.
 const SAMPLE_MICROSECONDS: i64 = 1_636_761_539_123_456;
 
-/// Refuses a pattern with a directive that is not known, that can only be written, or that leaves the date open.
+/// Checks that a pattern has only directives that can be parsed, and that it determines the date. A pattern may omit
+/// the time of day.
 pub(crate) fn check_strptime(pattern: &str) -> Result<(), String> {
     if !pattern.contains('%') {
         return Err("it has no directive such as `%Y`".to_owned());

@@ -1,4 +1,4 @@
-//! Raw fields that no mapping consumed, under their flattened paths: what goes to `unmapped` by itself.
+//! Raw fields that no mapping consumed, under their flattened paths: the automatic content of `unmapped`.
 //!
 //! `event.http.request_headers[].name`: members are joined by dots, and the values of all elements of an array are one
 //! text, joined by commas, as in Security Lake's own tables.
@@ -10,7 +10,7 @@ use sources::{Document, NodeId, NodeValue};
 
 use crate::values::AbsentTexts;
 
-/// Gives `add` the path and text of every raw value that was not consumed; `consumed` has a flag for each node.
+/// Calls `add` with the path and text of every raw value that was not consumed; `consumed` has a flag for each node.
 pub(crate) fn collect<'a>(
     document: &Document<'a>,
     bump: &'a Bump,
@@ -38,7 +38,7 @@ pub(crate) fn collect<'a>(
     }
 }
 
-/// What a node is on its own: a scalar's text, and that an array or object is empty.
+/// The text of a node without children: a scalar, or an empty array or object.
 #[inline]
 fn text_of<'a>(document: &Document<'a>, node: NodeId, absent: &AbsentTexts) -> Option<&'a str> {
     let is_empty = || document.children(node).next().is_none();
@@ -72,7 +72,7 @@ pub(crate) fn raw_path(document: &Document<'_>, node: NodeId) -> String {
     path
 }
 
-/// Gives `write` the parts of a node's path in order; whether the node is in an array.
+/// Calls `write` with the parts of a node's path in order. Returns whether the node is in an array.
 fn write_path<'a>(document: &Document<'a>, node: NodeId, write: &mut impl FnMut(&'a str)) -> bool {
     let Some(parent) = document.parent(node) else { return false };
     let in_array = write_path(document, parent, write);

@@ -1,7 +1,7 @@
-//! What the expressions of a plan give for one raw event.
+//! Evaluates the expressions of a plan for one raw event.
 //!
-//! Reading a node is noted in [`Values::reads`], so that whoever writes a value knows which raw fields it was made from.
-//! Everything short-lived is in the event's bump allocator.
+//! Every read of a node is recorded in [`Values::reads`], so that the writer of a value knows its raw fields. Temporary
+//! values are in the event's bump allocator.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -46,11 +46,13 @@ pub(crate) struct Values<'m, 'a> {
     pub(crate) bump: &'a Bump,
     pub(crate) absent: &'m AbsentTexts,
     pub(crate) slots: &'m Slots,
-    /// The nodes that were read, in order; whoever wants to know looks at what came after its own call.
+    /// The nodes that were read, in order. A caller looks at the entries added by its own call.
     pub(crate) reads: &'m mut Vec<NodeId>,
-    /// The nodes that decided something without being written (a condition, the time, the account); only where asked for.
+    /// The nodes that decided something without being written (a condition, the time, the account); kept only on
+    /// request.
     pub(crate) looked_at: Option<Vec<NodeId>>,
-    /// What a `$timestamp` could not read, and whether it was read from raw fields. Whoever asks for a value takes it.
+    /// The text that a `$timestamp` could not parse, and whether it came from raw fields. The caller of a value takes
+    /// it.
     pub(crate) unreadable: Vec<(Raw<'a>, bool)>,
     json: JsonTree,
     /// The elements of the `$each` bodies that are being evaluated, the innermost last.
@@ -80,7 +82,7 @@ impl<'m, 'a> Values<'m, 'a> {
         }
     }
 
-    /// The text of an expression, without noting what it reads.
+    /// The text of an expression, without recording its reads.
     pub(crate) fn peek_text(&mut self, value: &'a Expression) -> Option<&'a str> {
         let before = self.reads.len();
         let text = self.value(value).text(self.bump);
@@ -89,7 +91,7 @@ impl<'m, 'a> Values<'m, 'a> {
         text
     }
 
-    /// What was read since `before` makes no value.
+    /// Discards the reads since `before`, because they produced no value.
     pub(crate) fn look_only(&mut self, before: usize) {
         if let Some(looked_at) = &mut self.looked_at {
             looked_at.extend(self.reads.iter().skip(before));
@@ -97,19 +99,19 @@ impl<'m, 'a> Values<'m, 'a> {
         self.reads.truncate(before);
     }
 
-    /// Begins an `$each` body, which sees `element`.
+    /// Starts an `$each` body with `element` as `@`.
     #[inline]
     pub(crate) fn enter(&mut self, element: Element<'a>) {
         self.elements.push(element);
     }
 
-    /// Ends the body begun last.
+    /// Ends the innermost body.
     #[inline]
     pub(crate) fn leave(&mut self) {
         self.elements.pop();
     }
 
-    /// The value of a node; reading it is noted.
+    /// The value of a node. The read is recorded.
     #[inline]
     fn node_value(&mut self, node: NodeId) -> Raw<'a> {
         match Raw::of_node(self.document, node) {
@@ -122,7 +124,7 @@ impl<'m, 'a> Values<'m, 'a> {
         }
     }
 
-    /// The value of an expression; nodes read on the way are noted.
+    /// The value of an expression. Its reads are recorded.
     #[inline]
     pub(crate) fn value(&mut self, expression: &'a Expression) -> Raw<'a> {
         match expression {
@@ -132,7 +134,7 @@ impl<'m, 'a> Values<'m, 'a> {
         }
     }
 
-    /// One of several values. If it is absent, what was looked at for it is not read.
+    /// One of several alternatives. If it is absent, its reads do not count.
     fn value_or_unread(&mut self, expression: &'a Expression) -> Raw<'a> {
         let before = self.reads.len();
         let raw = self.value(expression);
@@ -263,7 +265,7 @@ impl<'m, 'a> Values<'m, 'a> {
         self.value(value).text(self.bump)
     }
 
-    /// A derived text; an empty one is no value.
+    /// A derived text; empty text is no value.
     fn part(&self, text: &'a str) -> Raw<'a> {
         if text.is_empty() || self.absent.contains(text) { Raw::Absent } else { Raw::Text(text) }
     }
@@ -272,7 +274,7 @@ impl<'m, 'a> Values<'m, 'a> {
         self.text_of(value).map_or(Raw::Absent, |text| self.part(f(text)))
     }
 
-    /// The scalars that a list is made of: the items of an array, else the value itself.
+    /// The scalars of a list: the items of an array, otherwise the value itself.
     pub(crate) fn items(&self, raw: Raw<'a>) -> &'a [Raw<'a>] {
         let mut items = BumpVec::new_in(self.bump);
         self.collect_items(raw, &mut items);
@@ -290,7 +292,7 @@ impl<'m, 'a> Values<'m, 'a> {
         }
     }
 
-    /// The nodes that a path selects; none if the expression is no path.
+    /// The nodes that a path selects; none if the expression is not a path.
     fn nodes_of(&self, expression: &Expression) -> Option<BumpVec<'a, NodeId>> {
         let in_bump = |nodes: Vec<NodeId>| BumpVec::from_iter_in(nodes, self.bump);
         let one = |node: Option<NodeId>| BumpVec::from_iter_in(node, self.bump);
@@ -314,8 +316,8 @@ impl<'m, 'a> Values<'m, 'a> {
         }
     }
 
-    /// What an `$each` goes over. Elements that are nodes are read by its body; of other values, what they were made
-    /// from is noted as read here.
+    /// The elements of an `$each`. Its body records reads of elements that are nodes; for other values, the source
+    /// nodes are recorded here.
     pub(crate) fn elements_of(
         &mut self,
         input: &'a Expression,
@@ -383,7 +385,7 @@ impl<'m, 'a> Values<'m, 'a> {
         if let Some(value) = plan.values.get(text) {
             return self.value(value);
         }
-        // `other` says nothing of the text itself, which therefore stays unmapped.
+        // `other` does not contain the text itself, which therefore stays unmapped.
         self.reads.truncate(before);
         plan.other.as_ref().map_or(Raw::Absent, |other| self.value(other))
     }
@@ -432,7 +434,7 @@ impl<'m, 'a> Values<'m, 'a> {
         Raw::Text(text.into_bump_str())
     }
 
-    /// An object that the config spells out, as JSON text; without any member that has a value it is absent.
+    /// A literal object of the config as JSON text; absent if no member has a value.
     fn object(&mut self, members: &'a [(String, Expression)]) -> Raw<'a> {
         let mut text = String::from("{");
         for (name, value) in members {
@@ -500,7 +502,7 @@ fn parts_of<'a>(text: &'a str, plan: &'a SplitPlan) -> impl Iterator<Item = &'a 
     })
 }
 
-/// The part that `$split` takes, from the end if `take` is negative; none if there are too few.
+/// The part that `$split` takes, from the end if `take` is negative; `None` if there are too few parts.
 fn part_of<'a>(text: &'a str, plan: &'a SplitPlan, take: i64) -> Option<&'a str> {
     if take == -1
         && plan.limit.is_none()
@@ -527,7 +529,7 @@ fn contains(text: &str, part: &str) -> bool {
     find(text, part).is_some()
 }
 
-/// Where `part` first is in a text.
+/// The position of the first `part` in a text.
 #[inline]
 fn find(text: &str, part: &str) -> Option<usize> {
     match part.as_bytes() {

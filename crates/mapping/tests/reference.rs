@@ -281,14 +281,18 @@ fn table(name: &str) -> String {
         let rows = DIAGNOSTICS
             .iter()
             .map(|facts| format!("| {} | {} | {} |\n", facts.number, facts.summary, facts.explanation));
-        return format!("| number | what is wrong | what it means |\n|---|---|---|\n{}", rows.collect::<String>());
+        return format!("| number | diagnostic | effect and fix |\n|---|---|---|\n{}", rows.collect::<String>());
     }
     if name == "operators" {
         let rows = OPERATORS.iter().map(|operator| {
-            let anchor = operator.name.trim_start_matches('$');
+            // The page has a heading for the key `timestamp` too, so the operator's anchor is numbered.
+            let anchor = match operator.name.trim_start_matches('$') {
+                "timestamp" => "timestamp-1",
+                name => name,
+            };
             format!("| [`{}`](#{anchor}) | {} | {} |\n", operator.name, form_text(operator.argument), operator.summary)
         });
-        return format!("| operator | argument | gives |\n|---|---|---|\n{}", rows.collect::<String>());
+        return format!("| operator | argument | result |\n|---|---|---|\n{}", rows.collect::<String>());
     }
     if name == "conditions" {
         let rows = CONDITIONS.iter().map(|condition| {

@@ -1,18 +1,18 @@
 //! A set of small numbers, one bit each: which cells of a record hold a value.
 //!
-//! Most attributes of a shape are absent from most events. With the cells in preorder, "does this object hold anything"
-//! is a question about a range of bits, and going over what is there costs nothing for what is not.
+//! Most attributes of a shape are absent from most events. Cells are in preorder, so whether an object is empty is a
+//! test of a range of bits, and iterating over present values costs nothing for absent ones.
 
 use std::ops::Range;
 
-/// A set of numbers below the length it was given.
+/// A set of numbers below a fixed length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bits {
     words: Vec<u64>,
 }
 
 impl Bits {
-    /// Empties the set and takes its length, keeping the memory.
+    /// Empties the set and sets its length, keeping the memory.
     pub(crate) fn reset(&mut self, len: usize) {
         self.words.clear();
         self.grow(len);
@@ -42,7 +42,7 @@ impl Bits {
         self.words[number / 64] &= !(1 << (number % 64));
     }
 
-    /// Takes all numbers of a range out.
+    /// Removes all numbers of a range.
     pub(crate) fn remove_range(&mut self, range: Range<usize>) {
         for (word, mask) in masks(range) {
             self.words[word] &= !mask;
@@ -86,7 +86,7 @@ fn masks(range: Range<usize>) -> impl Iterator<Item = (usize, u64)> {
 pub(crate) struct Ones<'b> {
     words: &'b [u64],
     word: usize,
-    /// The bits of the current word that were not given out yet.
+    /// The bits of the current word that have not been returned yet.
     rest: u64,
     end: usize,
 }

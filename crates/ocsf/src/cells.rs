@@ -1,17 +1,17 @@
-//! The values of a column under construction, with nothing for the rows that have none.
+//! The values of a column under construction. Rows without a value take no space.
 
 use arrow_array::PrimitiveArray;
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-/// The values of a column. Their memory is kept from batch to batch, and so is their form: a column that had a value in
-/// every row of one batch most likely has in the next.
+/// The values of a column. Memory and form are reused from batch to batch: a column with a value in every row of one
+/// batch most likely has one in every row of the next.
 #[derive(Debug)]
 pub(crate) enum Cells<T> {
-    /// Of the first rows, each of which has one.
+    /// Every row so far has a value.
     Dense(Vec<T>),
-    /// With the rows that have them, ascending.
+    /// The values with their row numbers, ascending.
     Sparse(Vec<(u32, T)>),
 }
 
@@ -71,7 +71,7 @@ impl<T: Copy + Default> Cells<T> {
         values
     }
 
-    /// Which of `rows` rows have no value, if any have none.
+    /// The validity bitmap for `rows` rows; `None` if every row has a value.
     pub(crate) fn nulls(&self, rows: usize) -> Option<NullBuffer> {
         if self.len() == rows {
             return None;
@@ -92,7 +92,7 @@ impl<T: Copy + Default> Cells<T> {
         Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits), 0, rows)))
     }
 
-    /// Takes all values away.
+    /// Removes all values.
     pub(crate) fn clear(&mut self, rows: usize) {
         match self {
             Self::Dense(values) => values.clear(),

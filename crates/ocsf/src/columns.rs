@@ -1,6 +1,7 @@
 //! Records into columns: the last step before Parquet.
 //!
-//! A [`TableBuilder`] takes the completed records of one [`Shape`] and gives Arrow record batches of its fixed schema.
+//! A [`TableBuilder`] collects completed records of one [`Shape`] and returns Arrow record batches with its fixed
+//! schema.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::schema::ScalarType;
 use crate::shape::Shape;
 use crate::texts::TextColumn;
 
-/// Bytes that a row takes in each column whatever it holds: an offset and a validity bit, rounded up.
+/// Bytes that a row takes in each column regardless of its value: an offset and a validity bit, rounded up.
 const CELL_OVERHEAD: usize = 5;
 
 /// Collects records of one shape as columns.
@@ -33,7 +34,7 @@ pub struct TableBuilder {
     text_bytes: usize,
 }
 
-/// A column under construction. What is absent costs nothing until the column is finished.
+/// A column under construction. Absent values cost nothing until the column is finished.
 #[derive(Debug)]
 enum Column {
     Text(TextColumn),
@@ -48,7 +49,7 @@ enum Column {
     Map { list: ListColumn, keys: TextColumn, values: TextColumn },
 }
 
-/// The ends of lists in their elements.
+/// The end offset of each row's list.
 #[derive(Debug)]
 struct ListColumn(Cells<i32>);
 
@@ -62,7 +63,7 @@ impl ListColumn {
         self.0.last().unwrap_or_default() as u32
     }
 
-    /// A row of `len` elements; the number of the first.
+    /// Adds a row of `len` elements. Returns the number of the first.
     fn push(&mut self, row: u32, len: u32) -> u32 {
         let first = self.elements();
         self.0.push(row, (first + len) as i32);
@@ -97,7 +98,7 @@ impl TableBuilder {
         self.rows
     }
 
-    /// About how many bytes the columns hold.
+    /// Approximate size of the columns in bytes.
     pub fn bytes(&self) -> usize {
         self.text_bytes + self.rows * self.columns.len() * CELL_OVERHEAD
     }
@@ -125,10 +126,10 @@ impl TableBuilder {
         }
     }
 
-    /// The records appended so far as one batch; the builder is empty afterwards and can be used on.
+    /// Returns the records appended so far as one batch. The builder is then empty and can be reused.
     ///
-    /// The batch has the shape's schema, but with a dictionary of distinct texts, in the order in which they came, wherever
-    /// that has texts.
+    /// The batch has the shape's schema, but with a dictionary of distinct texts, in the order in which they came,
+    /// wherever that has texts.
     ///
     /// # Errors
     /// [`ArrowError`] if the columns do not fit the schema, for example where a record was appended that
@@ -191,7 +192,7 @@ impl TableBuilder {
     }
 }
 
-/// Appends the values that a scope has in a range of nodes as row `row` of their columns; gives the bytes of text added.
+/// Appends a scope's values in a range of nodes as row `row` of their columns. Returns the bytes of text added.
 fn append_values(columns: &mut [Column], record: &Record<'_>, scope: Scope, nodes: Range<u32>, row: u32) -> usize {
     let mut text_bytes = 0;
     for (id, cell) in record.values(scope, nodes) {
@@ -266,7 +267,7 @@ impl Column {
         }
     }
 
-    /// Appends a scalar; a cell of another type than the column's is no value. Gives the bytes of text added.
+    /// Appends a scalar; a cell of a type other than the column's counts as absent. Returns the bytes of text added.
     #[inline]
     fn append(&mut self, row: u32, cell: &Cell<'_>) -> usize {
         match (self, *cell) {

@@ -50,7 +50,7 @@ pub struct Node {
     pub(crate) end: u32,
 }
 
-/// The attributes of a class that have columns, and where each stands: what a [`Shape`](crate::Shape) is before its rules.
+/// The attributes of a class that have columns, with their positions: a [`Shape`](crate::Shape) without its rules.
 #[derive(Debug)]
 pub struct Layout {
     schema: &'static Schema,
@@ -82,7 +82,7 @@ impl Layout {
         self.class
     }
 
-    /// The profiles that a record of this shape may have on.
+    /// The profiles that a record of this shape can have.
     pub fn profiles(&self) -> ProfileSet {
         self.profiles
     }
@@ -126,7 +126,7 @@ impl Layout {
         })
     }
 
-    /// The dotted path of a node, without a mark for the arrays it passes through: as OCSF names observables, too.
+    /// The dotted path of a node, without markers for arrays, as in the names of OCSF observables.
     pub fn path(&self, id: NodeId) -> String {
         let mut steps = Vec::new();
         let mut at = id;

@@ -1,7 +1,8 @@
 //! One OCSF event on its way into columns: typed cells, no tree.
 //!
-//! A [`Record`] has a cell per node of its [`Layout`]; elements of object arrays take further cells behind them. Texts are
-//! borrowed from the raw event, so a record is cheap to fill, to complete (what OCSF derives), to check and to drop.
+//! A [`Record`] has a cell per node of its [`Layout`]; elements of object arrays take further cells behind them. Texts
+//! are borrowed from the raw event, so a record is cheap to fill, to complete (what OCSF derives), to check and to
+//! drop.
 
 use std::ops::Range;
 
@@ -90,7 +91,7 @@ pub struct Record<'a> {
     profiles: ProfileSet,
     /// Whether `unmapped` is sorted, each key once.
     is_settled: bool,
-    /// Bytes of all texts that were set, those included that were replaced or cleared later.
+    /// Bytes of all texts ever set, including those replaced or cleared later.
     text_bytes: usize,
 }
 
@@ -133,7 +134,7 @@ impl RecordBuffer {
         Record { cells, set, unmapped: emptied(unmapped, |_| ("", "")), profiles, is_settled: false, text_bytes: 0 }
     }
 
-    /// Takes a record's memory back for the next event.
+    /// Returns a record's memory for the next event.
     pub fn recycle(&mut self, record: Record<'_>) {
         let Record { cells, set, unmapped, .. } = record;
         *self = Self { cells: emptied(cells, |_| Cell::Null), set, unmapped: emptied(unmapped, |_| ("", "")) };
@@ -147,7 +148,7 @@ fn emptied<T, U>(mut items: Vec<T>, convert: impl Fn(T) -> U) -> Vec<U> {
 }
 
 impl<'a> Record<'a> {
-    /// An empty event; `profiles` are those that are on whatever it holds.
+    /// An empty event; `profiles` are always on, regardless of its values.
     pub fn new(shape: &Layout, profiles: ProfileSet) -> Self {
         RecordBuffer::default().record(shape, profiles)
     }
@@ -220,12 +221,12 @@ impl<'a> Record<'a> {
         self.set.ones(scope.cells(nodes)).map(move |at| (NodeId(at as u32 - scope.0), &self.cells[at]))
     }
 
-    /// Takes the value of a node and of everything below it away.
+    /// Removes the value of a node and of everything below it.
     pub fn clear(&mut self, shape: &Layout, scope: Scope, node: NodeId) {
         self.clear_cells(scope.cells(node.0..shape.node(node).end));
     }
 
-    /// Takes all values of an element of an array of objects away.
+    /// Removes all values of an element of an array of objects.
     pub fn clear_element(&mut self, shape: &Layout, list: NodeId, element: Scope) {
         self.clear_cells(element.cells(list.0 + 1..shape.node(list).end));
     }
@@ -251,12 +252,12 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// At least as many values as the event has in all columns, those of array elements and absent ones included.
+    /// An upper bound on the event's values in all columns, including those of array elements and absent ones.
     pub fn values_bound(&self) -> usize {
         self.cells.len() + 2 * self.unmapped.len()
     }
 
-    /// At least the bytes of all texts of the event, unmapped ones included: what it will take in columns before
+    /// An upper bound on the bytes of all texts of the event, including unmapped ones: its size in columns before
     /// compression.
     pub fn text_bytes_bound(&self) -> usize {
         self.text_bytes
@@ -264,7 +265,7 @@ impl<'a> Record<'a> {
 
     /// Makes room for `capacity` elements of an array of objects; the elements are reached through [`Record::element`].
     ///
-    /// The array is there once [`Record::close_list`] has said how many of them were filled.
+    /// The array is set once [`Record::close_list`] is called with the number of elements that were filled.
     pub fn open_list(&mut self, shape: &Layout, list: NodeId, capacity: usize) -> u32 {
         let start = self.cells.len();
         self.grow(capacity * shape.element_width(list));
@@ -345,8 +346,8 @@ impl<'a> Record<'a> {
         &self.unmapped
     }
 
-    /// Sorts the unmapped values by key: a map has each key once. Different values of one key become the one that `join`
-    /// makes of them, in the order in which they were added; without this, completing keeps the last.
+    /// Sorts the unmapped values by key: a map has each key once. Different values of one key become the one that
+    /// `join` makes of them, in the order in which they were added; without this, completing keeps the last.
     pub fn join_unmapped(&mut self, mut join: impl FnMut(&[(&'a str, &'a str)]) -> &'a str) {
         self.is_settled = true;
         // Equal keys end side by side, so sorting has compared them.

@@ -1,4 +1,4 @@
-//! Columns back into OCSF JSON: how `sluice inspect` and the tests read an object.
+//! Converts columns back to OCSF JSON, for `sluice inspect` and for tests.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};

@@ -1,8 +1,8 @@
-//! What OCSF derives from a record, and what it demands of it, compiled for one shape.
+//! The rules of OCSF for completing and checking records, compiled for one shape.
 //!
-//! The facts are those that [`crate::validate_event`] checks on JSON; here they are resolved to node numbers when the
-//! shape is built, so that completing and checking an event costs a few hundred nanoseconds. A test holds the two against
-//! each other. Rules are grouped by scope: the event, and each array of objects.
+//! They are the same rules that [`crate::validate_event`] checks on JSON. Here they are resolved to node numbers when
+//! the shape is built, so that completing and checking an event takes a few hundred nanoseconds. A test compares the
+//! two. Rules are grouped by scope: the event, and each array of objects.
 
 pub(crate) mod check;
 mod complete;

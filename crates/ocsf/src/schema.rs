@@ -1,6 +1,6 @@
 //! The OCSF schema as data: which classes, objects, attributes, enumerations and constraints a version has.
 //!
-//! Everything else in the crate asks here: the column types of a class, the derived captions, the validator. The facts
+//! The rest of the crate builds on it: the column types of a class, the derived captions, the validator. The facts
 //! are text files in `data/`, one per version, written by `cargo xtask generate-schema` from the output of the official
 //! `ocsf-schema-compiler`; they are embedded and read on first use, and only the version asked for. See
 //! [facts files](self#facts-files) for their form.
@@ -44,7 +44,7 @@ pub enum Version {
     /// 1.1.0, the version of Security Lake's own sources (source version 2).
     #[default]
     V1_1_0,
-    /// 1.3.0, the newest version that Security Lake takes from custom sources.
+    /// 1.3.0, the newest version that Security Lake accepts from custom sources.
     V1_3_0,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Version {
 
 /// The text names no shipped OCSF version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("OCSF {0:?} is not known here; known are 1.1.0 and 1.3.0")]
+#[error("unsupported OCSF version {0:?}; supported versions are 1.1.0 and 1.3.0")]
 pub struct UnknownVersion(String);
 
 impl FromStr for Version {
@@ -97,7 +97,8 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The facts of `version`, read from the embedded text, which is compressed, on first use (below two milliseconds) and kept.
+    /// The facts of `version`, read from the embedded text, which is compressed, on first use (below two milliseconds)
+    /// and kept.
     pub fn get(version: Version) -> &'static Self {
         static V1_1_0: OnceLock<Schema> = OnceLock::new();
         static V1_3_0: OnceLock<Schema> = OnceLock::new();
@@ -154,8 +155,8 @@ impl Schema {
         &self.objects[usize::from(id.0)]
     }
 
-    /// Whether a dotted path, without a mark for the arrays it passes through, leads to an attribute that an event of the
-    /// class with the profiles `on` may have.
+    /// Whether a dotted path, without a mark for the arrays it passes through, leads to an attribute that an event of
+    /// the class with the profiles `on` may have.
     pub fn has_attribute(&self, class: &EventClass, path: &str, on: ProfileSet) -> bool {
         let mut attributes: &[Attribute] = &class.attributes;
         path.split('.').all(|name| {
@@ -299,7 +300,7 @@ impl AttributeIndex {
     }
 }
 
-/// The attribute of that name in attributes ordered by name, where there is only the list.
+/// Finds an attribute in a list ordered by name, by binary search.
 pub(crate) fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
     let position = attributes.binary_search_by(|attribute| attribute.name.cmp(name)).ok()?;
     attributes.get(position)
@@ -315,13 +316,13 @@ pub struct Attribute {
     pub kind: AttributeKind,
     /// Whether the value is an array.
     pub is_array: bool,
-    /// Whether it must be there, provided that it [`is_present`](Self::is_present).
+    /// Whether it is required, provided that it [`is_present`](Self::is_present).
     pub requirement: Requirement,
-    /// Empty: always there. Otherwise the attribute exists only if at least one of these profiles is on.
+    /// Empty: the attribute always exists. Otherwise it exists only if at least one of these profiles is on.
     pub profiles: ProfileSet,
     /// The only allowed values.
     pub enumeration: Option<&'static Enumeration>,
-    /// For an enumeration: the attribute beside it that holds the caption of its value.
+    /// For an enumeration: the sibling attribute with the caption of its value.
     pub sibling: Option<&'static str>,
     /// `observable.type_id` of the value: the attribute's own, else its scalar type's, else its object's.
     pub observable: Option<u16>,
@@ -349,7 +350,7 @@ impl Attribute {
     }
 }
 
-/// What an attribute holds.
+/// The kind of value of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AttributeKind {
     /// A value of a type of the dictionary.
@@ -358,7 +359,7 @@ pub enum AttributeKind {
     Object(ObjectId),
 }
 
-/// How much OCSF wants an attribute.
+/// Whether OCSF requires or recommends an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Requirement {
     /// An event without it is invalid.
@@ -370,7 +371,7 @@ pub enum Requirement {
 }
 
 impl Requirement {
-    /// OCSF's word for it.
+    /// OCSF's name for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Required => "required",
@@ -514,7 +515,7 @@ enum Members {
 impl Enumeration {
     /// The value that means "not known" in every integer enumeration that has it.
     pub const UNKNOWN: i64 = 0;
-    /// The value that means "something the enumeration does not have; the sibling says what".
+    /// The value for anything that the enumeration does not have. The sibling then has the text.
     pub const OTHER: i64 = 99;
 
     /// The values and captions, ordered by value; empty if the values are texts.
@@ -549,7 +550,7 @@ impl Enumeration {
         members.binary_search_by(|m| m.0.cmp(value)).ok().and_then(|i| members.get(i)).map(|m| m.1)
     }
 
-    /// The integer value with that caption: letter by letter, else ignoring ASCII case.
+    /// The integer value with that caption; an exact match comes first, then a match that ignores ASCII case.
     pub fn value(&self, caption: &str) -> Option<i64> {
         let members = self.integers();
         let exact = members.iter().find(|m| m.1 == caption);
@@ -560,9 +561,9 @@ impl Enumeration {
 /// A rule over several attributes. Paths are relative to the class or object and may be dotted (`device.os.version`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Constraint {
-    /// At least one of them must be there.
+    /// At least one of them must be set.
     AtLeastOne(Vec<&'static str>),
-    /// Exactly one of them must be there.
+    /// Exactly one of them must be set.
     JustOne(Vec<&'static str>),
 }
 

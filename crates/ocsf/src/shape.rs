@@ -4,7 +4,8 @@
 //! them: enum siblings, `*_dt` twins, classification, observables. It is built once, when a mapping is compiled, and
 //! fixes the Arrow schema of every object of a (source, class): a schema is never inferred from data.
 //!
-//! Nodes are numbered in preorder, so a subtree is a contiguous range and a [`crate::Record`] can keep one cell per node.
+//! Nodes are numbered in preorder, so a subtree is a contiguous range and a [`crate::Record`] can keep one cell per
+//! node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -13,14 +14,14 @@ use crate::layout::{Layout, Node, NodeId, NodeKind};
 use crate::rules::{Rules, compile_rules, unknown_id};
 use crate::schema::{Attribute, AttributeKind, EventClass, ProfileSet, Requirement, ScalarType, Schema, find};
 
-/// Why a path is no attribute of a class.
+/// Why a path does not name an attribute of a class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
-    /// A step names no attribute of the class or object it stands in.
+    /// A step does not name an attribute of the class or object around it.
     #[error("no attribute `{name}` in {owner}")]
     Unknown {
-        /// The step that is not there.
+        /// The unknown step.
         name: String,
         /// The class or object it was looked up in.
         owner: &'static str,
@@ -43,8 +44,8 @@ pub enum PathError {
     },
 }
 
-/// The columns of one (source, class), with everything needed to complete and check a record. What can be asked of the
-/// columns alone is asked of its [`Layout`].
+/// The columns of one (source, class), with everything needed to complete and check a record. Its [`Layout`] has the
+/// columns alone.
 #[derive(Debug)]
 pub struct Shape {
     layout: Layout,
@@ -52,7 +53,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Starts the shape of `class`, in which the profiles of `profiles` may be on.
+    /// Starts the shape of `class`. Its records can have the profiles of `profiles`.
     pub fn builder(schema: &'static Schema, class: &'static EventClass, profiles: ProfileSet) -> ShapeBuilder {
         ShapeBuilder { schema, class, profiles, tree: Tree::default() }
     }
@@ -70,7 +71,7 @@ impl Deref for Shape {
 #[derive(Debug, Default)]
 struct Tree(BTreeMap<&'static str, Tree>);
 
-/// Collects target paths and closes them over what OCSF derives.
+/// Collects target paths, and adds the attributes that OCSF derives from them.
 #[derive(Debug)]
 pub struct ShapeBuilder {
     schema: &'static Schema,
@@ -80,7 +81,7 @@ pub struct ShapeBuilder {
 }
 
 impl ShapeBuilder {
-    /// Adds the attribute at a dotted path; the profile that it needs may then be on.
+    /// Adds the attribute at a dotted path. Records can then also have the profile that the attribute needs.
     ///
     /// # Errors
     /// [`PathError`] where the path names no scalar attribute (or free-form object) of the class.
@@ -123,7 +124,7 @@ impl ShapeBuilder {
         Ok(())
     }
 
-    /// Closes the paths over derived attributes and fixes the columns.
+    /// Adds the derived attributes and fixes the columns.
     pub fn build(mut self) -> Shape {
         const ALWAYS: [&str; 5] = ["activity_id", "category_uid", "class_uid", "severity_id", "type_uid"];
         for name in ALWAYS {
@@ -160,7 +161,7 @@ impl ShapeBuilder {
     }
 }
 
-/// Adds, at every depth, the attributes that follow from the ones present.
+/// Adds, at every depth, the attributes that are derived from the ones present.
 fn close(schema: &'static Schema, profiles: ProfileSet, attributes: &'static [Attribute], tree: &mut Tree) {
     let mut derived = BTreeSet::new();
     for attribute in attributes {

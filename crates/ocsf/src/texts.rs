@@ -14,19 +14,19 @@ use rustc_hash::FxBuildHasher;
 use crate::cells::Cells;
 use crate::record::Cell;
 
-/// A column of texts, each distinct one of which is kept once: rows of one table repeat each other a lot, and what is done
-/// to a text afterwards is then done to few.
+/// A dictionary-encoded column of texts. Rows of one table repeat each other a lot, so later work is done once per
+/// distinct text.
 #[derive(Debug)]
 pub(crate) struct TextColumn {
     /// The distinct texts one after the other, in the order in which they came.
     bytes: Vec<u8>,
-    /// Where each of them ends in `bytes`.
+    /// The end of each text in `bytes`.
     ends: Vec<i32>,
-    /// Finds their places in `ends`, which are their keys.
+    /// Maps a text to its key, which is its position in `ends`.
     keys: HashTable<i32>,
-    /// The key that came after each key when it came last.
+    /// For each key, the key that followed it last time.
     following: Vec<i32>,
-    /// The key that comes next if things go on as before.
+    /// The predicted next key.
     expected: i32,
     /// The key of each row.
     rows: Cells<i32>,
@@ -44,7 +44,7 @@ impl TextColumn {
         }
     }
 
-    /// Appends a scalar; gives the bytes of text added.
+    /// Appends a scalar. Returns the bytes of text added.
     #[inline]
     pub(crate) fn append(&mut self, row: u32, cell: &Cell<'_>) -> usize {
         match cell {
@@ -98,7 +98,7 @@ impl TextColumn {
         }
     }
 
-    /// A dictionary of the texts, in the order in which they came, with a key for each of `rows` rows.
+    /// A dictionary of the texts in order of first use, with a key for each of `rows` rows.
     pub(crate) fn finish(&mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
         // The next batch will be much like this one, and a text that grows is copied again and again.
         let room = Vec::with_capacity(self.bytes.len() + self.bytes.len() / 8);

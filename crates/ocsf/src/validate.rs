@@ -1,19 +1,18 @@
 //! The strict check of one OCSF event in JSON form.
 //!
-//! It is the last word on what this workspace writes: tests hold the mapped output and the compiled rules of a shape
-//! against it, and the command line offers it to users. What it checks and how severely follows OCSF's own server
-//! (`ocsf/ocsf-server`, `lib/schema/validator2.ex`), whose error names are kept in [`ViolationKind::code`]: a broken
-//! length or range is an error there, a text that does not match its type's pattern a warning. It differs where the
-//! server is lax or wrong:
+//! Tests compare the mapped output and the compiled rules of a shape with it, and the command line offers it to users.
+//! Its checks and severities follow OCSF's own server (`ocsf/ocsf-server`, `lib/schema/validator2.ex`), whose error
+//! names are in [`ViolationKind::code`]. For example, a violated length or range is an error, but text that does not
+//! match the pattern of its type is a warning. It differs where the server is lax or wrong:
 //!
 //! | here | OCSF's server |
 //! |---|---|
 //! | `integer_t` is 32 bits, `long_t` 64 bits, as the columns of Security Lake are | 64 and 128 bits |
-//! | the caption beside an enumeration's value must be its caption: error | warning; error only in arrays |
+//! | the text next to an enumeration value must be its caption: error | warning; error only in arrays |
 //! | `metadata.version` must be the schema's: error | warning if it is older |
 //! | a profile that the class does not have: error | not checked |
 //! | dotted constraint paths (`device.os.version`) are followed | looked up as one member name, so they always fail |
-//! | an integer is a good `float_t`, as JSON knows no difference | wrong type |
+//! | an integer is a valid `float_t`, because JSON does not distinguish them | wrong type |
 //! | an `ip_t` must be an address | its pattern takes any character for the dots of IPv4 |
 //! | a member that is `null` counts as absent, known or not | an unknown one is an error |
 //!
@@ -47,15 +46,15 @@ use crate::schema::{
     Version,
 };
 
-/// One way in which an event breaks the schema.
+/// One violation of the schema by an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Where: `process.file.hashes[0].value`. Empty for the event as a whole.
+    /// Path of the value: `process.file.hashes[0].value`. Empty for the event as a whole.
     pub path: String,
-    /// What, for programs.
+    /// The kind of violation, for programs.
     pub kind: ViolationKind,
-    /// What, for people; without the path.
+    /// The message for people, without the path.
     pub message: String,
 }
 
@@ -73,10 +72,10 @@ impl fmt::Display for Violation {
     }
 }
 
-/// How bad a [`Violation`] is.
+/// The severity of a [`Violation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// The event is valid, but not as OCSF advises.
+    /// The event is valid, but OCSF advises against it.
     Warning,
     /// The event is not valid OCSF.
     Error,
@@ -100,7 +99,7 @@ pub enum ViolationKind {
     AttributeProfileOff,
     /// A required attribute is missing.
     RequiredMissing,
-    /// The value is not of the attribute's type, or not an array where one is due.
+    /// The value is not of the attribute's type, or is not an array where the attribute is one.
     WrongType,
     /// The integer does not fit 32 bits (`integer_t`) or 64 bits (`long_t`).
     IntegerOverflow,
@@ -112,11 +111,11 @@ pub enum ViolationKind {
     PatternNotMatched,
     /// The value is not one of the enumeration's.
     EnumValueUnknown,
-    /// The text beside an enumeration's value is not the value's caption.
+    /// The text next to an enumeration value is not its caption.
     SiblingIncorrect,
-    /// The array beside an array of an enumeration's values is shorter.
+    /// The array of captions is shorter than its array of enumeration values.
     SiblingMissing,
-    /// The value is 99 (Other) and the text beside it only says so.
+    /// The value is 99 (Other), and the text next to it is only the caption `Other`.
     SiblingUninformative,
     /// `at_least_one` or `just_one` does not hold.
     ConstraintFailed,
@@ -170,10 +169,10 @@ impl fmt::Display for ViolationKind {
     }
 }
 
-/// Every way in which `event` breaks `schema`; none if it is valid. The class is that of its `class_uid`, the profiles
-/// are those of its `metadata.profiles`.
+/// Returns every violation of `schema` by `event`; none if it is valid. `class_uid` of the event determines the class,
+/// and `metadata.profiles` the profiles.
 ///
-/// An event whose class is not known is not looked at further. Costs a few microseconds for an event of usual size, and
+/// An event with an unknown class is not checked further. Costs a few microseconds for an event of usual size, and
 /// allocates nothing if there is nothing to say.
 pub fn validate_event(schema: &Schema, event: &Value) -> Vec<Violation> {
     let mut check = Check { schema, on: ProfileSet::EMPTY, patterns: Patterns::of(schema), violations: Vec::new() };
@@ -232,7 +231,7 @@ impl fmt::Display for Item<'_> {
     }
 }
 
-/// Where the check is; text is made of it only for a violation.
+/// The path of the value being checked; formatted as text only for a violation.
 enum Path<'a> {
     Root,
     Member(&'a Path<'a>, &'a str),
@@ -333,7 +332,7 @@ impl<'s> Check<'s> {
                 None => self.report(&at, ViolationKind::AttributeUnknown, format!("{item} has no such attribute")),
                 Some(attribute) if !attribute.is_present(self.on) => {
                     let needed: Vec<&str> = attribute.profiles.names(self.schema).collect();
-                    let message = format!("{item} has it only with the profile {}", needed.join(" or "));
+                    let message = format!("{item} has this attribute only with the profile {}", needed.join(" or "));
                     self.report(&at, ViolationKind::AttributeProfileOff, message);
                 }
                 Some(attribute) => {
@@ -363,7 +362,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// Checks what an attribute holds: one value or an array.
+    /// Checks the value of an attribute: one value or an array.
     fn value(&mut self, attribute: &Attribute, value: &Value, at: &Path) {
         if !attribute.is_array {
             return self.single(attribute, value, at);
@@ -442,7 +441,7 @@ impl<'s> Check<'s> {
         {
             let length = text.chars().count();
             if length > max_len as usize {
-                let message = format!("{length} characters are more than the {max_len} of {scalar}");
+                let message = format!("{length} characters exceed the limit of {scalar}, {max_len}");
                 self.report(at, ViolationKind::ExceedsMaxLen, message);
             }
         }
@@ -451,11 +450,7 @@ impl<'s> Check<'s> {
             _ => self.patterns.of_type(scalar).is_none_or(|pattern| pattern.is_match(text.as_bytes())),
         };
         if !matches {
-            self.report(
-                at,
-                ViolationKind::PatternNotMatched,
-                format!("{} does not have the form of {scalar}", Found(value)),
-            );
+            self.report(at, ViolationKind::PatternNotMatched, format!("{} is not a valid {scalar}", Found(value)));
         }
     }
 
@@ -472,7 +467,7 @@ impl<'s> Check<'s> {
                     };
                     match texts.get(index) {
                         None | Some(Value::Null) => {
-                            let message = format!("{} {number} needs {caption:?} beside it", attribute.name);
+                            let message = format!("{} {number} needs the caption {caption:?}", attribute.name);
                             self.report(&at, ViolationKind::SiblingMissing, message);
                         }
                         Some(text) => self.caption(attribute, number, caption, text, &at),
@@ -489,7 +484,8 @@ impl<'s> Check<'s> {
                 if number != Enumeration::OTHER {
                     self.caption(attribute, number, caption, text, at);
                 } else if text == caption {
-                    let message = format!("{} is 99, so this should be the source's own word", attribute.name);
+                    let message =
+                        format!("{} is 99 (Other), so this should be the value from the source", attribute.name);
                     self.report(at, ViolationKind::SiblingUninformative, message);
                 }
             }
@@ -512,7 +508,7 @@ impl<'s> Check<'s> {
                 format!("{item} needs at least one of {}", paths.join(", "))
             }
             Constraint::JustOne(paths) if count(paths) != 1 => {
-                format!("{item} needs just one of {}, it has {}", paths.join(", "), count(paths))
+                format!("{item} needs exactly one of {}, but has {}", paths.join(", "), count(paths))
             }
             _ => return,
         };
@@ -525,7 +521,7 @@ impl<'s> Check<'s> {
             && text != version
         {
             let metadata = Path::Member(&Path::Root, "metadata");
-            let message = format!("the schema is that of {version}, the event is {}", Excerpt(found));
+            let message = format!("the schema version is {version}, but the event says {}", Excerpt(found));
             self.report(&Path::Member(&metadata, "version"), ViolationKind::VersionIncorrect, message);
         }
     }
@@ -599,7 +595,7 @@ fn has_path(members: &Map<String, Value>, path: &str) -> bool {
     members.get(name).is_some_and(|value| leads_on(value, rest))
 }
 
-/// Whether the text is an address, for IPv6 also with a zone (`fe80::1%eth0`).
+/// Whether the text is an IP address; IPv6 addresses can have a zone (`fe80::1%eth0`).
 fn is_ip(text: &str) -> bool {
     match text.split_once('%') {
         Some((address, zone)) => !zone.is_empty() && address.parse::<Ipv6Addr>().is_ok(),
@@ -651,7 +647,7 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// A value for a message, with what it is.
+/// A value for a message, with its type.
 struct Found<'a>(&'a Value);
 
 impl fmt::Display for Found<'_> {

@@ -1,4 +1,4 @@
-//! The tables of a mapping: which events share one, and where each attribute is in its columns.
+//! The tables of a mapping: the events of each table, and the column of each attribute.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::{Fault, SOURCE_NAME_LIMIT, source_name};
 use crate::config::{Config, Layout, Spanned};
 use crate::plan::{EventPlan, Expression, ObjectItem, PlanStep, Table};
 
-/// An event whose nodes are still numbers of its list of target paths.
+/// An event whose nodes are still indices into its list of target paths.
 pub(super) struct Draft {
     pub(super) key: Spanned<String>,
     pub(super) class: &'static EventClass,
@@ -85,7 +85,7 @@ pub(super) fn lay_out_tables(
     Ok((tables, events))
 }
 
-/// Replaces numbers of target paths by the nodes of the shape.
+/// Replaces indices of target paths with the nodes of the shape.
 fn place_steps(steps: &mut [PlanStep], place: &impl Fn(NodeId) -> Result<NodeId, Fault>) -> Result<(), Fault> {
     for step in steps {
         match step {

@@ -1,4 +1,4 @@
-//! The attributes of an event mapping against its class, at every depth.
+//! Checks the attributes of an event mapping against its class, at every depth.
 
 use ocsf::schema::{
     Attribute, AttributeKind, Constraint, Enumeration, EventClass, ObjectId, ProfileSet, Requirement, ScalarType,
@@ -23,7 +23,7 @@ struct Event<'c> {
     declared: ProfileSet,
 }
 
-/// A class or an object: what has attributes.
+/// A class or an object.
 #[derive(Clone, Copy)]
 struct Owner {
     name: &'static str,
@@ -38,27 +38,27 @@ impl Owner {
     }
 }
 
-/// Where the examined object stands.
+/// The object that is checked.
 #[derive(Clone, Copy)]
 struct At<'p> {
     /// Dotted path, empty for the event.
     path: &'p str,
-    /// Its key, or the name of the class.
+    /// Position of its key, or of the name of the class.
     span: Span,
     /// Whether it is assigned only under a condition.
     conditional: bool,
-    /// Whether a record can do without it: it, or an object around it, is not required.
+    /// Whether it is optional: it, or an object around it, is not required.
     optional: bool,
-    /// The raw fields that the conditions around it ask for.
+    /// The raw fields that the conditions around it test for.
     asked: &'p [&'p JsonPath],
 }
 
 impl At<'_> {
-    /// What becomes of such an object that is incomplete.
-    fn consequence(&self, what: &str) -> String {
+    /// What happens to the object, or to the record, when the object is incomplete.
+    fn consequence(&self) -> &'static str {
         match self.optional {
-            true => "such an object is left out of the record".to_owned(),
-            false => format!("a record with this {what} is quarantined as `invalid`"),
+            true => "an incomplete object is left out of the record",
+            false => "an incomplete record is quarantined as `invalid`",
         }
     }
 }
@@ -125,7 +125,7 @@ impl<'c> Linter<'c> {
     ) {
         let prefix = path.strip_suffix(key.as_str()).unwrap_or_default();
         let version = self.schema.version();
-        let message = format!("no attribute {} in {} {version}", quote(path), event.class.name);
+        let message = format!("unknown attribute {} in {} {version}", quote(path), event.class.name);
         let names = || owner.attributes.iter().map(|attribute| attribute.name);
         let unset = names().filter(|name| tree.get(name).is_none());
         let near = nearest(key, unset).or_else(|| nearest(key, names()));
@@ -134,7 +134,7 @@ impl<'c> Linter<'c> {
         } else if let Some(operator) = OPERATORS.iter().find(|operator| operator.name.get(1..) == Some(key.as_str())) {
             format!("did you mean the operator {}?", quote(operator.name))
         } else if let Some((object, rest)) = key.split_once('.') {
-            format!("write objects inside one another: {object:?}: {{{rest:?}: …}}")
+            format!("nest the objects: {object:?}: {{{rest:?}: …}}")
         } else {
             let holders = owner.attributes.iter().filter(|attribute| match attribute.kind {
                 AttributeKind::Object(object) => self.schema.object_by_id(object).attribute(key).is_some(),
@@ -142,10 +142,8 @@ impl<'c> Linter<'c> {
             });
             let places: Vec<String> = holders.map(|holder| format!("{prefix}{}.{}", holder.name, key.value)).collect();
             match places.is_empty() {
-                false => format!("there is {}", list(places.iter().map(String::as_str))),
-                true => {
-                    "its value is kept in `unmapped`; write it there, under `unmapped`, if that is meant".to_owned()
-                }
+                false => format!("OCSF has {}", list(places.iter().map(String::as_str))),
+                true => "its value is kept in `unmapped`; if that is intended, assign it under `unmapped`".to_owned(),
             }
         };
         self.report(
@@ -178,8 +176,8 @@ impl<'c> Linter<'c> {
         self.report(diagnostic.help(format!("add {first:?} to `profiles` of the event or of the config")));
     }
 
-    /// A diagnostic about one event at a place that is its own, or that it shares with others: then it is made once,
-    /// and shows one of the events. `message` takes "the event `1` does" or "some events do".
+    /// A diagnostic about an event. If its position is shared by several events, it is reported once and shows one of
+    /// them. `message` gets "the event `1` does" or "some events do".
     fn of_event(&self, event: Event<'c>, code: Code, span: Span, message: impl Fn(&str) -> String) -> Diagnostic {
         let own = event.mapping.span;
         if own.start <= span.start && span.end <= own.end {
@@ -188,7 +186,7 @@ impl<'c> Linter<'c> {
         Diagnostic::new(code, span, message("some events do")).also(event.mapping.key.span, "this event, for example")
     }
 
-    /// What an attribute is assigned.
+    /// Checks the value of an attribute.
     fn assigned(&mut self, event: Event<'c>, attribute: &'static Attribute, tree: &Tree, at: At<'_>) {
         if let Tree::When(when) = tree {
             let mut asked = at.asked.to_vec();
@@ -220,18 +218,18 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// A constant that names what is observed.
+    /// Checks a constant `name` of an observable.
     fn observable(&mut self, event: Event<'c>, tree: &Tree) {
         let Some(name) = literal_of(tree).and_then(Json::as_str) else { return };
         let all = self.schema.profiles().iter().map(|profile| profile.id).collect();
         if !self.schema.has_attribute(event.class, name, all) {
             let message = format!("{} is not the path of an attribute of {}", quote(name), event.class.name);
             let diagnostic = Diagnostic::new(Code::ObservableOfNothing, tree.span(), message);
-            self.report(diagnostic.help("as `file.name` or `unmapped`: where in the event the value stands"));
+            self.report(diagnostic.help("name the attribute that holds the value, such as `file.name` or `unmapped`"));
         }
     }
 
-    /// One object, or the items of an array of objects.
+    /// Checks one object, or the items of an array of objects.
     fn objects(&mut self, event: Event<'c>, attribute: &'static Attribute, object: ObjectId, tree: &Tree, at: At<'_>) {
         match tree {
             Tree::Object(members) => self.object(event, members, self.owner(object), at),
@@ -257,7 +255,7 @@ impl<'c> Linter<'c> {
                 let object = self.schema.object_by_id(object);
                 let message = format!("{} is an object of type {}, not a single value", quote(at.path), object.name);
                 let help = match name_of(object) {
-                    Some(_) => format!("it is taken as {}; write {{\"name\": …}}", quote(&format!("{}.name", at.path))),
+                    Some(_) => format!("it is read as {}; write {{\"name\": …}}", quote(&format!("{}.name", at.path))),
                     None => match self.needs(attribute) {
                         Some(needs) => format!("write {needs}"),
                         None => {
@@ -309,7 +307,7 @@ impl<'c> Linter<'c> {
 
     fn scalar(&mut self, attribute: &'static Attribute, value: &Spanned<Value>, at: At<'_>) {
         if is_list(value) && !attribute.is_array {
-            let message = format!("{} is a single value, and this gives a list", quote(at.path));
+            let message = format!("{} is a single value, but this returns a list", quote(at.path));
             self.report(
                 Diagnostic::new(Code::ListForSingle, value.span, message)
                     .help("choose one item: `take` of `$split`, `$first`, or an index: `$.items[0]`"),
@@ -326,7 +324,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// The constants that an expression can give.
+    /// Checks the constants that an expression can return.
     fn constants<'v>(&self, value: &'v Spanned<Value>, into: &mut Vec<(&'v Json, Span)>)
     where
         'c: 'v,
@@ -353,7 +351,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    // What is derived.
+    // Derived attributes.
 
     fn derived(&mut self, event: Event<'c>, path: &str, tree: &Tree, key: Span) {
         let class = event.class;
@@ -365,15 +363,15 @@ impl<'c> Linter<'c> {
             "metadata.version" => Json::from(self.schema.version().as_str()),
             "type_uid" | "type_name" => return self.derived_type(event, path, tree),
             _ => {
-                let message = format!("{} is derived, what is written here is not used", quote(path));
+                let message = format!("{} is derived; this value is ignored", quote(path));
                 return self.report(Diagnostic::new(Code::DerivedContradicted, key, message).help("remove it"));
             }
         };
         if !literal_of(tree).is_some_and(|written| same_text(written, &expected)) {
-            let message = format!("{} is derived: it is {expected}", quote(path));
+            let message = format!("{} is derived; its value is {expected}", quote(path));
             self.report(
                 Diagnostic::new(Code::DerivedContradicted, tree.span(), message)
-                    .label("what is written here is not used")
+                    .label("this value is ignored")
                     .help("remove the line"),
             );
         }
@@ -404,11 +402,11 @@ impl<'c> Linter<'c> {
             return;
         }
         let message = match single {
-            Some(value) => format!("{} is derived: it is {value}", quote(path)),
-            None => format!("{} is derived: it follows from `activity_id`, {base} + activity_id", quote(path)),
+            Some(value) => format!("{} is derived; its value is {value}", quote(path)),
+            None => format!("{} is derived; its value is {base} + `activity_id`", quote(path)),
         };
         let mut diagnostic = Diagnostic::new(Code::DerivedContradicted, tree.span(), message)
-            .label("what is written here is not used")
+            .label("this value is ignored")
             .help("remove the line");
         if let Some(activity) = activity {
             diagnostic = diagnostic.also(activity.span(), "`activity_id`");
@@ -416,7 +414,7 @@ impl<'c> Linter<'c> {
         self.report(diagnostic);
     }
 
-    /// A caption beside an id that has another caption.
+    /// Checks a caption next to an id with a different caption.
     fn siblings(&mut self, tree: &ObjectTree, owner: Owner, path: &str) {
         for attribute in owner.attributes {
             let (Some(enumeration), Some(sibling)) = (attribute.enumeration, attribute.sibling) else { continue };
@@ -435,7 +433,7 @@ impl<'c> Linter<'c> {
             let message =
                 format!("{} is derived from {}: {value} is {caption:?}", quote(&sibling_path), quote(attribute.name));
             let diagnostic = Diagnostic::new(Code::DerivedContradicted, text.span(), message)
-                .label("what is written here is not used")
+                .label("this value is ignored")
                 .also(id.span(), quote(attribute.name));
             self.report(match written.as_str().and_then(|written| enumeration.value(written)) {
                 Some(meant) => diagnostic.help(format!("remove it, or write {meant} for {}", quote(attribute.name))),
@@ -444,7 +442,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    // What must be there.
+    // Required attributes.
 
     fn required(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
         for attribute in owner.attributes {
@@ -462,7 +460,7 @@ impl<'c> Linter<'c> {
                 if attribute.sibling.is_none_or(|sibling| tree.get(sibling).is_none()) {
                     let message = format!("{} is never set, so it is always 0 Unknown", quote(&path));
                     let diagnostic = Diagnostic::new(Code::UnknownEnumId, at.span, message);
-                    self.report(diagnostic.help(format!("map {}, or write 0 if nothing can be known", quote(&path))));
+                    self.report(diagnostic.help(format!("map {}, or set it to 0 if it cannot be known", quote(&path))));
                 }
                 continue;
             }
@@ -472,13 +470,14 @@ impl<'c> Linter<'c> {
             }
             let (span, message) = match written {
                 None => (at.span, format!("{} requires {}, which is never set", owner.name, quote(&path))),
-                Some(tree) => {
-                    (tree.span(), format!("{} requires {}, and nothing written here fits it", owner.name, quote(&path)))
-                }
+                Some(tree) => (
+                    tree.span(),
+                    format!("{} requires {}, and no value assigned here fits it", owner.name, quote(&path)),
+                ),
             };
             let is_never_valid = written.is_none() && !at.optional && !at.conditional;
             let code = if is_never_valid { Code::RequiredNeverSet } else { Code::RequiredNotSet };
-            let diagnostic = Diagnostic::new(code, span, message).label(at.consequence(owner.what));
+            let diagnostic = Diagnostic::new(code, span, message).label(at.consequence());
             self.report(match self.needs(attribute) {
                 Some(needs) => diagnostic.help(format!("map {}, {needs}", quote(&path))),
                 None => diagnostic.help(format!("map {}", quote(&path))),
@@ -501,7 +500,7 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// What an object has to have, for the help line.
+    /// The required attributes of an object, for the help line.
     fn needs(&self, attribute: &Attribute) -> Option<String> {
         let AttributeKind::Object(object) = attribute.kind else { return None };
         let object = self.schema.object_by_id(object);
@@ -510,7 +509,7 @@ impl<'c> Linter<'c> {
         for constraint in &object.constraints {
             needs.push(match constraint {
                 Constraint::AtLeastOne(paths) => format!("at least one of {}", list(paths.iter().copied())),
-                Constraint::JustOne(paths) => format!("one of {}", list(paths.iter().copied())),
+                Constraint::JustOne(paths) => format!("exactly one of {}", list(paths.iter().copied())),
             });
         }
         if needs.is_empty() {
@@ -519,7 +518,7 @@ impl<'c> Linter<'c> {
         Some(format!("an object with {}", needs.join(", ")))
     }
 
-    /// Whether anything of what an attribute is assigned can be written to it.
+    /// Whether any part of the assigned value can be written to the attribute.
     fn writes(&self, attribute: &Attribute, tree: &Tree) -> bool {
         if let Tree::When(when) = tree {
             let otherwise = when.otherwise.as_ref();
@@ -572,7 +571,7 @@ impl<'c> Linter<'c> {
         for constraint in owner.constraints {
             let (paths, demand) = match constraint {
                 Constraint::AtLeastOne(paths) => (paths, "at least one of"),
-                Constraint::JustOne(paths) => (paths, "just one of"),
+                Constraint::JustOne(paths) => (paths, "exactly one of"),
             };
             let set = paths.iter().filter(|path| self.is_set(owner.attributes, tree, path)).count();
             let always = paths.iter().filter(|path| is_always_set(tree, path)).count();
@@ -582,16 +581,16 @@ impl<'c> Linter<'c> {
             }
             let place = if at.path.is_empty() { event.class.name.to_owned() } else { quote(at.path) };
             let message = format!("{place} must have {demand} {}", list(paths.iter().copied()));
-            let consequence = at.consequence(owner.what);
+            let consequence = at.consequence();
             self.report(Diagnostic::new(Code::ConstraintNotMet, at.span, message).label(if too_many {
-                "more than one always has a value; only the first is kept".to_owned()
+                "more than one of them is always set; only the first is kept".to_owned()
             } else {
                 format!("none of them is ever set: {consequence}")
             }));
         }
     }
 
-    /// What an object can lack while another of its attributes is there.
+    /// Checks whether required attributes of an object can be absent while another of its attributes is present.
     fn completeness(&mut self, event: Event<'c>, tree: &ObjectTree, owner: Owner, at: At<'_>) {
         for attribute in owner.attributes {
             let Some(assigned) = tree.get(attribute.name) else { continue };
@@ -604,9 +603,9 @@ impl<'c> Linter<'c> {
             let path = join(at.path, attribute.name);
             let message = format!("{} requires {}, which can be absent", quote(at.path), quote(&path));
             let diagnostic = Diagnostic::new(Code::IncompleteObject, assigned.span(), message)
-                .label(at.consequence(owner.what))
-                .also(other.span, format!("while {} is there", quote(&join(at.path, other))))
-                .help("put the object under a `$when` that asks for the value, or add an alternative with `$first`");
+                .label(at.consequence())
+                .also(other.span, format!("while {} is present", quote(&join(at.path, other))))
+                .help("put the object under a `$when` that tests for the value, or add an alternative with `$first`");
             self.report(diagnostic);
         }
         for constraint in owner.constraints {
@@ -617,18 +616,18 @@ impl<'c> Linter<'c> {
             let first = |path: &&'static str| path.split('.').next().unwrap_or(path);
             let members: Vec<&str> = paths.iter().map(first).collect();
             let Some(other) = alone(tree, &members, at) else { continue };
-            let message = format!("{} can lack all of {}", quote(at.path), list(paths.iter().copied()));
+            let message = format!("{} can be without any of {}", quote(at.path), list(paths.iter().copied()));
             let diagnostic = Diagnostic::new(Code::IncompleteObject, at.span, message)
-                .label(at.consequence(owner.what))
-                .also(other.span, format!("while {} is there", quote(&join(at.path, other))))
-                .help("put the object under a `$when` that asks for one of them, or add an alternative with `$first`");
+                .label(at.consequence())
+                .also(other.span, format!("while {} is present", quote(&join(at.path, other))))
+                .help("put the object under a `$when` that tests for one of them, or add an alternative with `$first`");
             self.report(diagnostic);
         }
     }
 }
 
-/// An attribute of an object that can have a value while none of `members` has. An object among the members is taken to be
-/// there: what it can lack is said where it stands.
+/// An attribute of an object that can have a value while none of `members` has one. An object among the members is
+/// assumed to be present: its own check reports what it can lack.
 fn alone<'t>(tree: &'t ObjectTree, members: &[&str], at: At<'_>) -> Option<&'t Spanned<String>> {
     let assigned: Vec<&Tree> = members.iter().filter_map(|member| tree.get(member)).collect();
     if assigned.iter().any(|tree| matches!(tree, Tree::Object(_))) {
@@ -636,7 +635,7 @@ fn alone<'t>(tree: &'t ObjectTree, members: &[&str], at: At<'_>) -> Option<&'t S
     }
     let ways = assigned.iter().map(|tree| ways_of_tree(tree)).collect::<Option<Vec<_>>>()?.concat();
     let others = tree.members.iter().filter(|(name, _)| !members.contains(&name.as_str()));
-    // What is made in the same way is there whenever the other is.
+    // Two values that are made in the same way are present together.
     let mut others = others.filter(|(_, other)| !assigned.contains(&other));
     let can_be_alone = |given: &Vec<_>| !given.is_empty() && !comes_with(&ways, given, at.asked);
     others
@@ -656,7 +655,7 @@ fn literal_of(tree: &Tree) -> Option<&Json> {
     }
 }
 
-/// Whether two constants are the same, numbers written as texts included.
+/// Whether two constants are equal; a number equals its text.
 fn same_text(left: &Json, right: &Json) -> bool {
     let text = |json: &Json| match json {
         Json::String(text) => text.clone(),

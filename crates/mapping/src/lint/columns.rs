@@ -1,15 +1,15 @@
-//! What the members of an event are called that is a line of columns.
+//! The member names of an event that is a line of columns.
 
 use regex::Regex;
 
 use crate::config::{DecodeSpec, Format, JsonPath, PathRoot, Step, StepAction};
 
-/// The names that a line of columns can give the members of an event: its columns, what they are split into, and what
+/// The possible member names of such an event: its columns, the groups they are split into, and fields that
 /// `decode.steps` add.
 pub(super) struct Columns<'c>(Vec<std::borrow::Cow<'c, str>>);
 
 impl<'c> Columns<'c> {
-    /// None where only the log itself says what its columns are called, or where it has none.
+    /// `None` if the columns are named only in the log itself, or if there are none.
     pub(super) fn of(decode: &'c DecodeSpec) -> Option<Self> {
         if decode.format.value != Format::Delimited || decode.columns.is_empty() {
             return None;
@@ -42,8 +42,8 @@ impl<'c> Columns<'c> {
         self.0.iter().map(|name| &**name)
     }
 
-    /// The member that a path reads, if there is none of that name. What starts with `_` is an envelope, a key, or a field
-    /// beyond the last column.
+    /// The member that a path reads, if no member has that name. Names that start with `_` are an envelope, a key, or a
+    /// field after the last column, and are not checked.
     pub(super) fn lacks<'p>(&self, path: &'p JsonPath) -> Option<&'p str> {
         let (PathRoot::Document, Some([Step::Name(name), ..])) = (path.root, path.singular.as_deref()) else {
             return None;

@@ -1,4 +1,4 @@
-//! Whether a constant fits its attribute, by the rules by which values are coerced at run time.
+//! Checks whether a constant fits its attribute, by the coercion rules of run time.
 
 use bumpalo::Bump;
 use ocsf::schema::{Attribute, AttributeKind, Enumeration, ScalarType, Schema};
@@ -16,7 +16,7 @@ pub(crate) struct Misfit {
     pub(crate) help: Option<String>,
 }
 
-/// Examines a constant, or each item of one that is an array for an array attribute.
+/// Checks a constant; for an array attribute, each item of a constant array.
 pub(crate) fn misfit(schema: &Schema, attribute: &'static Attribute, path: &str, literal: &Json) -> Option<Misfit> {
     let AttributeKind::Scalar(scalar) = attribute.kind else { return None };
     if scalar == ScalarType::Json {
@@ -65,14 +65,17 @@ fn misfit_of_one(
     Some(Misfit {
         code: Code::WrongLiteral,
         message: match too_long {
-            Some(max) => format!("{} takes at most {max} characters", quote(path)),
+            Some(max) => format!("{} can have at most {max} characters", quote(path)),
             None => format!("{shown} cannot be the value of {}, which is {}", quote(path), with_article(scalar)),
         },
-        help: facts.range.filter(|_| literal.is_number()).map(|(low, high)| format!("its values are {low} to {high}")),
+        help: facts
+            .range
+            .filter(|_| literal.is_number())
+            .map(|(low, high)| format!("valid values are {low} to {high}")),
     })
 }
 
-/// Asks the coercion itself, so that it and lint cannot disagree.
+/// Runs the coercion itself, so that lint and run time cannot disagree.
 fn is_coercible(schema: &Schema, attribute: &'static Attribute, scalar: ScalarType, literal: &Json) -> bool {
     let bump = Bump::new();
     let Ok(nothing) = Document::parse(b"null", &bump) else { return true };
@@ -120,7 +123,7 @@ fn values_of(enumeration: &Enumeration, literal: &Json) -> String {
         listed.push_str(&format!(", {more} more"));
     }
     match near {
-        Some(near) => format!("did you mean {near}? The values are {listed}"),
-        None => format!("the values are {listed}"),
+        Some(near) => format!("did you mean {near}? Valid values are {listed}"),
+        None => format!("valid values are {listed}"),
     }
 }

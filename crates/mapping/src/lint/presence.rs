@@ -1,8 +1,8 @@
-//! Whether an object can be there without what OCSF requires of it.
+//! Checks whether an object can be present without its required attributes.
 //!
-//! A value is there in one of several *ways*: each names the raw fields that have to be there. Fields of one raw object are
-//! taken to come together, and so are those of the objects around it: `$.event.src_port` says that there is a
-//! `$.event.src_ip`, and `$.port.number` does not. A condition around the object that asks for a field settles it.
+//! A value is present in one of several *ways*: each way is a set of raw fields that must be present. Fields of one raw
+//! object, and of the objects around it, are assumed to occur together: `$.event.src_port` implies `$.event.src_ip`,
+//! but `$.port.number` does not. A field that a condition around the object tests for is also assumed to be present.
 
 use super::values::is_never_absent;
 use crate::config::{Condition, JsonPath, Spanned, Step, TemplatePart, Tree, Value};
@@ -11,14 +11,14 @@ use crate::config::{Condition, JsonPath, Spanned, Step, TemplatePart, Tree, Valu
 #[derive(Clone, Copy)]
 pub(super) struct Field<'c> {
     path: &'c JsonPath,
-    /// Whether the value is there whenever the field is.
+    /// Whether the value is present whenever the field is.
     is_enough: bool,
 }
 
-/// The fields of which a value needs all; none if it is there whatever the event.
+/// The fields that a value needs, all of them; empty if it is present in every event.
 type Way<'c> = Vec<Field<'c>>;
 
-/// The ways in which an attribute can have a value. None if that cannot be said: for paths that select several nodes.
+/// The ways in which an attribute can have a value. `None` if unknown: for paths that select several nodes.
 pub(super) fn ways_of_tree(tree: &Tree) -> Option<Vec<Way<'_>>> {
     match tree {
         Tree::Value(value) => ways(value),
@@ -27,7 +27,7 @@ pub(super) fn ways_of_tree(tree: &Tree) -> Option<Vec<Way<'_>>> {
             for (_, tree) in &object.members {
                 all.extend(ways_of_tree(tree)?);
             }
-            // Constants alone make an object only where nothing of it is read.
+            // Constants alone make an object only if none of its attributes is read from the event.
             if all.iter().any(|way| !way.is_empty()) {
                 all.retain(|way| !way.is_empty());
             }
@@ -107,8 +107,8 @@ fn field(path: &JsonPath) -> Option<Field<'_>> {
     path.singular.as_ref().map(|_| Field { path, is_enough: true })
 }
 
-/// Whether a value that can be there in these ways is there whenever all fields of `given` are; `asked` are the fields
-/// that the conditions around both ask for.
+/// Whether a value with these ways is present whenever all fields of `given` are. `asked` are the fields that the
+/// conditions around both test for.
 pub(super) fn comes_with(ways: &[Way<'_>], given: &[Field<'_>], asked: &[&JsonPath]) -> bool {
     let comes = |field: &Field<'_>| {
         asked.iter().any(|path| same(path, field.path))
@@ -126,12 +126,12 @@ fn steps(path: &JsonPath) -> &[Step] {
     path.singular.as_deref().unwrap_or_default()
 }
 
-/// Whether a field is one of the raw event itself, or of the element of an `$each` itself.
+/// Whether a field is a direct member of the raw event, or of the element of an `$each`.
 fn is_at_top(path: &JsonPath) -> bool {
     steps(path).len() <= 1
 }
 
-/// Whether a field is in the raw object of another one, or in one around that.
+/// Whether a field is in the same raw object as another, or in an object around it.
 fn is_beside(field: &JsonPath, other: &JsonPath) -> bool {
     let parent = steps(field).split_last().map_or(&[] as &[Step], |(_, parent)| parent);
     field.root == other.root && steps(other).starts_with(parent)

@@ -1,4 +1,4 @@
-//! Expressions and conditions, wherever they stand: what can never apply, and tables that are not there.
+//! Checks every expression and condition: parts that can never apply, and unknown lookup tables.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::diagnostic::{Code, Diagnostic, list, nearest, quote};
 
-/// Where an expression stands.
+/// The context of an expression.
 struct Place<'c> {
     event: Option<&'c EventMapping>,
     used_lookups: HashSet<String>,
@@ -44,7 +44,7 @@ impl<'c> Linter<'c> {
         }
         for Lookup { name, .. } in &config.lookups {
             if !place.used_lookups.contains(&name.value) {
-                let message = format!("nothing looks up in {}", quote(name));
+                let message = format!("nothing uses the lookup table {}", quote(name));
                 self.report(Diagnostic::new(Code::UnusedLookup, name.span, message));
             }
         }
@@ -142,14 +142,14 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// A path into a line of columns, which has these columns only.
+    /// Checks a path into a line of columns, which has only these columns.
     fn path(&mut self, path: &JsonPath, span: Span, place: &Place<'c>) {
         let Some(columns) = &place.columns else { return };
         let Some(name) = columns.lacks(path) else { return };
-        let message = format!("`decode` names no column {}", quote(name));
+        let message = format!("`decode` has no column {}", quote(name));
         let help = match nearest(name, columns.names()) {
             Some(near) => format!("did you mean {}?", quote(near)),
-            None => "name it in `columns`, or as a group of `split_columns`".to_owned(),
+            None => "add it to `columns`, or as a group to `split_columns`".to_owned(),
         };
         self.report(Diagnostic::new(Code::UnknownColumn, span, message).help(help));
     }
@@ -158,7 +158,7 @@ impl<'c> Linter<'c> {
         for (text, _) in &operator.values {
             if self.is_absent_text(text) {
                 let message = format!("the text {:?} means \"no value\", so this value can never apply", text.value);
-                let help = "take it out of `absent`, or put the result into `$first` after the `$enum`";
+                let help = "remove it from `absent`, or put the result into `$first` after the `$enum`";
                 self.report(Diagnostic::new(Code::Unreachable, text.span, message).help(help));
             }
         }
@@ -204,11 +204,11 @@ impl<'c> Linter<'c> {
             None => format!("the tables are {}", list(names)),
         };
         place.used_lookups.extend(near.map(str::to_owned));
-        let message = format!("there is no lookup table {}", quote(table));
+        let message = format!("unknown lookup table {}", quote(table));
         self.report(Diagnostic::new(Code::UnknownLookup, table.span, message).help(help));
     }
 
-    /// The condition of a `$when`, which has two sides.
+    /// Checks the condition of a `$when`.
     fn branch_condition(&mut self, condition: &Spanned<Condition>, place: &mut Place<'c>) {
         if always_holds(condition) {
             let message = "this condition always holds, so `else` can never apply";
@@ -249,24 +249,24 @@ impl<'c> Linter<'c> {
         }
     }
 
-    /// A constant that a value is compared with: a text that means "no value" is never equal to one.
+    /// Checks a constant that a value is compared with: a text that means "no value" never equals a value.
     fn compared(&mut self, literal: &Json, span: Span, other: Option<&Spanned<Value>>) {
         let Json::String(text) = literal else { return };
         if !self.is_absent_text(text) {
             return;
         }
-        let message = format!("no value is ever equal to {text:?}, which `absent` says is no value");
+        let message = format!("no value ever equals {text:?}: `absent` lists it as \"no value\"");
         let diagnostic = Diagnostic::new(Code::Unreachable, span, message);
         self.report(match other.map(|value| &value.value) {
             Some(Value::Path(JsonPath { text, .. })) => {
-                diagnostic.help(format!("ask for the value itself: {{\"not\": {{\"exists\": {text:?}}}}}"))
+                diagnostic.help(format!("test for the value itself: {{\"not\": {{\"exists\": {text:?}}}}}"))
             }
             _ => diagnostic,
         });
     }
 }
 
-/// Whether an expression has a value whatever the event is.
+/// Whether an expression has a value for every event.
 pub(super) fn is_never_absent(value: &Value) -> bool {
     match value {
         Value::Literal(_) => true,
@@ -279,7 +279,7 @@ pub(super) fn is_never_absent(value: &Value) -> bool {
     }
 }
 
-/// Whether an expression gives a list.
+/// Whether an expression returns a list.
 pub(super) fn is_list(value: &Value) -> bool {
     match value {
         Value::List(_) | Value::Each(_) => true,

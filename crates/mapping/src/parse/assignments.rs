@@ -1,4 +1,4 @@
-//! What stands in the place of an attribute: constants, paths, operators, objects of attributes.
+//! The values of attributes: constants, paths, operators, objects of attributes.
 
 use regex::Regex;
 use serde_json::Value as Json;
@@ -14,7 +14,7 @@ use crate::jsonpath::is_path;
 use crate::operators::{self, OPERATORS, Operator, OperatorKind};
 use crate::syntax::{Node, NodeKind};
 
-/// How an object in the place of a value is meant.
+/// How to read an object that is the value of an attribute.
 pub(super) enum Written<'n> {
     Attributes(&'n [(Spanned<String>, Node)]),
     Operator(&'static Operator, &'n Node),
@@ -38,7 +38,7 @@ impl Reader {
                 return Written::Faulty;
             }
             let names = OPERATORS.iter().map(|operator| operator.name);
-            let message = format!("there is no operator {}", quote(key));
+            let message = format!("unknown operator {}", quote(key));
             let help = match nearest(key, names.clone()) {
                 Some(name) => format!("did you mean {}?", quote(name)),
                 None => format!("the operators are {}", list(names)),
@@ -68,7 +68,7 @@ impl Reader {
         Spanned::new(Value::Absent, span)
     }
 
-    /// What an attribute, an item or a branch is assigned.
+    /// Parses the value of an attribute, an item or a branch.
     pub(super) fn tree(&mut self, node: &Node) -> Tree {
         match &node.kind {
             NodeKind::Array(items) => {
@@ -154,7 +154,7 @@ impl Reader {
                 Written::Faulty => return self.fail(node.span),
                 Written::Attributes(members) => {
                     let mut diagnostic =
-                        Diagnostic::new(Code::ValueExpected, node.span, "one value is needed here, not an object");
+                        Diagnostic::new(Code::ValueExpected, node.span, "expected one value, not an object");
                     let names = OPERATORS.iter().map(|operator| operator.name);
                     let meant = match members {
                         [(key, _)] => nearest(&format!("${}", key.value), names),
@@ -177,13 +177,13 @@ impl Reader {
         let (help, like) = match text.split_at_checked(1) {
             Some(("$", rest)) => (format!("write {} for a path", quote(&format!("$.{rest}"))), starts_name(rest)),
             Some(("@", rest)) if !self.inside_each => {
-                let help = "`@` is the element of `$each`; from the root of the event a path starts with `$.`";
+                let help = "`@` is only valid inside `$each`; a path from the root of the event starts with `$.`";
                 (help.to_owned(), rest.starts_with(['.', '[']))
             }
             _ => return,
         };
         if like {
-            let message = format!("{} is a constant text, not a path", quote(text));
+            let message = format!("{} is constant text, not a path", quote(text));
             self.report(Diagnostic::new(Code::TextLikePath, node.span, message).help(help));
         }
     }
@@ -196,10 +196,10 @@ impl Reader {
             true => format!("$.{text}"),
             false => format!("$['{text}']"),
         };
-        let message = format!("{} is a constant text, not the column", quote(text));
+        let message = format!("{} is constant text, not the column", quote(text));
         let diagnostic = Diagnostic::new(Code::TextLikeColumn, node.span, message)
             .also(column, "the column")
-            .help(format!("write {} for the column, or {{\"$literal\": {text:?}}} for the text", quote(&path)));
+            .help(format!("write {} for the column, or {{\"$literal\": {text:?}}} for the constant", quote(&path)));
         self.report(diagnostic);
     }
 
@@ -214,7 +214,7 @@ impl Reader {
         }
     }
 
-    /// Every argument is read, so that every fault is reported, before any that is missing ends it.
+    /// Parses every argument before giving up on a missing one, so that every fault is reported.
     fn operator_value(&mut self, operator: &'static Operator, argument: &Node) -> Option<Value> {
         let name = operator.name;
         let kind = operator.kind;
@@ -332,8 +332,8 @@ impl Reader {
             NodeKind::Number(number) if number.as_i64() == Some(16) => IntBase::Hexadecimal,
             NodeKind::String { text, .. } if text == "auto" => IntBase::Auto,
             _ => {
-                let diagnostic = Diagnostic::new(Code::UnknownChoice, node.span, "this is no value of `base`");
-                self.report(diagnostic.help("the values are 10, 16 and \"auto\""));
+                let diagnostic = Diagnostic::new(Code::UnknownChoice, node.span, "invalid value for `base`");
+                self.report(diagnostic.help("valid values are 10, 16 and \"auto\""));
                 return None;
             }
         };
@@ -379,7 +379,7 @@ impl Reader {
         let mut at = 0;
         let bad = |node: &Node, start: usize, end: usize, message: String| {
             Diagnostic::new(Code::BadTemplate, node.span_within(start, end), message)
-                .help("a path stands in braces, `{$.name}`; a brace of the text is doubled, `{{` and `}}`")
+                .help("write a path in braces, `{$.name}`; double a literal brace, `{{` and `}}`")
         };
         while let Some(c) = template.get(at..).and_then(|rest| rest.chars().next()) {
             let rest = template.get(at..).unwrap_or_default();
@@ -387,7 +387,7 @@ impl Reader {
                 text.push(c);
                 at += 2;
             } else if c == '}' {
-                self.report(bad(node, at, at + 1, "this brace closes nothing".to_owned()));
+                self.report(bad(node, at, at + 1, "this closing brace has no opening brace".to_owned()));
                 return None;
             } else if c == '{' {
                 let Some(length) = closing_brace(rest) else {
@@ -418,7 +418,7 @@ impl Reader {
     }
 }
 
-/// The byte of the `}` that closes the `{` at the start; braces in quotes do not count.
+/// The byte position of the `}` that closes the `{` at the start. Braces in quotes do not count.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;

@@ -15,7 +15,7 @@ impl Reader {
             if let Some(text) = node.as_str()
                 && is_path(text, self.inside_each)
             {
-                diagnostic = diagnostic.help(format!("write {{\"exists\": {text:?}}} to ask whether it has a value"));
+                diagnostic = diagnostic.help(format!("write {{\"exists\": {text:?}}} to test for a value"));
             }
             self.report(diagnostic);
             return None;
@@ -28,11 +28,11 @@ impl Reader {
         };
         let Some(form) = operators::condition(key) else {
             let names = CONDITIONS.iter().map(|condition| condition.name);
-            let message = format!("there is no condition {}", quote(key));
+            let message = format!("unknown condition {}", quote(key));
             let all = list(names.clone());
             let help = match nearest(key.trim_start_matches('$'), names) {
-                Some(name) => format!("did you mean {}? The conditions are {all}", quote(name)),
-                None => format!("the conditions are {all}"),
+                Some(name) => format!("did you mean {}? Valid conditions are {all}", quote(name)),
+                None => format!("valid conditions are {all}"),
             };
             self.report(Diagnostic::new(Code::UnknownKey, key.span, message).help(help));
             return None;
@@ -78,7 +78,7 @@ impl Reader {
         let items = self.items(node, what);
         let pair = items.try_into().ok();
         if pair.is_none() && matches!(node.kind, NodeKind::Array(_)) {
-            let message = format!("{} must have two items, and has {}", quote(what), items.len());
+            let message = format!("{} must have two items, not {}", quote(what), items.len());
             self.report(Diagnostic::new(Code::WrongType, node.span, message));
         }
         pair

@@ -38,9 +38,9 @@ impl Reader {
             for (index, column) in decode.columns.iter().enumerate() {
                 if let Some(first) = decode.columns.get(..index).and_then(|before| before.iter().find(|c| *c == column))
                 {
-                    let message = format!("the column {} stands twice", quote(column));
+                    let message = format!("duplicate column {}", quote(column));
                     let diagnostic = Diagnostic::new(Code::DuplicateKey, column.span, message);
-                    self.diagnostics.push(diagnostic.also(first.span, "it is here already"));
+                    self.diagnostics.push(diagnostic.also(first.span, "first use"));
                 }
             }
         }
@@ -63,7 +63,7 @@ impl Reader {
                 && decode.format.value != format
                 && format_is_known
             {
-                let message = format!("{} is for the format `{name}`", quote(key));
+                let message = format!("{} requires the format `{name}`", quote(key));
                 let diagnostic = Diagnostic::new(Code::DecodeConflict, span, message);
                 self.report(diagnostic.help(format!("add \"format\": \"{name}\", or remove the key")));
             }
@@ -71,7 +71,7 @@ impl Reader {
         if let (Some(quote), Some(separator)) = (&decode.quote, &decode.separator)
             && separator.chars().eq([quote.value])
         {
-            let message = "`quote` and `separator` are the same character";
+            let message = "`quote` and `separator` must be different characters";
             let diagnostic = Diagnostic::new(Code::DecodeConflict, quote.span, message);
             let diagnostic = diagnostic.also(separator.span, "the separator");
             self.report(diagnostic);
@@ -79,7 +79,8 @@ impl Reader {
         decode
     }
 
-    /// `split_columns`: patterns that compile, each with named groups, none of which is called like another column or group.
+    /// Parses `split_columns`. Each pattern must have named groups, and each name must differ from all columns and
+    /// groups.
     fn split_columns(&mut self, node: &Node, columns: &[Spanned<String>]) -> Vec<(Spanned<String>, Spanned<String>)> {
         let members = self.map(node, "split_columns");
         if members.is_empty() && matches!(node.kind, NodeKind::Object(_)) {
@@ -101,18 +102,19 @@ impl Reader {
             let Some((pattern, regex)) = self.pattern(node, "split_columns") else { continue };
             let groups: Vec<&str> = regex.capture_names().flatten().collect();
             if groups.is_empty() {
-                let message = format!("the pattern of {} names no group, so the column would vanish", quote(column));
+                let message =
+                    format!("the pattern for {} has no named group, so the column would be lost", quote(column));
                 let diagnostic = Diagnostic::new(Code::NoSuchGroup, node.span, message);
-                self.report(diagnostic.help("name what to keep: (?<name>…)"));
+                self.report(diagnostic.help("add a named group for each part to keep: (?<name>…)"));
                 continue;
             }
             for group in groups {
                 let earlier = taken.iter().find(|(name, _)| name == group).map(|(_, span)| *span);
                 let earlier = earlier.or(others.iter().find(|name| name.value == group).map(|name| name.span));
                 if let Some(earlier) = earlier {
-                    let message = format!("the field {} stands twice", quote(group));
+                    let message = format!("duplicate field {}", quote(group));
                     let diagnostic = Diagnostic::new(Code::DuplicateKey, node.span, message);
-                    self.report(diagnostic.also(earlier, "it is here already"));
+                    self.report(diagnostic.also(earlier, "first use"));
                 }
                 taken.push((group.to_owned(), node.span));
             }

@@ -1,4 +1,4 @@
-//! Event mappings: `common`, fragments, and what `ocsf_mapping` makes of them.
+//! Event mappings: `common`, fragments, and the entries of `ocsf_mapping` that are built on them.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::jsonpath::is_path;
 use crate::operators;
 use crate::syntax::{Node, NodeKind};
 
-/// `common` or a fragment: what an event mapping is made of.
+/// `common` or a fragment: a layer of an event mapping.
 #[derive(Clone, Default)]
 pub(super) struct Layer {
     profiles: Vec<Spanned<String>>,
@@ -19,7 +19,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// `own` over `self`, attribute by attribute.
+    /// Merges `own` over `self`, attribute by attribute; `own` wins.
     fn extended_by(mut self, own: Layer) -> Layer {
         for profile in own.profiles {
             if !self.profiles.contains(&profile) {
@@ -94,10 +94,10 @@ impl Reader {
         match self.written(members) {
             Written::Faulty => return layer,
             Written::Operator(operator, _) => {
-                let message = format!("{} cannot stand in the place of the whole event", quote(operator.name));
+                let message = format!("{} cannot replace the whole `schema_mapping`", quote(operator.name));
                 self.report(
                     Diagnostic::new(Code::WrongType, node.span, message)
-                        .help("write it for each attribute, or make two event mappings and choose with `select`"),
+                        .help("use it for each attribute, or write two event mappings and choose one with `select`"),
                 );
                 return layer;
             }
@@ -120,7 +120,7 @@ impl Reader {
         layer
     }
 
-    /// `metadata` with its `profiles`, which become declarations.
+    /// Parses `metadata`. Its `profiles` become profile declarations.
     fn metadata(
         &mut self,
         span: Span,
@@ -141,8 +141,8 @@ impl Reader {
 
     fn metadata_profiles(&mut self, node: &Node, profiles: &mut Vec<Spanned<String>>) {
         let computed = |span| {
-            Diagnostic::new(Code::ProfilesComputed, span, "`metadata.profiles` must be a list of names")
-                .help("the profiles of a record follow from `profiles` and from the attributes that are set")
+            Diagnostic::new(Code::ProfilesComputed, span, "`metadata.profiles` must be a list of constant names")
+                .help("Sluice derives the profiles of a record from `profiles` and from the attributes that are set")
         };
         match &node.kind {
             NodeKind::Null => {}
@@ -160,8 +160,8 @@ impl Reader {
                 }
                 let written: Vec<String> = names.iter().map(|name| format!("{:?}", name.value)).collect();
                 self.report(
-                    Diagnostic::new(Code::ProfilesAsText, node.span, "`metadata.profiles` is a list, not a text")
-                        .label("read as names between commas")
+                    Diagnostic::new(Code::ProfilesAsText, node.span, "`metadata.profiles` is a list, not text")
+                        .label("read as a comma-separated list")
                         .help(format!("write \"profiles\": [{}] beside `schema`", written.join(", "))),
                 );
                 profiles.extend(names);
@@ -208,9 +208,9 @@ impl Reader {
             let value = self.value(node);
             let target = Spanned::new(name, key.span);
             if let Some(first) = seen.insert(target.value.clone(), key.span) {
-                let message = format!("`unmapped` has {} twice", quote(&target));
+                let message = format!("duplicate key {} in `unmapped`", quote(&target));
                 let diagnostic = Diagnostic::new(Code::DuplicateKey, key.span, message);
-                self.report(diagnostic.also(first, "it is written here already"));
+                self.report(diagnostic.also(first, "first use"));
                 continue;
             }
             into.push((target, value));
@@ -222,7 +222,7 @@ impl Reader {
         let mut events = Vec::new();
         let members = self.map(node, "ocsf_mapping");
         if members.is_empty() && matches!(node.kind, NodeKind::Object(_)) {
-            self.report(Diagnostic::new(Code::EmptyList, node.span, "`ocsf_mapping` has no event"));
+            self.report(Diagnostic::new(Code::EmptyList, node.span, "`ocsf_mapping` has no event mappings"));
         }
         for (key, node) in members {
             let Some(fields) = self.fields(node, &operators::EVENT) else { continue };
@@ -238,7 +238,7 @@ impl Reader {
                     }
                     None => {
                         let names = layers.fragments.iter().map(|(name, _)| name.as_str());
-                        let message = format!("there is no fragment {}", quote(&name));
+                        let message = format!("unknown fragment {}", quote(&name));
                         let help = match nearest(&name, names.clone()) {
                             Some(near) => format!("did you mean {}?", quote(near)),
                             None if layers.fragments.is_empty() => "this config has no `fragments`".to_owned(),
@@ -268,7 +268,7 @@ impl Reader {
         events
     }
 
-    /// Takes out attributes that are `null`: they have removed what was inherited and say nothing more.
+    /// Removes attributes that are `null`. Their only purpose was to remove inherited attributes.
     fn prune(&self, object: &mut ObjectTree) {
         object.members.retain(|(_, tree)| {
             !matches!(tree, Tree::Value(Spanned { value: Value::Absent, span }) if !self.failed.contains(span))

@@ -1,4 +1,4 @@
-//! The keys of the file and of `custom_source_events`, but for `decode` and what makes the events.
+//! The keys of the file and of `custom_source_events`, except `decode` and the event mappings.
 
 use ocsf::schema::Version;
 
@@ -18,8 +18,8 @@ impl Reader {
             let has = |name: &str| members.iter().any(|(key, _)| key.value == name);
             if !has("custom_source_events") && has("ocsf_mapping") {
                 let open = Span::new(node.span.start, node.span.start + 1);
-                let message = "the config must stand in `custom_source_events`";
-                let help = "write {\"custom_source_events\": {…}} around it";
+                let message = "the config must be inside `custom_source_events`";
+                let help = "wrap it: {\"custom_source_events\": {…}}";
                 self.report(Diagnostic::new(Code::MissingKey, open, message).help(help));
                 return self.config(node);
             }
@@ -89,7 +89,7 @@ impl Reader {
     }
 
     fn selector(&mut self, config: &Fields<'_>) -> Selector {
-        // A path that was reported stays as it is written, so that nobody misses it.
+        // A faulty path that was reported is kept as written, so that it does not also count as missing.
         let matched_field = config.get("matched_field").map(|node| {
             self.singular_path(node, "matched_field").unwrap_or_else(|| {
                 let text = node.as_str().unwrap_or_default().to_owned();
@@ -110,7 +110,7 @@ impl Reader {
         Selector { rules, matched_field }
     }
 
-    /// One that was reported stays without a value.
+    /// A faulty value that was reported becomes absent.
     fn timestamp(&mut self, node: &Node) -> TimestampSpec {
         let nothing = Spanned::new(Value::Absent, node.span);
         let any = |span| vec![Spanned::new(TimeFormat::Auto, span)];
@@ -148,11 +148,11 @@ impl Reader {
             pattern => match check_strptime(pattern) {
                 Ok(()) => TimeFormat::Strptime(text.value.clone()),
                 Err(reason) => {
-                    let message = format!("{} cannot read a time: {reason}", quote(pattern));
+                    let message = format!("{} is not a valid time format: {reason}", quote(pattern));
                     let all = list(TIME_FORMATS.iter().copied());
                     let help = match nearest(pattern, TIME_FORMATS.iter().copied()) {
                         Some(name) => format!("did you mean {}?", quote(name)),
-                        None => format!("a strptime pattern such as `%Y-%m-%d %H:%M:%S%.f`, or one of {all}"),
+                        None => format!("use a strptime pattern such as `%Y-%m-%d %H:%M:%S%.f`, or one of {all}"),
                     };
                     self.report(Diagnostic::new(Code::BadTimeFormat, node.span, message).help(help));
                     return None;

@@ -67,18 +67,18 @@ impl Reader {
     }
 
     pub(super) fn unknown_choice(&mut self, node: &Node, what: &str, text: &str, names: &[&str]) {
-        let message = format!("{} is no value of {}", quote(text), quote(what));
+        let message = format!("{} is not a valid value for {}", quote(text), quote(what));
         let all = list(names.iter().copied());
         let help = match nearest(text, names.iter().copied()) {
-            Some(name) => format!("did you mean {}? The values are {all}", quote(name)),
-            None => format!("the values are {all}"),
+            Some(name) => format!("did you mean {}? Valid values are {all}", quote(name)),
+            None => format!("valid values are {all}"),
         };
         self.report(Diagnostic::new(Code::UnknownChoice, node.span, message).help(help));
     }
 
     pub(super) fn integer(&mut self, node: &Node, what: &str, at_least: Option<i64>) -> Option<Spanned<i64>> {
         let expected = match at_least {
-            Some(bound) => format!("an integer, at least {bound}"),
+            Some(bound) => format!("an integer of at least {bound}"),
             None => "an integer".to_owned(),
         };
         let NodeKind::Number(number) = &node.kind else {
@@ -105,13 +105,15 @@ impl Reader {
         match crate::pattern::compiled(&text) {
             Ok(regex) => Some((text, regex)),
             Err(error) => {
-                // The last line of the error says why; those before it draw the pattern, which the caret does here.
+                // Only the last line of the error has the reason. The lines before it draw the pattern; the caret does
+                // that here.
                 let error = error.to_string();
                 let why = error.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
                 let message = format!("this regular expression does not compile: {why}");
                 let diagnostic = Diagnostic::new(Code::BadPattern, node.span, message);
                 self.report(if why.contains("look-around") || why.contains("backreferences") {
-                    diagnostic.help("match less, and test the rest with a condition such as `starts_with` or `not`")
+                    diagnostic
+                        .help("use a simpler pattern, and a condition such as `starts_with` or `not` for the rest")
                 } else {
                     diagnostic
                 });
@@ -145,7 +147,7 @@ impl Reader {
     pub(super) fn singular_path(&mut self, node: &Node, what: &str) -> Option<Spanned<JsonPath>> {
         let text = self.text(node, what)?;
         if !text.starts_with('$') {
-            let message = format!("{} must be a path, and {} is none", quote(what), quote(&text));
+            let message = format!("{} must be a path; {} is not one", quote(what), quote(&text));
             let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
             let diagnostic = Diagnostic::new(Code::NotAJsonPath, node.span, message);
             self.report(if plain {
@@ -157,7 +159,7 @@ impl Reader {
         }
         let path = self.json_path(node, 0, text.len())?;
         if path.singular.is_none() {
-            let message = format!("{} needs a path to one value, and {} may select several", quote(what), quote(&text));
+            let message = format!("{} must be a path to one value; {} can select several", quote(what), quote(&text));
             self.report(Diagnostic::new(Code::InexactJsonPath, node.span, message).help("name every step: `$.a.b[0]`"));
             return None;
         }
@@ -174,7 +176,7 @@ impl Reader {
         match names.collect::<Option<Vec<_>>>() {
             Some(names) => Some(Spanned::new(names, node.span)),
             None => {
-                let message = format!("{} needs a path of names, without an index", quote(what));
+                let message = format!("{} must be a path of names, without an index", quote(what));
                 self.report(Diagnostic::new(Code::InexactJsonPath, node.span, message));
                 None
             }

@@ -10,7 +10,7 @@ use crate::diagnostic::{Code, Diagnostic, list, quote};
 use crate::operators::{self, SHIPPED_STEPS, STEP_ACTIONS};
 use crate::syntax::{Node, NodeKind, parse_json};
 
-/// Lists of steps that come with Sluice, by name.
+/// The shipped lists of steps by name.
 const SHIPPED: &str = include_str!("../../data/decode-steps.json");
 
 /// A shipped list as JSON text.
@@ -37,7 +37,7 @@ impl Reader {
             self.unknown_choice(node, "steps", name, SHIPPED_STEPS);
             return Vec::new();
         };
-        // What a shipped list says is said here, where it is named.
+        // Faults of a shipped list are reported here, where it is named.
         self.steps(&crate::extend::placed_at(list, node.span))
     }
 
@@ -48,10 +48,10 @@ impl Reader {
         let [name] = actions.as_slice() else {
             let all = list(STEP_ACTIONS.iter().copied());
             let (message, help) = match actions.as_slice() {
-                [] => ("a step says nothing that it does".to_owned(), format!("a step has one of {all}")),
+                [] => ("this step has no action".to_owned(), format!("add one of {all}")),
                 several => (
-                    format!("a step does one thing, and this one does {}", list(several.iter().copied())),
-                    "write one step for each".to_owned(),
+                    format!("a step has exactly one action; this one has {}", list(several.iter().copied())),
+                    "write a step for each action".to_owned(),
                 ),
             };
             let code = if actions.is_empty() { Code::MissingKey } else { Code::OperatorWithOtherKeys };
@@ -72,7 +72,7 @@ impl Reader {
                 let rule = self.name(argument, name)?;
                 if fields.get("when").is_none() {
                     let message = "this step discards every event";
-                    let help = "say which with \"when\": {…}";
+                    let help = "add a condition: \"when\": {…}";
                     self.report(Diagnostic::new(Code::MissingKey, fields.span, message).help(help));
                     return None;
                 }
@@ -108,15 +108,15 @@ impl Reader {
     fn grouped_pattern(&mut self, node: &Node) -> Option<Spanned<String>> {
         let (text, regex) = self.pattern(node, "pattern")?;
         if regex.capture_names().flatten().next().is_none() {
-            let message = "the pattern names no group, so that nothing would be extracted";
-            let help = "name what is wanted: `(?<port>[0-9]+)`";
+            let message = "the pattern has no named group, so nothing would be extracted";
+            let help = "name the groups to extract: `(?<port>[0-9]+)`";
             self.report(Diagnostic::new(Code::NoSuchGroup, node.span, message).help(help));
             return None;
         }
         Some(text)
     }
 
-    /// Paths and where what is there goes.
+    /// Source paths and their target paths.
     fn places(&mut self, node: &Node, what: &str) -> Option<Places> {
         let mut places = Vec::new();
         for (from, to) in self.map(node, what) {
@@ -130,7 +130,7 @@ impl Reader {
     fn place(&mut self, node: &Node, what: &str) -> Option<Spanned<Vec<String>>> {
         let path = self.member_path(node, what)?;
         if path.is_empty() {
-            let message = format!("{} needs a place below the root", quote(what));
+            let message = format!("{} must be a path below the root", quote(what));
             self.report(Diagnostic::new(Code::InexactJsonPath, node.span, message).help("name a member: `$.a`"));
             return None;
         }

@@ -1,4 +1,4 @@
-//! What OCSF demands of a completed record.
+//! Checks a completed record against the rules of OCSF.
 
 use super::{ConstraintRule, ObservableColumns, Required, ScopeRules, paths};
 use crate::layout::{Layout, NodeId};
@@ -16,7 +16,7 @@ pub enum Breach {
         /// The attribute's dotted path.
         path: String,
     },
-    /// An object lacks the attributes that its constraint asks for.
+    /// An object does not have the attributes that its constraint requires.
     #[error("`{path}` needs {demand} of {members}")]
     Constraint {
         /// The object's dotted path, or `the event`.
@@ -34,10 +34,10 @@ pub enum Breach {
         /// The value.
         value: i64,
     },
-    /// An observable is of no attribute.
+    /// The name of an observable is not the path of an attribute.
     #[error("`observables.name` is {name:?}, which is not the path of an attribute of {class}")]
     Observable {
-        /// What it names.
+        /// The name of the observable.
         name: String,
         /// The class.
         class: &'static str,
@@ -70,7 +70,7 @@ impl Shape {
         Ok(())
     }
 
-    /// What is wrong with what an element of the array of observables names; nothing if the array is another one.
+    /// Checks the name in an element of the array of observables. Other arrays pass.
     pub(super) fn observable_breach(&self, record: &Record<'_>, list: NodeId, element: Scope) -> Option<Breach> {
         let columns = self.rules.observables.as_ref().filter(|columns| columns.list == list)?;
         match record.get(element, columns.name) {

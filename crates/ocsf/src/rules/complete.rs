@@ -1,4 +1,4 @@
-//! What OCSF derives from what a mapping has set.
+//! Completes a record with the attributes that OCSF derives from those that a mapping has set.
 
 use super::{Observable, ObservableColumns, ScopeRules, Sibling};
 use crate::layout::NodeId;
@@ -6,7 +6,7 @@ use crate::record::{Cell, Record, Scope};
 use crate::schema::{Enumeration, ProfileSet};
 use crate::shape::Shape;
 
-/// The observables that a mapping has written, at the beginning of the list.
+/// The observables that the mapping itself wrote, at the start of the list.
 #[derive(Debug, Clone, Copy)]
 struct Written {
     start: u32,
@@ -14,8 +14,8 @@ struct Written {
 }
 
 impl Shape {
-    /// Fills in what OCSF derives from what a mapping has set: classification, enum siblings, `*_dt` twins, ids that
-    /// nobody knows, profiles, observables.
+    /// Fills in the derived attributes: classification, enum siblings, `*_dt` twins, unknown ids, profiles,
+    /// observables.
     pub fn complete<'a>(&'a self, record: &mut Record<'a>) {
         let rules = &self.rules;
         let event = Scope::EVENT;
@@ -128,7 +128,7 @@ impl Shape {
         }
     }
 
-    /// Makes an array of texts the captions of the ids beside it. The text beside 99 (Other) stays.
+    /// Fills an array of texts with the captions of its ids. The text of an id 99 (Other) is kept.
     #[cold]
     fn caption_list<'a>(&'a self, record: &mut Record<'a>, scope: Scope, sibling: &Sibling) {
         let Cell::List { start, len } = record.get(scope, sibling.id) else { return };
@@ -175,8 +175,8 @@ impl Shape {
         })
     }
 
-    /// Adds the observables of a scope, elements of the array opened last, but for those that it begins with; the number of
-    /// them.
+    /// Adds the observables of a scope to the array opened last, except those that the array already starts with.
+    /// Returns their number.
     fn find_observables<'a>(
         &'a self,
         record: &mut Record<'a>,

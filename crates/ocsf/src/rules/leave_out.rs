@@ -1,9 +1,9 @@
-//! What is left out of a record that breaks the schema, so that the rest of it can be written.
+//! Removes the invalid parts of a record that breaks the schema, so that the rest can be written.
 //!
-//! Only a record that [`Shape::check`] has refused comes here. Each pass completes a copy of the record, goes over it from
-//! the innermost objects outwards, and takes from the record every optional part that is incomplete. What an omission takes
-//! away from the objects around it (a constraint, a profile, an observable) shows in the next pass; there are only as many
-//! passes as objects lie in one another.
+//! Only records that [`Shape::check`] has refused come here. Each pass completes a copy of the record, visits its
+//! objects from the innermost outwards, and removes every optional part that is incomplete from the record. A removal
+//! can make an outer object incomplete (by a constraint, a profile or an observable), which the next pass finds. So the
+//! number of passes is limited by the nesting depth.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::record::{Cell, CellId, Record, Scope};
 use crate::schema::{Constraint, ProfileSet, Requirement};
 use crate::shape::Shape;
 
-/// More passes than objects can lie in one another and profiles can be turned off.
+/// Upper bound on passes: greater than any nesting depth plus the number of profiles.
 const MOST_PASSES: usize = 100;
 
 /// No omission took the cell.
@@ -27,39 +27,39 @@ const KEPT: u32 = u32::MAX;
 pub struct Omission {
     /// Dotted path of the object, of the array whose element it was, or of the attribute.
     pub path: String,
-    /// What was wrong with it.
+    /// Why it was left out.
     pub breach: Breach,
 }
 
-/// What [`Shape::leave_out`] took from a record.
+/// The parts that [`Shape::leave_out`] removed from a record.
 #[derive(Debug)]
 pub struct LeftOut {
     omissions: Vec<Omission>,
-    /// The omission that took each of the record's first cells.
+    /// For each cell of the original record, the omission that removed it.
     taken_by: Vec<u32>,
 }
 
 impl LeftOut {
-    /// What was left out, inner parts before those around them.
+    /// The removed parts, inner before outer.
     pub fn omissions(&self) -> &[Omission] {
         &self.omissions
     }
 
-    /// Which of the omissions took the value that had this cell; none if it is still in the record.
+    /// The index of the omission that removed the value of this cell; `None` if it is still in the record.
     pub fn omission_of(&self, cell: CellId) -> Option<usize> {
         self.taken_by.get(cell.index()).filter(|by| **by != KEPT).map(|by| *by as usize)
     }
 }
 
 impl Shape {
-    /// Takes every optional object, element and attribute out of a record that breaks the schema, until the record,
-    /// completed, is valid. `from_event` names the cells whose values come from the raw event: an object that loses the
-    /// last of these goes too, since constants alone make no object.
+    /// Removes invalid optional objects, elements and attributes from a record until the completed record is valid.
+    /// `from_event` names the cells whose values come from the raw event: an object that loses the last of them is
+    /// removed too, because constants alone do not make an object.
     ///
     /// The record must not have been completed; complete it afterwards. Linear in the record's cells.
     ///
     /// # Errors
-    /// What is wrong if the event itself lacks something that it must have. `record` is then good for nothing.
+    /// The breach, if the event itself lacks something that it requires. `record` must then be discarded.
     pub fn leave_out<'a>(
         &'a self,
         record: &mut Record<'a>,
@@ -92,7 +92,7 @@ impl Shape {
     }
 }
 
-/// A breach, and the profiles that make it one; none if it always is.
+/// A breach, and the profiles under which it is one; no profiles if it always is.
 struct Fault {
     breach: Breach,
     profiles: ProfileSet,
@@ -103,9 +103,9 @@ struct Pruning<'s, 'r, 'a> {
     record: &'r mut Record<'a>,
     /// The record's cells whose values come from the raw event.
     from: Bits,
-    /// The cells of the completed copy that are set, less what this pass has left out.
+    /// The cells of the completed copy that are set, without those that this pass has removed.
     set: Bits,
-    /// Where the value of each cell was at first: elements move up when one before them goes.
+    /// The original position of each cell's value: elements move up when an earlier one is removed.
     origin: Vec<u32>,
     left_out: LeftOut,
     changed: bool,
@@ -132,7 +132,7 @@ impl Pruning<'_, '_, '_> {
         }
     }
 
-    /// What broke first in the part that the event lacks.
+    /// The first breach in the part that the event lacks.
     fn cause(&self, breach: Breach) -> Breach {
         let Breach::Missing { path } = &breach else { return breach };
         let inside = |omission: &&Omission| {
@@ -144,7 +144,7 @@ impl Pruning<'_, '_, '_> {
         }
     }
 
-    /// Prunes what lies in the event or in an element; what is then wrong with it as a whole.
+    /// Prunes the contents of the event or of an element, and returns what is then wrong with it as a whole.
     fn scope(&mut self, completed: &Record<'_>, rules: usize, at: At) -> Option<Fault> {
         let shape = self.shape;
         let rules = &shape.rules.scopes[rules];
@@ -213,7 +213,7 @@ impl Pruning<'_, '_, '_> {
         }
     }
 
-    /// Of several attributes that must not be together, only the first stays.
+    /// Keeps only the first of several mutually exclusive attributes.
     fn choose_one(&mut self, rules: &ScopeRules, at: At, owner: Option<NodeId>) {
         for rule in rules.constraints.iter().filter(|rule| rule.owner == owner) {
             if !matches!(rule.constraint, Constraint::JustOne(_)) {
@@ -227,7 +227,8 @@ impl Pruning<'_, '_, '_> {
         }
     }
 
-    /// What is wrong with an object, or with the scope itself; first what is wrong whatever the profiles.
+    /// Returns what is wrong with an object, or with the scope itself. Breaches that do not depend on profiles come
+    /// first.
     fn fault(&self, on: ProfileSet, rules: &ScopeRules, at: At, owner: Option<NodeId>) -> Option<Fault> {
         let mut of_profile = None;
         let required = rules.required.iter().filter(|(object, _)| *object == owner).flat_map(|(_, required)| required);
@@ -256,7 +257,7 @@ impl Pruning<'_, '_, '_> {
         }
     }
 
-    /// Turns profiles off whose required attributes cannot be had, and takes out what only they allow.
+    /// Turns off profiles whose required attributes are missing, and removes the attributes that only they allow.
     fn turn_off(&mut self, on: ProfileSet, off: ProfileSet, breach: &Breach) {
         let off = on.intersection(off);
         self.changed |= self.record.profiles().intersects(off);
@@ -296,7 +297,7 @@ impl Pruning<'_, '_, '_> {
         self.left_out.omissions.len() as u32 - 1
     }
 
-    /// Takes an object or attribute out of the record.
+    /// Removes an object or attribute from the record.
     fn omit(&mut self, at: At, node: NodeId, breach: Breach) {
         let nodes = node.0..self.shape.node(node).end;
         let cells = at.here.cells(nodes.clone());
@@ -311,7 +312,7 @@ impl Pruning<'_, '_, '_> {
         }
     }
 
-    /// Takes the values of some nodes out of the record, elements of arrays included.
+    /// Removes the values of some nodes from the record, including those in elements of arrays.
     fn take(&mut self, here: Scope, nodes: Range<u32>, omission: u32) {
         let shape = self.shape;
         for node in nodes.clone().map(NodeId) {
@@ -335,7 +336,7 @@ impl Pruning<'_, '_, '_> {
         self.from.remove_range(cells);
     }
 
-    /// Empties the optional objects around a node that have nothing of the raw event left.
+    /// Clears the optional objects around a node that have no values of the raw event left.
     fn drop_constants_around(&mut self, here: Scope, node: NodeId) {
         let shape = self.shape;
         let mut object = shape.node(node).parent;

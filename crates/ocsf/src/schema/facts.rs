@@ -1,7 +1,7 @@
 //! Reads a facts file (form: module documentation of [`schema`](super)) into a [`Schema`].
 //!
-//! All names stay borrows of the embedded text. The file is our own, so the reader is strict: whatever it does not
-//! understand is an error that names the line.
+//! All names borrow from the embedded text. The reader is strict, because the file is generated: anything unknown is an
+//! error with the line number.
 
 use std::io::Read as _;
 
@@ -13,7 +13,7 @@ use super::{
     ObjectId, Primitive, Profile, ProfileId, ProfileSet, Requirement, ScalarType, Schema, TypeFacts, Version,
 };
 
-/// A line of a facts file that is not of the documented form.
+/// A line of a facts file that does not have the documented form.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub(super) struct FactsError {
