@@ -224,8 +224,7 @@ pub struct StreamRoutes<'s> {
 impl<'s> StreamRoutes<'s> {
     /// The source of a record: the one that its metadata field names, else that of the first rule whose conditions hold.
     ///
-    /// A rule that only has a metadata field takes no record without that field, unless it is the only such rule: rules with
-    /// a stream or a condition are no alternatives to it.
+    /// A rule that only has a metadata field takes no record without that field, unless it is the only rule there is.
     ///
     /// # Errors
     /// [`RouteError`], if no rule takes the event.
@@ -254,8 +253,7 @@ impl<'s> StreamRoutes<'s> {
     /// Whether a rule takes a record that names no source. The agent's published configuration writes no metadata field;
     /// with one source there is nothing to choose.
     fn takes_unnamed(&self, rule: &StreamRule) -> bool {
-        let has_more = |rule: &StreamRule| rule.field.is_none() || rule.stream.is_some() || rule.when.is_some();
-        has_more(rule) || self.sources.stream_rules.iter().filter(|other| !has_more(other)).count() == 1
+        rule.field.is_none() || rule.stream.is_some() || rule.when.is_some() || self.sources.stream_rules.len() == 1
     }
 }
 
