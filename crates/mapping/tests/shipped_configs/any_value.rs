@@ -9,6 +9,7 @@ use proptest::sample::Index;
 use samples::FirewallLog;
 use serde_json::{Map, Value, json};
 
+use crate::golden::golden_events;
 use crate::harness::{Fate, Harness};
 
 /// A shipped config with good events, and the fields without which one of its events cannot be written: nothing else says
@@ -52,7 +53,7 @@ const SYSMON_NEEDED: &[&[&str]] = &[
     &["/Description/UtcTime", "/TimeCreated"],
 ];
 
-const SOURCES: [Source; 4] = [
+const SOURCES: [Source; 7] = [
     Source { config: "windows-sysmon", events: sysmon_events, needed: SYSMON_NEEDED },
     Source { config: "windows-sysmon-precise", events: sysmon_events, needed: SYSMON_NEEDED },
     Source {
@@ -94,6 +95,17 @@ const SOURCES: [Source; 4] = [
                 "/responseElements/accessKey",
             ],
         ],
+    },
+    Source { config: "aws-waf", events: || events_of("aws-waf"), needed: &[&["/timestamp"]] },
+    Source {
+        config: "aws-eks-audit",
+        events: || events_of("aws-eks-audit"),
+        needed: &[&["/stageTimestamp", "/requestReceivedTimestamp", "/timestamp"]],
+    },
+    Source {
+        config: "aws-route53-resolver",
+        events: || events_of("aws-route53-resolver"),
+        needed: &[&["/query_timestamp"]],
     },
 ];
 
@@ -140,6 +152,10 @@ fn firewall_events() -> Vec<Value> {
 
 fn cloudtrail_events() -> Vec<Value> {
     samples::cloudtrail_kinds().map(|kind| parsed(&samples::cloudtrail_event(kind, 1).unwrap())).collect()
+}
+
+fn events_of(config: &str) -> Vec<Value> {
+    golden_events(config).into_iter().map(|(_, event)| event).collect()
 }
 
 /// An event with the row that it becomes.

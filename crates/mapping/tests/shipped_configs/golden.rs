@@ -104,6 +104,17 @@ fn files_of(folder: &Path) -> BTreeSet<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
+/// The raw events of a config's golden files. They are the input of its test: a new case is a new file with only `raw`.
+pub(crate) fn golden_events(config: &str) -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shipped_configs/golden_files").join(config);
+    let event = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let mut content: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        (name, content["raw"].take())
+    };
+    files_of(&folder).into_iter().map(event).collect()
+}
+
 #[test]
 fn lint_finds_nothing_in_them() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mapping-configs");
@@ -214,6 +225,24 @@ fn aws_network_firewall_maps_every_kind_of_record_as_the_golden_files_say() {
 fn aws_cloudtrail_maps_every_kind_of_event_as_the_golden_files_say() {
     let cases = samples::cloudtrail_kinds().map(|kind| case(kind, samples::cloudtrail_event(kind, 1).unwrap()));
     check_golden("aws-cloudtrail", cases.chain(odd_cloudtrail_events()).collect());
+}
+
+#[test]
+fn aws_waf_maps_every_kind_of_request_as_the_golden_files_say() {
+    let events = golden_events("aws-waf").into_iter();
+    check_golden("aws-waf", events.map(|(name, event)| case(name, event.to_string())).collect());
+}
+
+#[test]
+fn aws_eks_audit_maps_every_kind_of_audit_event_as_the_golden_files_say() {
+    let events = golden_events("aws-eks-audit").into_iter();
+    check_golden("aws-eks-audit", events.map(|(name, event)| case(name, event.to_string())).collect());
+}
+
+#[test]
+fn aws_route53_resolver_maps_every_kind_of_query_as_the_golden_files_say() {
+    let events = golden_events("aws-route53-resolver").into_iter();
+    check_golden("aws-route53-resolver", events.map(|(name, event)| case(name, event.to_string())).collect());
 }
 
 /// Events whose caller nobody knows, or that sum up others.
