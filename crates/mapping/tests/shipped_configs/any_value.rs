@@ -53,7 +53,7 @@ const SYSMON_NEEDED: &[&[&str]] = &[
     &["/Description/UtcTime", "/TimeCreated"],
 ];
 
-const SOURCES: [Source; 7] = [
+const SOURCES: [Source; 10] = [
     Source { config: "windows-sysmon", events: sysmon_events, needed: SYSMON_NEEDED },
     Source { config: "windows-sysmon-precise", events: sysmon_events, needed: SYSMON_NEEDED },
     Source {
@@ -173,6 +173,17 @@ const SOURCES: [Source; 7] = [
                 "/time",
             ],
         ],
+    },
+    Source { config: "aws-waf", events: || events_of("aws-waf"), needed: &[&["/timestamp"]] },
+    Source {
+        config: "aws-eks-audit",
+        events: || events_of("aws-eks-audit"),
+        needed: &[&["/stageTimestamp", "/requestReceivedTimestamp", "/timestamp"]],
+    },
+    Source {
+        config: "aws-route53-resolver",
+        events: || events_of("aws-route53-resolver"),
+        needed: &[&["/query_timestamp"]],
     },
 ];
 

@@ -239,6 +239,24 @@ fn aws_security_hub_maps_every_kind_of_finding_as_the_golden_files_say() {
     check_golden("aws-security-hub", events.map(|(name, event)| case(name, event.to_string())).collect());
 }
 
+#[test]
+fn aws_waf_maps_every_kind_of_request_as_the_golden_files_say() {
+    let events = golden_events("aws-waf").into_iter();
+    check_golden("aws-waf", events.map(|(name, event)| case(name, event.to_string())).collect());
+}
+
+#[test]
+fn aws_eks_audit_maps_every_kind_of_audit_event_as_the_golden_files_say() {
+    let events = golden_events("aws-eks-audit").into_iter();
+    check_golden("aws-eks-audit", events.map(|(name, event)| case(name, event.to_string())).collect());
+}
+
+#[test]
+fn aws_route53_resolver_maps_every_kind_of_query_as_the_golden_files_say() {
+    let events = golden_events("aws-route53-resolver").into_iter();
+    check_golden("aws-route53-resolver", events.map(|(name, event)| case(name, event.to_string())).collect());
+}
+
 /// Events whose caller nobody knows, or that sum up others.
 fn odd_cloudtrail_events() -> Vec<Case> {
     let call = |identity: Value| {

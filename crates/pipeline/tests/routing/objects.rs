@@ -132,6 +132,27 @@ fn the_shipped_file_takes_findings_where_guardduty_exports_them() {
 }
 
 #[test]
+fn the_shipped_file_takes_logs_of_web_acls_and_resolvers_where_aws_delivers_them() {
+    let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
+    for (key, expected) in [
+        (
+            "AWSLogs/111122223333/WAFLogs/eu-central-1/shop/2026/03/04/05/05/111122223333_waflogs_eu-central-1_shop_a.log.gz",
+            "aws-waf, account=111122223333",
+        ),
+        ("x/AWSLogs/111122223333/WAFLogs/cloudfront/site/2026/03/04/05/05/a.log.gz", "aws-waf, account=111122223333"),
+        ("aws-waf/2026/03/04/05/delivery-1", "aws-waf"),
+        (
+            "AWSLogs/111122223333/vpcdnsquerylogs/vpc-0123456789abcdef0/2026/03/04/a.log.gz",
+            "aws-route53-resolver, account=111122223333",
+        ),
+        ("aws-route53-resolver/2026/03/04/05/delivery-1", "aws-route53-resolver"),
+        ("aws-eks-audit/2026/03/04/05/delivery-1", "aws-eks-audit"),
+    ] {
+        assert_eq!(route(&sources, "staging", key), expected, "{key}");
+    }
+}
+
+#[test]
 fn the_shipped_file_takes_logs_where_aws_writes_them() {
     let sources = Sources::from_text(DEFAULT_SOURCES, &|_| None).unwrap();
     let balancer = "AWSLogs/111122223333/elasticloadbalancing/eu-central-1/2026/03/04";
