@@ -26,7 +26,7 @@ Examples:
   sluice hunt --lake ./lake --since 30d my-rules/ --format ndjson | jq .finding_info.title
   sluice hunt --lake ./lake --since 7d --report report.html
   sluice hunt --lake ./lake --since 7d --by entity
-  sluice hunt --lake ./lake --since 7d aws-cloudtrail/access-key-usage --param access_keys=AKIAEXAMPLE
+  sluice hunt --lake ./lake --since 7d aws-cloudtrail/access-key-all-usage --param access_keys=AKIAEXAMPLE
   sluice hunt --engine athena --database security_lake --since 24h detections/aws-cloudtrail/
 
 Without RULES, the shipped rules that have a schedule run. Name a rule that runs on demand.
