@@ -29,7 +29,7 @@ Examples:
   sluice hunt --lake ./lake --since 7d aws-cloudtrail/access-key-all-usage --param access_keys=AKIAEXAMPLE
   sluice hunt --engine athena --database security_lake --since 24h detections/aws-cloudtrail/
 
-Without RULES, the shipped rules that have a schedule run. Name a rule that runs on demand.
+Of the shipped rules or a folder, those with a schedule run. Name a rule to run it on demand.
 A refused rule does not stop the others.
 Exit code: 0 nothing found, 1 findings, 2 a rule is refused, 3 bad usage or engine failure.")]
 pub(crate) struct Hunt {

@@ -115,8 +115,12 @@ impl Hunting {
             let left_out = counted((all - rules.files.len()) as u64, "rule");
             output.say(output.talk.faint(format_args!("{left_out} deprecated or unsupported, skipped")));
         }
-        if places.is_empty() {
-            rules.files.retain(|file| file.checked.rule.as_ref().is_some_and(Rule::is_scheduled));
+        let all = rules.files.len();
+        rules.files.retain(|file| file.is_named || file.checked.rule.as_ref().is_some_and(Rule::is_scheduled));
+        if rules.files.len() < all && !places.is_empty() {
+            let left_out = counted((all - rules.files.len()) as u64, "rule");
+            let why = "skipped, since they run on demand: name one to run it";
+            output.say(output.talk.faint(format_args!("{left_out} {why}")));
         }
         let runtime = runtime()?;
         let engine = runtime.block_on(engine.open())?;

@@ -25,6 +25,8 @@ pub(crate) struct RuleFile {
     pub(crate) text: String,
     /// The result of lint.
     pub(crate) checked: Checked,
+    /// Whether the command line names this rule, and not a folder of rules.
+    pub(crate) is_named: bool,
 }
 
 /// The rule files at these places, in the order of their names; the shipped ones if there are none. A place that does
@@ -57,7 +59,8 @@ pub(crate) fn rule_files(places: &[PathBuf]) -> Result<Vec<RuleFile>, Failure> {
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
             let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
             let checked = check(&text);
-            files.push(RuleFile { name, folder, text, checked });
+            let is_named = path == *place;
+            files.push(RuleFile { name, folder, text, checked, is_named });
         }
     }
     let rules: Vec<(usize, &str, &Rule)> = files
@@ -108,7 +111,8 @@ fn with_tests(catalog: &Catalog, rule: &Rule, folder: &Path) -> Catalog {
 }
 
 fn shipped((name, text): &(&str, &str)) -> RuleFile {
-    RuleFile { name: (*name).to_owned(), folder: PathBuf::new(), text: (*text).to_owned(), checked: check(text) }
+    let (checked, is_named) = (check(text), false);
+    RuleFile { name: (*name).to_owned(), folder: PathBuf::new(), text: (*text).to_owned(), checked, is_named }
 }
 
 /// The shipped rules of a name: `aws-cloudtrail` is all rules of that folder, `aws-cloudtrail/cloudtrail-disruption` is one.
@@ -121,7 +125,9 @@ fn shipped_at(place: &Path) -> Result<Vec<RuleFile>, Failure> {
     let is_meant = |rule: &'static str| {
         stem(rule) == name || rule == name || rule.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
     };
-    let found: Vec<RuleFile> = SHIPPED_RULES.iter().filter(|(rule, _)| is_meant(rule)).map(shipped).collect();
+    let is_named = |rule: &'static str| stem(rule) == name || rule == name;
+    let found = SHIPPED_RULES.iter().filter(|(rule, _)| is_meant(rule));
+    let found: Vec<RuleFile> = found.map(|rule| RuleFile { is_named: is_named(rule.0), ..shipped(rule) }).collect();
     if !found.is_empty() {
         return Ok(found);
     }
