@@ -189,9 +189,10 @@ mod tests {
             let transformer = load(Configuration { mappings, ..configuration(folder.path()) }).unwrap();
             transformer.sources.iter().map(|source| source.mapping().source_name().to_owned()).collect::<Vec<_>>()
         };
-        let others = ["windows-security", "aws-network-firewall", "aws-cloudtrail", "sluice-findings"];
-        assert_eq!(names(None), [&["windows-sysmon"], &others[..]].concat());
-        assert_eq!(names(Some(folder.path())), [&["own-sysmon"], &others[..]].concat());
+        let shipped = names(None);
+        assert!(shipped.contains(&"windows-sysmon".to_owned()) && shipped.len() > 3, "{shipped:?}");
+        let own = |name: &String| if name == "windows-sysmon" { "own-sysmon".to_owned() } else { name.clone() };
+        assert_eq!(names(Some(folder.path())), shipped.iter().map(own).collect::<Vec<_>>());
     }
 
     #[test]
