@@ -277,10 +277,7 @@ fn the_failure_of_one_input_is_told_at_the_end_and_the_others_go_on() {
     let failed = run(3, &ingest(&folder.path("lake"), &["--format", "json", &one, &two, &three]));
     let (said, error) = failed.stderr.split_once('\n').unwrap();
     assert!(said.starts_with(&format!("failed: {two}: cannot put an object: put ext/windows-sysmon-4003/")), "{said}");
-    assert_eq!(
-        error,
-        "error: 1 of 3 inputs failed. Run it again; objects already written are overwritten\n"
-    );
+    assert_eq!(error, "error: 1 of 3 inputs failed. Run it again; objects already written are overwritten\n");
     let summary = failed.json();
     assert_eq!((&summary["records_in"], &summary["inputs"]["read"]), (&2.into(), &2.into()));
     assert_eq!((&summary["inputs"]["failed"], &summary["failed"][0]["input"]), (&1.into(), &two.as_str().into()));
