@@ -6,8 +6,9 @@ use aws_config::SdkConfig;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_sdk_kinesis::config::ProvideCredentials as _;
+use diagnostics::causes::innermost;
 use store::Store;
-use store::aws::{Access, innermost};
+use store::aws::Access;
 use tokio::sync::OnceCell;
 
 use crate::exit::Failure;

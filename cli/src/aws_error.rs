@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-use store::aws::innermost;
+use diagnostics::causes::innermost;
 
 /// The service's code and message; where it did not answer, the innermost cause, which is the one to act on.
 pub(crate) fn describe<E, R>(error: &SdkError<E, R>) -> String

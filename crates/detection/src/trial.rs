@@ -71,17 +71,12 @@ enum TestError {
     #[error("the test returns more than {MAX_ROWS} rows")]
     TooManyRows,
     /// An error of another crate, shown with its causes.
-    #[error("{}", with_causes(&**.0))]
+    #[error("{}", diagnostics::causes::chain(&**.0))]
     Other(Box<dyn Error + Send + Sync>),
 }
 
 fn other(error: impl Error + Send + Sync + 'static) -> TestError {
     TestError::Other(Box::new(error))
-}
-
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The embedded engine's database for the tables of a lake folder.

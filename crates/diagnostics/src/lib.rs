@@ -5,6 +5,7 @@
 //! the number of a removed diagnostic is never reused. `E…` means that the file is refused, because it cannot be
 //! executed exactly. `W…` means that it is executed, with the loss or repair that the text describes.
 
+pub mod causes;
 pub mod form;
 pub mod json;
 

@@ -93,7 +93,9 @@ async fn sources_text(sources: &SourcesConfiguration) -> Result<String, StartErr
         SourcesConfiguration::Inline(text) => Ok(text.clone()),
         SourcesConfiguration::At(location) => {
             let (store, key) = open_parent(VARIABLE, location).await?;
-            text(store.as_ref(), &key).await.map_err(|reason| StartError::Unusable { variable: VARIABLE, reason })
+            text(store.as_ref(), &key)
+                .await
+                .map_err(|error| StartError::Unusable { variable: VARIABLE, reason: error.to_string() })
         }
     }
 }
@@ -110,7 +112,7 @@ async fn mapping_configs(location: &str) -> Result<BTreeMap<String, String>, Sta
     let mut configs = BTreeMap::new();
     for file in listed.iter().filter(|file| file.key.ends_with(".json")) {
         let read = text(store.as_ref(), &file.key).await;
-        let text = read.map_err(|reason| StartError::Unusable { variable: VARIABLE, reason })?;
+        let text = read.map_err(|error| StartError::Unusable { variable: VARIABLE, reason: error.to_string() })?;
         configs.insert(file.key.clone(), text);
     }
     if configs.is_empty() {
@@ -119,9 +121,19 @@ async fn mapping_configs(location: &str) -> Result<BTreeMap<String, String>, Sta
     Ok(configs)
 }
 
-async fn text(store: &dyn Store, key: &str) -> Result<String, String> {
-    let bytes = store.get(key).await.map_err(|error: StoreError| error.to_string())?;
-    String::from_utf8(bytes.into()).map_err(|_| format!("{key} of {} is not UTF-8", store.describe()))
+/// Why a text of the settings cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum TextFault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{key} of {place} is not UTF-8")]
+    NotText { key: String, place: String },
+}
+
+async fn text(store: &dyn Store, key: &str) -> Result<String, TextFault> {
+    let bytes = store.get(key).await?;
+    let fault = |_| TextFault::NotText { key: key.to_owned(), place: store.describe().to_string() };
+    String::from_utf8(bytes.into()).map_err(fault)
 }
 
 fn unusable(variable: &'static str, error: &(dyn std::error::Error + 'static)) -> StartError {

@@ -186,7 +186,7 @@ pub fn inspect(key: Option<&str>, object: Bytes) -> Report {
         }
     };
     let metadata = match sound_footer(&object) {
-        Ok(footer) => unpanicked(|| ParquetMetaDataReader::decode_metadata(footer)),
+        Ok(footer) => unpanicked(|| ParquetMetaDataReader::decode_metadata(footer)).map_err(|error| error.to_string()),
         Err(reason) => Err(reason.to_owned()),
     };
     match metadata {
@@ -200,11 +200,20 @@ pub fn inspect(key: Option<&str>, object: Bytes) -> Report {
     report
 }
 
+/// Why something of an object cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable<E> {
+    #[error("{0}")]
+    Broken(E),
+    #[error("internal error in the Parquet reader")]
+    Panicked,
+}
+
 /// Turns a panic of the Parquet crate into an error. The crate should return errors for broken files, but may panic.
-fn unpanicked<T, E: ToString>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+fn unpanicked<T, E>(read: impl FnOnce() -> Result<T, E>) -> Result<T, Unreadable<E>> {
     match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("internal error in the Parquet reader".to_owned()),
+        Ok(result) => result.map_err(Unreadable::Broken),
+        Err(_) => Err(Unreadable::Panicked),
     }
 }
 
@@ -286,7 +295,7 @@ impl Report {
         }
         let mut rows = Rows { day, ..Rows::default() };
         if let Err(reason) = unpanicked(|| rows.read(object)) {
-            return self.find(Rule::Readable, reason);
+            return self.find(Rule::Readable, reason.to_string());
         }
         self.judge(rows);
     }

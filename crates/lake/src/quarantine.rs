@@ -581,16 +581,23 @@ impl Serialize for QuarantineLine {
     }
 }
 
-impl TryFrom<Wire<'static>> for QuarantineLine {
-    type Error = String;
+/// Why the JSON of a line is none.
+#[derive(Debug, thiserror::Error)]
+enum WireFault {
+    #[error("`raw_base64` is not base64: {0}")]
+    NotBase64(base64_simd::Error),
+    #[error("it must have either `raw` or `raw_base64`")]
+    NotOneRaw,
+}
 
-    fn try_from(wire: Wire<'static>) -> Result<Self, String> {
+impl TryFrom<Wire<'static>> for QuarantineLine {
+    type Error = WireFault;
+
+    fn try_from(wire: Wire<'static>) -> Result<Self, WireFault> {
         let raw = match (wire.raw, wire.raw_base64) {
             (Some(text), None) => text.into_owned().into_bytes(),
-            (None, Some(text)) => {
-                BASE64.decode_to_vec(&text).map_err(|error| format!("`raw_base64` is not base64: {error}"))?
-            }
-            _ => return Err("it must have either `raw` or `raw_base64`".to_owned()),
+            (None, Some(text)) => BASE64.decode_to_vec(&text).map_err(WireFault::NotBase64)?,
+            _ => return Err(WireFault::NotOneRaw),
         };
         Ok(Self {
             source: wire.source.into_owned(),

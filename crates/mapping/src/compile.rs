@@ -153,7 +153,8 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
             },
             StepAction::Nest(nest) => Action::Nest {
                 into: nest.into.value.clone(),
-                names: field_names(&nest.names).map_err(|message| Fault { span: nest.span, message })?,
+                names: field_names(&nest.names)
+                    .map_err(|error| Fault { span: nest.span, message: error.to_string() })?,
                 event_id: slot(&nest.event_id),
             },
         };
@@ -162,17 +163,26 @@ fn compile_steps(config: &Config, schema: &'static Schema, lookups: &Lookups) ->
     Ok(StepsPlan::new(paths, steps))
 }
 
+/// A list of field names that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FieldNamesFault {
+    #[error("unknown shipped list of fields `{0}`")]
+    Unknown(String),
+    #[error(transparent)]
+    Invalid(#[from] sources::FieldNamesError),
+}
+
 /// The lists of field names that a config contains or names.
-pub(crate) fn field_names(names: &TextFieldNames) -> Result<FieldNames, String> {
+pub(crate) fn field_names(names: &TextFieldNames) -> Result<FieldNames, FieldNamesFault> {
     match names {
         TextFieldNames::Shipped(list) => {
-            FieldNames::shipped(list).ok_or_else(|| format!("unknown shipped list of fields `{}`", list.value))
+            FieldNames::shipped(list).ok_or_else(|| FieldNamesFault::Unknown(list.value.clone()))
         }
         TextFieldNames::Inline(lists) => {
             let lists = lists
                 .iter()
                 .map(|(id, names)| (id.value.clone(), names.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
-            FieldNames::new(lists).map_err(|error| error.to_string())
+            Ok(FieldNames::new(lists)?)
         }
     }
 }
@@ -570,7 +580,8 @@ impl<'c> Compiler<'c> {
 
     fn path(&mut self, path: &Spanned<JsonPath>) -> Result<Expression, Fault> {
         let query = || {
-            let query = Query::parse(&path.query()).map_err(|message| Fault { span: path.span, message })?;
+            let query =
+                Query::parse(&path.query()).map_err(|error| Fault { span: path.span, message: error.to_string() })?;
             Ok(Box::new(query))
         };
         Ok(match (path.root, &path.singular) {

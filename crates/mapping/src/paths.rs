@@ -6,6 +6,7 @@
 
 use std::cell::OnceCell;
 
+use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model::JpQuery;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
@@ -221,8 +222,8 @@ fn item(document: &Document<'_>, array: NodeId, index: i64) -> Option<NodeId> {
 pub(crate) struct Query(JpQuery);
 
 impl Query {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        jsonpath_rust::parser::parse_json_path(text).map(Self).map_err(|error| error.to_string())
+    pub(crate) fn parse(text: &str) -> Result<Self, JsonPathError> {
+        jsonpath_rust::parser::parse_json_path(text).map(Self)
     }
 
     /// The nodes that the query selects below `from`, in the order of RFC 9535.

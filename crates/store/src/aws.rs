@@ -35,11 +35,6 @@ fn loader() -> ConfigLoader {
         .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
 }
 
-/// The innermost cause of an error. Of an SDK's error it is the one to act on: those around it say that a request failed.
-pub fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
-    error.source().map_or(error, innermost)
-}
-
 /// Whose rights are used, where a person says so. What is left out comes from the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {

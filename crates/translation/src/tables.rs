@@ -94,10 +94,12 @@ pub fn named_tables(region: &str) -> Result<Vec<NamedTable>, MapError> {
                 Some(other) => known.get(other.as_str()).cloned().ok_or_else(|| inconsistent(format!("no {other}")))?,
                 None => Vec::new(),
             };
-            columns.extend(of_attributes(&of.attributes, attributes.as_ref()).map_err(inconsistent)?);
-            columns.extend(typed(&of.columns).map_err(inconsistent)?);
+            columns.extend(
+                of_attributes(&of.attributes, attributes.as_ref()).map_err(|fault| inconsistent(fault.to_string()))?,
+            );
+            columns.extend(typed(&of.columns).map_err(|fault| inconsistent(fault.to_string()))?);
             known.insert(&of.name, columns.clone());
-            columns.extend(typed(&of.partitions).map_err(inconsistent)?);
+            columns.extend(typed(&of.partitions).map_err(|fault| inconsistent(fault.to_string()))?);
             let dialect = of.dialect.as_ref().or(file.dialect.as_ref());
             named.push(NamedTable {
                 name: format!("{}/{}", file.group, of.name),
@@ -115,19 +117,26 @@ pub fn named_tables(region: &str) -> Result<Vec<NamedTable>, MapError> {
     Ok(named)
 }
 
-fn typed(columns: &serde_json::Map<String, Value>) -> Result<Vec<(String, ColumnType)>, String> {
+/// Why a column of a table's description cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct ColumnFault(String);
+
+fn typed(columns: &serde_json::Map<String, Value>) -> Result<Vec<(String, ColumnType)>, ColumnFault> {
     let read = |(name, of): (&String, &Value)| {
-        let of = of.as_str().ok_or_else(|| format!("the type of {name} is not text"))?;
-        Ok((name.clone(), of.parse().map_err(|error| format!("column {name}: {error}"))?))
+        let of = of.as_str().ok_or_else(|| ColumnFault(format!("the type of {name} is not text")))?;
+        Ok((name.clone(), of.parse().map_err(|error| ColumnFault(format!("column {name}: {error}")))?))
     };
     columns.iter().map(read).collect()
 }
 
-fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Vec<(String, ColumnType)>, String> {
+fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Vec<(String, ColumnType)>, ColumnFault> {
     let mut root = AttributeTree::default();
     for text in paths {
         let (path, own) = text.split_once(' ').map_or((text.as_str(), None), |(path, own)| (path, Some(own)));
-        let own = own.map(|own| own.parse::<ColumnType>().map_err(|error| format!("{path}: {error}"))).transpose()?;
+        let own = own
+            .map(|own| own.parse::<ColumnType>().map_err(|error| ColumnFault(format!("{path}: {error}"))))
+            .transpose()?;
         let mut at = &mut root;
         let mut so_far = String::new();
         for name in path.split('.') {
@@ -137,7 +146,7 @@ fn of_attributes(paths: &[String], attributes: Option<&Attributes>) -> Result<Ve
         if let Some(own) = own {
             (at.is_array, at.scalar) = (false, Some(own));
         } else if at.scalar.is_none() {
-            return Err(format!("{path} is no attribute of OCSF with a value, and no type is given"));
+            return Err(ColumnFault(format!("{path} is no attribute of OCSF with a value, and no type is given")));
         }
     }
     Ok(root.columns())

@@ -9,6 +9,7 @@ use detection::detector::{DetectError, Due};
 use detection::finding::FindingContext;
 use detection::shipped_sources;
 use detection::{Archived, Catalog, Collected, Detector, Publisher, Rule, Settings};
+use diagnostics::causes::chain;
 use function::{Handler, HandlerError, Invocation, Metrics, StartError, Unit};
 use query::Engine as _;
 use query::athena::{Athena, AthenaSettings};
@@ -365,11 +366,6 @@ impl Tally {
             metrics.add("DetectionLag", Unit::Milliseconds, lag);
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Milliseconds since 1970.

@@ -5,8 +5,8 @@ use aws_sdk_sns::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_sns::operation::publish::PublishError as SnsError;
 use aws_sdk_sns::types::MessageAttributeValue;
 use detection::{Message, PublishError, Publisher};
+use diagnostics::causes::innermost;
 use query::BoxFuture;
-use store::aws::innermost;
 
 /// A topic. A FIFO topic, whose name ends in `.fifo`, is given the message's id, so that it drops a repetition.
 #[derive(Debug)]

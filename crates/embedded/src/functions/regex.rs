@@ -35,7 +35,7 @@ impl Found {
 }
 
 impl Pattern {
-    fn new(text: &str) -> std::result::Result<Self, String> {
+    fn new(text: &str) -> std::result::Result<Self, Box<fancy_regex::Error>> {
         let ends = has_end_anchor(text);
         let linear = regex::Regex::new(text).ok();
         // `$` stands before a last newline, too, which the linear engine cannot look for.
@@ -43,7 +43,7 @@ impl Pattern {
         let backtracking = match needed {
             true => {
                 let text = if ends { with_end_anchors(text) } else { text.to_owned() };
-                Some(fancy_regex::Regex::new(&text).map_err(|error| error.to_string())?)
+                Some(fancy_regex::Regex::new(&text)?)
             }
             false => None,
         };
@@ -162,7 +162,7 @@ impl Source {
     fn of(pattern: &Typed) -> std::result::Result<Self, QueryError> {
         match pattern.as_text() {
             Some(text) => {
-                let compiled = Pattern::new(text).map_err(|error| refused(text, &error))?;
+                let compiled = Pattern::new(text).map_err(|error| refused(text, &error.to_string()))?;
                 Ok(Self::Fixed(Arc::new(compiled)))
             }
             None => Ok(Self::Computed(Mutex::new(HashMap::new()))),
@@ -176,10 +176,9 @@ impl Source {
                 if let Some(pattern) = known.lock().get(text) {
                     return Ok(Arc::clone(pattern));
                 }
-                let pattern =
-                    Arc::new(Pattern::new(text).map_err(|error| {
-                        datafusion::common::DataFusionError::External(Box::new(refused(text, &error)))
-                    })?);
+                let pattern = Arc::new(Pattern::new(text).map_err(|error| {
+                    datafusion::common::DataFusionError::External(Box::new(refused(text, &error.to_string())))
+                })?);
                 let mut known = known.lock();
                 if known.len() >= 1000 {
                     known.clear();

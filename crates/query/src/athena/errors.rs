@@ -1,5 +1,6 @@
 //! Maps Athena's errors to [`QueryError`].
 
+use diagnostics::causes::innermost;
 use std::error::Error;
 
 use aws_sdk_athena::error::{ProvideErrorMetadata, SdkError};
@@ -85,10 +86,6 @@ fn is_of_the_statement(reason: &str) -> bool {
     ];
     let named = reason.split_once(':').is_some_and(|(name, _)| ERRORS.contains(&name));
     named || ["line ", "Queries of this type are not supported"].iter().any(|start| reason.starts_with(start))
-}
-
-fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    error.source().map_or(error, innermost)
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ impl ResultsMap {
         for (object, rule) in file.objects.into_iter().enumerate() {
             let object_type = rule.object_type.clone();
             let fault = |fault| MapError::Object { object, object_type, fault };
-            objects.push(Rule::check(rule, &names).map_err(fault)?);
+            objects.push(Rule::check(rule, &names).map_err(|error| fault(error.to_string()))?);
         }
         let whole_row = Rule {
             name: None,
@@ -249,6 +249,23 @@ impl ResultsMap {
     }
 }
 
+/// Why a rule of a map cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum RuleFault {
+    #[error("there is no such type here; own types start with `x-`")]
+    Type,
+    #[error("`{0}` cannot be a property's name")]
+    PropertyName(String),
+    #[error("the type has no property `{0}`")]
+    NoProperty(String),
+    #[error("`{0}` is a reference and belongs under `references`")]
+    Reference(String),
+    #[error("the type has no reference `{0}`")]
+    NoReference(String),
+    #[error("`{name}` refers to `{object}`, which no object is named")]
+    NoObject { name: String, object: String },
+}
+
 impl Rule {
     /// The paths of a row that it reads.
     fn paths(&self) -> Vec<Vec<&str>> {
@@ -260,18 +277,18 @@ impl Rule {
         }
     }
 
-    fn check(rule: RuleFile, names: &[String]) -> Result<Rule, String> {
+    fn check(rule: RuleFile, names: &[String]) -> Result<Rule, RuleFault> {
         let object_type = rule.object_type;
         let is_own = is_own_type(&object_type);
         if !is_own && object_type != ADDRESS && Specified::of(&object_type).is_none() {
-            return Err("there is no such type here; own types start with `x-`".to_owned());
+            return Err(RuleFault::Type);
         }
         for name in rule.properties.keys() {
             match types::property(&object_type, name) {
-                _ if is_own && !is_property_name(name) => return Err(format!("`{name}` cannot be a property's name")),
-                None if !is_own => return Err(format!("the type has no property `{name}`")),
+                _ if is_own && !is_property_name(name) => return Err(RuleFault::PropertyName(name.clone())),
+                None if !is_own => return Err(RuleFault::NoProperty(name.clone())),
                 Some(property) if matches!(property.kind, Kind::Reference | Kind::References) => {
-                    return Err(format!("`{name}` is a reference and belongs under `references`"));
+                    return Err(RuleFault::Reference(name.clone()));
                 }
                 _ => {}
             }
@@ -282,14 +299,14 @@ impl Rule {
                 None => is_own && is_property_name(name) && (name.ends_with("_ref") || name.ends_with("_refs")),
             };
             if !is_reference {
-                return Err(format!("the type has no reference `{name}`"));
+                return Err(RuleFault::NoReference(name.clone()));
             }
             let targets: Vec<&String> = match targets {
                 OneOrMore::One(one) => vec![one],
                 OneOrMore::More(more) => more.iter().collect(),
             };
             if let Some(unknown) = targets.into_iter().find(|target| !names.contains(target)) {
-                return Err(format!("`{name}` refers to `{unknown}`, which no object is named"));
+                return Err(RuleFault::NoObject { name: name.clone(), object: unknown.clone() });
             }
         }
         Ok(Rule {

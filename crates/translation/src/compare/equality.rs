@@ -25,7 +25,7 @@ pub(super) fn equality(typed: &Typed, literals: &[Literal], negated: bool) -> Ve
     let mut is_comparable = false;
     for literal in literals {
         match operand(&scale, literal) {
-            Err(reason) => reasons.push(reason),
+            Err(reason) => reasons.push(reason.to_string()),
             Ok(operand) => {
                 is_comparable = true;
                 match operand {

@@ -47,7 +47,7 @@ pub(super) fn ordering(typed: &Typed, order: Order, literal: &Literal) -> Verdic
     }
     let operand = match operand(&scale, literal) {
         Ok(operand) => operand,
-        Err(reason) => return Verdict::never(reason),
+        Err(reason) => return Verdict::never(reason.to_string()),
     };
     match operand {
         Operand::Point(point) => {

@@ -123,30 +123,35 @@ pub(super) enum Operand {
     Text(String),
 }
 
-pub(super) fn operand(scale: &Scale, literal: &Literal) -> Result<Operand, String> {
+/// Why a constant is no value of a scale.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoOperand(String);
+
+pub(super) fn operand(scale: &Scale, literal: &Literal) -> Result<Operand, NoOperand> {
     let described = describe(&literal.value);
     let point = |point| Ok(Operand::Point(point));
     match (scale, &literal.value) {
         (Scale::Whole { .. }, Value::Integer(number)) => point(Point::At(*number)),
         (Scale::Whole { .. }, Value::Float(number)) => {
-            Point::of_float(*number).map(Operand::Point).ok_or_else(|| "it is no number".to_owned())
+            Point::of_float(*number).map(Operand::Point).ok_or_else(|| NoOperand("it is no number".to_owned()))
         }
         (Scale::Whole { unit: Some(unit), .. }, Value::Timestamp(time)) => point(Point::of_fraction(*time, *unit)),
         (Scale::Whole { unit, .. }, Value::Text(text)) => match (text.parse::<i64>(), unit) {
             (Ok(number), _) => point(Point::At(number)),
             (Err(_), Some(unit)) => match text.parse::<jiff::Timestamp>() {
                 Ok(time) => point(Point::of_fraction(time.as_nanosecond(), *unit)),
-                Err(_) => Err(format!("{described} is neither a number nor a time")),
+                Err(_) => Err(NoOperand(format!("{described} is neither a number nor a time"))),
             },
             (Err(_), None) => match decimal(text).and_then(Point::of_float) {
                 Some(number) => point(number),
-                None => Err(format!("{described} is no number")),
+                None => Err(NoOperand(format!("{described} is no number"))),
             },
         },
         (Scale::Double, Value::Integer(number)) => Ok(Operand::Double(*number as f64)),
         (Scale::Double, Value::Float(number)) => Ok(Operand::Double(*number)),
         (Scale::Double, Value::Text(text)) => {
-            decimal(text).map(Operand::Double).ok_or_else(|| format!("{described} is no number"))
+            decimal(text).map(Operand::Double).ok_or_else(|| NoOperand(format!("{described} is no number")))
         }
         (Scale::Boolean, Value::Boolean(value)) => Ok(Operand::Boolean(*value)),
         (Scale::Boolean, Value::Text(text)) if text.eq_ignore_ascii_case("true") => Ok(Operand::Boolean(true)),
@@ -172,9 +177,9 @@ pub(super) fn operand(scale: &Scale, literal: &Literal) -> Result<Operand, Strin
                     Err(_) => fold(&text),
                 })),
             };
-            found.ok_or_else(|| format!("{described} is not what the column holds of protocols"))
+            found.ok_or_else(|| NoOperand(format!("{described} is not what the column holds of protocols")))
         }
-        _ => Err(format!("{described} cannot equal a value of that type")),
+        _ => Err(NoOperand(format!("{described} cannot equal a value of that type"))),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::types::{Type, utc};
 use fields::{Unit, months_between, take_part, truncated, unit_of};
 use iso::read_iso;
 use moments::{civil_of, is_moment, of_civil, offset_at, per_second, shifted, zone_of};
-use patterns::{Part, joda, mysql, offset_text, print, read};
+use patterns::{Part, Unsupported, joda, mysql, offset_text, print, read};
 use reading::{other_zone, zone};
 
 pub(crate) use arithmetic::{arithmetic, at_timezone};
@@ -49,7 +49,7 @@ fn fixed_unit(request: &Request<'_>) -> std::result::Result<Unit, QueryError> {
 fn pattern_of(
     request: &Request<'_>,
     at: usize,
-    read: fn(&str) -> std::result::Result<Vec<Part>, String>,
+    read: fn(&str) -> std::result::Result<Vec<Part>, Unsupported>,
 ) -> std::result::Result<Vec<Part>, QueryError> {
     let text = fixed_text(request, at, "pattern")?;
     read(text).map_err(|what| QueryError::Unsupported {

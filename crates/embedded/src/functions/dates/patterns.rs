@@ -60,8 +60,13 @@ pub(super) enum Field {
     ZoneName,
 }
 
+/// A part of a pattern that this engine does not read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unsupported(String);
+
 /// A pattern of MySQL, as `date_format` and `date_parse` take it.
-pub(super) fn mysql(pattern: &str) -> std::result::Result<Vec<Part>, String> {
+pub(super) fn mysql(pattern: &str) -> std::result::Result<Vec<Part>, Unsupported> {
     let mut parts: Vec<Part> = Vec::new();
     let mut chars = pattern.chars();
     let push_text = |parts: &mut Vec<Part>, text: &str| match parts.last_mut() {
@@ -73,7 +78,7 @@ pub(super) fn mysql(pattern: &str) -> std::result::Result<Vec<Part>, String> {
             push_text(&mut parts, &c.to_string());
             continue;
         }
-        let Some(c) = chars.next() else { return Err("the pattern ends in %".to_owned()) };
+        let Some(c) = chars.next() else { return Err(Unsupported("the pattern ends in %".to_owned())) };
         let field = |field, width| Part::Field { field, width };
         match c {
             'a' => parts.push(field(Field::ShortWeekday, 3)),
@@ -114,7 +119,7 @@ pub(super) fn mysql(pattern: &str) -> std::result::Result<Vec<Part>, String> {
             'Y' => parts.push(field(Field::Year, 4)),
             'y' => parts.push(field(Field::ShortYear, 2)),
             'D' | 'U' | 'u' | 'V' | 'w' | 'X' => {
-                return Err(format!("%{c} not currently supported in date format string"));
+                return Err(Unsupported(format!("%{c} not currently supported in date format string")));
             }
             '%' => push_text(&mut parts, "%"),
             c => push_text(&mut parts, &c.to_string()),
@@ -124,7 +129,7 @@ pub(super) fn mysql(pattern: &str) -> std::result::Result<Vec<Part>, String> {
 }
 
 /// A pattern of Joda-Time, as `format_datetime` and `parse_datetime` take it.
-pub(super) fn joda(pattern: &str) -> std::result::Result<Vec<Part>, String> {
+pub(super) fn joda(pattern: &str) -> std::result::Result<Vec<Part>, Unsupported> {
     let mut parts = Vec::new();
     let chars: Vec<char> = pattern.chars().collect();
     let mut at = 0;
@@ -168,7 +173,7 @@ pub(super) fn joda(pattern: &str) -> std::result::Result<Vec<Part>, String> {
         let field = match (c, width) {
             ('y' | 'Y', 2) => Field::ShortYear,
             ('y' | 'Y', _) => Field::Year,
-            ('x', 2) => return Err("xx".to_owned()),
+            ('x', 2) => return Err(Unsupported("xx".to_owned())),
             ('x', _) => Field::WeekYear,
             ('w', _) => Field::Week,
             ('M', 1 | 2) => Field::Month,
@@ -190,7 +195,7 @@ pub(super) fn joda(pattern: &str) -> std::result::Result<Vec<Part>, String> {
             ('Z', 1) => Field::Offset,
             ('Z', 2) => Field::OffsetWithColon,
             ('Z', _) => Field::ZoneName,
-            (c, _) => return Err(format!("the letter {c} of the pattern")),
+            (c, _) => return Err(Unsupported(format!("the letter {c} of the pattern"))),
         };
         parts.push(Part::Field { field, width });
     }
