@@ -1,8 +1,11 @@
 //! `sluice detect test`: the tests that rules carry.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueHint;
+use detection::Rule;
+use detection::rule::Test as RuleTest;
 use detection::trial::{self, Engines};
 use embedded::{Embedded, Options};
 use query::{BoxFuture, Engine, QueryError};
@@ -11,7 +14,7 @@ use serde::Serialize;
 use crate::exit::{Outcome, Verdict};
 use crate::lake_arguments::runtime;
 use crate::output::{Output, ResultFormat, counted, harmless, harmless_lines};
-use crate::rules::Accepted;
+use crate::rules::{Accepted, RuleFile};
 
 /// Run the tests in rule files
 ///
@@ -51,18 +54,18 @@ impl Test {
         let accepted = Accepted::at(&self.rules, output)?;
         let files = &accepted.files;
         let runtime = runtime()?;
+        let run = |rule: &Rule, test: &RuleTest, files: &Path| -> std::io::Result<Tested> {
+            let folder = tempfile::tempdir()?;
+            let verdict = runtime.block_on(trial::run(rule, test, files, folder.path(), &OverFolders));
+            let (rule, findings) = (rule.title.clone(), verdict.findings.len());
+            Ok(Tested { rule, test: verdict.name, findings, failure: verdict.failure })
+        };
         let mut tested = Vec::new();
+        let mut results = on_all_cores(&tests_of(files), |(rule, test, files)| run(rule, test, files)).into_iter();
         for file in files {
             let Some(rule) = &file.checked.rule else { continue };
-            for test in &rule.tests {
-                let folder = tempfile::tempdir()?;
-                let verdict = runtime.block_on(trial::run(rule, test, &file.folder, folder.path(), &OverFolders));
-                tested.push(Tested {
-                    rule: rule.title.clone(),
-                    test: verdict.name,
-                    findings: verdict.findings.len(),
-                    failure: verdict.failure,
-                });
+            for result in results.by_ref().take(rule.tests.len()) {
+                tested.push(result?);
             }
             if rule.tests.len() < self.minimum {
                 tested.push(Tested {
@@ -100,6 +103,35 @@ impl Test {
         });
         accepted.ending(Verdict::of(failed > 0))
     }
+}
+
+/// The tests of rule files, in order, each with its rule and the folder that its paths are relative to.
+fn tests_of(files: &[RuleFile]) -> Vec<(&Rule, &RuleTest, &Path)> {
+    let rules = files.iter().filter_map(|file| Some((file.checked.rule.as_ref()?, file.folder.as_path())));
+    rules.flat_map(|(rule, folder)| rule.tests.iter().map(move |test| (rule, test, folder))).collect()
+}
+
+/// What `work` makes of each item, in the order of the items.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else { return done };
+                done.push((at, work(item)));
+            }
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The embedded engine over the lake of a test.

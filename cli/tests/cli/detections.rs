@@ -59,7 +59,7 @@ fn shipped_rules_are_named_by_folder_or_one_by_one() {
     assert_eq!(listed("aws-cloudtrail/cloudtrail-disruption.yaml"), 1);
     assert!(listed("aws-cloudtrail") > 3);
     assert_eq!(listed("aws-cloudtrail"), listed("aws-cloudtrail/"));
-    let unknown = run(3, &["detect", "list", "aws-cloudtrail/trail-stoped"]);
+    let unknown = run(3, &["detect", "list", "aws-cloudtrail/cloudtrail-disruptoin"]);
     assert!(unknown.stderr.contains("did you mean `aws-cloudtrail/cloudtrail-disruption`?"), "{}", unknown.stderr);
     run(3, &["detect", "list", "no-such-rule.yaml"]);
 }
