@@ -42,7 +42,7 @@ pub(crate) struct Hunt {
     #[command(flatten)]
     period: Period,
     /// Value of a parameter that the rules declare (repeatable); a list is `a,b` or a JSON array
-    #[arg(long = "param", value_name = "NAME=VALUE")]
+    #[arg(long = "param", value_name = "NAME=VALUE", conflicts_with = "by")]
     parameters: Vec<Assignment>,
     /// Maximum number of rows for each rule
     #[arg(long, value_name = "ROWS", default_value_t = 1000)]

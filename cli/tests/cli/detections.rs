@@ -203,6 +203,40 @@ fn a_hunt_finds_what_there_is_and_ends_with_1() {
     assert_eq!(days[0]["findings"].as_u64().unwrap(), found.len() as u64);
 }
 
+#[test]
+fn a_rule_on_demand_runs_by_its_name_with_the_values_of_its_parameters() {
+    let folder = Folder::new();
+    let on_demand = RULE
+        .replace("schedule: rate(5 minutes)\nlookback: 1h\ningest_delay: 10m\n", "schedule: on demand\n")
+        .replace("sql: |", "parameters:\n  names: {type: text_list, default: []}\nsql: |")
+        .replace("{{window}}", "{{window}} AND query.hostname IN {{param:names}}");
+    let (lake, rule) = (lake(&folder), folder.write("rules/rule.yaml", on_demand));
+    let rules = folder.path("rules");
+    let hunt = |code, more: &[&str]| {
+        let common = ["hunt", "--lake", &lake, "--since", "2000-01-01", "--format", "ndjson"];
+        run(code, &[&common[..], more].concat())
+    };
+    let skipped = hunt(0, &[&rules]);
+    assert!(skipped.stderr.contains("1 rule skipped, since they run on demand"), "{}", skipped.stderr);
+    let nothing = hunt(0, &[&rule]);
+    assert!(
+        nothing.stderr.contains("looks for no value of `names`; set one with --param names=VALUE"),
+        "{}",
+        nothing.stderr
+    );
+    let sql = "SELECT query.hostname AS name FROM windows_sysmon_4003 WHERE query.hostname IS NOT NULL LIMIT 1";
+    let name =
+        run(0, &["query", "--lake", &lake, "--format", "json", sql]).json()[0]["name"].as_str().unwrap().to_owned();
+    let found = hunt(1, &[&rule, "--param", &format!("names=none.example,{name}")]).lines();
+    assert!(
+        !found.is_empty() && found.iter().all(|finding| finding["evidences"][0]["data"]["hostname"] == name.as_str())
+    );
+    let unknown = hunt(3, &[&rule, "--param", "nmaes=x"]);
+    assert!(unknown.stderr.contains("no rule here declares it; they have names"), "{}", unknown.stderr);
+    // Blocks of entities have no parameters: that is refused, and not passed over.
+    hunt(3, &[&rule, "--param", "names=x", "--by", "entity"]);
+}
+
 /// As in a deployment: a rule that is refused, by lint or by the engine, hides the findings of no other.
 #[test]
 fn a_rule_that_is_refused_is_shown_with_its_place_and_the_others_run() {

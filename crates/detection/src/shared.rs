@@ -19,9 +19,9 @@ use sql::types::ColumnType;
 use crate::catalog::Catalog;
 use crate::rule::{Logic, ParameterValues, Rule, RuleSql};
 use crate::shape::Shape;
-use crate::statement::{Relation, StatementError, Values, Wanted, parameter};
+use crate::statement::{Relation, StatementError, Values, Wanted, filled};
+use crate::template::TableReference;
 use crate::template::row_query::RowQuery;
-use crate::template::{Piece, TableReference, Template};
 use crate::window::{Look, Window};
 
 /// A rule that is to be asked for a window.
@@ -165,7 +165,9 @@ fn contribution(question: Question<'_>) -> Option<(Scope, Contribution<'_>)> {
     let (text, template) = (text.value.as_str(), template.as_ref().ok()?);
     let query = RowQuery::of(text, template)?;
     let values = Values::new(rule, parameters).ok()?;
-    let sql = |range| filled(text, template, range, &values).ok();
+    // The bounds of time are those of the whole statement.
+    let nothing = || Sql::code("TRUE");
+    let sql = |range| filled(text, &template.part(range), &values, |_| nothing(), |_| nothing()).ok();
     let columns = query.columns.iter().map(|column| {
         let expression = sql(&column.expression)?;
         Some(ContributedColumn { name: column.name.clone(), expression, is_plain: column.is_plain })
@@ -178,21 +180,6 @@ fn contribution(question: Question<'_>) -> Option<(Scope, Contribution<'_>)> {
     };
     let scope = Scope { table: query.table.name.clone(), alias: query.table.alias.clone(), window: look.window };
     Some((scope, contribution))
-}
-
-/// A part of a rule's SQL with the values of its parameters. The bounds of time are those of the whole statement.
-fn filled(
-    text: &str,
-    template: &Template,
-    range: &std::ops::Range<usize>,
-    values: &Values<'_>,
-) -> Result<Sql, StatementError> {
-    let pieces = template.part(range).into_iter().map(|piece| match piece {
-        Piece::Text(range) => Ok(Sql::of_author(text.get(range).unwrap_or_default())),
-        Piece::Parameter(name, _) => values.get(&name).map(parameter),
-        Piece::Table(_) | Piece::Window(_) => Ok(Sql::code("TRUE")),
-    });
-    Ok(Sql::joined("", pieces.collect::<Result<Vec<_>, _>>()?))
 }
 
 fn statement<'r>(

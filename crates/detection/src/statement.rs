@@ -158,16 +158,26 @@ fn of_sql(sql: &RuleSql, catalog: &Catalog, window: Window, values: &Values<'_>)
         .iter()
         .map(|reference| Relation::of(reference, catalog, window, &wanted))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut whole = Vec::new();
-    for piece in &template.pieces {
-        whole.push(match piece {
-            Piece::Text(range) => Sql::of_author(text.get(range.clone()).unwrap_or_default()),
-            Piece::Table(index) => relations[*index].sql.clone(),
-            Piece::Window(indices) => Sql::and(indices.iter().map(|index| relations[*index].bounds.clone())),
-            Piece::Parameter(name, _) => parameter(values.get(name)?),
-        });
-    }
-    Ok(Sql::joined("", whole))
+    let table = |index: usize| relations[index].sql.clone();
+    let window = |indices: &[usize]| Sql::and(indices.iter().map(|index| relations[*index].bounds.clone()));
+    filled(text, &template.pieces, values, table, window)
+}
+
+/// Pieces of a rule's SQL with the values of its parameters, and with what stands for its tables and windows.
+pub(crate) fn filled(
+    text: &str,
+    pieces: &[Piece],
+    values: &Values<'_>,
+    table: impl Fn(usize) -> Sql,
+    window: impl Fn(&[usize]) -> Sql,
+) -> Result<Sql, StatementError> {
+    let filled = pieces.iter().map(|piece| match piece {
+        Piece::Text(range) => Ok(Sql::of_author(text.get(range.clone()).unwrap_or_default())),
+        Piece::Table(index) => Ok(table(*index)),
+        Piece::Window(indices) => Ok(window(indices)),
+        Piece::Parameter(name, _) => values.get(name).map(parameter),
+    });
+    Ok(Sql::joined("", filled.collect::<Result<Vec<_>, _>>()?))
 }
 
 #[cfg(test)]

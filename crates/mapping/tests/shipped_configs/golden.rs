@@ -227,34 +227,35 @@ fn aws_cloudtrail_maps_every_kind_of_event_as_the_golden_files_say() {
     check_golden("aws-cloudtrail", cases.chain(odd_cloudtrail_events()).collect());
 }
 
+/// The golden files of a mapping whose inputs are their own `raw`.
+fn check_golden_events(config: &str) {
+    let events = golden_events(config).into_iter();
+    check_golden(config, events.map(|(name, event)| case(name, event.to_string())).collect());
+}
+
 #[test]
 fn aws_guardduty_maps_every_kind_of_finding_as_the_golden_files_say() {
-    let events = golden_events("aws-guardduty").into_iter();
-    check_golden("aws-guardduty", events.map(|(name, event)| case(name, event.to_string())).collect());
+    check_golden_events("aws-guardduty");
 }
 
 #[test]
 fn aws_security_hub_maps_every_kind_of_finding_as_the_golden_files_say() {
-    let events = golden_events("aws-security-hub").into_iter();
-    check_golden("aws-security-hub", events.map(|(name, event)| case(name, event.to_string())).collect());
+    check_golden_events("aws-security-hub");
 }
 
 #[test]
 fn aws_waf_maps_every_kind_of_request_as_the_golden_files_say() {
-    let events = golden_events("aws-waf").into_iter();
-    check_golden("aws-waf", events.map(|(name, event)| case(name, event.to_string())).collect());
+    check_golden_events("aws-waf");
 }
 
 #[test]
 fn aws_eks_audit_maps_every_kind_of_audit_event_as_the_golden_files_say() {
-    let events = golden_events("aws-eks-audit").into_iter();
-    check_golden("aws-eks-audit", events.map(|(name, event)| case(name, event.to_string())).collect());
+    check_golden_events("aws-eks-audit");
 }
 
 #[test]
 fn aws_route53_resolver_maps_every_kind_of_query_as_the_golden_files_say() {
-    let events = golden_events("aws-route53-resolver").into_iter();
-    check_golden("aws-route53-resolver", events.map(|(name, event)| case(name, event.to_string())).collect());
+    check_golden_events("aws-route53-resolver");
 }
 
 /// Events whose caller nobody knows, or that sum up others.
